@@ -1,0 +1,82 @@
+"""kviz: look inside any Keras convnet.
+
+A verb takes a model and images and returns a frozen result, and the result knows how to show itself.
+Nothing is imported before it is used: TensorFlow takes seconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kviz.capture import activations, predict, weights
+    from kviz.errors import (
+        ImageError,
+        KvizError,
+        KvizWarning,
+        LayerError,
+        ModelError,
+        OptionError,
+        OutputError,
+    )
+    from kviz.images import load_images
+    from kviz.models import Network, load_model, save_model
+    from kviz.results import Activations, Predictions, Weights, load_result
+    from kviz.tiles import Tile, mosaic
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Activations": "results",
+    "ImageError": "errors",
+    "KvizError": "errors",
+    "KvizWarning": "errors",
+    "LayerError": "errors",
+    "ModelError": "errors",
+    "Network": "models",
+    "OptionError": "errors",
+    "OutputError": "errors",
+    "Predictions": "results",
+    "Tile": "tiles",
+    "Weights": "results",
+    "activations": "capture",
+    "load_images": "images",
+    "load_model": "models",
+    "load_result": "results",
+    "mosaic": "tiles",
+    "predict": "capture",
+    "save_model": "models",
+    "weights": "capture",
+}
+
+__all__ = [
+    "Activations",
+    "ImageError",
+    "KvizError",
+    "KvizWarning",
+    "LayerError",
+    "ModelError",
+    "Network",
+    "OptionError",
+    "OutputError",
+    "Predictions",
+    "Tile",
+    "Weights",
+    "activations",
+    "load_images",
+    "load_model",
+    "load_result",
+    "mosaic",
+    "predict",
+    "save_model",
+    "weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'kviz' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,25 @@
+"""Keras on TensorFlow, or a sentence that says it is not: what imports them for all of kviz."""
+
+from __future__ import annotations
+
+from kviz.errors import KvizError
+
+_HOW = (
+    "Set the environment variable KERAS_BACKEND=tensorflow before Python starts, or "
+    '"backend": "tensorflow" in ~/.keras/keras.json.'
+)
+
+try:
+    import keras
+except ImportError as error:
+    raise KvizError(f"Keras does not start: {error}. kviz needs its TensorFlow backend. {_HOW}") from error
+
+if keras.backend.backend() != "tensorflow":
+    raise KvizError(
+        "kviz needs the TensorFlow backend of Keras. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}. {_HOW}"
+    )
+
+import tensorflow as tf  # noqa: E402 - only once Keras has said that it runs on it
+
+__all__ = ["keras", "tf"]

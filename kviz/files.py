@@ -1,0 +1,105 @@
+"""Writing whole files or none, and names on disk that no layer or class name can bend."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from kviz.errors import OutputError, shown
+
+
+def slug(name: str) -> str:
+    """Return a file name's middle part for `name`: the name itself where it is plain.
+
+    Anything but letters, digits, `-`, `_` and inner dots becomes `-`, and a hash of the name
+    follows, so that two names never share a slug.
+
+    >>> slug("block1_conv1")
+    'block1_conv1'
+    >>> slug("../<b>")
+    'b-6f25cc0b'
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:48]
+    if plain == name:
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain}-{digest}" if plain else digest
+
+
+def _plainly(error: OSError, path: Path) -> OutputError:
+    reasons = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "permission denied",
+        errno.EPERM: "permission denied",
+        errno.EROFS: "the file system is read-only",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+        errno.EEXIST: "a file of that name is in the way",
+        errno.EISDIR: "a folder of that name is in the way",
+        errno.ENAMETOOLONG: "the name is too long",
+    }
+    reason = reasons.get(error.errno or 0, error.strerror or type(error).__name__)
+    return OutputError(f"Cannot write {shown(path, 120)}: {reason}. Nothing was left behind there.")
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty folder beside `path`; at the end move what is in it into `path`, whole.
+
+    Where the body fails or is interrupted, nothing appears in `path`, and a folder that was not
+    there before is not there after. Files of the same name are replaced, others are left.
+    """
+    target = Path(path)
+    made: Path | None = None
+    parts: Path | None = None
+    done = False
+    try:
+        absent = [folder for folder in (target, *target.parents) if not folder.exists()]
+        made = absent[-1] if absent else None
+        target.mkdir(parents=True, exist_ok=True)
+        # Inside the target, so that moving is a rename on one file system.
+        parts = Path(tempfile.mkdtemp(prefix=".kviz-", dir=target))
+        yield parts
+        for file in sorted(parts.rglob("*")):
+            place = target / file.relative_to(parts)
+            if file.is_dir():
+                place.mkdir(exist_ok=True)
+            else:
+                file.replace(place)
+        done = True
+    except OSError as error:
+        raise _plainly(error, target) from error
+    finally:
+        if parts is not None:
+            shutil.rmtree(parts, ignore_errors=True)
+        if made is not None and not done:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name in the folder of `path`; at the end rename it to `path`.
+
+    Where the body fails or is interrupted, `path` is as it was before.
+    """
+    target = Path(path)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        with tempfile.TemporaryDirectory(prefix=".kviz-", dir=target.parent) as folder:
+            part = Path(folder) / f"part{target.suffix}"
+            yield part
+            part.replace(target)
+    except FileNotFoundError as error:
+        raise OutputError(
+            f"Cannot write {shown(target, 120)}: its folder does not exist. "
+            f"Make {shown(target.parent, 80)} first."
+        ) from error
+    except OSError as error:
+        raise _plainly(error, target) from error

@@ -1,0 +1,289 @@
+"""Files to pixels and back: reading photos safely, checking arrays, writing PNG."""
+
+from __future__ import annotations
+
+import glob
+import io
+import stat
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from kviz.arrays import stretched
+from kviz.errors import ImageError, KvizWarning, OptionError, choose, shown
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
+MEGAPIXELS = 50
+
+Fit = Literal["crop", "stretch", "pad"]
+Paths = str | Path | Iterable[str | Path]
+Pixels = npt.NDArray[np.uint8]
+
+
+class ImageInput(Protocol):
+    """What `load_images` asks of a network: the size and the channels of its image."""
+
+    @property
+    def image_size(self) -> tuple[int | None, int | None]:
+        """Height and width, None where any will do."""
+
+    @property
+    def channels(self) -> int | None:
+        """Number of channels, None where any will do."""
+
+
+def image_paths(paths: Paths) -> list[Path]:
+    """Return the image files that `paths` names, in order: a folder's and a glob's are sorted.
+
+    Args:
+        paths: a file, a folder, a glob such as `"photos/*.jpg"`, or several of them.
+
+    Returns:
+        At least one path. A file that was named is returned whatever its suffix.
+
+    Raises:
+        ImageError: if something named is not there, or holds no image.
+
+    >>> [path.name for path in image_paths("notebooks/images/c*.png")]
+    ['cat.png', 'coffee.png']
+    """
+    found: list[Path] = []
+    for entry in [paths] if isinstance(paths, str | Path) else list(paths):
+        path = Path(entry)
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            if not files:
+                raise ImageError(
+                    f"The folder {shown(path, 120)} holds no image. "
+                    f"Expected files ending in {', '.join(SUFFIXES)}."
+                )
+        elif path.exists():
+            files = [path]
+        elif glob.has_magic(str(entry)):
+            matches = (Path(name) for name in glob.glob(str(entry), recursive=True))
+            files = sorted(file for file in matches if not file.is_dir())
+            if not files:
+                raise ImageError(f"No file matches {shown(entry, 120)}.")
+        else:
+            raise ImageError(f"There is no file {shown(path, 120)}.")
+        found += files
+    if not found:
+        raise ImageError("Expected at least one image. Received: an empty list.")
+    return found
+
+
+def load_images(
+    paths: Paths,
+    network: ImageInput | None = None,
+    *,
+    fit: Fit = "crop",
+    target_size: tuple[int, int] | None = None,
+) -> Pixels:
+    """Read image files as pixels of the size and channels that a network takes.
+
+    JPEG, PNG, WebP, GIF (first frame), BMP and TIFF, turned as their EXIF tag says. Palettes,
+    CMYK, grey and 16 bits become 8-bit RGB (or grey where the network takes one channel); what
+    is transparent is laid over white. Resized with Pillow's bicubic filter.
+
+    Args:
+        paths: a file, a folder, a glob, or several of them.
+        network: a `Network`; without one, images stay RGB and of their own size.
+        fit: `"crop"` keeps the shape and cuts the longer side, `"pad"` keeps it and adds black
+            borders, `"stretch"` does not keep it.
+        target_size: height and width, where the network takes any size.
+
+    Returns:
+        uint8 array `(N, H, W, 3)` or `(N, H, W, 1)`, values 0-255.
+
+    Raises:
+        ImageError: if a file is missing, not an image, broken, over 50 megapixels, or if images
+            of several sizes go to a network that takes any size and `target_size` is not given.
+        OptionError: if `fit` or `target_size` is not what they take.
+
+    >>> load_images("notebooks/images/cat.png", target_size=(64, 96)).shape
+    (1, 64, 96, 3)
+    """
+    choose("fit", fit, ("crop", "stretch", "pad"))
+    height, width = network.image_size if network else (None, None)
+    channels = network.channels if network else 3
+    if channels not in (1, 3, None):
+        raise ImageError(
+            f"The model takes images of {channels} channels, which image files do not have (1 or "
+            f"3). Pass an array of shape (N, {height}, {width}, {channels}) instead."
+        )
+    if target_size is not None:
+        if len(target_size) != 2 or min(target_size) < 1:
+            raise OptionError(
+                f"target_size takes (height, width) in pixels. Received: {target_size}"
+            )
+        if height not in (None, target_size[0]) or width not in (None, target_size[1]):
+            raise OptionError(
+                f"The model takes images of {height} x {width} only. "
+                f"Received: target_size={tuple(target_size)}"
+            )
+        height, width = target_size
+    images = []
+    for path in image_paths(paths):
+        image = _read(path)
+        size = (width or image.width, height or image.height)
+        if image.size != size:
+            if fit == "crop":
+                image = ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+            elif fit == "pad":
+                image = ImageOps.pad(image, size, Image.Resampling.BICUBIC)
+            else:
+                image = image.resize(size, Image.Resampling.BICUBIC)
+        if channels == 1:
+            image = image.convert("L")
+        images.append(np.asarray(image, np.uint8).reshape(size[1], size[0], -1))
+    sizes = sorted({image.shape[:2] for image in images})
+    if len(sizes) > 1:
+        raise ImageError(
+            "The images have several sizes (height x width: "
+            + ", ".join(f"{h} x {w}" for h, w in sizes[:3])
+            + ") and the model takes any size. Pass target_size=(height, width) to resize them."
+        )
+    return np.stack(images)
+
+
+def _read(path: Path) -> Image.Image:
+    """Return a file's first frame as an 8-bit RGB image, upright."""
+    name = shown(path, 120)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{name} is not a regular file.")
+        if status.st_size == 0:
+            raise ImageError(f"{name} is empty.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MEGAPIXELS * 1_000_000:
+                    raise ImageError(
+                        f"{name} has {image.width} x {image.height} pixels; kviz reads at most "
+                        f"{MEGAPIXELS} megapixels. Make it smaller first."
+                    )
+                frames = getattr(image, "n_frames", 1)
+                moving = image.format in ("GIF", "WEBP", "PNG", "TIFF") and frames > 1
+                result = _rgb(ImageOps.exif_transpose(image), name)
+    except ImageError:
+        raise
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not an image. Expected one of {', '.join(FORMATS)}.") from error
+    except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
+        raise ImageError(f"{name} cannot be read as an image: {shown(error, 100)}.") from error
+    if moving:
+        warnings.warn(
+            KvizWarning(f"{name} has {frames} frames; only the first is used."), stacklevel=3
+        )
+    return result
+
+
+def _rgb(image: Image.Image, name: str) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        values = np.asarray(image)
+        if not np.isfinite(values).all():
+            raise ImageError(f"{name} holds pixels that are not finite numbers (NaN or infinite).")
+        low, high = float(values.min()), float(values.max())
+        # Where nothing in the file tells the scale, the smallest usual one that fits is meant.
+        ceilings = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+        ceiling = next((c for c in ceilings if high <= c), None)
+        if low < 0 or ceiling is None:
+            raise ImageError(
+                f"{name} holds values from {low:g} to {high:g}. "
+                "Expected 0-1 or 0-255 (float) or 0-65535 (16 bits)."
+            )
+        image = Image.fromarray(stretched(values, 0, ceiling))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        pixels = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", pixels.size, "white"), pixels)
+    return image.convert("RGB")
+
+
+def checked_pixels(
+    images: npt.ArrayLike, shape: tuple[int | None, ...] | None, what: str = "images"
+) -> npt.NDArray[Any]:
+    """Return `images` as an array that fits a model's input, or say in what it does not.
+
+    Args:
+        images: array `(N, ...)` like `shape`, or one image without the first axis; where `shape`
+            ends in one channel, that axis may be missing.
+        shape: the model's input shape in channels-last order, batch first; None where it is
+            not known.
+        what: how a message names the array.
+
+    Returns:
+        Array `(N, ...)`.
+
+    Raises:
+        ImageError: on a wrong shape or channel count, no image, a type that is not a number, NaN.
+
+    >>> checked_pixels(np.zeros((28, 28)), (None, 28, 28, 1)).shape
+    (1, 28, 28, 1)
+    """
+    try:
+        array = np.asarray(images)
+    except Exception as error:
+        raise ImageError(f"Expected {what} as an array of numbers: {shown(error, 120)}") from error
+    if array.dtype.kind not in "fiub":
+        raise ImageError(f"Expected {what} as an array of numbers. Received: dtype {array.dtype}")
+    if shape is not None:
+        if shape[-1] == 1 and array.shape[-1:] != (1,) and array.ndim in (len(shape) - 2, len(shape) - 1):
+            array = array[..., None]
+        if array.ndim == len(shape) - 1:
+            array = array[None]
+        fits = array.ndim == len(shape) and all(
+            wanted in (None, size)
+            for wanted, size in zip(shape[1:], array.shape[1:], strict=True)
+        )
+        if not fits:
+            wanted = ", ".join(["N", *("any" if size is None else str(size) for size in shape[1:])])
+            raise ImageError(
+                f"Expected {what} of shape ({wanted}). Received: {np.shape(images)}. "
+                "kviz.load_images reads files to that shape."
+            )
+    if array.ndim < 2 or 0 in array.shape:
+        raise ImageError(f"Expected at least one image. Received: shape {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ImageError(
+            f"The {what} hold values that are not finite numbers (NaN or infinite); a network "
+            "can hide them and still be wrong. Mend the array first."
+        )
+    return array
+
+
+def png(
+    pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | None = None
+) -> bytes:
+    """Return pixels as a PNG file's bytes.
+
+    Args:
+        pixels: uint8 `(H, W, 3)`, or `(H, W)` with a palette.
+        palette: uint8 `(256, 3)`, the colours of levels 0-255.
+        text: notes that travel inside the file, such as `Title` and `Description`.
+
+    Returns:
+        The file's bytes.
+
+    >>> png(np.zeros((2, 2, 3), np.uint8))[:4]
+    b'\\x89PNG'
+    """
+    from PIL import PngImagePlugin
+
+    image = Image.fromarray(pixels)
+    if palette is not None:
+        image.putpalette(palette.tobytes())
+    notes = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        notes.add_itxt(key, value)
+    buffer = io.BytesIO()
+    # Feature maps are noise to deflate's search for repeats; Huffman coding alone (2) is twice as
+    # fast and makes smaller files.
+    image.save(buffer, "PNG", compress_type=2, pnginfo=notes)
+    return buffer.getvalue()

@@ -1,0 +1,297 @@
+"""A model's layers as it calls them: paths, kinds, shapes, receptive fields, and selection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, overload
+
+from kviz.backend import keras
+from kviz.errors import LayerError, near, shown
+from kviz.pages import html
+from kviz.receptive_fields import ReceptiveField, Window, receptive_fields, sizes_written, window_of
+from kviz.tables import Table, text
+from kviz.tracing import Call, Trace, tensors_of
+
+Selector = str | int | type | Iterable[str | int | type] | None
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One call of one layer.
+
+    Attributes:
+        index: its place in `model.layers`, as `model.summary()` counts; None inside a nested one.
+        path: names from the model down, such as `mobilenetv2/block_1_expand`; the k-th of
+            several calls has `#k` behind its name.
+        kind: the layer's class, such as `"Conv2D"`.
+        input_shape: the first input's shape, batch first, in the layer's own order of axes.
+        output_shape: the first output's.
+        window: kernel or pool size, strides, dilation and padding, or None.
+        parameters: how many numbers its weights hold, those of layers inside it included.
+        weight_names: paths of its own weights, as `model.weights` gives them.
+        receptive_field: what a unit sees of the input, `"whole image"` or `"unknown"`.
+        data_format: `"channels_last"` or `"channels_first"`.
+        reached: False where it runs in a graph of its own, out of which no map can be read.
+        contains: how many layer calls happen inside it.
+        layer: the `keras.Layer` itself.
+    """
+
+    index: int | None
+    path: str
+    kind: str
+    input_shape: Shape
+    output_shape: Shape
+    window: Window | None
+    parameters: int
+    weight_names: tuple[str, ...]
+    receptive_field: ReceptiveField | str
+    data_format: str
+    reached: bool
+    contains: int
+    order: int = field(repr=False)
+    layer: Any = field(repr=False, compare=False)
+
+    @property
+    def arithmetic(self) -> str:
+        """The output size as textbooks write it, (W − F + 2P)/S + 1, once where axes agree.
+
+        Raises:
+            LayerError: if the layer slides no window over its input.
+        """
+        if self.window is None:
+            raise LayerError(
+                f"Layer {shown(self.path)!r} is a {self.kind}. Expected a convolution or pooling "
+                "layer, which has a window."
+            )
+        first = 2 if self.data_format == "channels_first" else 1
+        count = len(self.window.size)
+        before, after = (
+            list(shape[first : first + count]) for shape in (self.input_shape, self.output_shape)
+        )
+        return sizes_written(self.window, before, after)
+
+    @property
+    def spatial(self) -> bool:
+        """Whether the output has positions: an image, a volume or a sequence of channels."""
+        return len(self.output_shape) in (3, 4, 5)
+
+
+class LayerTable(Sequence[LayerInfo]):
+    """The layers of a model in the order in which it calls them, nested ones below their parent."""
+
+    def __init__(self, infos: Iterable[LayerInfo]) -> None:
+        self._infos = tuple(infos)
+
+    @overload
+    def __getitem__(self, key: int | str) -> LayerInfo: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> LayerTable: ...
+
+    def __getitem__(self, key: int | str | slice) -> LayerInfo | LayerTable:
+        if isinstance(key, slice):
+            return LayerTable(self._infos[key])
+        if isinstance(key, int):
+            return self._infos[key]
+        found = self._named(key)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise LayerError(
+                f"The model calls layer {shown(key)!r} {len(found)} times. "
+                f"Choose one: {', '.join(repr(shown(info.path, 40)) for info in found[:4])}"
+            )
+        raise self._unknown(key)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def __iter__(self) -> Iterator[LayerInfo]:
+        return iter(self._infos)
+
+    def select(self, layer_names: Selector = None) -> list[LayerInfo]:
+        """Return the layers that a selector means, in order of execution.
+
+        Args:
+            layer_names: a path, a glob (`"block?_conv*"`), a Keras layer class or its name
+                (`"DepthwiseConv2D"`), an index as `model.summary()` counts, or a list of these; by
+                default every Conv2D and MaxPooling2D. The path of a layer that is called several
+                times means all its calls.
+
+        Returns:
+            At least one layer.
+
+        Raises:
+            LayerError: if something means no layer, or one whose map cannot be read.
+        """
+        if layer_names is None:
+            found = self._of(keras.layers.Conv2D) + self._of(keras.layers.MaxPooling2D)
+            if not found:
+                kinds = dict.fromkeys(info.kind for info in self if info.spatial)
+                raise LayerError(
+                    "The model has no Conv2D and no MaxPooling2D. Ask for other layers by name or "
+                    f"kind: {', '.join(shown(kind, 30) for kind in list(kinds)[:6]) or 'it has none with positions'}"
+                )
+            # Maps that nothing can read are left out of a default, but not of a question.
+            found = [info for info in found if info.reached] or found
+        elif isinstance(layer_names, str | int | type):
+            found = self._one(layer_names)
+        else:
+            found = [info for one in layer_names for info in self._one(one)]
+            if not found:
+                raise LayerError("Expected at least one layer name. Received: an empty list.")
+        for info in found:
+            if not info.reached:
+                raise LayerError(
+                    f"Layer {shown(info.path)!r} runs inside a loop, a branch or a compiled "
+                    "function, out of which TensorFlow lets no map. "
+                    "Ask for the layer around it instead."
+                )
+        return sorted(dict.fromkeys(found), key=lambda info: info.order)
+
+    def _one(self, selector: str | int | type) -> list[LayerInfo]:
+        if isinstance(selector, type):
+            found = self._of(selector)
+            if not found:
+                kinds = dict.fromkeys(info.kind for info in self)
+                raise LayerError(
+                    f"The model has no layer of class {selector.__name__}. "
+                    f"{near(selector.__name__, kinds)}"
+                )
+            return found
+        if isinstance(selector, int):
+            counted = {info.index: info for info in self if info.index is not None}
+            count = max(counted, default=-1) + 1
+            index = selector + count if selector < 0 else selector
+            if index not in counted:
+                raise LayerError(
+                    f"There is no layer of index {selector} among those that the model calls. "
+                    f"Expected 0 to {count - 1}, as kviz layers lists them."
+                )
+            return [info for info in self if info.index == index]
+        found = self._named(selector)
+        found = found or [
+            info
+            for info in self
+            if fnmatchcase(info.path, selector) or fnmatchcase(_plain(info.path), selector)
+        ]
+        if not found and selector.lstrip("-").isdigit():
+            return self._one(int(selector))
+        kind = getattr(keras.layers, selector, None) if selector.isidentifier() else None
+        if not found and isinstance(kind, type):
+            found = self._of(kind)
+        found = found or [info for info in self if info.kind == selector]
+        if not found:
+            raise self._unknown(selector)
+        return found
+
+    def _of(self, kind: type) -> list[LayerInfo]:
+        return [info for info in self if isinstance(info.layer, kind)]
+
+    def _named(self, path: str) -> list[LayerInfo]:
+        exact = [info for info in self if info.path == path]
+        return exact or [info for info in self if _plain(info.path) == path]
+
+    def _unknown(self, path: object) -> LayerError:
+        names = [info.path for info in self]
+        # Near names are sought by the last part too: people leave out the nested model's name.
+        inside = [name for name in names if name.rpartition("/")[2] == path]
+        hint = f"Did you mean {shown(inside[0])!r}?" if inside else near(str(path), names)
+        return LayerError(f"The model calls no layer {shown(path)!r}. {hint}")
+
+    def table(self) -> Table:
+        """Return the layers as rows: what `kviz layers` prints."""
+        headers = (
+            "index", "layer", "kind", "output shape", "kernel", "stride", "padding",
+            "parameters", "weights", "receptive field", "output size",
+        )  # fmt: skip
+        rows = [
+            (
+                "" if info.index is None else info.index,
+                info.path,
+                info.kind,
+                "×".join("?" if n is None else str(n) for n in info.output_shape[1:]) or "scalar",
+                _times(info.window.size) if info.window else "",
+                _times(info.window.strides) if info.window else "",
+                info.window.padding if info.window else "",
+                f"{info.parameters:,}" if info.parameters else "",
+                " ".join(name.rpartition("/")[2] for name in info.weight_names),
+                str(info.receptive_field),
+                info.arithmetic if info.window else "",
+            )
+            for info in self
+        ]
+        return Table(f"{len(self)} layer calls", headers, rows)
+
+    def __repr__(self) -> str:
+        return text(self.table())
+
+    def _repr_html_(self) -> str:
+        return html(tables=[self.table()])
+
+
+def _times(values: Sequence[int]) -> str:
+    return "×".join(map(str, values))
+
+
+def _plain(path: str) -> str:
+    """Return a path without the `#k` of repeated calls."""
+    return "/".join(part.rpartition("#")[0] if _counted(part) else part for part in path.split("/"))
+
+
+def _counted(part: str) -> bool:
+    name, mark, number = part.rpartition("#")
+    return bool(mark) and bool(name) and number.isdigit()
+
+
+def layer_table(trace: Trace, model: Any) -> LayerTable:
+    """Return the table of the layers that a trace saw.
+
+    Args:
+        trace: a trace of `model` whose graph is still there.
+        model: the `keras.Model`.
+
+    Returns:
+        The table.
+    """
+    fields = receptive_fields(trace)
+    places = {id(layer): index for index, layer in enumerate(model.layers)}
+    data_format = keras.config.image_data_format()
+    infos = []
+    for call in trace.calls:
+        own = getattr(call.layer, "data_format", None)
+        # A layer without one of its own, such as an activation, works on its predecessor's.
+        data_format = own if own in ("channels_first", "channels_last") else data_format
+        outputs = tensors_of(call.outputs)
+        weights = getattr(call.layer, "weights", [])
+        infos.append(
+            LayerInfo(
+                index=places.get(id(call.layer)) if _top(call) else None,
+                path=call.path,
+                kind=type(call.layer).__name__,
+                input_shape=_shape(call.inputs),
+                output_shape=_shape(outputs),
+                window=window_of(call.layer),
+                parameters=sum(math.prod(weight.shape) for weight in weights),
+                weight_names=() if call.children else tuple(weight.path for weight in weights),
+                receptive_field=fields[call],
+                data_format=data_format,
+                reached=bool(outputs) and not call.hidden,
+                contains=len(call.children),
+                order=call.order,
+                layer=call.layer,
+            )
+        )
+    return LayerTable(infos)
+
+
+def _top(call: Call) -> bool:
+    return call.parent is not None and call.parent.parent is None
+
+
+def _shape(tensors: list[Any]) -> Shape:
+    return tuple(tensors[0].shape.as_list()) if tensors and tensors[0].shape.rank is not None else ()

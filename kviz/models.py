@@ -1,0 +1,593 @@
+"""Network: a Keras model as a function of pixels; load_model and save_model."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kviz.backend import keras, tf
+from kviz.errors import (
+    ImageError,
+    KvizError,
+    KvizWarning,
+    LayerError,
+    ModelError,
+    OptionError,
+    OutputError,
+    near,
+    shown,
+)
+from kviz.images import checked_pixels
+from kviz.layers import LayerInfo, LayerTable, Selector, Shape, layer_table
+from kviz.model_files import MEGABYTE, look, variables_within, write_model
+from kviz.tracing import Call, tensors_of, trace
+
+Array = npt.NDArray[Any]
+Preprocess = str | Callable[[Any], Any]
+ClassNames = Sequence[str] | Mapping[Any, Any] | str | Path
+
+
+class Network:
+    """A `keras.Model` as a function of RGB pixels in 0-255, with preprocessing and class names.
+
+    The model itself is used as it is and never changed. Functions compiled for it are kept here, so
+    that a second call of a verb costs no tracing.
+
+    Args:
+        model: any `keras.Model`: functional, Sequential, subclassed.
+        preprocess: what turns pixels into what the model takes: the name of a `keras.applications`
+            module (`"vgg16"`), a Keras layer, or a function of tensors; None where the model has
+            it inside, or takes pixels.
+        class_names: a list, a dict from index to name, or a `.json` or text file (a name a line).
+        notes: what every result should be read with.
+
+    Raises:
+        ModelError: if it is not a Keras model, or the class names are not as many as its classes.
+        OptionError: if `preprocess` is not what it takes.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    >>> Network(model).layers[0].output_shape
+    (None, 6, 6, 4)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        preprocess: Preprocess | None = None,
+        class_names: ClassNames | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:
+        if not isinstance(model, keras.Model):
+            raise ModelError(
+                f"Expected a Keras 3 model, a kviz.Network or a path. Received: {shown(type(model))}"
+            )
+        self.model = model
+        self.preprocess = preprocess
+        self._preprocess = _preprocessing(preprocess)
+        self.class_names = None if class_names is None else _class_names(class_names)
+        self.notes = tuple(notes)
+        self._shapes = _input_shapes(model)
+        self._channels_first = _is_channels_first(model, self._shapes)
+        self._table: LayerTable | None = None
+        self._stateful: list[Any] = []
+        self._compiled: dict[Any, tuple[Callable[..., Any], list[LayerInfo]]] = {}
+        classes = self.classes
+        if self.class_names and classes and len(self.class_names) != classes:
+            raise ModelError(
+                f"The model has {classes} classes. Received: {len(self.class_names)} class names"
+            )
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return str(self.model.name)
+
+    @property
+    def input_shapes(self) -> list[Shape] | None:
+        """The inputs' shapes in channels-last order, batch first; None where it is not known."""
+        if self._shapes is None:
+            return None
+        if not self._channels_first:
+            return self._shapes
+        return [(s[0], *s[2:], s[1]) if len(s) > 2 else s for s in self._shapes]
+
+    @property
+    def image_size(self) -> tuple[int | None, int | None]:
+        """Height and width of the image that the model takes, None where any will do."""
+        shape = self._image_shape()
+        return (shape[1], shape[2]) if shape else (None, None)
+
+    @property
+    def channels(self) -> int | None:
+        """Channels of the image that the model takes, None where any will do."""
+        shape = self._image_shape()
+        return shape[3] if shape else 3
+
+    @property
+    def classes(self) -> int | None:
+        """The number of classes, None where the outputs are not one vector an image."""
+        outputs = getattr(self.model, "outputs", None) or []
+        shapes = [tuple(output.shape) for output in outputs]
+        flat = [shape for shape in shapes if len(shape) == 2 and shape[1] is not None]
+        return int(flat[0][1]) if len(flat) == 1 else None
+
+    def _image_shape(self) -> Shape | None:
+        images = [shape for shape in self.input_shapes or [] if len(shape) == 4]
+        return images[0] if images else None
+
+    def class_index(self, which: int | str) -> int:
+        """Return the index of a class.
+
+        Args:
+            which: an index, negative from the end, or a name from `class_names`; upper and lower
+                case are the same.
+
+        Returns:
+            The index, from 0.
+
+        Raises:
+            OptionError: if there is no such class.
+
+        >>> import kviz
+        >>> kviz.load_model("models/squeezenet.keras").class_index("Egyptian cat")
+        285
+        """
+        count = self.classes or (len(self.class_names) if self.class_names else None)
+        if isinstance(which, str) and not which.lstrip("-").isdigit():
+            if not self.class_names:
+                raise OptionError(
+                    f"The model has no class names, so {shown(which)!r} means nothing. Give an index"
+                    + (f" from 0 to {count - 1}." if count else ", or class_names=.")
+                )
+            found = [i for i, name in enumerate(self.class_names) if name == which] or [
+                i for i, name in enumerate(self.class_names) if name.casefold() == which.casefold()
+            ]
+            if not found:
+                raise OptionError(f"There is no class {shown(which)!r}. {near(which, self.class_names)}")
+            if len(found) > 1:
+                raise OptionError(
+                    f"{len(found)} classes are named {shown(which)!r}. Give an index: {found[:8]}"
+                )
+            return found[0]
+        index = int(which)
+        if count is not None:
+            if not -count <= index < count:
+                raise OptionError(f"Class indices go from 0 to {count - 1}. Received: {index}")
+            index %= count
+        elif index < 0:
+            raise OptionError(f"A class index is 0 or more. Received: {index}")
+        return index
+
+    @property
+    def layers(self) -> LayerTable:
+        """Every layer that the model calls, in order, as a table.
+
+        Raises:
+            ModelError: if it is a subclassed model that has never been called.
+        """
+        if self._table is None:
+            shapes = self.input_shapes
+            if shapes is None:
+                raise ModelError(
+                    "A subclassed model has no layers before it has seen an image. "
+                    "Show it one: network(images)."
+                )
+            self._traced(self._specs(dict(zip(self._names(shapes), shapes, strict=True))), None)
+        if self._table is None:
+            raise ModelError("The model calls no layers.")
+        return self._table
+
+    def __call__(self, images: Any) -> Any:
+        """Return the model's outputs for pixels, in inference mode, in float32 or float64.
+
+        Args:
+            images: array `(N, H, W, channels)`, values 0-255; for a model of several inputs a
+                list, or a dict by the inputs' names.
+
+        Returns:
+            Tensors in the structure of the model's outputs.
+
+        Raises:
+            ImageError: if the images do not fit the model.
+        """
+        pixels = self.pixels(images)
+        function, _ = self.function(pixels, outputs=True)
+        return function(*pixels.values())[0]
+
+    def pixels(self, images: Any) -> dict[str, Array]:
+        """Return checked arrays by the names of the model's inputs, in the model's order.
+
+        Args:
+            images: as `__call__` takes them.
+
+        Returns:
+            Arrays `(N, ...)`, all of one N.
+
+        Raises:
+            ImageError: if the images do not fit the model.
+        """
+        shapes = self.input_shapes
+        names = self._names(shapes) if shapes else []
+        if isinstance(images, Mapping):
+            names = names or [str(name) for name in images]
+            if set(names) != {str(name) for name in images}:
+                raise ImageError(
+                    f"The model takes the inputs {', '.join(shown(n, 30) for n in names)}. "
+                    f"Received: {', '.join(shown(n, 30) for n in images)}"
+                )
+            given = [images[name] for name in names]
+        elif isinstance(images, list | tuple) and (shapes is None or len(shapes) > 1):
+            given = list(images)
+            names = names or [str(place) for place in range(len(given))]
+        else:
+            given = [images]
+            names = names or ["0"]
+        if len(given) != len(names):
+            raise ImageError(
+                f"The model takes {len(names)} inputs ({', '.join(shown(n, 30) for n in names)}). "
+                f"Received: {len(given)}"
+            )
+        pixels = {
+            name: checked_pixels(
+                array,
+                shapes[place] if shapes else None,
+                f"input {shown(name, 30)!r}" if len(names) > 1 else "images",
+            )
+            for place, (name, array) in enumerate(zip(names, given, strict=True))
+        }
+        counts = {name: len(array) for name, array in pixels.items()}
+        if len(set(counts.values())) > 1:
+            raise ImageError(f"The inputs hold different numbers of images: {shown(counts, 200)}")
+        return pixels
+
+    def function(
+        self, pixels: Mapping[str, Array], layer_names: Selector = (), *, outputs: bool = False
+    ) -> tuple[Callable[..., tuple[Any, list[Any]]], list[LayerInfo]]:
+        """Return a compiled function from pixels to outputs and maps, and the maps' layers.
+
+        Args:
+            pixels: as `pixels` returns them; their shapes count, and only where the model's own
+                are free.
+            layer_names: the layers wanted, as `LayerTable.select` takes them; `()` for none.
+            outputs: whether the model's outputs are wanted. Without, the pass stops at the
+                deepest layer.
+
+        Returns:
+            A function of one array an input, which gives the outputs (or None) and a list of
+            tensors, float32 or float64, channels last; and the layers, in order of execution.
+
+        Raises:
+            LayerError: as `LayerTable.select` raises it.
+        """
+        shapes = {name: (None, *array.shape[1:]) for name, array in pixels.items()}
+        return self._traced(self._specs(shapes), layer_names, outputs=outputs)
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The number of images that the model was built for, None where any will do."""
+        sizes = {shape[0] for shape in self.input_shapes or []} - {None}
+        return next(iter(sizes), None)
+
+    def reset_states(self) -> None:
+        """Put stateful layers back to their start, so that no batch depends on the one before."""
+        for layer in self._stateful:
+            layer.reset_state()
+
+    def _names(self, shapes: Sequence[Any]) -> list[str]:
+        names = [str(tensor.name) for tensor in self.model.inputs]
+        return names if len(set(names)) == len(shapes) else [str(i) for i in range(len(shapes))]
+
+    def _specs(self, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+        """Return what a function is compiled for: the model's own shapes, free where these are."""
+        own = self.input_shapes
+        tensors = self.model.inputs if own else [None] * len(shapes)
+        specs = {}
+        for place, (name, shape) in enumerate(shapes.items()):
+            dtype = str(tensors[place].dtype if own else self.model.compute_dtype)
+            exact = ("float64", "int32", "int64", "uint8", "bool")
+            specs[name] = tf.TensorSpec(
+                own[place] if own else shape, dtype if dtype in exact else "float32"
+            )
+        return specs
+
+    def _traced(
+        self, specs: dict[str, Any], layer_names: Selector, *, outputs: bool = False
+    ) -> tuple[Callable[..., tuple[Any, list[Any]]], list[LayerInfo]]:
+        if not isinstance(layer_names, str | int | type | None):
+            layer_names = tuple(layer_names)
+        key = (tuple(specs.items()), layer_names, outputs)
+        if key in self._compiled:
+            return self._compiled[key]
+        infos: list[LayerInfo] = []
+
+        def run(*pixels: Any) -> tuple[Any, list[Any]]:
+            traced = trace(self.model, self._inputs(dict(zip(specs, pixels, strict=True))))
+            if layer_names != ():
+                self._table = layer_table(traced, self.model)
+                infos[:] = self._table.select(layer_names)
+            self._stateful = [
+                call.layer
+                for call in traced.calls
+                if getattr(call.layer, "stateful", False) and hasattr(call.layer, "reset_state")
+            ]
+            calls = {call.path: call for call in traced.calls}
+            maps = [_as_map(calls[info.path], info) for info in infos]
+            return (keras.tree.map_structure(_single, traced.outputs) if outputs else None), maps
+
+        function = tf.function(run, autograph=False, input_signature=list(specs.values()))
+        try:
+            function.get_concrete_function()
+        except (KvizError, KeyboardInterrupt, MemoryError):
+            raise
+        except Exception as error:  # whatever the model's own code raises
+            raise ModelError(f"The model cannot be run: {_first_line(error)}") from error
+        self._compiled[key] = function, infos
+        return self._compiled[key]
+
+    def _inputs(self, pixels: dict[str, Any]) -> Any:
+        """Return the model's inputs for pixels: preprocessed, its own order of axes, its structure."""
+        flat = []
+        for tensor in pixels.values():
+            if self._preprocess is not None and tensor.shape.rank == 4:
+                tensor = self._preprocess(tensor)
+            if self._channels_first and (tensor.shape.rank or 0) > 2:
+                rank = tensor.shape.rank
+                tensor = tf.transpose(tensor, [0, rank - 1, *range(1, rank - 1)])
+            flat.append(tensor)
+        try:
+            structure = self.model.input  # a Sequential has none, and takes its one tensor
+        except AttributeError:
+            structure = None
+        if structure is not None:
+            return keras.tree.pack_sequence_as(structure, flat)
+        if all(name.isdigit() for name in pixels) or len(flat) == 1:
+            return flat[0] if len(flat) == 1 else flat
+        return dict(zip(pixels, flat, strict=True))
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(shape) for shape in self.input_shapes or ["unknown"])
+        return f"<kviz.Network {shown(self.name)}: {shapes}, {self.classes or '?'} classes>"
+
+
+def _single(tensor: Any) -> Any:
+    """Return a tensor that NumPy has a type for, half precision as float32."""
+    return tf.cast(tensor, "float32") if tensor.dtype in (tf.float16, tf.bfloat16) else tensor
+
+
+def _as_map(call: Call, info: LayerInfo) -> Any:
+    tensors = tensors_of(call.outputs)
+    if len(tensors) != 1:
+        raise LayerError(
+            f"Layer {shown(info.path)!r} gives {len(tensors)} tensors. Ask for a layer inside it."
+        )
+    tensor = tensors[0]
+    if not info.spatial:
+        raise LayerError(
+            f"Layer {shown(info.path)!r} ({info.kind}) has no spatial output: its shape is "
+            f"{shown(info.output_shape)}. Expected (N, H, W, channels); ask for a layer before it."
+        )
+    if tensor.dtype not in (tf.float32, tf.float64):
+        tensor = tf.cast(tensor, "float32")
+    if info.data_format == "channels_first":
+        tensor = tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])
+    return tensor
+
+
+def _input_shapes(model: Any) -> list[Shape] | None:
+    tensors = getattr(model, "inputs", None)
+    return [tuple(tensor.shape) for tensor in tensors] if tensors else None
+
+
+def _layers_within(model: Any) -> Iterator[Any]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _layers_within(layer)
+
+
+def _is_channels_first(model: Any, shapes: list[Shape] | None) -> bool:
+    for shape in shapes or []:
+        if len(shape) == 4 and (shape[1] in (1, 3)) != (shape[3] in (1, 3)):
+            return shape[1] in (1, 3)
+    formats = (getattr(layer, "data_format", None) for layer in _layers_within(model))
+    known = next((f for f in formats if f), keras.config.image_data_format())
+    return bool(known == "channels_first")
+
+
+def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None:
+    if preprocess is None or callable(preprocess):
+        return preprocess
+    modules = {
+        name: getattr(keras.applications, name)
+        for name in dir(keras.applications)
+        if hasattr(getattr(keras.applications, name), "preprocess_input")
+    }
+    if preprocess not in modules:
+        raise OptionError(
+            f"preprocess takes a keras.applications module, a layer or a function. "
+            f"Received: {shown(repr(preprocess))}. {near(str(preprocess), modules)}"
+        )
+    function: Callable[..., Any] = modules[preprocess].preprocess_input
+    return lambda pixels: function(pixels, data_format="channels_last")
+
+
+def _read_names(path: Path) -> ClassNames:
+    try:
+        if path.stat().st_size > 64 * MEGABYTE:
+            raise ModelError(f"The class names file {shown(path, 120)} is over 64 MB.")
+        text = path.read_text(encoding="utf-8")
+        if path.suffix != ".json":
+            return [line.strip() for line in text.splitlines() if line.strip()]
+        names: ClassNames = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"The class names in {shown(path, 120)} cannot be read: {shown(error)}") from error
+    return names
+
+
+def _class_names(given: ClassNames) -> tuple[str, ...]:
+    if isinstance(given, str | Path):
+        given = _read_names(Path(given))
+    if isinstance(given, Mapping):
+        numbers = {str(key): value for key, value in given.items()}
+        if set(numbers) != {str(index) for index in range(len(numbers))}:
+            raise ModelError("Class names as a dict need the indices 0, 1, 2 … as keys.")
+        given = [numbers[str(index)] for index in range(len(numbers))]
+    # The ImageNet index that Keras downloads has [WordNet id, name] for each class.
+    names = [name[-1] if isinstance(name, list) and name else name for name in given]
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ModelError("Class names are a list of strings, or a dict from index to string.")
+    return tuple(names)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = (re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines())
+    return shown(" ".join(line for line in lines if line) or type(error).__name__, 180)
+
+
+def load_model(
+    path: str | Path,
+    *,
+    preprocess: Preprocess | None = None,
+    class_names: ClassNames | None = None,
+    trust: bool = False,
+) -> Network:
+    """Read a saved Keras model as a function of pixels.
+
+    The file is looked at before Keras sees it, and nothing in it is run unless `trust` is given.
+    Class names come from `class_names`, or from the file (`save_model` puts them there), or from a
+    JSON file beside it, `NAME.class_names.json` for `NAME.keras`; preprocessing from `preprocess` or
+    from the file.
+
+    Args:
+        path: a `.keras` file, or with `trust` a legacy `.h5`.
+        preprocess: what turns pixels 0-255 into what the model takes: the name of a
+            `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
+        class_names: a list, a dict from index to name, or a `.json` or text file.
+        trust: load what can run code of whoever made the file: Lambda and TFSMLayer layers and
+            legacy `.h5` files, without Keras's safe mode. Safe mode is not a sandbox either.
+
+    Returns:
+        A `Network`. Weights that are not finite are warned of, and every result says so.
+
+    Raises:
+        ModelError: if the file is missing, broken, refused, or does not fit its class names.
+        OptionError: if `preprocess` is not what it takes.
+
+    >>> load_model("models/squeezenet.keras").image_size
+    (227, 227)
+    """
+    path = Path(path)
+    found = look(path, trust=trust)
+    try:
+        with variables_within(4 * found.stored + MEGABYTE), warnings.catch_warnings():
+            # What Keras remarks on a file's optimizer or build does not matter for looking.
+            warnings.simplefilter("ignore")
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+    except KvizError:
+        raise
+    except Exception as error:  # Keras refuses files with seven types of exception
+        raise ModelError(f"{shown(path, 80)} cannot be loaded: {_first_line(error)}") from error
+    sidecar = path.with_suffix(".class_names.json")
+    if class_names is None:
+        class_names = found.extra.get("class_names") or (sidecar if sidecar.is_file() else None)
+    if preprocess is None:
+        named = found.extra.get("preprocess")
+        preprocess = named if isinstance(named, str) else None
+    notes = []
+    if bad := _not_finite(model):
+        notes.append(f"Weights of the model are not finite (NaN or infinite): {shown(', '.join(bad), 120)}")
+        warnings.warn(KvizWarning(notes[0]), stacklevel=2)
+    return Network(model, preprocess=preprocess, class_names=class_names, notes=notes)
+
+
+def _not_finite(model: Any) -> list[str]:
+    """Return the paths of weights that hold NaN or infinity."""
+    bad = []
+    for weight in model.weights:
+        dtype = keras.backend.standardize_dtype(weight.dtype)
+        if "float" in dtype and not bool(tf.math.is_finite(tf.reduce_sum(weight.value))):
+            # A sum can overflow where no weight does.
+            if not bool(tf.reduce_all(tf.math.is_finite(weight.value))):
+                bad.append(str(weight.path))
+    return bad
+
+
+def save_model(network: Network, path: str | Path) -> Path:
+    """Save a network as `.keras`, with its class names and its preprocessing's name inside.
+
+    `keras.saving.load_model` reads the file like any other.
+
+    Args:
+        network: the network. Only a preprocessing that was given by name travels; a layer belongs
+            into the model.
+        path: a file ending in `.keras`.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: if it cannot be written, or ends otherwise.
+        OptionError: if the preprocessing is a function, which no file can hold.
+
+    >>> import tempfile
+    >>> network = load_model("models/squeezenet.keras")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_model(save_model(network, folder + "/copy.keras")).class_names[963]
+    'pizza'
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise OutputError(f"Expected a file ending in .keras. Received: {shown(path, 120)}")
+    extra: dict[str, Any] = {}
+    if network.class_names:
+        extra["class_names"] = list(network.class_names)
+    if network.preprocess is not None:
+        if not isinstance(network.preprocess, str):
+            raise OptionError(
+                "A function or layer as preprocess= cannot be saved. Build it into the model, or "
+                "name a keras.applications module."
+            )
+        extra["preprocess"] = network.preprocess
+    write_model(network.model, path, extra)
+    return path
+
+
+_networks: weakref.WeakKeyDictionary[Any, Network] = weakref.WeakKeyDictionary()
+
+
+def as_network(model: Any) -> Network:
+    """Return what a verb was given as a `Network`: one already, a `keras.Model`, or a path.
+
+    Args:
+        model: a `Network`, a `keras.Model` (the same one gives the same network) or a path.
+
+    Returns:
+        The network.
+
+    Raises:
+        ModelError: if it is none of these.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    >>> as_network(model) is as_network(model)
+    True
+    """
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, str | Path):
+        return load_model(model)
+    if isinstance(model, keras.Model) and model in _networks:
+        return _networks[model]
+    network = Network(model)
+    _networks[model] = network
+    return network

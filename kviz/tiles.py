@@ -1,0 +1,68 @@
+"""Tile, one labelled picture, and mosaic, the grid of equal panels that it may hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kviz.arrays import Levels
+from kviz.errors import OptionError
+
+COLUMNS = 16
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture with what a reader needs to read it.
+
+    Attributes:
+        levels: uint8 `(H, W)`, to be coloured by `cmap`, or RGB `(H, W, 3)`.
+        title: what is shown: a layer's path, a file's name.
+        detail: one line on shape, range and how numbers became levels.
+        alt: alternative text, for those who cannot see the picture.
+        cmap: the Matplotlib colour map for `(H, W)` levels.
+        limits: the values drawn as level 0 and 255, in raw units; None where each panel has
+            a scale of its own, or for RGB.
+    """
+
+    levels: Levels
+    title: str
+    detail: str
+    alt: str
+    cmap: str = "viridis"
+    limits: tuple[float, float] | None = None
+
+
+def mosaic(panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1) -> npt.NDArray[Any]:
+    """Lay equal panels out in rows, with a gap of zeros between them.
+
+    Args:
+        panels: array `(count, H, W)` or `(count, H, W, 3)`.
+        columns: panels a row, 1 or more; places left over in the last row stay 0.
+        gap: pixels between panels.
+
+    Returns:
+        Array of the same dtype, `(rows * (H + gap) - gap, columns * (W + gap) - gap)`, then 3
+        where the panels have colours.
+
+    Raises:
+        OptionError: if `columns` is below 1.
+
+    >>> mosaic(np.array([[[1]], [[2]], [[3]]]), columns=2).tolist()
+    [[1, 0, 2], [0, 0, 0], [3, 0, 0]]
+    """
+    if columns < 1:
+        raise OptionError(f"columns takes a whole number from 1. Received: {columns}")
+    count, height, width, *colours = panels.shape
+    rows = -(-count // columns)
+    grid = np.zeros((rows, height + gap, columns, width + gap, *colours), panels.dtype)
+    full = rows - (count % columns > 0)
+    cells = grid[:, :height, :, :width].swapaxes(1, 2)
+    cells[:full] = panels[: full * columns].reshape(full, columns, height, width, *colours)
+    if full < rows:
+        cells[full, : count % columns] = panels[full * columns :]
+    grid = grid.reshape(rows * (height + gap), columns * (width + gap), *colours)
+    return grid[: rows * (height + gap) - gap, : columns * (width + gap) - gap]

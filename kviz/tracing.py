@@ -1,0 +1,231 @@
+"""The door to a layer: every layer call that a model makes, seen while TensorFlow traces it.
+
+While one call of the model is traced, `keras.Layer.__call__` notes each layer with the tensors that
+go in and come out. This is one way for every model: functional, Sequential, nested to any depth,
+subclassed, shared layers, layers inside custom blocks and wrappers. It changes no tensor, so the
+model's outputs stay what they are, and what TensorFlow does not need for the tensors that are asked
+for it prunes, so that a forward pass stops at the deepest of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kviz.backend import keras, tf
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of a layer.
+
+    Attributes:
+        layer: the layer.
+        parent: the call within which it happened, None for the model itself.
+        inputs: the tensors that went in, flat.
+        outputs: what came out: a tensor or a structure of them.
+        order: the place among all calls by which of them ended first.
+        path: names from the model down, `block/conv`; the k-th of several calls with one name in
+            one parent is `conv#k`.
+        hidden: whether it ran in a graph of its own (a loop, a branch, a compiled function), from
+            which TensorFlow lets no tensor out.
+    """
+
+    layer: Any
+    parent: Call | None
+    inputs: list[Any]
+    outputs: Any = None
+    order: int = -1
+    path: str = ""
+    hidden: bool = False
+    children: list[Call] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one call of a model did: its inputs, outputs and all layer calls, parents first."""
+
+    inputs: list[Any]
+    outputs: Any
+    calls: list[Call]
+
+
+_lock = threading.RLock()
+_local = threading.local()
+
+
+def trace(model: Any, inputs: Any) -> Trace:
+    """Call `model` in inference mode and note every layer call.
+
+    To be called while a `tf.function` traces. Layers that compute in float16 or bfloat16 are
+    looked at in float32: half precision can turn finite values into NaN.
+
+    Args:
+        model: a `keras.Model`; it is as before afterwards.
+        inputs: symbolic tensors in the structure that the model takes.
+
+    Returns:
+        The trace. Its tensors live in the graph that is being traced.
+    """
+    recorder = _trace(model, inputs)
+    if any(call.hidden for call in recorder.calls):
+        # A `call` that is itself a tf.function hides its layers; run as plain Python it does not.
+        eagerly = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            opened = _trace(model, inputs)
+        except Exception:  # such a function can depend on being compiled; then it stays shut
+            opened = recorder
+        finally:
+            tf.config.run_functions_eagerly(eagerly)
+        recorder = opened
+    flat = keras.tree.flatten(inputs)
+    return Trace(flat, recorder.root.outputs, recorder.named(_input_layers(recorder.root, flat)))
+
+
+def _trace(model: Any, inputs: Any) -> _Recorder:
+    recorder = _Recorder(model, tf.compat.v1.get_default_graph())
+    accepts = inspect.signature(model.call).parameters.values()
+    takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in accepts)
+    with _noted_by(recorder):
+        model(inputs, **({"training": False} if takes_training else {}))
+    return recorder
+
+
+def _input_layers(root: Call, inputs: list[Any]) -> list[Call]:
+    """Return a call for each InputLayer of a functional model, which Keras itself never calls."""
+    found = []
+    for layer in root.layer.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            same = [x for x, of in zip(inputs, root.layer.inputs, strict=False) if of is layer.output]
+            found += [Call(layer, root, [], tensor) for tensor in same]
+    return found
+
+
+@contextmanager
+def _noted_by(recorder: _Recorder) -> Iterator[None]:
+    """Send this thread's layer calls through `recorder`; other threads' pass by untouched."""
+    with _lock:
+        original = keras.Layer.__call__
+
+        def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if getattr(_local, "recorder", None) is not recorder:
+                return original(self, *args, **kwargs)
+            return recorder.note(self, lambda: original(self, *args, **kwargs), args, kwargs)
+
+        keras.Layer.__call__ = noted
+        _local.recorder = recorder
+        try:
+            yield
+        finally:
+            _local.recorder = None
+            keras.Layer.__call__ = original
+
+
+class _Recorder:
+    def __init__(self, model: Any, graph: Any) -> None:
+        self.root = Call(model, None, [])
+        self.graph = graph
+        self.calls: list[Call] = []
+        self.stack: list[Call] = []
+        self.ended = 0
+
+    def note(
+        self, layer: Any, run: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if not self.stack:
+            call = self.root
+        else:
+            tensors = [x for x in keras.tree.flatten((args, kwargs)) if tf.is_tensor(x)]
+            call = Call(layer, self.stack[-1], tensors)
+            self.stack[-1].children.append(call)
+            self.calls.append(call)
+        self.stack.append(call)
+        try:
+            with _in_float32(layer), self._unwrapped(layer):
+                call.outputs = run()
+        finally:
+            self.stack.pop()
+        call.order = self.ended
+        self.ended += 1
+        call.hidden = any(
+            getattr(tensor, "graph", None) is not self.graph for tensor in tensors_of(call.outputs)
+        )
+        return call.outputs
+
+    @contextmanager
+    def _unwrapped(self, layer: Any) -> Iterator[None]:
+        """Note the layer inside a wrapper such as TimeDistributed, which runs its bare `call`."""
+        inner = getattr(layer, "layer", None)
+        if not (isinstance(layer, keras.layers.Wrapper) and isinstance(inner, keras.Layer)):
+            yield
+            return
+        call = inner.call
+
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            if self.stack[-1].layer is inner:
+                return call(*args, **kwargs)
+            return self.note(inner, lambda: call(*args, **kwargs), args, kwargs)
+
+        own = inner.__dict__.get("call")
+        inner.__dict__["call"] = noted
+        try:
+            yield
+        finally:
+            if own is None:
+                del inner.__dict__["call"]
+            else:
+                inner.__dict__["call"] = own
+
+    def named(self, first: list[Call]) -> list[Call]:
+        """Return the calls, parents first, with their paths; `first` stand before them."""
+        self.calls[:0] = first
+        siblings: dict[tuple[int, str], list[Call]] = {}
+        for call in self.calls:
+            siblings.setdefault((id(call.parent), call.layer.name), []).append(call)
+        taken: set[str] = set()
+        for call in self.calls:
+            alike = siblings[id(call.parent), call.layer.name]
+            name = call.layer.name
+            if len(alike) > 1:
+                name = f"{name}#{alike.index(call) + 1}"
+            above = call.parent.path if call.parent else ""
+            call.path = f"{above}/{name}" if above else name
+            while call.path in taken:
+                call.path += "#"
+            taken.add(call.path)
+        return self.calls
+
+
+def tensors_of(outputs: Any) -> list[Any]:
+    """Return the tensors in a layer's outputs, flat."""
+    return [tensor for tensor in keras.tree.flatten(outputs) if tf.is_tensor(tensor)]
+
+
+class _Float32Look(keras.DTypePolicy):  # type: ignore[misc]
+    """A policy that computes in float32 with variables of the type that they have."""
+
+    def __init__(self, variable_dtype: str) -> None:
+        super().__init__("float32")
+        self._variable_dtype = variable_dtype
+
+
+@contextmanager
+def _in_float32(layer: Any) -> Iterator[None]:
+    policy = layer.dtype_policy
+    if (
+        isinstance(policy, keras.dtype_policies.DTypePolicyMap)
+        or policy.quantization_mode is not None
+        or policy.compute_dtype not in ("float16", "bfloat16")
+    ):
+        yield
+        return
+    layer.dtype_policy = _Float32Look(policy.variable_dtype)
+    try:
+        yield
+    finally:
+        layer.dtype_policy = policy
