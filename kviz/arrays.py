@@ -75,5 +75,4 @@ def empty_channels(maps: Floats) -> npt.NDArray[np.bool_]:
     >>> empty_channels(np.array([[[[0.0, 1.0]]]])).tolist()
     [[True, False]]
     """
-    result: npt.NDArray[np.bool_] = ~maps.any(axis=tuple(range(1, maps.ndim - 1)))
-    return result
+    return np.logical_not(maps.any(axis=tuple(range(1, maps.ndim - 1))))

@@ -12,7 +12,9 @@ _HOW = (
 try:
     import keras
 except ImportError as error:
-    raise KvizError(f"Keras does not start: {error}. kviz needs its TensorFlow backend. {_HOW}") from error
+    raise KvizError(
+        f"Keras does not start: {error}. kviz needs its TensorFlow backend. {_HOW}"
+    ) from error
 
 if keras.backend.backend() != "tensorflow":
     raise KvizError(

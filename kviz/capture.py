@@ -25,6 +25,7 @@ def activations(
     layer_names: Selector = None,
     batch_size: int = CHUNK,
     *,
+    names: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Activations:
     """Return the feature maps of layers for images, in one forward pass.
@@ -39,6 +40,7 @@ def activations(
         layer_names: a path, a glob (`"block?_conv*"`), a Keras layer class or its name, an index as
             `model.summary()` counts, or a list of these; by default every Conv2D and MaxPooling2D.
         batch_size: images in flight at once; the result does not depend on it.
+        names: what the images are called, in titles and on disk; by default the files' names.
         progress: called with (images done, images in all).
 
     Returns:
@@ -55,15 +57,14 @@ def activations(
     (1, 56, 56, 64)
     """
     network = as_network(model)
-    images, names = _read(images, network)
+    images, names = _read(images, network, names)
     pixels = network.pixels(images)
     function, infos = network.function(pixels, layer_names)
     total = len(next(iter(pixels.values())))
     maps: dict[str, Array] = {}
     for start, stop, chunk in _chunks(network, pixels, batch_size):
         for info, tensor in zip(infos, function(*chunk)[1], strict=True):
-            # On the CPU this is TensorFlow's own memory: nothing is copied for a single chunk.
-            part = np.asarray(tensor)[: stop - start]
+            part = _array(tensor)[: stop - start]
             if start == 0 and stop == total:
                 maps[info.path] = part.astype(np.float32, copy=False)
                 continue
@@ -77,7 +78,9 @@ def activations(
         kinds={info.path: info.kind for info in infos},
         images=_pictures(pixels),
         names=names,
-        made_by=_made_by(network, verb="activations", layer_names=list(maps), batch_size=batch_size),
+        made_by=_made_by(
+            network, verb="activations", layer_names=list(maps), batch_size=batch_size
+        ),
         notes=network.notes,
     )
 
@@ -89,6 +92,7 @@ def predict(
     *,
     class_index: int | str | Sequence[int | str] = (),
     batch_size: int = CHUNK,
+    names: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Predictions:
     """Return what a network answers for images: the best classes with their scores.
@@ -99,6 +103,7 @@ def predict(
         top: how many classes to show, 1 or more.
         class_index: classes to show besides, by index or name.
         batch_size: images in flight at once.
+        names: what the images are called; by default the files' names.
         progress: called with (images done, images in all).
 
     Returns:
@@ -119,7 +124,7 @@ def predict(
     network = as_network(model)
     wanted = [class_index] if isinstance(class_index, int | str) else list(class_index)
     asked = tuple(network.class_index(which) for which in wanted)
-    images, names = _read(images, network)
+    images, names = _read(images, network, names)
     pixels = network.pixels(images)
     function, _ = network.function(pixels, outputs=True)
     total = len(next(iter(pixels.values())))
@@ -132,7 +137,7 @@ def predict(
             raise ModelError(
                 f"The model gives no vector of scores. Expected (N, classes). Received: {shapes}"
             )
-        parts.append(np.asarray(vectors[0])[: stop - start])
+        parts.append(_array(vectors[0])[: stop - start])
         if progress:
             progress(stop, total)
     scores = np.concatenate(parts).astype(np.float32, copy=False)
@@ -173,31 +178,33 @@ def weights(model: Any, layer_name: Selector = None) -> Weights:
     (3, 3, 3, 64)
     """
     network = as_network(model)
-    every = network.model.weights
-    if isinstance(layer_name, str):
-        found = [weight for weight in every if weight.path == layer_name]
-        if found:
-            return _weights(network, [("", weight) for weight in found])
     if layer_name is None:
         layer_name = keras.layers.Conv2D
-    if isinstance(layer_name, str) and not _is_layer(network, layer_name):
-        names = [info.path for info in network.layers] + [weight.path for weight in every]
-        raise LayerError(f"The model has no layer or weight {shown(layer_name)!r}. {near(layer_name, names)}")
-    infos = network.layers.select(layer_name)
+    selectors = [layer_name] if isinstance(layer_name, str | int | type) else list(layer_name)
+    pairs = [pair for selector in selectors for pair in _weights_of(network, selector)]
+    return _weights(network, pairs)
+
+
+def _weights_of(network: Network, selector: str | int | type) -> list[tuple[str, Any]]:
+    """Return (layer path, weight) for a weight's path or for the layers that a selector means."""
+    every = network.model.weights
+    named = [("", weight) for weight in every if weight.path == selector]
+    if named:
+        return named
+    try:
+        infos = network.layers.select(selector)
+    except LayerError as error:
+        close = near(str(selector), [weight.path for weight in every])
+        if isinstance(selector, str) and close.startswith("Did you"):
+            raise LayerError(f"The model has no weight {shown(selector)!r}. {close}") from error
+        raise
     pairs = [(info.path, weight) for info in infos for weight in info.layer.weights]
     if not pairs:
         raise LayerError(
             f"Layer {shown(infos[0].path)!r} ({infos[0].kind}) has no weights. "
             "kviz layers lists which have."
         )
-    return _weights(network, pairs)
-
-
-def _is_layer(network: Network, layer_name: str) -> bool:
-    try:
-        return bool(network.layers.select(layer_name))
-    except LayerError:
-        return False
+    return pairs
 
 
 def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
@@ -212,16 +219,26 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
         while path in values:
             path += "#"
         array = np.asarray(weight.value)
-        values[path] = array.astype(np.float32) if array.dtype.kind == "V" or array.dtype == "bfloat16" else array
+        values[path] = (
+            array.astype(np.float32)
+            if array.dtype.kind == "V" or array.dtype == "bfloat16"
+            else array
+        )
         layers[path] = layer or path.rpartition("/")[0]
     return Weights(values, layers, _made_by(network, verb="weights"), network.notes)
 
 
-def _read(images: Any, network: Network) -> tuple[Any, tuple[str, ...]]:
+def _read(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
     if isinstance(images, str | Path):
         paths = image_paths(images)
-        return load_images(paths, network), tuple(path.name for path in paths)
-    return images, ()
+        images = load_images(paths, network)
+        names = names or [path.name for path in paths]
+    return images, tuple(names)
+
+
+def _array(tensor: Any) -> Array:
+    """Return a tensor's numbers; on the CPU its own memory, so that nothing is copied."""
+    return np.asarray(memoryview(tensor))
 
 
 def _pictures(pixels: dict[str, Array]) -> Array | None:

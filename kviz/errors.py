@@ -45,9 +45,9 @@ class KvizWarning(UserWarning):
 
 
 def shown(value: object, length: int = 60) -> str:
-    """Return `value` as text that is safe to show: one line, no control characters, not long.
+    r"""Return `value` as text that is safe to show: one line, no control characters, not long.
 
-    >>> shown("a\\nb" + "c" * 100, length=10)
+    >>> shown("a\nb" + "c" * 100, length=10)
     'a?bcccccc…'
     """
     text = "".join(c if c.isprintable() else "?" for c in str(value))
@@ -75,7 +75,7 @@ def near(name: str, choices: Iterable[str], count: int = 3) -> str:
     return f"There is: {', '.join(repr(shown(c, 24)) for c in known[:5])}{more}."
 
 
-def choose(option: str, value: object, choices: Iterable[str]) -> None:
+def choose(option: str, value: object, choices: Iterable[object]) -> None:
     """Raise an OptionError unless `value` is one of `choices`.
 
     >>> choose("fit", "crop", ("crop", "pad"))

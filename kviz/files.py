@@ -23,7 +23,7 @@ def slug(name: str) -> str:
     >>> slug("block1_conv1")
     'block1_conv1'
     >>> slug("../<b>")
-    'b-6f25cc0b'
+    'b-9f46aef2'
     """
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:48]
     if plain == name:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError, choose, shown
@@ -66,7 +66,8 @@ def image_paths(paths: Paths) -> list[Path]:
         elif path.exists():
             files = [path]
         elif glob.has_magic(str(entry)):
-            matches = (Path(name) for name in glob.glob(str(entry), recursive=True))
+            # An absolute pattern too, which Path.glob does not take.
+            matches = map(Path, glob.glob(str(entry), recursive=True))  # noqa: PTH207
             files = sorted(file for file in matches if not file.is_dir())
             if not files:
                 raise ImageError(f"No file matches {shown(entry, 120)}.")
@@ -174,8 +175,10 @@ def _read(path: Path) -> Image.Image:
                 result = _rgb(ImageOps.exif_transpose(image), name)
     except ImageError:
         raise
-    except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not an image. Expected one of {', '.join(FORMATS)}.") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{name} is not an image. Expected one of {', '.join(FORMATS)}."
+        ) from error
     except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
         raise ImageError(f"{name} cannot be read as an image: {shown(error, 100)}.") from error
     if moving:
@@ -234,13 +237,16 @@ def checked_pixels(
     if array.dtype.kind not in "fiub":
         raise ImageError(f"Expected {what} as an array of numbers. Received: dtype {array.dtype}")
     if shape is not None:
-        if shape[-1] == 1 and array.shape[-1:] != (1,) and array.ndim in (len(shape) - 2, len(shape) - 1):
+        if (
+            shape[-1] == 1
+            and array.shape[-1:] != (1,)
+            and array.ndim in (len(shape) - 2, len(shape) - 1)
+        ):
             array = array[..., None]
         if array.ndim == len(shape) - 1:
             array = array[None]
         fits = array.ndim == len(shape) and all(
-            wanted in (None, size)
-            for wanted, size in zip(shape[1:], array.shape[1:], strict=True)
+            wanted in (None, size) for wanted, size in zip(shape[1:], array.shape[1:], strict=True)
         )
         if not fits:
             wanted = ", ".join(["N", *("any" if size is None else str(size) for size in shape[1:])])
@@ -259,23 +265,26 @@ def checked_pixels(
 
 
 def png(
-    pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | None = None
+    pixels: Pixels,
+    palette: Pixels | None = None,
+    text: dict[str, str] | None = None,
+    *,
+    repetitive: bool = False,
 ) -> bytes:
-    """Return pixels as a PNG file's bytes.
+    r"""Return pixels as a PNG file's bytes.
 
     Args:
         pixels: uint8 `(H, W, 3)`, or `(H, W)` with a palette.
         palette: uint8 `(256, 3)`, the colours of levels 0-255.
         text: notes that travel inside the file, such as `Title` and `Description`.
+        repetitive: whether pixels repeat exactly, as in an enlarged picture.
 
     Returns:
         The file's bytes.
 
     >>> png(np.zeros((2, 2, 3), np.uint8))[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
-    from PIL import PngImagePlugin
-
     image = Image.fromarray(pixels)
     if palette is not None:
         image.putpalette(palette.tobytes())
@@ -283,7 +292,8 @@ def png(
     for key, value in (text or {}).items():
         notes.add_itxt(key, value)
     buffer = io.BytesIO()
-    # Feature maps are noise to deflate's search for repeats; Huffman coding alone (2) is twice as
+    # Feature maps are noise to deflate's search for repeats: there Huffman coding alone is twice as
     # fast and makes smaller files.
-    image.save(buffer, "PNG", compress_type=2, pnginfo=notes)
+    how = {"compress_level": 1} if repetitive else {"compress_type": 2}
+    image.save(buffer, "PNG", pnginfo=notes, **how)
     return buffer.getvalue()

@@ -131,10 +131,10 @@ class LayerTable(Sequence[LayerInfo]):
         if layer_names is None:
             found = self._of(keras.layers.Conv2D) + self._of(keras.layers.MaxPooling2D)
             if not found:
-                kinds = dict.fromkeys(info.kind for info in self if info.spatial)
+                kinds = [shown(k, 30) for k in dict.fromkeys(i.kind for i in self if i.spatial)]
                 raise LayerError(
-                    "The model has no Conv2D and no MaxPooling2D. Ask for other layers by name or "
-                    f"kind: {', '.join(shown(kind, 30) for kind in list(kinds)[:6]) or 'it has none with positions'}"
+                    "The model has no Conv2D and no MaxPooling2D. Ask for other layers by path or "
+                    f"kind. With positions it has: {', '.join(kinds[:6]) or 'none'}."
                 )
             # Maps that nothing can read are left out of a default, but not of a question.
             found = [info for info in found if info.reached] or found
@@ -294,4 +294,6 @@ def _top(call: Call) -> bool:
 
 
 def _shape(tensors: list[Any]) -> Shape:
-    return tuple(tensors[0].shape.as_list()) if tensors and tensors[0].shape.rank is not None else ()
+    return (
+        tuple(tensors[0].shape.as_list()) if tensors and tensors[0].shape.rank is not None else ()
+    )

@@ -88,7 +88,9 @@ def look(path: Path, *, trust: bool) -> ModelFile:
         if magic == b"\x89HDF\r\n\x1a\n":
             return _look_at_h5(path, name, status.st_size, trust)
         if magic[:4] != b"PK\x03\x04":
-            raise ModelError(f"{name} is not a Keras model. Expected what model.save('….keras') writes.")
+            raise ModelError(
+                f"{name} is not a Keras model. Expected what model.save('….keras') writes."
+            )
         return _look_at_zip(path, name, trust)
     except ModelError:
         raise
@@ -126,7 +128,9 @@ def _look_at_zip(path: Path, name: str, trust: bool) -> ModelFile:
         members = archive.infolist()
         names = [member.filename for member in members]
         if len(members) > MEMBERS or len(set(names)) < len(names):
-            raise ModelError(f"{name} has too many members, or two of one name; it is not as Keras saves it.")
+            raise ModelError(
+                f"{name} has too many members, or two of one name; it is not as Keras saves it."
+            )
         for member in members:
             known = member.filename in _KNOWN or member.filename.startswith("assets/")
             if not known or ".." in Path(member.filename).parts:
@@ -137,10 +141,14 @@ def _look_at_zip(path: Path, name: str, trust: bool) -> ModelFile:
             if member.filename.endswith(".json") and member.file_size > CONFIG_SIZE:
                 raise ModelError(f"{name} has a {member.filename} of over 64 MB.")
             if member.file_size > 4 * member.compress_size + CONFIG_SIZE:
-                raise ModelError(f"{name} unpacks to far more than is stored: a decompression bomb.")
+                raise ModelError(
+                    f"{name} unpacks to far more than is stored: a decompression bomb."
+                )
         for member_name in ("config.json", _WEIGHTS):
             if member_name not in names:
-                raise ModelError(f"{name} holds no {member_name}. Expected what model.save('….keras') writes.")
+                raise ModelError(
+                    f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
+                )
         config = json.loads(archive.read("config.json"))
         metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
         _look_at_config(config, trust)
@@ -162,7 +170,9 @@ def _stored_bytes(file: Any, size: int) -> int:
             if seen > 50 * LAYERS:
                 raise ModelError("The weights file holds more entries than any model needs.")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise ModelError("The weights file links to other files or places; Keras never does.")
+                raise ModelError(
+                    "The weights file links to other files or places; Keras never does."
+                )
             entry = group[key]
             if isinstance(entry, h5py.Group):
                 groups.append(entry)
@@ -253,7 +263,11 @@ def variables_within(budget: int) -> Iterator[None]:
             left = getattr(_local, "left", None)
             if left is not None and shape is not None:
                 dtype = kwargs.get("dtype") or (args[2] if len(args) > 2 else None) or "float32"
-                width = 2 if dtype == "bfloat16" else np.dtype(keras.backend.standardize_dtype(dtype)).itemsize
+                width = (
+                    2
+                    if dtype == "bfloat16"
+                    else np.dtype(keras.backend.standardize_dtype(dtype)).itemsize
+                )
                 size = width
                 for length in shape if not isinstance(shape, int) else (shape,):
                     size *= length or 1

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from kviz.backend import keras, tf
@@ -153,7 +152,9 @@ class Network:
                 i for i, name in enumerate(self.class_names) if name.casefold() == which.casefold()
             ]
             if not found:
-                raise OptionError(f"There is no class {shown(which)!r}. {near(which, self.class_names)}")
+                raise OptionError(
+                    f"There is no class {shown(which)!r}. {near(which, self.class_names)}"
+                )
             if len(found) > 1:
                 raise OptionError(
                     f"{len(found)} classes are named {shown(which)!r}. Give an index: {found[:8]}"
@@ -290,10 +291,9 @@ class Network:
     def _specs(self, shapes: Mapping[str, Shape]) -> dict[str, Any]:
         """Return what a function is compiled for: the model's own shapes, free where these are."""
         own = self.input_shapes
-        tensors = self.model.inputs if own else [None] * len(shapes)
         specs = {}
         for place, (name, shape) in enumerate(shapes.items()):
-            dtype = str(tensors[place].dtype if own else self.model.compute_dtype)
+            dtype = str(self.model.inputs[place].dtype if own else self.model.compute_dtype)
             exact = ("float64", "int32", "int64", "uint8", "bool")
             specs[name] = tf.TensorSpec(
                 own[place] if own else shape, dtype if dtype in exact else "float32"
@@ -355,7 +355,7 @@ class Network:
         return dict(zip(pixels, flat, strict=True))
 
     def __repr__(self) -> str:
-        shapes = ", ".join(str(shape) for shape in self.input_shapes or ["unknown"])
+        shapes = ", ".join(map(str, self.input_shapes or ())) or "unknown"
         return f"<kviz.Network {shown(self.name)}: {shapes}, {self.classes or '?'} classes>"
 
 
@@ -421,22 +421,22 @@ def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None
     return lambda pixels: function(pixels, data_format="channels_last")
 
 
-def _read_names(path: Path) -> ClassNames:
+def _read_names(path: Path) -> Any:
     try:
         if path.stat().st_size > 64 * MEGABYTE:
             raise ModelError(f"The class names file {shown(path, 120)} is over 64 MB.")
         text = path.read_text(encoding="utf-8")
         if path.suffix != ".json":
             return [line.strip() for line in text.splitlines() if line.strip()]
-        names: ClassNames = json.loads(text)
+        return json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"The class names in {shown(path, 120)} cannot be read: {shown(error)}") from error
-    return names
+        raise ModelError(
+            f"The class names in {shown(path, 120)} cannot be read: {shown(error)}"
+        ) from error
 
 
-def _class_names(given: ClassNames) -> tuple[str, ...]:
-    if isinstance(given, str | Path):
-        given = _read_names(Path(given))
+def _class_names(source: ClassNames) -> tuple[str, ...]:
+    given: Any = _read_names(Path(source)) if isinstance(source, str | Path) else source
     if isinstance(given, Mapping):
         numbers = {str(key): value for key, value in given.items()}
         if set(numbers) != {str(index) for index in range(len(numbers))}:
@@ -505,7 +505,9 @@ def load_model(
         preprocess = named if isinstance(named, str) else None
     notes = []
     if bad := _not_finite(model):
-        notes.append(f"Weights of the model are not finite (NaN or infinite): {shown(', '.join(bad), 120)}")
+        notes.append(
+            f"Weights of the model are not finite (NaN or infinite): {shown(', '.join(bad), 120)}"
+        )
         warnings.warn(KvizWarning(notes[0]), stacklevel=2)
     return Network(model, preprocess=preprocess, class_names=class_names, notes=notes)
 
@@ -515,10 +517,13 @@ def _not_finite(model: Any) -> list[str]:
     bad = []
     for weight in model.weights:
         dtype = keras.backend.standardize_dtype(weight.dtype)
-        if "float" in dtype and not bool(tf.math.is_finite(tf.reduce_sum(weight.value))):
-            # A sum can overflow where no weight does.
-            if not bool(tf.reduce_all(tf.math.is_finite(weight.value))):
-                bad.append(str(weight.path))
+        # The sum is quicker, but can overflow where no weight does.
+        if (
+            "float" in dtype
+            and not bool(tf.math.is_finite(tf.reduce_sum(weight.value)))
+            and not bool(tf.reduce_all(tf.math.is_finite(weight.value)))
+        ):
+            bad.append(str(weight.path))
     return bad
 
 

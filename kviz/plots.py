@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -66,7 +66,7 @@ def coloured(tile: Tile) -> Levels:
 
 
 def tile_png(tile: Tile) -> bytes:
-    """Return a tile as a PNG file with its title and detail above the picture.
+    r"""Return a tile as a PNG file with its title and detail above the picture.
 
     A picture narrower than 960 pixels is enlarged by a whole number, each pixel to a square. The
     file carries the tile's alternative text in its `Description`.
@@ -78,7 +78,7 @@ def tile_png(tile: Tile) -> bytes:
         The file's bytes.
 
     >>> tile_png(Tile(np.zeros((2, 2), np.uint8), "conv1", "1 channel", "A dark square."))[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
     zoom = max(1, round(WIDTH / tile.levels.shape[1]))
     zoom = max(1, min(zoom, 2 * WIDTH // max(tile.levels.shape[:2])))
@@ -92,7 +92,8 @@ def tile_png(tile: Tile) -> bytes:
     picture[: len(caption)] = caption
     picture[len(caption) :] = caption[0, 0]
     picture[len(caption) :, : levels.shape[1]] = levels
-    return png(picture, colours, {"Title": tile.title, "Description": tile.alt})
+    notes = {"Title": tile.title, "Description": tile.alt}
+    return png(picture, colours, notes, repetitive=zoom > 1)
 
 
 def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
@@ -100,9 +101,9 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
 
     With levels, the file needs one byte a pixel and the picture keeps its 256 colours exactly.
     """
-    size = 16 if width < 1400 else 26
-    fonts = (ImageFont.load_default(size + 4), ImageFont.load_default(size))
-    lines: list[tuple[str, Any]] = []
+    size = 14 if width < 1400 else 24
+    fonts = (_font(size + 4), _font(size))
+    lines: list[tuple[str, ImageFont.FreeTypeFont]] = []
     for text, font in zip((tile.title, tile.detail), fonts, strict=True):
         line = ""
         for word in shown(text, 400).split(" "):
@@ -122,7 +123,16 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
     inks = np.asarray(mask)
     if colours is None:
         return np.broadcast_to((255 - inks)[..., None], (*inks.shape, 3))
-    return _ink_levels(tile.cmap)[inks]
+    levels: Levels = _ink_levels(tile.cmap)[inks]
+    return levels
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return Matplotlib's own font: Pillow's lacks the multiplication sign."""
+    import matplotlib
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 @functools.cache
@@ -194,7 +204,7 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
 
 def _drawn(tile: Tile, width: float) -> float:
     height, across = tile.levels.shape[:2]
-    return max(0.4, min(2.5 * width, width * height / across)) + 0.6
+    return max(0.4, min(2.5 * width, width * float(height) / float(across))) + 0.6
 
 
 @functools.cache
@@ -214,7 +224,7 @@ def _figure_class() -> type[Figure]:
 
             buffer = io.BytesIO()
             self.savefig(buffer, format="png", dpi=100)
-            display(  # type: ignore[no-untyped-call]
+            display(
                 {"image/png": buffer.getvalue(), "text/plain": self.kviz_alt},
                 raw=True,
                 metadata={"image/png": {"alt": self.kviz_alt}},

@@ -56,7 +56,8 @@ class Window:
         reach = f"({size} − 1)·{dilation} + 1"
         if self.transposed:
             if self.output_padding is not None:
-                return f"transposed, output padding {self.output_padding[axis]}: {wide} → {result or '?'}"
+                added = self.output_padding[axis]
+                return f"transposed, output padding {added}: {wide} → {result or '?'}"
             if self.padding == "same":
                 return f"{wide}·{stride}{end}"
             more = max(size - stride, 0) if dilation == 1 else "max(F − S, 0)"
@@ -219,7 +220,11 @@ class _Walk:
             axes = tf.get_static_value(operation.inputs[1])
             rank = operation.inputs[0].shape.rank
             if axes is not None and rank is not None:
-                only = {int(axis) % rank for axis in axes.reshape(-1)} if axes.ndim else {int(axes) % rank}
+                only = (
+                    {int(axis) % rank for axis in axes.reshape(-1)}
+                    if axes.ndim
+                    else {int(axes) % rank}
+                )
                 return field if only == {rank - 1} else WHOLE
         if operation.type in ("Reshape", "Squeeze", "ExpandDims"):
             before, after = operation.inputs[0].shape, tensor.shape
@@ -302,5 +307,3 @@ def sizes_written(window: Window, before: list[int | None], after: list[int | No
         for axis, sizes in enumerate(zip(before, after, strict=True))
     ]
     return ", ".join(dict.fromkeys(lines))
-
-

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from kviz.arrays import Levels, empty_channels, standardised, stretched
 from kviz.errors import LayerError, OptionError, OutputError, choose, near, shown
 from kviz.files import slug, whole_file, whole_folder
 from kviz.pages import html
-from kviz.plots import coloured, figure, tile_png
+from kviz.plots import coloured, figure, palette, tile_png
 from kviz.tables import Table, text
 from kviz.tiles import COLUMNS, Tile, mosaic
 
@@ -55,9 +55,7 @@ class _Result:
         return "\n\n".join(text(table) for table in self.tables())
 
     def _repr_html_(self) -> str:
-        return html(
-            tables=self.tables(), tiles=self.tiles(), notes=self.notes, max_side=_IN_A_CELL
-        )
+        return html(tables=self.tables(), tiles=self.tiles(), notes=self.notes, max_side=_IN_A_CELL)
 
     def _write(self, path: Path, title: str, tiles: Callable[[], list[Tile]]) -> None:
         with whole_file(path) as part:
@@ -98,7 +96,9 @@ class Activations(_Result, Mapping[str, Array]):
 
     def __getitem__(self, layer_name: str) -> Array:
         if layer_name not in self.maps:
-            raise LayerError(f"No maps of a layer {shown(layer_name)!r}. {near(str(layer_name), self.maps)}")
+            raise LayerError(
+                f"No maps of a layer {shown(layer_name)!r}. {near(str(layer_name), self.maps)}"
+            )
         return self.maps[layer_name]
 
     def __contains__(self, layer_name: object) -> bool:
@@ -206,7 +206,9 @@ class Activations(_Result, Mapping[str, Array]):
         else:
             grid = mosaic(panels, columns=depth, gap=int(len(space) == 3))
         name = f" for {self.names[image]}" if image < len(self.names) else ""
-        what = f"channel {channel}" if channel is not None else f"{channels} channels of {size}{order}"
+        what = (
+            f"channel {channel}" if channel is not None else f"{channels} channels of {size}{order}"
+        )
         return Tile(
             levels=grid,
             title=title,
@@ -335,9 +337,7 @@ class Activations(_Result, Mapping[str, Array]):
         )
 
 
-def _levels(
-    plane: Array, scale: Scale
-) -> tuple[Levels, tuple[float, float] | None, str]:
+def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | None, str]:
     """Return `(channels, H, W)` levels of `(H, W, channels)`, their limits, and how it was done."""
     low, high = float(plane.min()), float(plane.max())
     if low == high:
@@ -393,7 +393,9 @@ class Weights(_Result, Mapping[str, Array]):
 
     def __getitem__(self, weight_name: str) -> Array:
         if weight_name not in self.values_by_path:
-            raise LayerError(f"No weight {shown(weight_name)!r}. {near(str(weight_name), self.values_by_path)}")
+            raise LayerError(
+                f"No weight {shown(weight_name)!r}. {near(str(weight_name), self.values_by_path)}"
+            )
         return self.values_by_path[weight_name]
 
     def __contains__(self, weight_name: object) -> bool:
@@ -429,9 +431,7 @@ class Weights(_Result, Mapping[str, Array]):
             LayerError: if there is no such weight.
         """
         paths = [weight_name] if weight_name is not None else list(self.values_by_path)
-        return [
-            _kernel_tile(path, self[path], columns) for path in paths if self[path].ndim >= 2
-        ]
+        return [_kernel_tile(path, self[path], columns) for path in paths if self[path].ndim >= 2]
 
     def mosaic(self, weight_name: str, **options: Any) -> Levels:
         """Return one kernel's picture.
@@ -530,14 +530,17 @@ def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
         peaks = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
         panels = stretched(filters / np.where(peaks > 0, peaks, 1), -1, 1)
         return Tile(
-            levels=mosaic(panels, min(columns, len(panels))),
+            levels=mosaic(panels, min(columns, len(panels)), fill=255),
             title=f"{path} · {len(panels)} filters of {kernel.shape[0]} × {kernel.shape[1]}",
             detail="RGB, each filter by its largest weight, zero is mid-grey",
             alt=f"The {len(panels)} RGB filters of {path}, each a panel of "
             f"{kernel.shape[0]} by {kernel.shape[1]} pixels.",
         )
     if kernel.ndim >= 4:
-        planes = np.moveaxis(values.reshape(*kernel.shape[:2], -1, kernel.shape[-1]), (3, 2), (0, 1))
+        # A 3D kernel's depth lies side by side with its channels.
+        planes = np.moveaxis(
+            values.reshape(*kernel.shape[:2], -1, kernel.shape[-1]), (3, 2), (0, 1)
+        )
     elif kernel.ndim == 3:
         planes = values.transpose(2, 1, 0)[:, :, None]
     else:
@@ -550,9 +553,11 @@ def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
         else "a row a filter, a column an input channel"
     )
     return Tile(
-        levels=mosaic(levels, channels, gap=int(height * width > 1)),
+        levels=mosaic(palette("bwr")[levels], channels, gap=int(height * width > 1), fill=150),
         title=f"{path} · {shape}",
-        detail=f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)" if peak else "every weight is zero",
+        detail=f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
+        if peak
+        else "every weight is zero",
         alt=f"The kernel {path} of shape {shape}: {detail}.",
         cmap="bwr",
         limits=(-peak, peak) if peak else None,

@@ -36,13 +36,16 @@ class Tile:
     limits: tuple[float, float] | None = None
 
 
-def mosaic(panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1) -> npt.NDArray[Any]:
-    """Lay equal panels out in rows, with a gap of zeros between them.
+def mosaic(
+    panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1, fill: int = 0
+) -> npt.NDArray[Any]:
+    """Lay equal panels out in rows, with a gap between them.
 
     Args:
         panels: array `(count, H, W)` or `(count, H, W, 3)`.
-        columns: panels a row, 1 or more; places left over in the last row stay 0.
+        columns: panels a row, 1 or more; places left over in the last row are filled.
         gap: pixels between panels.
+        fill: the value of the gap.
 
     Returns:
         Array of the same dtype, `(rows * (H + gap) - gap, columns * (W + gap) - gap)`, then 3
@@ -58,7 +61,7 @@ def mosaic(panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1) -> np
         raise OptionError(f"columns takes a whole number from 1. Received: {columns}")
     count, height, width, *colours = panels.shape
     rows = -(-count // columns)
-    grid = np.zeros((rows, height + gap, columns, width + gap, *colours), panels.dtype)
+    grid = np.full((rows, height + gap, columns, width + gap, *colours), fill, panels.dtype)
     full = rows - (count % columns > 0)
     cells = grid[:, :height, :, :width].swapaxes(1, 2)
     cells[:full] = panels[: full * columns].reshape(full, columns, height, width, *colours)

@@ -101,7 +101,9 @@ def _input_layers(root: Call, inputs: list[Any]) -> list[Call]:
     found = []
     for layer in root.layer.layers:
         if isinstance(layer, keras.layers.InputLayer):
-            same = [x for x, of in zip(inputs, root.layer.inputs, strict=False) if of is layer.output]
+            same = [
+                x for x, of in zip(inputs, root.layer.inputs, strict=False) if of is layer.output
+            ]
             found += [Call(layer, root, [], tensor) for tensor in same]
     return found
 

@@ -88,7 +88,9 @@ def build():
     x = layers.Dropout(0.5, name="drop9")(x)
     x = layers.Conv2D(1000, 1, name="conv10")(x)
     x = layers.GlobalAveragePooling2D(name="pool10")(x)
-    return keras.Model(inputs, layers.Activation("softmax", name="predictions")(x), name="squeezenet")
+    return keras.Model(
+        inputs, layers.Activation("softmax", name="predictions")(x), name="squeezenet"
+    )
 
 
 def load_weights(model):
@@ -104,7 +106,9 @@ def load_weights(model):
 
 
 if __name__ == "__main__":
-    target = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).with_suffix(".keras"))
+    target = pathlib.Path(
+        sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).with_suffix(".keras")
+    )
     network = build()
     load_weights(network)
     kviz.save_model(kviz.Network(network, class_names=read_class_names()), target)

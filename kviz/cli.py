@@ -1,0 +1,427 @@
+"""The command line: thin, lazy, one command a verb. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from kviz import __version__
+from kviz.errors import KvizError, KvizWarning
+
+if TYPE_CHECKING:
+    from kviz.models import Network
+    from kviz.results import Progress
+
+
+class _Group(click.Group):
+    """Ends every failure in one plain line: 1 for what a user can mend, 2 for wrong usage."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            _say("stopped; nothing was written.")
+            ctx.exit(130)
+        except Exception as error:
+            if ctx.params.get("debug"):
+                raise
+            if isinstance(error, KvizError):
+                _say(str(error))
+            elif isinstance(error, MemoryError):
+                _say("the memory is used up. Try a smaller --batch-size, fewer --layers or images.")
+            else:
+                _say(
+                    f"unexpected {type(error).__name__}; this is a fault of kviz. --debug shows it."
+                )
+            ctx.exit(1)
+
+
+def _say(message: str) -> None:
+    click.echo(f"kviz: {message}", err=True)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kviz")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Look inside any Keras convnet: MODEL is a saved .keras file, IMAGE a photo."""
+    # This process is kviz's own, so it may choose; TensorFlow's start-up talk is no user's business.
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    if not debug:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", KvizWarning)
+        warnings.showwarning = lambda message, *_, **__: _say(f"note: {message}")
+
+
+Command = Callable[..., Any]
+
+
+def _model_options(command: Command) -> Command:
+    for option in (
+        click.option("--trust", is_flag=True, help="Load what can run code of the file's maker."),
+        click.option("--preprocess", metavar="NAME", help="A keras.applications module: vgg16 …"),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
+        click.argument("model"),
+    ):
+        command = option(command)
+    return command
+
+
+def _image_options(command: Command) -> Command:
+    for option in (
+        click.option("--class-names", metavar="FILE", help="Class names, JSON or a name a line."),
+        click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
+        click.option(
+            "--fit",
+            type=click.Choice(["crop", "stretch", "pad"]),
+            default="crop",
+            show_default=True,
+            help="How a photo gets the model's shape.",
+        ),
+        click.option(
+            "--size",
+            type=click.IntRange(1),
+            nargs=2,
+            metavar="H W",
+            help="Resize photos to this, where the model takes any size.",
+        ),
+        click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
+    ):
+        command = option(command)
+    return command
+
+
+def _picture_options(command: Command) -> Command:
+    for option in (
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["png", "npz", "html"]),
+            help="Pictures, numbers or one page; by default as --out ends, else png.",
+        ),
+        click.option("--columns", type=click.IntRange(1), default=16, show_default=True),
+        click.option(
+            "--layers",
+            multiple=True,
+            metavar="GLOB",
+            help="Layers by path, glob, kind or index; may be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_model_options
+def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> None:
+    """List the layers that MODEL calls: shapes, kernels, receptive fields, output sizes."""
+    table = _load(model, preprocess, None, trust).layers
+    if as_json:
+        _print_json(
+            [
+                {
+                    "index": info.index,
+                    "path": info.path,
+                    "kind": info.kind,
+                    "output_shape": info.output_shape,
+                    "kernel_size": info.window and info.window.size,
+                    "strides": info.window and info.window.strides,
+                    "padding": info.window and info.window.padding,
+                    "parameters": info.parameters,
+                    "weights": info.weight_names,
+                    "receptive_field": str(info.receptive_field),
+                    "output_size": info.arithmetic if info.window else None,
+                }
+                for info in table
+            ]
+        )
+    else:
+        click.echo(repr(table))
+
+
+@main.command()
+@_model_options
+@_image_options
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--class", "classes", multiple=True, help="Show this class too, by name or index.")
+def predict(
+    model: str,
+    images: tuple[str, ...],
+    top: int,
+    classes: tuple[str, ...],
+    as_json: bool,
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Name the best classes for each IMAGE."""
+    import kviz
+
+    network = _load(model, preprocess, class_names, trust)
+    pixels, names = _pixels(images, network, options)
+    with _progress("Predicting") as progress:
+        result = kviz.predict(
+            network,
+            pixels,
+            top,
+            class_index=classes,
+            batch_size=options["batch_size"],
+            names=names,
+            progress=progress,
+        )
+    if as_json:
+        score = "probability" if result.probability else "score"
+        _print_json(
+            [
+                {
+                    "image": name,
+                    "classes": [
+                        {"class_index": index, "name": label, score: value}
+                        for index, label, value in row
+                    ],
+                }
+                for name, row in zip(names, result.rows, strict=True)
+            ]
+        )
+    else:
+        click.echo(repr(result))
+
+
+@main.command()
+@_model_options
+@_image_options
+@_picture_options
+@click.option("--out", default="maps", show_default=True, help="Folder, or a .npz or .html file.")
+@click.option("--cmap", default="viridis", show_default=True, help="A Matplotlib colour map.")
+@click.option(
+    "--scale",
+    type=click.Choice(["channel", "layer", "raw"]),
+    default="channel",
+    show_default=True,
+    help="What shares a colour scale.",
+)
+@click.option("--sort", type=click.Choice(["mean", "deadness"]), help="Order of the channels.")
+@click.option("--channel", type=click.IntRange(0), help="One channel alone.")
+@click.option("--show-image", is_flag=True, help="Put the photo beside each mosaic.")
+def activations(
+    model: str,
+    images: tuple[str, ...],
+    layers: tuple[str, ...],
+    out: str,
+    form: str | None,
+    as_json: bool,
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Draw the feature maps of MODEL for each IMAGE, a mosaic a layer.
+
+    By default of every Conv2D and MaxPooling2D.
+    """
+    import kviz
+
+    path, form = _form(out, form)
+    network = _load(model, preprocess, class_names, trust)
+    pixels, names = _pixels(images, network, options)
+    with _progress("Computing") as progress:
+        maps = kviz.activations(
+            network,
+            pixels,
+            layers or None,
+            options["batch_size"],
+            names=names,
+            progress=progress,
+        )
+    drawing = {key: options[key] for key in ("columns", "cmap", "scale", "sort", "channel")}
+    drawing["show_image"] = options["show_image"]
+    written = _write(maps, path, form, "activations", drawing)
+    shares = maps.empty_shares
+    if as_json:
+        _print_json(
+            {
+                "files": [str(file) for file in written],
+                "layers": [
+                    {
+                        "path": name,
+                        "kind": maps.kinds[name],
+                        "shape": array.shape,
+                        "min": float(array.min()),
+                        "max": float(array.max()),
+                        "empty_shares": shares[name].tolist(),
+                    }
+                    for name, array in maps.items()
+                ],
+            }
+        )
+        return
+    _print_written(
+        written,
+        [
+            (
+                name,
+                f"{' × '.join(map(str, array.shape[1:]))}",
+                f"{100 * shares[name][i]:.0f} % empty",
+            )
+            for i in range(len(pixels))
+            for name, array in maps.items()
+        ],
+    )
+
+
+@main.command()
+@_model_options
+@_picture_options
+@click.option(
+    "--out", default="kernels", show_default=True, help="Folder, or a .npz or .html file."
+)
+def weights(
+    model: str,
+    layers: tuple[str, ...],
+    out: str,
+    form: str | None,
+    columns: int,
+    as_json: bool,
+    preprocess: str | None,
+    trust: bool,
+) -> None:
+    """Draw the kernels of MODEL, in colour where they read RGB.
+
+    By default of every Conv2D; --layers also takes a weight's path, such as conv1/kernel.
+    """
+    import kviz
+
+    path, form = _form(out, form)
+    network = _load(model, preprocess, None, trust)
+    values = kviz.weights(network, layers or None)
+    written = _write(values, path, form, "weights", {"columns": columns})
+    if as_json:
+        _print_json(
+            {
+                "files": [str(file) for file in written],
+                "weights": [
+                    {"path": name, "layer": values.layers[name], "shape": value.shape}
+                    for name, value in values.items()
+                ],
+            }
+        )
+        return
+    drawn = [(name, " × ".join(map(str, v.shape))) for name, v in values.items() if v.ndim > 1]
+    _print_written(written, drawn)
+
+
+def _form(out: str, form: str | None) -> tuple[Path, str]:
+    path = Path(out)
+    suffix = path.suffix.lstrip(".") if path.suffix in (".npz", ".html") else None
+    if form and suffix and form != suffix:
+        raise click.UsageError(f"--format {form} and --out {out} contradict each other.")
+    return path, form or suffix or "png"
+
+
+def _write(result: Any, path: Path, form: str, name: str, drawing: dict[str, Any]) -> list[Path]:
+    with _progress("Writing") as progress:
+        if form == "png" or path.suffix == f".{form}":
+            written: list[Path] = result.save(path, progress=progress, **drawing)
+            return written
+        from kviz.files import whole_folder
+
+        with whole_folder(path) as folder:
+            result.save(folder / f"{name}.{form}", progress=progress, **drawing)
+        return [path / f"{name}.{form}"]
+
+
+def _print_written(written: list[Path], facts: Sequence[tuple[str, ...]]) -> None:
+    from kviz.tables import Table, text
+
+    if len(written) != len(facts):
+        click.echo(f"Wrote {written[0]}")
+        return
+    headers = ("file", "layer", "shape", "channels zero everywhere")[: 1 + len(facts[0])]
+    rows = [(file, *fact) for file, fact in zip(written, facts, strict=True)]
+    click.echo(text(Table(f"Wrote {len(written)} pictures", headers, rows)))
+
+
+def _load(model: str, preprocess: str | None, class_names: str | None, trust: bool) -> Network:
+    with _start_up_talk_kept_back() as screen, _progress("Loading", screen):
+        from kviz.models import load_model
+
+        return load_model(model, preprocess=preprocess, class_names=class_names, trust=trust)
+
+
+def _pixels(
+    images: tuple[str, ...], network: Network, options: dict[str, Any]
+) -> tuple[Any, tuple[str, ...]]:
+    from kviz.images import image_paths, load_images
+
+    paths = image_paths(images)
+    size = options["size"] or None
+    pixels = load_images(paths, network, fit=options["fit"], target_size=size)
+    return pixels, tuple(path.name for path in paths)
+
+
+@contextmanager
+def _progress(what: str, screen: TextIO | None = None) -> Iterator[Progress]:
+    """Show a bar on a terminal's error stream while the body runs; give what moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(file=screen or sys.stderr)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, disable=not console.is_terminal, transient=True
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _start_up_talk_kept_back() -> Iterator[TextIO]:
+    """Keep back what TensorFlow's C++ code writes to the error stream while it starts.
+
+    It does so before any setting of ours can reach it. Gives the error stream itself; where the
+    body fails for a reason that is not the user's, what was kept back is shown.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    screen = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    with screen, tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield screen
+        except KvizError:
+            raise
+        except BaseException:
+            kept.seek(0)
+            screen.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            screen.flush()
+            os.dup2(screen.fileno(), 2)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+if __name__ == "__main__":
+    main()
