@@ -37,6 +37,7 @@ class LayerInfo:
         data_format: `"channels_last"` or `"channels_first"`.
         reached: False where it runs in a graph of its own, out of which no map can be read.
         contains: how many layer calls happen inside it.
+        outputs: how many tensors it gives.
         layer: the `keras.Layer` itself.
     """
 
@@ -52,6 +53,7 @@ class LayerInfo:
     data_format: str
     reached: bool
     contains: int
+    outputs: int
     order: int = field(repr=False)
     layer: Any = field(repr=False, compare=False)
 
@@ -113,7 +115,7 @@ class LayerTable(Sequence[LayerInfo]):
     def __iter__(self) -> Iterator[LayerInfo]:
         return iter(self._infos)
 
-    def select(self, layer_names: Selector = None) -> list[LayerInfo]:
+    def select(self, layer_names: Selector = None, *, maps: bool = False) -> list[LayerInfo]:
         """Return the layers that a selector means, in order of execution.
 
         Args:
@@ -121,6 +123,8 @@ class LayerTable(Sequence[LayerInfo]):
                 (`"DepthwiseConv2D"`), an index as `model.summary()` counts, or a list of these; by
                 default every Conv2D and MaxPooling2D. The path of a layer that is called several
                 times means all its calls.
+            maps: of what a glob or a class matches, leave out what has no feature maps. What is
+                named exactly is never left out.
 
         Returns:
             At least one layer.
@@ -136,12 +140,11 @@ class LayerTable(Sequence[LayerInfo]):
                     "The model has no Conv2D and no MaxPooling2D. Ask for other layers by path or "
                     f"kind. With positions it has: {', '.join(kinds[:6]) or 'none'}."
                 )
-            # Maps that nothing can read are left out of a default, but not of a question.
-            found = [info for info in found if info.reached] or found
+            found = _with_maps(found)
         elif isinstance(layer_names, str | int | type):
-            found = self._one(layer_names)
+            found = self._one(layer_names, maps)
         else:
-            found = [info for one in layer_names for info in self._one(one)]
+            found = [info for one in layer_names for info in self._one(one, maps)]
             if not found:
                 raise LayerError("Expected at least one layer name. Received: an empty list.")
         for info in found:
@@ -153,7 +156,7 @@ class LayerTable(Sequence[LayerInfo]):
                 )
         return sorted(dict.fromkeys(found), key=lambda info: info.order)
 
-    def _one(self, selector: str | int | type) -> list[LayerInfo]:
+    def _one(self, selector: str | int | type, maps: bool) -> list[LayerInfo]:
         if isinstance(selector, type):
             found = self._of(selector)
             if not found:
@@ -162,7 +165,7 @@ class LayerTable(Sequence[LayerInfo]):
                     f"The model has no layer of class {selector.__name__}. "
                     f"{near(selector.__name__, kinds)}"
                 )
-            return found
+            return _with_maps(found) if maps else found
         if isinstance(selector, int):
             counted = {info.index: info for info in self if info.index is not None}
             count = max(counted, default=-1) + 1
@@ -173,21 +176,22 @@ class LayerTable(Sequence[LayerInfo]):
                     f"Expected 0 to {count - 1}, as kviz layers lists them."
                 )
             return [info for info in self if info.index == index]
-        found = self._named(selector)
-        found = found or [
+        if found := self._named(selector):
+            return found
+        found = [
             info
             for info in self
             if fnmatchcase(info.path, selector) or fnmatchcase(_plain(info.path), selector)
         ]
         if not found and selector.lstrip("-").isdigit():
-            return self._one(int(selector))
+            return self._one(int(selector), maps)
         kind = getattr(keras.layers, selector, None) if selector.isidentifier() else None
         if not found and isinstance(kind, type):
             found = self._of(kind)
         found = found or [info for info in self if info.kind == selector]
         if not found:
             raise self._unknown(selector)
-        return found
+        return _with_maps(found) if maps else found
 
     def _of(self, kind: type) -> list[LayerInfo]:
         return [info for info in self if isinstance(info.layer, kind)]
@@ -232,6 +236,11 @@ class LayerTable(Sequence[LayerInfo]):
 
     def _repr_html_(self) -> str:
         return html(tables=[self.table()])
+
+
+def _with_maps(infos: list[LayerInfo]) -> list[LayerInfo]:
+    """Return those whose maps can be read, or all where none can: then the error names them."""
+    return [info for info in infos if info.reached and info.spatial and info.outputs == 1] or infos
 
 
 def _times(values: Sequence[int]) -> str:
@@ -282,6 +291,7 @@ def layer_table(trace: Trace, model: Any) -> LayerTable:
                 data_format=data_format,
                 reached=bool(outputs) and not call.hidden,
                 contains=len(call.children),
+                outputs=len(outputs),
                 order=call.order,
                 layer=call.layer,
             )

@@ -314,7 +314,7 @@ class Network:
             traced = trace(self.model, self._inputs(dict(zip(specs, pixels, strict=True))))
             if layer_names != ():
                 self._table = layer_table(traced, self.model)
-                infos[:] = self._table.select(layer_names)
+                infos[:] = self._table.select(layer_names, maps=True)
             self._stateful = [
                 call.layer
                 for call in traced.calls
