@@ -9,7 +9,9 @@ for it prunes, so that a forward pass stops at the deepest of them.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,23 +74,20 @@ def trace(model: Any, inputs: Any) -> Trace:
         The trace. Its tensors live in the graph that is being traced.
     """
     recorder = _trace(model, inputs)
+    if recorder.built_something:
+        # Layers that build themselves call others on the way; now that they are built they do not.
+        recorder = _trace(model, inputs)
     if any(call.hidden for call in recorder.calls):
-        # A `call` that is itself a tf.function hides its layers; run as plain Python it does not.
-        eagerly = tf.config.functions_run_eagerly()
-        tf.config.run_functions_eagerly(True)
-        try:
-            opened = _trace(model, inputs)
-        except Exception:  # such a function can depend on being compiled; then it stays shut
-            opened = recorder
-        finally:
-            tf.config.run_functions_eagerly(eagerly)
-        recorder = opened
+        # A `call` that is itself a tf.function hides its layers; as plain Python it does not. It can
+        # depend on being compiled, though, and then it stays shut.
+        with contextlib.suppress(Exception):
+            recorder = _trace(model, inputs, unwrap=True)
     flat = keras.tree.flatten(inputs)
     return Trace(flat, recorder.root.outputs, recorder.named(_input_layers(recorder.root, flat)))
 
 
-def _trace(model: Any, inputs: Any) -> _Recorder:
-    recorder = _Recorder(model, tf.compat.v1.get_default_graph())
+def _trace(model: Any, inputs: Any, *, unwrap: bool = False) -> _Recorder:
+    recorder = _Recorder(model, tf.compat.v1.get_default_graph(), unwrap)
     accepts = inspect.signature(model.call).parameters.values()
     takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in accepts)
     with _noted_by(recorder):
@@ -129,12 +128,14 @@ def _noted_by(recorder: _Recorder) -> Iterator[None]:
 
 
 class _Recorder:
-    def __init__(self, model: Any, graph: Any) -> None:
+    def __init__(self, model: Any, graph: Any, unwrap: bool) -> None:
         self.root = Call(model, None, [])
         self.graph = graph
+        self.unwrap = unwrap
         self.calls: list[Call] = []
         self.stack: list[Call] = []
         self.ended = 0
+        self.built_something = False
 
     def note(
         self, layer: Any, run: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -146,42 +147,45 @@ class _Recorder:
             call = Call(layer, self.stack[-1], tensors)
             self.stack[-1].children.append(call)
             self.calls.append(call)
+        self.built_something |= not layer.built
         self.stack.append(call)
         try:
-            with _in_float32(layer), self._unwrapped(layer):
+            with _in_float32(layer), self._opened(layer):
                 call.outputs = run()
         finally:
             self.stack.pop()
         call.order = self.ended
         self.ended += 1
-        call.hidden = any(
-            getattr(tensor, "graph", None) is not self.graph for tensor in tensors_of(call.outputs)
-        )
+        call.hidden = any(self._is_hidden(tensor) for tensor in tensors_of(call.outputs))
         return call.outputs
 
+    def _is_hidden(self, tensor: Any) -> bool:
+        if getattr(tensor, "graph", None) is not self.graph:
+            return True
+        # tf.vectorized_map traces one round of its loop into the same graph, with a stand-in for
+        # the round's number: what is read there is round 0 only.
+        body = re.match(r"(?:.*/)?loop_body(?:_\d+)?/", tensor.op.name)
+        names = body and {operation.name for operation in self.graph.get_operations()}
+        return bool(body and names and f"{body[0]}PlaceholderWithDefault" in names)
+
     @contextmanager
-    def _unwrapped(self, layer: Any) -> Iterator[None]:
-        """Note the layer inside a wrapper such as TimeDistributed, which runs its bare `call`."""
-        inner = getattr(layer, "layer", None)
-        if not (isinstance(layer, keras.layers.Wrapper) and isinstance(inner, keras.Layer)):
-            yield
-            return
-        call = inner.call
+    def _opened(self, layer: Any) -> Iterator[None]:
+        """See into a layer that runs others in a way of its own."""
+        with contextlib.ExitStack() as swapped:
+            inner = getattr(layer, "layer", None)
+            if isinstance(layer, keras.layers.Wrapper) and isinstance(inner, keras.Layer):
+                # TimeDistributed runs the bare `call` of the layer inside it.
+                call = inner.call
 
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            if self.stack[-1].layer is inner:
-                return call(*args, **kwargs)
-            return self.note(inner, lambda: call(*args, **kwargs), args, kwargs)
+                def noted(*args: Any, **kwargs: Any) -> Any:
+                    if self.stack[-1].layer is inner:
+                        return call(*args, **kwargs)
+                    return self.note(inner, lambda: call(*args, **kwargs), args, kwargs)
 
-        own = inner.__dict__.get("call")
-        inner.__dict__["call"] = noted
-        try:
+                swapped.enter_context(_swapped_call(inner, noted))
+            if self.unwrap and hasattr(layer.call, "python_function"):
+                swapped.enter_context(_swapped_call(layer, layer.call.python_function))
             yield
-        finally:
-            if own is None:
-                del inner.__dict__["call"]
-            else:
-                inner.__dict__["call"] = own
 
     def named(self, first: list[Call]) -> list[Call]:
         """Return the calls, parents first, with their paths; `first` stand before them."""
@@ -201,6 +205,19 @@ class _Recorder:
                 call.path += "#"
             taken.add(call.path)
         return self.calls
+
+
+@contextmanager
+def _swapped_call(layer: Any, call: Callable[..., Any]) -> Iterator[None]:
+    own = vars(layer).get("call")
+    vars(layer)["call"] = call
+    try:
+        yield
+    finally:
+        if own is None:
+            del vars(layer)["call"]
+        else:
+            vars(layer)["call"] = own
 
 
 def tensors_of(outputs: Any) -> list[Any]:
