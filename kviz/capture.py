@@ -166,7 +166,7 @@ def weights(model: Any, layer_name: Selector = None) -> Weights:
     Args:
         model: a `Network`, a `keras.Model` or a path.
         layer_name: a layer's path or another selector, as `activations` takes it, or a weight's path
-            as `model.weights` prints it (`"conv1/kernel"`); by default every Conv2D.
+            as `model.weights` prints it (`"conv1/kernel"`), or its end; by default every Conv2D.
 
     Returns:
         `Weights`: arrays by weight path.
@@ -188,13 +188,15 @@ def weights(model: Any, layer_name: Selector = None) -> Weights:
 def _weights_of(network: Network, selector: str | int | type) -> list[tuple[str, Any]]:
     """Return (layer path, weight) for a weight's path or for the layers that a selector means."""
     every = network.model.weights
-    named = [("", weight) for weight in every if weight.path == selector]
+    # A Sequential puts its own name before its weights' paths, which people leave out.
+    tail = f"/{selector}"
+    named = [("", w) for w in every if "/" in tail[1:] and f"/{w.path}".endswith(tail)]
     if named:
         return named
     try:
         infos = network.layers.select(selector)
     except LayerError as error:
-        close = near(str(selector), [weight.path for weight in every])
+        close = near(str(selector), ["/".join(w.path.split("/")[-2:]) for w in every])
         if isinstance(selector, str) and close.startswith("Did you"):
             raise LayerError(f"The model has no weight {shown(selector)!r}. {close}") from error
         raise

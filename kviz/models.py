@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ class Network:
         285
         """
         count = self.classes or (len(self.class_names) if self.class_names else None)
-        if isinstance(which, str) and not which.lstrip("-").isdigit():
+        names = self.class_names or ()
+        if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]+", which)):
             if not self.class_names:
                 raise OptionError(
                     f"The model has no class names, so {shown(which)!r} means nothing. Give an index"
@@ -160,7 +162,12 @@ class Network:
                     f"{len(found)} classes are named {shown(which)!r}. Give an index: {found[:8]}"
                 )
             return found[0]
-        index = int(which)
+        try:
+            index = int(which) if isinstance(which, str) else operator.index(which)
+        except TypeError:
+            raise OptionError(
+                f"A class is an index or a name. Received: {shown(repr(which))}"
+            ) from None
         if count is not None:
             if not -count <= index < count:
                 raise OptionError(f"Class indices go from 0 to {count - 1}. Received: {index}")
@@ -183,7 +190,8 @@ class Network:
                     "A subclassed model has no layers before it has seen an image. "
                     "Show it one: network(images)."
                 )
-            self._traced(self._specs(dict(zip(self._names(shapes), shapes, strict=True))), None)
+            specs = self._specs(dict(zip(self._names(shapes), shapes, strict=True)))
+            self._traced(specs, (), table=True)
         if self._table is None:
             raise ModelError("The model calls no layers.")
         return self._table
@@ -301,19 +309,25 @@ class Network:
         return specs
 
     def _traced(
-        self, specs: dict[str, Any], layer_names: Selector, *, outputs: bool = False
+        self,
+        specs: dict[str, Any],
+        layer_names: Selector,
+        *,
+        outputs: bool = False,
+        table: bool = False,
     ) -> tuple[Callable[..., tuple[Any, list[Any]]], list[LayerInfo]]:
         if not isinstance(layer_names, str | int | type | None):
             layer_names = tuple(layer_names)
-        key = (tuple(specs.items()), layer_names, outputs)
+        key = (tuple(specs.items()), layer_names, outputs, table)
         if key in self._compiled:
             return self._compiled[key]
         infos: list[LayerInfo] = []
 
         def run(*pixels: Any) -> tuple[Any, list[Any]]:
             traced = trace(self.model, self._inputs(dict(zip(specs, pixels, strict=True))))
-            if layer_names != ():
+            if table or layer_names != ():
                 self._table = layer_table(traced, self.model)
+            if self._table and layer_names != ():
                 infos[:] = self._table.select(layer_names, maps=True)
             self._stateful = [
                 call.layer
@@ -412,7 +426,7 @@ def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None
         for name in dir(keras.applications)
         if hasattr(getattr(keras.applications, name), "preprocess_input")
     }
-    if preprocess not in modules:
+    if not isinstance(preprocess, str) or preprocess not in modules:
         raise OptionError(
             f"preprocess takes a keras.applications module, a layer or a function. "
             f"Received: {shown(repr(preprocess))}. {near(str(preprocess), modules)}"
@@ -423,9 +437,11 @@ def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None
 
 def _read_names(path: Path) -> Any:
     try:
+        if not path.is_file() and path.exists():
+            raise ModelError(f"The class names {shown(path, 120)} are not a regular file.")
         if path.stat().st_size > 64 * MEGABYTE:
             raise ModelError(f"The class names file {shown(path, 120)} is over 64 MB.")
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix != ".json":
             return [line.strip() for line in text.splitlines() if line.strip()]
         return json.loads(text)
@@ -443,7 +459,11 @@ def _class_names(source: ClassNames) -> tuple[str, ...]:
             raise ModelError("Class names as a dict need the indices 0, 1, 2 … as keys.")
         given = [numbers[str(index)] for index in range(len(numbers))]
     # The ImageNet index that Keras downloads has [WordNet id, name] for each class.
-    names = [name[-1] if isinstance(name, list) and name else name for name in given]
+    names = (
+        [name[-1] if isinstance(name, list) and name else name for name in given]
+        if isinstance(given, Iterable)
+        else []
+    )
     if not names or not all(isinstance(name, str) for name in names):
         raise ModelError("Class names are a list of strings, or a dict from index to string.")
     return tuple(names)
@@ -493,16 +513,24 @@ def load_model(
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
             model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        if not isinstance(model, keras.Model):
+            raise ModelError(f"{shown(path, 80)} holds a {shown(type(model).__name__)}, no model.")
     except KvizError:
         raise
     except Exception as error:  # Keras refuses files with seven types of exception
         raise ModelError(f"{shown(path, 80)} cannot be loaded: {_first_line(error)}") from error
-    sidecar = path.with_suffix(".class_names.json")
     if class_names is None:
-        class_names = found.extra.get("class_names") or (sidecar if sidecar.is_file() else None)
-    if preprocess is None:
-        named = found.extra.get("preprocess")
-        preprocess = named if isinstance(named, str) else None
+        class_names = found.extra.get("class_names")
+        # A list and nothing else: a string would name a file of the one who loads it.
+        if class_names is not None and not isinstance(class_names, list):
+            raise ModelError(f"The class names in {shown(path, 120)} are not a list.")
+        class_names = class_names or _sidecar(path)
+    if preprocess is None and (named := found.extra.get("preprocess")) is not None:
+        try:
+            _preprocessing(str(named))
+        except OptionError as error:
+            raise ModelError(f"The preprocessing in {shown(path, 100)}: {error}") from None
+        preprocess = str(named)
     notes = []
     if bad := _not_finite(model):
         notes.append(
@@ -510,6 +538,15 @@ def load_model(
         )
         warnings.warn(KvizWarning(notes[0]), stacklevel=2)
     return Network(model, preprocess=preprocess, class_names=class_names, notes=notes)
+
+
+def _sidecar(path: Path) -> Path | None:
+    """Return the file of class names beside a model's file, if there is one."""
+    try:
+        sidecar = path.with_suffix(".class_names.json")
+        return sidecar if sidecar.is_file() else None
+    except OSError:  # a name too long to exist
+        return None
 
 
 def _not_finite(model: Any) -> list[str]:

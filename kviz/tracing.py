@@ -130,7 +130,7 @@ def _noted_by(recorder: _Recorder) -> Iterator[None]:
 class _Recorder:
     def __init__(self, model: Any, graph: Any, unwrap: bool) -> None:
         self.root = Call(model, None, [])
-        self.graph = graph
+        self.graph: Any = graph
         self.unwrap = unwrap
         self.calls: list[Call] = []
         self.stack: list[Call] = []
@@ -183,6 +183,8 @@ class _Recorder:
                     return self.note(inner, lambda: call(*args, **kwargs), args, kwargs)
 
                 swapped.enter_context(_swapped_call(inner, noted))
+            if not _SCOPE.fullmatch(layer.name):
+                swapped.enter_context(_plainly_named(layer))
             if self.unwrap and hasattr(layer.call, "python_function"):
                 swapped.enter_context(_swapped_call(layer, layer.call.python_function))
             yield
@@ -205,6 +207,21 @@ class _Recorder:
                 call.path += "#"
             taken.add(call.path)
         return self.calls
+
+
+# What TensorFlow takes as the name of a scope in a graph; Keras takes anything as a layer's name, so
+# that a layer called "my conv" runs eagerly and fails in `predict`.
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+
+
+@contextmanager
+def _plainly_named(layer: Any) -> Iterator[None]:
+    name = layer.name
+    layer.name = "layer"
+    try:
+        yield
+    finally:
+        layer.name = name
 
 
 @contextmanager

@@ -1,0 +1,160 @@
+"""Receptive fields against published ones and against the gradient; sizes against Keras."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import kviz
+
+
+# A. Araujo et al., Distill 2019, "Computing Receptive Fields of Convolutional Neural Networks", the
+# table at its end: receptive field and effective stride. Only nets whose Keras form is the same.
+@pytest.mark.parametrize(
+    ("name", "path", "size", "stride"),
+    [
+        ("VGG16", "block5_pool", 212, 32),
+        ("MobileNet", "conv_pw_13", 315, 32),
+        ("InceptionV3", "mixed10", 1311, 32),
+        ("InceptionResNetV2", "conv_7b", 3039, 32),
+    ],
+)
+def test_published(name, path, size, stride):
+    model = getattr(keras.applications, name)(weights=None, include_top=False)
+    field = kviz.Network(model).layers[path].receptive_field
+    assert (field.size, field.stride) == ((size, size), (stride, stride))
+
+
+def chain(*steps, size=41):
+    return keras.Sequential([keras.Input((size, size, 1)), *steps])
+
+
+def ones(kind, *args, **kwargs):
+    kwargs.setdefault("use_bias", False)
+    deep = kind is layers.DepthwiseConv2D
+    which = "depthwise_initializer" if deep else "kernel_initializer"
+    return kind(*args, **{which: "ones"}, **kwargs)
+
+
+def branches():
+    x = inputs = keras.Input((41, 41, 1))
+    narrow = ones(layers.Conv2D, 1, 3, padding="same")(x)
+    wide = ones(layers.Conv2D, 1, 3, padding="same", dilation_rate=3)(x)
+    return keras.Model(inputs, layers.AveragePooling2D(2)(layers.Add()([narrow, wide])))
+
+
+def raw_operations():
+    x = inputs = keras.Input((41, 41, 1))
+    x = ones(layers.Conv2D, 1, 5)(x / 2.0)
+    x = keras.ops.concatenate([x, x * 2], axis=-1)
+    return keras.Model(inputs, ones(layers.Conv2D, 1, 3, strides=2)(keras.ops.relu(x)))
+
+
+NETS = {
+    "valid": chain(ones(layers.Conv2D, 1, 3), ones(layers.Conv2D, 1, 5, strides=2)),
+    "same": chain(ones(layers.Conv2D, 1, 3, padding="same"), layers.AveragePooling2D(2)),
+    "same, stride 2": chain(
+        *[ones(layers.Conv2D, 1, 3, strides=2, padding="same") for _ in range(2)]
+    ),
+    "even size": chain(*[ones(layers.Conv2D, 1, 4, strides=2, padding="same")], size=40),
+    "oblong": chain(ones(layers.Conv2D, 1, (1, 7)), ones(layers.Conv2D, 1, (5, 1), strides=(2, 1))),
+    "dilated": chain(ones(layers.Conv2D, 1, 3, dilation_rate=2), ones(layers.Conv2D, 1, 3)),
+    "depthwise": chain(ones(layers.DepthwiseConv2D, 3, strides=2), layers.AveragePooling2D(3, 1)),
+    "padded and cropped": chain(
+        layers.ZeroPadding2D(((3, 1), (2, 2))), ones(layers.Conv2D, 1, 3), layers.Cropping2D(4)
+    ),
+    "batch norm": chain(layers.BatchNormalization(), ones(layers.Conv2D, 1, 3), layers.ReLU()),
+    "branches": branches(),
+    "raw operations": raw_operations(),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_against_the_gradient(name):
+    """With kernels of ones, the pixels with a gradient are the receptive field, no more, no less."""
+    model = NETS[name]
+    field = kviz.Network(model).layers[-1].receptive_field
+    images = tf.ones((1, *model.inputs[0].shape[1:]))
+
+    def reached(row, column):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            unit = model(images, training=False)[0, row, column, 0]
+        rows, columns = np.nonzero(tape.gradient(unit, images)[0, ..., 0].numpy())
+        return rows.min(), rows.max(), columns.min(), columns.max()
+
+    middle = [length // 2 for length in model.outputs[0].shape[1:3]]
+    for axis in (0, 1):
+        first, last = reached(*middle)[2 * axis : 2 * axis + 2]
+        beyond = reached(*(m + (a == axis) for a, m in enumerate(middle)))[2 * axis]
+        assert last - first + 1 == field.size[axis]
+        assert beyond - first == field.stride[axis]
+        assert first == field.offset[axis] + middle[axis] * field.stride[axis]
+
+
+def test_transposed_and_upsampled_steps():
+    model = chain(
+        layers.Conv2D(1, 3, strides=2),
+        layers.UpSampling2D(2),
+        layers.Conv2DTranspose(1, 4, strides=2),
+    )
+    sizes = [info.receptive_field.size[0] for info in kviz.Network(model).layers]
+    strides = [info.receptive_field.stride[0] for info in kviz.Network(model).layers]
+    assert strides == [2, 1, 0.5]
+    assert sizes == [3, 3, 4]
+
+
+def test_whole_image_and_unknown():
+    x = inputs = keras.Input((8, 8, 3))
+    gate = layers.Conv2D(3, 1, name="gate")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    gated = layers.Multiply(name="gated")([x, gate])
+    turned = layers.Conv2D(1, 3, name="turned")(keras.ops.flip(x, axis=1))
+    end = layers.Dense(2, name="end")(layers.Flatten()(turned))
+    table = kviz.Network(keras.Model(inputs, [gated, end])).layers
+    assert table["gate"].receptive_field == table["gated"].receptive_field == "whole image"
+    assert table["turned"].receptive_field == "unknown"
+    assert table["end"].receptive_field == "whole image"
+
+
+@pytest.mark.parametrize("size", range(7, 15))
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_the_arithmetic_gives_what_keras_gives(size, window, strides, padding):
+    """The text is evaluated: what stands left of the sign equals what stands right of it."""
+    conv = layers.Conv2D(1, window, strides=strides, padding=padding, name="conv")
+    written = kviz.Network(chain(conv, size=size)).layers["conv"].arithmetic
+    formula, _, result = written.partition(" = ")
+    code = formula.replace("−", "-").replace("·", "*").replace("⌊", "").replace("⌋", "")
+    assert int(result) == conv.compute_output_shape((1, size, size, 1))[1]
+    assert eval(code.replace("/", "//")) == int(result)  # noqa: S307 - digits from our own formula
+    assert ("⌊" in written) == ("/" in code and eval(code) != int(result))  # noqa: S307
+
+
+@pytest.mark.parametrize(
+    ("layer", "size", "written"),
+    [
+        (layers.Conv2D(1, 3, strides=2), 227, "(227 − 3 + 0)/2 + 1 = 113"),
+        (layers.Conv2D(1, 5, padding="same"), 28, "(28 − 5 + 2·2)/1 + 1 = 28"),
+        (layers.Conv2D(1, 3, strides=2, padding="same"), 224, "(224 − 3 + 0 + 1)/2 + 1"),
+        (layers.MaxPooling2D(2), 7, "⌊(7 − 2 + 0)/2⌋ + 1 = 3"),
+        (layers.Conv2D(1, 3, dilation_rate=2), 9, "(9 − ((3 − 1)·2 + 1) + 0)/1 + 1 = 5"),
+        (layers.Conv2DTranspose(1, 3, strides=2), 7, "7·2 + 1 = 15"),
+        (layers.Conv2DTranspose(1, 3, strides=2, padding="same"), 7, "7·2 = 14"),
+        (layers.Conv2D(1, (1, 3)), 9, "(9 − 1 + 0)/1 + 1 = 9, (9 − 3 + 0)/1 + 1 = 7"),
+    ],
+)
+def test_the_arithmetic_as_textbooks_write_it(layer, size, written):
+    assert kviz.Network(chain(layer, size=size)).layers[0].arithmetic.startswith(written)
+
+
+def test_sizes_that_are_free_stay_letters():
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(1, 3, name="conv")])
+    assert kviz.Network(model).layers["conv"].arithmetic == "(W − 3 + 0)/1 + 1"
+
+
+def test_a_layer_without_a_window_has_no_arithmetic():
+    table = kviz.Network(chain(layers.ReLU(name="relu"))).layers
+    with pytest.raises(kviz.LayerError, match="convolution or pooling"):
+        table["relu"].arithmetic  # noqa: B018 - the property raises
