@@ -93,7 +93,7 @@ def tile_png(tile: Tile) -> bytes:
     picture[len(caption) :] = caption[0, 0]
     picture[len(caption) :, : levels.shape[1]] = levels
     notes = {"Title": tile.title, "Description": tile.alt}
-    return png(picture, colours, notes, repetitive=zoom > 1)
+    return png(picture, colours, notes)
 
 
 def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
@@ -106,7 +106,10 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
     lines: list[tuple[str, ImageFont.FreeTypeFont]] = []
     for text, font in zip((tile.title, tile.detail), fonts, strict=True):
         line = ""
-        for word in shown(text, 400).split(" "):
+        text = shown(text, 400)
+        # Measuring word by word is slow, and few captions are too long.
+        fits = font.getlength(text) <= width - 2 * MARGIN
+        for word in [text] if fits else text.split(" "):
             longer = f"{line} {word}".strip()
             if line and font.getlength(longer) > width - 2 * MARGIN:
                 lines.append((line, font))
