@@ -1,0 +1,70 @@
+"""Every command and snippet of the README runs, as it is written."""
+
+import re
+import shlex
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from click.testing import CliRunner
+
+from kviz.cli import main
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder in which the README's paths lead somewhere and its outputs do no harm."""
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    (tmp_path / "my_model.keras").symlink_to(ROOT / "models/squeezenet.keras")
+    (tmp_path / "photo.jpg").symlink_to(ROOT / "notebooks/images/cat.png")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/one.png").symlink_to(ROOT / "notebooks/images/cat.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_python(workplace):
+    names = {}
+    for block in blocks("python"):
+        exec(block, names)  # noqa: S102 - our own README
+    plt.close("all")
+    assert (workplace / "maps/001_conv1.png").exists()
+    assert (workplace / "maps.npz").exists()
+    assert names["maps"]["conv1"].shape == (1, 113, 113, 64)
+
+
+COMMANDS = [
+    line.partition(" #")[0].rpartition("&& ")[2].removeprefix(".venv/bin/").strip()
+    for block in blocks("sh")
+    for line in block.splitlines()
+    if re.search(r"(^|/)kviz ", line)
+]
+
+
+def test_the_commands_are_found():
+    assert len(COMMANDS) == 6
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command, workplace):
+    done = CliRunner().invoke(main, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+
+
+def test_pictures_and_links_lead_somewhere():
+    targets = re.findall(r"\]\(([^)]+)\)", TEXT)
+    assert targets
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+def test_pictures_have_alternative_text():
+    assert all(len(alt) > 20 for alt in re.findall(r"!\[([^]]*)\]", TEXT))
