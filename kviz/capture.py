@@ -190,7 +190,9 @@ def _weights_of(network: Network, selector: str | int | type) -> list[tuple[str,
     every = network.model.weights
     # A Sequential puts its own name before its weights' paths, which people leave out.
     tail = f"/{selector}"
-    named = [("", w) for w in every if "/" in tail[1:] and f"/{w.path}".endswith(tail)]
+    named = [("", w) for w in every if w.path == selector] or [
+        ("", w) for w in every if "/" in tail[1:] and w.path.endswith(tail)
+    ]
     if named:
         return named
     try:

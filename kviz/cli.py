@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -148,7 +149,11 @@ def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> No
             ]
         )
     else:
-        click.echo(repr(table))
+        from kviz.tables import text
+
+        # A pipe gets lines as long as they are; a terminal gets cells folded to its width.
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo(text(table.table(), width))
 
 
 @main.command()

@@ -17,8 +17,8 @@ from kviz.errors import OutputError, shown
 def slug(name: str) -> str:
     """Return a file name's middle part for `name`: the name itself where it is plain.
 
-    Anything but letters, digits, `-`, `_` and inner dots becomes `-`, and a hash of the name
-    follows, so that two names never share a slug.
+    Anything but letters, digits, `-` and `_` becomes `-`, and a hash of the name follows, so that
+    two names never share a slug.
 
     >>> slug("block1_conv1")
     'block1_conv1'
@@ -26,7 +26,8 @@ def slug(name: str) -> str:
     'b-9f46aef2'
     """
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:48]
-    if plain == name:
+    # A plain name that ends as a hash does gets one too: it could be another name's slug.
+    if plain and plain == name and not re.search(r"(^|-)[0-9a-f]{8}$", plain):
         return plain
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{plain}-{digest}" if plain else digest
@@ -35,6 +36,7 @@ def slug(name: str) -> str:
 def _plainly(error: OSError, path: Path) -> OutputError:
     reasons = {
         errno.ENOSPC: "the disk is full",
+        errno.EFBIG: "the file would be larger than is allowed here",
         errno.EDQUOT: "the disk quota is used up",
         errno.EACCES: "permission denied",
         errno.EPERM: "permission denied",
@@ -66,8 +68,11 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         # Inside the target, so that moving is a rename on one file system.
         parts = Path(tempfile.mkdtemp(prefix=".kviz-", dir=target))
         yield parts
-        for file in sorted(parts.rglob("*")):
-            place = target / file.relative_to(parts)
+        moves = [(file, target / file.relative_to(parts)) for file in sorted(parts.rglob("*"))]
+        for file, place in moves:  # before any is moved, so that what fails here leaves nothing
+            if place.exists() and place.is_dir() != file.is_dir():
+                raise OSError(errno.EISDIR if place.is_dir() else errno.EEXIST, "in the way")
+        for file, place in moves:
             if file.is_dir():
                 place.mkdir(exist_ok=True)
             else:

@@ -53,30 +53,43 @@ def image_paths(paths: Paths) -> list[Path]:
     >>> [path.name for path in image_paths("notebooks/images/c*.png")]
     ['cat.png', 'coffee.png']
     """
+    entries = [paths] if isinstance(paths, str | Path) or not isinstance(paths, Iterable) else paths
     found: list[Path] = []
-    for entry in [paths] if isinstance(paths, str | Path) else list(paths):
-        path = Path(entry)
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-            if not files:
-                raise ImageError(
-                    f"The folder {shown(path, 120)} holds no image. "
-                    f"Expected files ending in {', '.join(SUFFIXES)}."
-                )
-        elif path.exists():
-            files = [path]
-        elif glob.has_magic(str(entry)):
-            # An absolute pattern too, which Path.glob does not take.
-            matches = map(Path, glob.glob(str(entry), recursive=True))  # noqa: PTH207
-            files = sorted(file for file in matches if not file.is_dir())
-            if not files:
-                raise ImageError(f"No file matches {shown(entry, 120)}.")
-        else:
-            raise ImageError(f"There is no file {shown(path, 120)}.")
-        found += files
+    for entry in entries:
+        if not isinstance(entry, str | Path):
+            raise ImageError(
+                "Expected a file, a folder, a glob or a list of them. "
+                f"Received: {shown(type(entry).__name__)}"
+            )
+        try:
+            found += _files(entry)
+        except OSError as error:
+            raise ImageError(f"{shown(entry, 120)} cannot be read: {error.strerror}.") from error
     if not found:
         raise ImageError("Expected at least one image. Received: an empty list.")
     return found
+
+
+def _files(entry: str | Path) -> list[Path]:
+    path = Path(entry)
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+        if not files:
+            raise ImageError(
+                f"The folder {shown(path, 120)} holds no image. "
+                f"Expected files ending in {', '.join(SUFFIXES)}."
+            )
+        return files
+    if path.exists():
+        return [path]
+    if not glob.has_magic(str(entry)):
+        raise ImageError(f"There is no file {shown(path, 120)}.")
+    # An absolute pattern too, which Path.glob does not take.
+    matches = map(Path, glob.glob(str(entry), recursive=True))  # noqa: PTH207
+    files = sorted(file for file in matches if not file.is_dir())
+    if not files:
+        raise ImageError(f"No file matches {shown(entry, 120)}.")
+    return files
 
 
 def load_images(
@@ -119,9 +132,11 @@ def load_images(
             f"3). Pass an array of shape (N, {height}, {width}, {channels}) instead."
         )
     if target_size is not None:
-        if len(target_size) != 2 or min(target_size) < 1:
+        sides = target_size if isinstance(target_size, tuple | list) else ()
+        whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
+        if whole != [True, True] or bool in map(type, sides):
             raise OptionError(
-                f"target_size takes (height, width) in pixels. Received: {target_size}"
+                f"target_size takes (height, width) in pixels. Received: {shown(repr(target_size))}"
             )
         if height not in (None, target_size[0]) or width not in (None, target_size[1]):
             raise OptionError(
@@ -175,6 +190,11 @@ def _read(path: Path) -> Image.Image:
                 result = _rgb(ImageOps.exif_transpose(image), name)
     except ImageError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            f"{name} has far more pixels than kviz reads, at most {MEGAPIXELS} megapixels. "
+            "Make it smaller first."
+        ) from error
     except UnidentifiedImageError as error:
         raise ImageError(
             f"{name} is not an image. Expected one of {', '.join(FORMATS)}."
@@ -202,7 +222,10 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
                 f"{name} holds values from {low:g} to {high:g}. "
                 "Expected 0-1 or 0-255 (float) or 0-65535 (16 bits)."
             )
-        image = Image.fromarray(stretched(values, 0, ceiling))
+        grey = stretched(values, 0, ceiling)
+        if isinstance(transparent := image.info.get("transparency"), int):
+            grey[values == transparent] = 255
+        image = Image.fromarray(grey)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         pixels = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", pixels.size, "white"), pixels)
@@ -241,6 +264,8 @@ def checked_pixels(
             shape[-1] == 1
             and array.shape[-1:] != (1,)
             and array.ndim in (len(shape) - 2, len(shape) - 1)
+            # Where any width will do, an RGB picture is not a batch of grey ones 3 pixels wide.
+            and not (array.ndim == 3 and shape[-2] is None and array.shape[-1] in (3, 4))
         ):
             array = array[..., None]
         if array.ndim == len(shape) - 1:
@@ -264,20 +289,13 @@ def checked_pixels(
     return array
 
 
-def png(
-    pixels: Pixels,
-    palette: Pixels | None = None,
-    text: dict[str, str] | None = None,
-    *,
-    repetitive: bool = False,
-) -> bytes:
+def png(pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | None = None) -> bytes:
     r"""Return pixels as a PNG file's bytes.
 
     Args:
         pixels: uint8 `(H, W, 3)`, or `(H, W)` with a palette.
         palette: uint8 `(256, 3)`, the colours of levels 0-255.
         text: notes that travel inside the file, such as `Title` and `Description`.
-        repetitive: whether pixels repeat exactly, as in an enlarged picture.
 
     Returns:
         The file's bytes.
@@ -292,8 +310,7 @@ def png(
     for key, value in (text or {}).items():
         notes.add_itxt(key, value)
     buffer = io.BytesIO()
-    # Feature maps are noise to deflate's search for repeats: there Huffman coding alone is twice as
-    # fast and makes smaller files.
-    how = {"compress_level": 1} if repetitive else {"compress_type": 2}
-    image.save(buffer, "PNG", pnginfo=notes, **how)
+    # Feature maps are runs of one level (ReLU's zeros, enlarged pixels) and noise: run-length coding
+    # (3) is twice as fast on them as deflate's search for repeats, and no larger.
+    image.save(buffer, "PNG", pnginfo=notes, compress_type=3)
     return buffer.getvalue()

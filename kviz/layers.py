@@ -211,7 +211,7 @@ class LayerTable(Sequence[LayerInfo]):
         """Return the layers as rows: what `kviz layers` prints."""
         headers = (
             "index", "layer", "kind", "output shape", "kernel", "stride", "padding",
-            "parameters", "weights", "receptive field", "output size",
+            "params", "weights", "field", "output size",
         )  # fmt: skip
         rows = [
             (
@@ -220,7 +220,7 @@ class LayerTable(Sequence[LayerInfo]):
                 info.kind,
                 "×".join("?" if n is None else str(n) for n in info.output_shape[1:]) or "scalar",
                 _times(info.window.size) if info.window else "",
-                _times(info.window.strides) if info.window else "",
+                _times(dict.fromkeys(info.window.strides)) if info.window else "",
                 info.window.padding if info.window else "",
                 f"{info.parameters:,}" if info.parameters else "",
                 " ".join(name.rpartition("/")[2] for name in info.weight_names),
@@ -243,7 +243,7 @@ def _with_maps(infos: list[LayerInfo]) -> list[LayerInfo]:
     return [info for info in infos if info.reached and info.spatial and info.outputs == 1] or infos
 
 
-def _times(values: Sequence[int]) -> str:
+def _times(values: Iterable[int]) -> str:
     return "×".join(map(str, values))
 
 

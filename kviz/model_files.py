@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import stat
 import threading
 import zipfile
@@ -19,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
-from kviz.backend import keras
-from kviz.errors import ModelError, shown
+from kviz.backend import keras, tf
+from kviz.errors import ModelError, OutputError, shown
 from kviz.files import whole_file
 
 MEGABYTE = 1 << 20
@@ -30,10 +30,13 @@ CONFIG_SIZE = 64 * MEGABYTE
 DEPTH = 64
 LAYERS = 5_000
 MEMBERS = 1_000
+ENTRIES = 1_000_000
+INPUT_NUMBERS = 1 << 26
+INPUT_BATCH = 1 << 16
 
 _WEIGHTS = "model.weights.h5"
 _KNOWN = ("metadata.json", "config.json", _WEIGHTS)
-_CODE = ("Lambda", "TFSMLayer", "__lambda__")
+_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__")
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,20 @@ def look(path: Path, *, trust: bool) -> ModelFile:
         ModelError: if the file is missing, broken or refused.
     """
     name = shown(path, 120)
-    if path.is_dir():
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise ModelError(f"There is no file {name}.{_beside(path)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{name} cannot be read: {shown(reason)}.") from error
+    if stat.S_ISDIR(status.st_mode):
         if (path / "saved_model.pb").exists():
             raise ModelError(
                 f"{name} is a SavedModel, which Keras 3 does not read. Where it was made, convert it: "
                 'tf.keras.models.load_model(folder).save("model.keras").'
             )
         raise ModelError(f"{name} is a folder. Expected a .keras file.")
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise ModelError(f"There is no file {name}.{_beside(path)}") from None
-    except OSError as error:
-        raise ModelError(f"{name} cannot be read: {error.strerror}.") from error
     if not stat.S_ISREG(status.st_mode):
         raise ModelError(f"{name} is not a regular file.")
     if status.st_size == 0:
@@ -86,12 +90,16 @@ def look(path: Path, *, trust: bool) -> ModelFile:
         with path.open("rb") as file:
             magic = file.read(8)
         if magic == b"\x89HDF\r\n\x1a\n":
-            return _look_at_h5(path, name, status.st_size, trust)
-        if magic[:4] != b"PK\x03\x04":
+            found, suffixes = _look_at_h5(path, name, status.st_size, trust), [".h5", ".hdf5"]
+        elif magic[:4] == b"PK\x03\x04":
+            found, suffixes = _look_at_zip(path, name, status.st_size, trust), [".keras"]
+        else:
             raise ModelError(
                 f"{name} is not a Keras model. Expected what model.save('….keras') writes."
             )
-        return _look_at_zip(path, name, trust)
+        if path.suffix not in suffixes:  # by which Keras tells the two formats apart
+            raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
+        return found
     except ModelError:
         raise
     except zipfile.BadZipFile as error:
@@ -119,11 +127,11 @@ def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
         config = file.attrs.get("model_config")
     if config is None:
         raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
-    _look_at_config(json.loads(config), trust)
+    _look_at_config(_parsed(config, "config"), trust)
     return ModelFile(path, stored, {})
 
 
-def _look_at_zip(path: Path, name: str, trust: bool) -> ModelFile:
+def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         names = [member.filename for member in members]
@@ -140,18 +148,18 @@ def _look_at_zip(path: Path, name: str, trust: bool) -> ModelFile:
                 )
             if member.filename.endswith(".json") and member.file_size > CONFIG_SIZE:
                 raise ModelError(f"{name} has a {member.filename} of over 64 MB.")
-            if member.file_size > 4 * member.compress_size + CONFIG_SIZE:
-                raise ModelError(
-                    f"{name} unpacks to far more than is stored: a decompression bomb."
-                )
+        # All together, and against the file itself: what a member claims to take in it can be a lie.
+        if sum(member.file_size for member in members) > 4 * size + CONFIG_SIZE:
+            raise ModelError(f"{name} unpacks to far more than is stored: a decompression bomb.")
         for member_name in ("config.json", _WEIGHTS):
             if member_name not in names:
                 raise ModelError(
                     f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
                 )
-        config = json.loads(archive.read("config.json"))
-        metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
-        _look_at_config(config, trust)
+        _look_at_config(_parsed(archive.read("config.json"), "config"), trust)
+        metadata = (
+            _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
+        )
         data = archive.read(_WEIGHTS)
     with h5py.File(io.BytesIO(data), "r") as file:
         stored = _stored_bytes(file, len(data))
@@ -159,21 +167,39 @@ def _look_at_zip(path: Path, name: str, trust: bool) -> ModelFile:
     return ModelFile(path, stored, extra if isinstance(extra, dict) else {})
 
 
+def _parsed(text: Any, what: str) -> Any:
+    data = text.encode() if isinstance(text, str) else text
+    if not isinstance(data, bytes):
+        raise ModelError(f"The model's {what} is not JSON but {shown(type(text).__name__)}.")
+    # Counted before they are made: empty lists take 30 times the memory of their text.
+    if data.count(b"{") + data.count(b"[") > ENTRIES:
+        raise ModelError(f"The model's {what} holds more entries than any model needs.")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ModelError(f"The model's {what} is nested more than {DEPTH} deep.") from None
+    except ValueError as error:
+        raise ModelError(f"The model's {what} is not JSON: {shown(error, 120)}.") from error
+
+
 def _stored_bytes(file: Any, size: int) -> int:
     """Return what an HDF5 file's data sets declare; refuse links and declarations beyond `size`."""
     declared = 0
-    groups, seen = [file], 0
+    groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
     while groups:
         group = groups.pop()
         for key in group:
-            seen += 1
-            if seen > 50 * LAYERS:
+            if len(seen) > 50 * LAYERS:
                 raise ModelError("The weights file holds more entries than any model needs.")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise ModelError(
                     "The weights file links to other files or places; Keras never does."
                 )
             entry = group[key]
+            address = h5py.h5o.get_info(entry.id).addr
+            if address in seen:  # a hard link, perhaps to what holds it
+                raise ModelError("The weights file holds an entry twice; Keras never does.")
+            seen.add(address)
             if isinstance(entry, h5py.Group):
                 groups.append(entry)
                 continue
@@ -192,7 +218,9 @@ def _stored_bytes(file: Any, size: int) -> int:
 
 def _look_at_config(config: Any, trust: bool) -> None:
     layers = 0
-    unknown: dict[str, None] = {}
+    unknown: dict[str, str] = {}
+    if isinstance(config, dict):  # how it was trained is not loaded
+        config = {key: value for key, value in config.items() if key != "compile_config"}
     stack = [(config, 1)]
     while stack:
         value, depth = stack.pop()
@@ -207,24 +235,48 @@ def _look_at_config(config: Any, trust: bool) -> None:
         layers += len(inside) if isinstance(inside, list) else 0
         if layers > LAYERS:
             raise ModelError(f"The model has more than {LAYERS} layers.")
+        _look_at_shapes(value)
         kind = value.get("class_name")
-        if kind in _CODE and not trust:
+        if not isinstance(kind, str):
+            continue
+        plain = kind.rpartition(".")[2]  # Keras takes class "layers.Lambda" of module "keras" too
+        if plain in _CODE and not trust:
             own = value.get("config")
-            name = own.get("name", kind) if isinstance(own, dict) else kind
+            name = own.get("name") if isinstance(own, dict) else None
+            called = f"Layer {shown(name)!r} is" if name else "The model holds"
             raise ModelError(
-                f"Layer {shown(name)!r} is a {kind}, which runs code of whoever made the file. If you "
+                f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
                 "trust them as you trust a program, load it with trust=True (--trust)."
             )
-        if isinstance(kind, str) and _is_unknown(value):
-            unknown[str(value.get("config") if kind == "function" else kind)] = None
+        if _is_unknown(value):
+            # The name to say, and the name under which Keras will look for it.
+            function = value.get("config") if kind == "function" else None
+            unknown[str(function or kind)] = str(function or value["registered_name"])
     if unknown:
-        first = shown(next(iter(unknown)), 40)
-        names = ", ".join(repr(shown(name, 24)) for name in list(unknown)[:4])
+        first, registered = (shown(name, 40) for name in next(iter(unknown.items())))
+        names = ", ".join(repr(shown(name, 20)) for name in list(unknown)[:3])
         raise ModelError(
             f"The model uses classes of its own: {names}. Define or import them under "
             "@keras.saving.register_keras_serializable(), or load inside "
-            f"keras.saving.custom_object_scope({{{first!r}: {first}}})."
+            f"keras.saving.custom_object_scope({{{registered!r}: {first}}})."
         )
+
+
+def _look_at_shapes(value: dict[str, Any]) -> None:
+    """Refuse inputs so large that a state or constant of their size would fill the memory."""
+    build = value.get("build_config")
+    shapes = [value.get("batch_shape"), value.get("batch_input_shape")]
+    shapes.append(build.get("input_shape") if isinstance(build, dict) else None)
+    for shape in shapes:
+        if not isinstance(shape, list):
+            continue
+        # One for what is free, and for a 0 that would hide the others.
+        sizes = [max(n, 1) if isinstance(n, int) else 1 for n in shape[:16]]
+        if math.prod(sizes) > INPUT_NUMBERS or sizes[:1] > [INPUT_BATCH]:
+            raise ModelError(
+                f"The model takes inputs of shape {shown(shape)}, more than any image holds: it is "
+                "broken, or made to fill the memory."
+            )
 
 
 def _is_unknown(value: dict[str, Any]) -> bool:
@@ -259,17 +311,14 @@ def variables_within(budget: int) -> Iterator[None]:
         _local.left = budget
 
         def counted(self: Any, *args: Any, **kwargs: Any) -> None:
-            shape = kwargs.get("shape", args[1] if len(args) > 1 else None)
+            given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
+            value = given.get("initializer")  # an array, or what makes one of the shape
+            shape = getattr(value, "shape", given.get("shape"))
             left = getattr(_local, "left", None)
             if left is not None and shape is not None:
-                dtype = kwargs.get("dtype") or (args[2] if len(args) > 2 else None) or "float32"
-                width = (
-                    2
-                    if dtype == "bfloat16"
-                    else np.dtype(keras.backend.standardize_dtype(dtype)).itemsize
-                )
-                size = width
-                for length in shape if not isinstance(shape, int) else (shape,):
+                dtype = given.get("dtype") or getattr(value, "dtype", "float32")
+                size = tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
+                for length in (shape,) if isinstance(shape, int) else tuple(shape):
                     size *= length or 1
                 if size > left:
                     raise ModelError(
@@ -301,11 +350,18 @@ def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
         extra: what should travel with the model; plain JSON.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written, or Keras does not know how to save the model.
     """
     with whole_file(path) as part:
         plain = part.with_name("plain.keras")
-        model.save(plain)
+        try:
+            model.save(plain)
+        except OSError:
+            raise
+        except Exception as error:  # a custom layer's own get_config, for one, raises anything
+            raise OutputError(
+                f"Keras cannot save the model: {shown(' '.join(str(error).split()), 200)}"
+            ) from error
         with zipfile.ZipFile(plain) as source, zipfile.ZipFile(part, "w") as target:
             for member in source.infolist():
                 data = source.read(member)

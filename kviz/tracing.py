@@ -160,13 +160,16 @@ class _Recorder:
         return call.outputs
 
     def _is_hidden(self, tensor: Any) -> bool:
-        if getattr(tensor, "graph", None) is not self.graph:
+        graph: Any = getattr(tensor, "graph", None)
+        if graph is not self.graph:
             return True
         # tf.vectorized_map traces one round of its loop into the same graph, with a stand-in for
         # the round's number: what is read there is round 0 only.
         body = re.match(r"(?:.*/)?loop_body(?:_\d+)?/", tensor.op.name)
-        names = body and {operation.name for operation in self.graph.get_operations()}
-        return bool(body and names and f"{body[0]}PlaceholderWithDefault" in names)
+        if body is None:
+            return False
+        names = {operation.name for operation in graph.get_operations()}
+        return f"{body[0]}PlaceholderWithDefault" in names
 
     @contextmanager
     def _opened(self, layer: Any) -> Iterator[None]:

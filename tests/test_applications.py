@@ -1,8 +1,8 @@
 """All 40 models of keras.applications: every convolution and pooling against a plain call.
 
 The referee is the model's own call, compiled, in which each layer's `call` is wrapped by a function
-that keeps what it gives: an independent way in. Eager calls differ from compiled ones by rounding, which
-500 layers blow up to 1e-4; compiled against compiled the difference is 0.
+that keeps what it gives: an independent way in. Eager calls differ from compiled ones by rounding,
+which 500 layers blow up to 1e-4; compiled against compiled the difference is 0.
 """
 
 import gc

@@ -53,8 +53,9 @@ def test_the_commands_are_found():
     assert len(COMMANDS) == 6
 
 
+@pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands(command, workplace):
+def test_commands(command):
     done = CliRunner().invoke(main, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
 

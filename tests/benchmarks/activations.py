@@ -155,7 +155,8 @@ def memory():
     program = """
 import resource, sys, keras, numpy as np, kviz
 keras.utils.set_random_seed(0)
-network = kviz.Network(keras.applications.VGG16(weights=None, include_top=False, input_shape=(128, 128, 3)))
+shape = (128, 128, 3)
+network = kviz.Network(keras.applications.VGG16(weights=None, include_top=False, input_shape=shape))
 photos = np.zeros((int(sys.argv[1]), 128, 128, 3), "uint8")
 kviz.activations(network, photos[:8], "block5_pool", batch_size=8)
 maps = kviz.activations(network, photos, "block5_pool", batch_size=8)
