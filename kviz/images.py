@@ -311,6 +311,8 @@ def png(pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | No
         notes.add_itxt(key, value)
     buffer = io.BytesIO()
     # Feature maps are runs of one level (ReLU's zeros, enlarged pixels) and noise: run-length coding
-    # (3) is twice as fast on them as deflate's search for repeats, and no larger.
-    image.save(buffer, "PNG", pnginfo=notes, compress_type=3)
+    # (3) is twice as fast on them as deflate's search for repeats, and no larger. What is over a
+    # megabyte is stored as it is: it would shrink by a third and take longer than the network did.
+    how = {"compress_level": 0} if pixels.size > 1 << 20 else {"compress_type": 3}
+    image.save(buffer, "PNG", pnginfo=notes, **how)
     return buffer.getvalue()

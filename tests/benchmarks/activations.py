@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,6 +21,8 @@ import tensorflow as tf
 from interleaved import line, measure
 
 import kviz
+from kviz.files import whole_folder
+from kviz.plots import tile_png
 
 ROOT = Path(__file__).parents[2]
 KINDS = (keras.layers.Conv2D, keras.layers.MaxPooling2D)
@@ -92,12 +95,20 @@ def pictures(rounds):
     several = multi_output(model)
     floor = tf.function(lambda x: several(x, training=False), autograph=False)
     tensor = tf.constant(photo, "float32")
+    tiles = found.tiles()
     with tempfile.TemporaryDirectory() as folder:
+
+        def write():
+            with whole_folder(folder) as parts, ThreadPoolExecutor(os.cpu_count()) as pool:
+                for place, data in enumerate(pool.map(tile_png, tiles)):
+                    (parts / f"{place}.png").write_bytes(data)
+
         measure(
-            "18 PNGs of VGG16, mosaics included, against the forward pass",
+            "18 PNGs of VGG16 against the forward pass",
             lambda: floor(tensor),
             rounds,
-            save=lambda: found.save(folder),
+            write=write,
+            save_with_mosaics=lambda: found.save(folder),
         )
 
 
