@@ -6,7 +6,6 @@ import json
 import operator
 import re
 import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from kviz.errors import (
 from kviz.images import checked_pixels
 from kviz.layers import LayerInfo, LayerTable, Selector, Shape, layer_table
 from kviz.model_files import MEGABYTE, look, variables_within, write_model
-from kviz.tracing import Call, tensors_of, trace
+from kviz.tracing import Call, Trace, tensors_of, trace
 
 Array = npt.NDArray[Any]
 Preprocess = str | Callable[[Any], Any]
@@ -80,7 +79,8 @@ class Network:
         self._channels_first = _is_channels_first(model, self._shapes)
         self._table: LayerTable | None = None
         self._stateful: list[Any] = []
-        self._compiled: dict[Any, tuple[Callable[..., Any], list[LayerInfo]]] = {}
+        self._compiled: dict[Any, Any] = {}
+        self._infos: dict[Any, list[LayerInfo]] = {}
         classes = self.classes
         if self.class_names and classes and len(self.class_names) != classes:
             raise ModelError(
@@ -190,8 +190,7 @@ class Network:
                     "A subclassed model has no layers before it has seen an image. "
                     "Show it one: network(images)."
                 )
-            specs = self._specs(dict(zip(self._names(shapes), shapes, strict=True)))
-            self._traced(specs, (), table=True)
+            self._function(self.specs(dict.fromkeys(self._names(shapes))), (), table=True)
         if self._table is None:
             raise ModelError("The model calls no layers.")
         return self._table
@@ -278,8 +277,7 @@ class Network:
         Raises:
             LayerError: as `LayerTable.select` raises it.
         """
-        shapes = {name: (None, *array.shape[1:]) for name, array in pixels.items()}
-        return self._traced(self._specs(shapes), layer_names, outputs=outputs)
+        return self._function(self.specs(pixels), layer_names, outputs=outputs)
 
     @property
     def fixed_batch(self) -> int | None:
@@ -296,19 +294,70 @@ class Network:
         names = [str(tensor.name) for tensor in self.model.inputs]
         return names if len(set(names)) == len(shapes) else [str(i) for i in range(len(shapes))]
 
-    def _specs(self, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-        """Return what a function is compiled for: the model's own shapes, free where these are."""
+    def specs(self, pixels: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a function is compiled for: the model's own shapes, free where these are.
+
+        Args:
+            pixels: what has a shape, an input each, as `pixels` returns it.
+
+        Returns:
+            A `tf.TensorSpec` an input.
+        """
         own = self.input_shapes
         specs = {}
-        for place, (name, shape) in enumerate(shapes.items()):
+        for place, (name, array) in enumerate(pixels.items()):
             dtype = str(self.model.inputs[place].dtype if own else self.model.compute_dtype)
             exact = ("float64", "int32", "int64", "uint8", "bool")
-            specs[name] = tf.TensorSpec(
-                own[place] if own else shape, dtype if dtype in exact else "float32"
-            )
+            shape = own[place] if own else (None, *array.shape[1:])
+            specs[name] = tf.TensorSpec(shape, dtype if dtype in exact else "float32")
         return specs
 
-    def _traced(
+    def compiled(self, key: Any, run: Callable[..., Any], specs: Sequence[Any]) -> Any:
+        """Return `run` as a `tf.function`, traced now and only once for a key.
+
+        Args:
+            key: tells it from other functions of this network, hashable.
+            run: takes one tensor a spec; it is not turned into a graph by AutoGraph.
+            specs: a `tf.TensorSpec` an argument.
+
+        Returns:
+            The compiled function.
+
+        Raises:
+            ModelError: if the model's own code fails.
+        """
+        # A model that was changed since, by `add` or another activation, is another model.
+        built = tuple((x, getattr(x, "activation", None)) for x in _layers_within(self.model))
+        full = (key, tuple(specs), built)
+        if full not in self._compiled:
+            function = tf.function(run, autograph=False, input_signature=list(specs))
+            try:
+                function.get_concrete_function()
+            except (KvizError, KeyboardInterrupt, MemoryError):
+                raise
+            except Exception as error:  # whatever the model's own code raises
+                raise ModelError(f"The model cannot be run: {_first_line(error)}") from error
+            self._compiled[full] = function
+        return self._compiled[full]
+
+    def traced(self, pixels: Mapping[str, Any]) -> Trace:
+        """Call the model on symbolic pixels, while a `tf.function` traces.
+
+        Args:
+            pixels: a tensor an input, as `specs` describes them.
+
+        Returns:
+            The trace: outputs, and every layer call with its tensors.
+        """
+        traced = trace(self.model, self._inputs(pixels))
+        self._stateful = [
+            call.layer
+            for call in traced.calls
+            if getattr(call.layer, "stateful", False) and hasattr(call.layer, "reset_state")
+        ]
+        return traced
+
+    def _function(
         self,
         specs: dict[str, Any],
         layer_names: Selector,
@@ -318,37 +367,22 @@ class Network:
     ) -> tuple[Callable[..., tuple[Any, list[Any]]], list[LayerInfo]]:
         if not isinstance(layer_names, str | int | type | None):
             layer_names = tuple(layer_names)
-        key = (tuple(specs.items()), layer_names, outputs, table)
-        if key in self._compiled:
-            return self._compiled[key]
-        infos: list[LayerInfo] = []
+        key = ("function", layer_names, outputs, table)
+        infos = self._infos.setdefault((key, tuple(specs.values())), [])
 
         def run(*pixels: Any) -> tuple[Any, list[Any]]:
-            traced = trace(self.model, self._inputs(dict(zip(specs, pixels, strict=True))))
+            traced = self.traced(dict(zip(specs, pixels, strict=True)))
             if table or layer_names != ():
                 self._table = layer_table(traced, self.model)
             if self._table and layer_names != ():
                 infos[:] = self._table.select(layer_names, maps=True)
-            self._stateful = [
-                call.layer
-                for call in traced.calls
-                if getattr(call.layer, "stateful", False) and hasattr(call.layer, "reset_state")
-            ]
             calls = {call.path: call for call in traced.calls}
             maps = [_as_map(calls[info.path], info) for info in infos]
             return (keras.tree.map_structure(_single, traced.outputs) if outputs else None), maps
 
-        function = tf.function(run, autograph=False, input_signature=list(specs.values()))
-        try:
-            function.get_concrete_function()
-        except (KvizError, KeyboardInterrupt, MemoryError):
-            raise
-        except Exception as error:  # whatever the model's own code raises
-            raise ModelError(f"The model cannot be run: {_first_line(error)}") from error
-        self._compiled[key] = function, infos
-        return self._compiled[key]
+        return self.compiled(key, run, list(specs.values())), infos
 
-    def _inputs(self, pixels: dict[str, Any]) -> Any:
+    def _inputs(self, pixels: Mapping[str, Any]) -> Any:
         """Return the model's inputs for pixels: preprocessed, its own order of axes, its structure."""
         flat = []
         for tensor in pixels.values():
@@ -604,7 +638,10 @@ def save_model(network: Network, path: str | Path) -> Path:
     return path
 
 
-_networks: weakref.WeakKeyDictionary[Any, Network] = weakref.WeakKeyDictionary()
+# The networks of the models that were used last, so that a loop over images compiles once. A network
+# holds its model, so these few are kept alive; more would be a leak.
+_RECENT = 4
+_networks: dict[int, Network] = {}
 
 
 def as_network(model: Any) -> Network:
@@ -628,8 +665,8 @@ def as_network(model: Any) -> Network:
         return model
     if isinstance(model, str | Path):
         return load_model(model)
-    if isinstance(model, keras.Model) and model in _networks:
-        return _networks[model]
-    network = Network(model)
-    _networks[model] = network
+    network = _networks.pop(id(model), None) or Network(model)
+    _networks[id(model)] = network
+    while len(_networks) > _RECENT:
+        del _networks[next(iter(_networks))]
     return network

@@ -272,3 +272,29 @@ def test_memory_does_not_grow_with_the_number_of_images():
 
     # All maps of 256 images at once would be 800 MB; the allocator's noise is some MB.
     assert peak(256) - peak(32) < 40_000_000
+
+
+def test_a_model_that_was_changed_is_looked_at_anew():
+    model, five = small(), images(5)
+    before = kviz.activations(model, five)["conv"]
+    model.get_layer("conv").set_weights([2 * w for w in model.get_layer("conv").get_weights()])
+    np.testing.assert_allclose(kviz.activations(model, five)["conv"], 2 * before, rtol=1e-4)
+    model.get_layer("conv").activation = keras.activations.linear
+    assert kviz.activations(model, five)["conv"].min() < 0
+    model.pop()
+    model.add(layers.Dense(7, name="other"))
+    assert kviz.predict(model, five).scores.shape == (5, 7)
+
+
+def test_models_are_not_kept_alive_for_ever():
+    import gc
+    import weakref
+
+    references = []
+    for _ in range(8):
+        model = small()
+        kviz.activations(model, images(1))
+        references.append(weakref.ref(model))
+    del model
+    gc.collect()
+    assert sum(reference() is not None for reference in references) <= 4
