@@ -78,6 +78,7 @@ class Network:
         self._shapes = _input_shapes(model)
         self._channels_first = _is_channels_first(model, self._shapes)
         self._table: LayerTable | None = None
+        self._parts: Any = None
         self._stateful: list[Any] = []
         self._compiled: dict[Any, Any] = {}
         self._infos: dict[Any, list[LayerInfo]] = {}
@@ -183,7 +184,7 @@ class Network:
         Raises:
             ModelError: if it is a subclassed model that has never been called.
         """
-        if self._table is None:
+        if self._table is None or self._parts != self._parts_now():
             shapes = self.input_shapes
             if shapes is None:
                 raise ModelError(
@@ -327,8 +328,7 @@ class Network:
             ModelError: if the model's own code fails.
         """
         # A model that was changed since, by `add` or another activation, is another model.
-        built = tuple((x, getattr(x, "activation", None)) for x in _layers_within(self.model))
-        full = (key, tuple(specs), built)
+        full = (key, tuple(specs), self._parts_now())
         if full not in self._compiled:
             function = tf.function(run, autograph=False, input_signature=list(specs))
             try:
@@ -374,6 +374,7 @@ class Network:
             traced = self.traced(dict(zip(specs, pixels, strict=True)))
             if table or layer_names != ():
                 self._table = layer_table(traced, self.model)
+                self._parts = self._parts_now()
             if self._table and layer_names != ():
                 infos[:] = self._table.select(layer_names, maps=True)
             calls = {call.path: call for call in traced.calls}
@@ -381,6 +382,10 @@ class Network:
             return (keras.tree.map_structure(_single, traced.outputs) if outputs else None), maps
 
         return self.compiled(key, run, list(specs.values())), infos
+
+    def _parts_now(self) -> tuple[Any, ...]:
+        """Return what tells a model from the one that it was before a layer was added or changed."""
+        return tuple((x, getattr(x, "activation", None)) for x in _layers_within(self.model))
 
     def _inputs(self, pixels: Mapping[str, Any]) -> Any:
         """Return the model's inputs for pixels: preprocessed, its own order of axes, its structure."""

@@ -284,6 +284,7 @@ def test_a_model_that_was_changed_is_looked_at_anew():
     model.pop()
     model.add(layers.Dense(7, name="other"))
     assert kviz.predict(model, five).scores.shape == (5, 7)
+    assert kviz.Network(model).layers[-1].path == "other"
 
 
 def test_models_are_not_kept_alive_for_ever():

@@ -145,3 +145,11 @@ def test_a_subclassed_model_has_layers_once_it_saw_an_image():
         network.layers  # noqa: B018 - the property raises
     kviz.activations(network, np.zeros((1, 8, 8, 3)))
     assert network.layers["conv"].output_shape == (None, 6, 6, 2)
+
+
+def test_a_model_that_grew_has_a_new_table():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(1, 3, name="first")])
+    network = kviz.Network(model)
+    assert paths(network.layers) == ["first"]
+    model.add(layers.Conv2D(1, 3, name="second"))
+    assert paths(network.layers) == ["first", "second"]
