@@ -25,7 +25,8 @@ def standardised(maps: Floats) -> Levels:
     [[[0, 0]], [[128, 128]], [[64, 192]]]
     """
     height, width, channels = maps.shape
-    values = maps.reshape(-1, channels)
+    # In half precision the squares would overflow.
+    values = maps.astype(np.result_type(maps, np.float32), copy=False).reshape(-1, channels)
     with np.errstate(invalid="ignore", over="ignore"):
         # einsum walks the rows once; products by BLAS would start threads that fight with ours.
         mean = np.einsum("ij->j", values) / len(values)
@@ -33,10 +34,12 @@ def standardised(maps: Floats) -> Levels:
         deviation = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(values))
         if (np.abs(mean) > 100 * deviation).any():
             # Far from zero a float32 sum is off by a part of the deviation; once more, close to it.
-            centred -= np.einsum("ij->j", centred) / len(values)
+            centred -= np.einsum("ij->j", centred, dtype=np.float64) / len(values)
             deviation = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(values))
         constant = _constant(values, np.flatnonzero(~(deviation > 1e-3 * np.abs(values[0]))))
-        centred *= np.where(constant, 0, 64 / np.where(constant, 1, deviation))
+        # Squares of values below 1e-23 vanish in float32: too flat to draw, not zero.
+        flat = constant | (deviation == 0)
+        centred *= np.where(flat, 0, 64 / np.where(flat, 1, deviation))
         centred += 128
     if not np.isfinite(deviation).all():
         np.nan_to_num(centred, copy=False)
@@ -73,7 +76,8 @@ def stretched(values: Floats, low: float, high: float) -> Levels:
     """
     if not high > low:
         return np.full(values.shape, 128, np.uint8)
-    scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+    with np.errstate(invalid="ignore", over="ignore"):
+        scaled = (values.astype(np.float64) - low) * (255 / (high - low))
     return np.clip(np.rint(np.nan_to_num(scaled)), 0, 255).astype(np.uint8)
 
 

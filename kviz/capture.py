@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kviz.backend import keras
-from kviz.errors import LayerError, ModelError, OptionError, near, shown
+from kviz.backend import keras, tf
+from kviz.errors import (
+    ImageError,
+    KvizWarning,
+    LayerError,
+    ModelError,
+    OptionError,
+    choose,
+    near,
+    shown,
+)
 from kviz.images import image_paths, load_images
-from kviz.layers import Selector
+from kviz.layers import LayerInfo, Selector
 from kviz.models import Network, as_network
 from kviz.results import Activations, Array, Predictions, Progress, Weights
 
@@ -60,11 +70,19 @@ def activations(
     images, names = _read(images, network, names)
     pixels = network.pixels(images)
     function, infos = network.function(pixels, layer_names)
+    notes = list(network.notes)
+    if layer_names is None and (hidden := network.layers.unreached()):
+        notes.append(
+            f"Not shown, since they run inside a loop, a branch or a compiled function: "
+            f"{', '.join(shown(path, 40) for path in hidden[:4])}"
+        )
+        warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
     total = len(next(iter(pixels.values())))
     maps: dict[str, Array] = {}
-    for start, stop, chunk in _chunks(network, pixels, batch_size):
-        for info, tensor in zip(infos, function(*chunk)[1], strict=True):
+    for start, stop, chunk in network.chunks(pixels, batch_size):
+        for info, tensor in zip(infos, network.run(function, chunk)[1], strict=True):
             part = _array(tensor)[: stop - start]
+            _check(info, part)
             if start == 0 and stop == total:
                 maps[info.path] = part.astype(np.float32, copy=False)
                 continue
@@ -73,6 +91,12 @@ def activations(
             maps[info.path][start:stop] = part
         if progress:
             progress(stop, total)
+    if bad := [path for path, array in maps.items() if not np.isfinite(array).all()]:
+        notes.append(f"Maps that are not finite (NaN or infinite): {shown(', '.join(bad), 120)}")
+        if not network.notes:  # of weights that are not finite its user knows already
+            warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
+    for array in maps.values():
+        array.flags.writeable = False
     return Activations(
         maps=maps,
         kinds={info.path: info.kind for info in infos},
@@ -81,7 +105,7 @@ def activations(
         made_by=_made_by(
             network, verb="activations", layer_names=list(maps), batch_size=batch_size
         ),
-        notes=network.notes,
+        notes=tuple(notes),
     )
 
 
@@ -91,6 +115,7 @@ def predict(
     top: int = 5,
     *,
     class_index: int | str | Sequence[int | str] = (),
+    output: int | str | None = None,
     batch_size: int = CHUNK,
     names: Sequence[str] = (),
     progress: Progress | None = None,
@@ -102,13 +127,15 @@ def predict(
         images: as `activations` takes them.
         top: how many classes to show, 1 or more.
         class_index: classes to show besides, by index or name.
+        output: which output of a model that has several, by its key or place; by default the
+            first that is a vector of several scores, else of one.
         batch_size: images in flight at once.
         names: what the images are called; by default the files' names.
         progress: called with (images done, images in all).
 
     Returns:
-        `Predictions`: all scores `(N, classes)` float32, and the best of them by name. Of several
-        outputs the first vector is meant.
+        `Predictions`: all scores `(N, classes)` float32, and the best of them by name. One sigmoid
+        unit with two class names is shown as two classes.
 
     Raises:
         OptionError: if `top` is below 1 or there is no such class.
@@ -119,7 +146,7 @@ def predict(
     >>> predictions.rows[0][0][:2]
     (285, 'Egyptian cat')
     """
-    if top < 1:
+    if not isinstance(top, int) or top < 1:
         raise OptionError(f"top takes a whole number from 1. Received: {top}")
     network = as_network(model)
     wanted = [class_index] if isinstance(class_index, int | str) else list(class_index)
@@ -129,25 +156,26 @@ def predict(
     function, _ = network.function(pixels, outputs=True)
     total = len(next(iter(pixels.values())))
     parts = []
-    for start, stop, chunk in _chunks(network, pixels, batch_size):
-        outputs = keras.tree.flatten(function(*chunk)[0])
-        vectors = [output for output in outputs if output.shape.rank == 2]
-        if not vectors:
-            shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
-            raise ModelError(
-                f"The model gives no vector of scores. Expected (N, classes). Received: {shapes}"
-            )
-        parts.append(_array(vectors[0])[: stop - start])
+    notes = list(network.notes)
+    for start, stop, chunk in network.chunks(pixels, batch_size):
+        outputs = _named(network.run(function, chunk)[0])
+        which = _vector(outputs, output)
+        if start == 0 and len(outputs) > 1:
+            notes.append(f"Output {shown(which)!r} of {shown(', '.join(map(str, outputs)), 120)}.")
+        parts.append(_array(outputs[which])[: stop - start])
         if progress:
             progress(stop, total)
     scores = np.concatenate(parts).astype(np.float32, copy=False)
+    named = network.class_names if len(network.class_names or ()) == scores.shape[1] else None
+    inside = bool((scores >= 0).all() and (scores <= 1).all())
+    if scores.shape[1] == 1 and inside and len(network.class_names or ()) == 2:
+        scores = np.concatenate([1 - scores, scores], axis=1)
+        named = network.class_names
+    sums = scores.sum(axis=1) if scores.shape[1] > 1 else np.ones(len(scores))
     if asked and max(asked) >= scores.shape[1]:
         raise OptionError(
             f"Class indices go from 0 to {scores.shape[1] - 1}. Received: {max(asked)}"
         )
-    named = network.class_names if len(network.class_names or ()) == scores.shape[1] else None
-    sums = scores.sum(axis=1) if scores.shape[1] > 1 else np.ones(len(scores))
-    inside = bool((scores >= 0).all() and (scores <= 1).all())
     return Predictions(
         scores=scores,
         top=top,
@@ -156,8 +184,30 @@ def predict(
         names=names,
         asked=asked,
         made_by=_made_by(network, verb="predict", top=top, batch_size=batch_size),
-        notes=network.notes,
+        notes=tuple(notes),
     )
+
+
+def _named(outputs: Any) -> dict[int | str, Any]:
+    """Return a model's outputs by the keys or places that it gives them."""
+    if isinstance(outputs, dict):
+        return {str(key): value for key, value in outputs.items() if tf.is_tensor(value)}
+    return dict(enumerate(keras.tree.flatten(outputs)))
+
+
+def _vector(outputs: dict[int | str, Any], output: int | str | None) -> int | str:
+    """Return the name of the output that is a vector of scores."""
+    if output is not None:
+        choose("output", output, outputs)
+        if outputs[output].shape.rank == 2:
+            return output
+    ranked = [name for name, tensor in outputs.items() if tensor.shape.rank == 2]
+    if output is not None or not ranked:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs.values())
+        raise ModelError(
+            f"The model gives no vector of scores. Expected (N, classes). Received: {shapes}"
+        )
+    return next((name for name in ranked if outputs[name].shape[1] > 1), ranked[0])
 
 
 def weights(model: Any, layer_name: Selector = None) -> Weights:
@@ -233,7 +283,8 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
 
 
 def _read(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
-    if isinstance(images, str | Path):
+    several = isinstance(images, list | tuple) and all(isinstance(x, str | Path) for x in images)
+    if isinstance(images, str | Path) or (several and images):
         paths = image_paths(images)
         images = load_images(paths, network)
         names = names or [path.name for path in paths]
@@ -245,28 +296,26 @@ def _array(tensor: Any) -> Array:
     return np.asarray(memoryview(tensor))
 
 
+def _check(info: LayerInfo, part: Array) -> None:
+    """Refuse maps of no size, or of a shape that the layer cannot have given."""
+    expected = info.output_shape[1:]
+    if info.data_format == "channels_first":
+        expected = (*expected[1:], expected[0])
+    fits = all(size in (None, n) for size, n in zip(expected, part.shape[1:], strict=True))
+    if not fits or 0 in part.shape:
+        raise ImageError(
+            f"The images are too small for layer {shown(info.path)!r}: its window does not fit into "
+            "what reaches it. Give larger images, or target_size= to load_images."
+        )
+
+
 def _pictures(pixels: dict[str, Array]) -> Array | None:
-    return next((a for a in pixels.values() if a.ndim == 4 and a.shape[-1] in (1, 3)), None)
-
-
-def _chunks(
-    network: Network, pixels: dict[str, Array], batch_size: int
-) -> Iterator[tuple[int, int, list[Array]]]:
-    """Give (start, stop, arrays) for at most `batch_size` images at a time."""
-    if batch_size < 1:
-        raise OptionError(f"batch_size takes a whole number from 1. Received: {batch_size}")
-    fixed = network.fixed_batch
-    step = fixed or batch_size
-    total = len(next(iter(pixels.values())))
-    for start in range(0, total, step):
-        stop = min(start + step, total)
-        network.reset_states()
-        chunk = [array[start:stop] for array in pixels.values()]
-        if fixed and stop - start < fixed:
-            # Built for a fixed number of images, a model takes no fewer; the last one is repeated.
-            more = fixed - (stop - start)
-            chunk = [np.concatenate([array, array[-1:].repeat(more, axis=0)]) for array in chunk]
-        yield start, stop, chunk
+    found = next((a for a in pixels.values() if a.ndim == 4 and a.shape[-1] in (1, 3)), None)
+    if found is not None:
+        # A copy: what the caller does to the array later is not in the result.
+        found = found.copy()
+        found.flags.writeable = False
+    return found
 
 
 def _made_by(network: Network, **settings: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -60,6 +61,9 @@ def main(debug: bool) -> None:
     # This process is kviz's own, so it may choose; TensorFlow's start-up talk is no user's business.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A sign that the terminal's encoding lacks is shown by its number.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not debug:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", KvizWarning)
@@ -142,7 +146,9 @@ def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> No
                     "padding": info.window and info.window.padding,
                     "parameters": info.parameters,
                     "weights": info.weight_names,
-                    "receptive_field": str(info.receptive_field),
+                    "receptive_field": field
+                    if isinstance(field := info.receptive_field, str)
+                    else {"size": field.size, "stride": [float(step) for step in field.stride]},
                     "output_size": info.arithmetic if info.window else None,
                 }
                 for info in table
@@ -329,6 +335,8 @@ def weights(
 
 
 def _form(out: str, form: str | None) -> tuple[Path, str]:
+    if not out:
+        raise click.UsageError("--out is empty. It takes a folder, or a .npz or .html file.")
     path = Path(out)
     suffix = path.suffix.lstrip(".") if path.suffix in (".npz", ".html") else None
     if form and suffix and form != suffix:
@@ -351,12 +359,13 @@ def _write(result: Any, path: Path, form: str, name: str, drawing: dict[str, Any
 def _print_written(written: list[Path], facts: Sequence[tuple[str, ...]]) -> None:
     from kviz.tables import Table, text
 
-    if len(written) != len(facts):
+    if written[0].suffix != ".png":
         click.echo(f"Wrote {written[0]}")
         return
     headers = ("file", "layer", "shape", "channels zero everywhere")[: 1 + len(facts[0])]
     rows = [(file, *fact) for file, fact in zip(written, facts, strict=True)]
-    click.echo(text(Table(f"Wrote {len(written)} pictures", headers, rows)))
+    count = f"{len(written)} picture{'s' * (len(written) > 1)}"
+    click.echo(text(Table(f"Wrote {count}", headers, rows)))
 
 
 def _load(model: str, preprocess: str | None, class_names: str | None, trust: bool) -> Network:
@@ -425,7 +434,9 @@ def _start_up_talk_kept_back() -> Iterator[TextIO]:
 
 
 def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    # JSON has no NaN and no infinity; scripts get null.
+    plain = json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
+    click.echo(json.dumps(plain, indent=2))
 
 
 if __name__ == "__main__":

@@ -66,7 +66,10 @@ def near(name: str, choices: Iterable[str], count: int = 3) -> str:
     folded: dict[str, str] = {}
     for choice in known:
         folded.setdefault(choice.casefold(), choice)
-    close = difflib.get_close_matches(name.casefold(), folded, n=count, cutoff=0.6)
+    part = name.casefold()
+    # "cat" means "Egyptian cat" before it means "crate".
+    inside = [known for known in folded if part and part in known.split()][:count]
+    close = inside or difflib.get_close_matches(part, folded, n=count, cutoff=0.6)
     if close:
         return f"Did you mean {' or '.join(repr(shown(folded[c], 40)) for c in close)}?"
     if not known:

@@ -313,6 +313,7 @@ def png(pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | No
     # Feature maps are runs of one level (ReLU's zeros, enlarged pixels) and noise: run-length coding
     # (3) is twice as fast on them as deflate's search for repeats, and no larger. What is over a
     # megabyte is stored as it is: it would shrink by a third and take longer than the network did.
-    how = {"compress_level": 0} if pixels.size > 1 << 20 else {"compress_type": 3}
+    large = palette is not None and pixels.size > 1 << 20
+    how = {"compress_level": 0} if large else {"compress_type": 3}
     image.save(buffer, "PNG", pnginfo=notes, **how)
     return buffer.getvalue()

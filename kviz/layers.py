@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, overload
 
+import numpy as np
+
 from kviz.backend import keras
 from kviz.errors import LayerError, near, shown
 from kviz.pages import html
@@ -69,10 +71,12 @@ class LayerInfo:
                 f"Layer {shown(self.path)!r} is a {self.kind}. Expected a convolution or pooling "
                 "layer, which has a window."
             )
-        first = 2 if self.data_format == "channels_first" else 1
+        # From the end, since a ConvLSTM has time before the axes that its window slides over.
+        end = 0 if self.data_format == "channels_first" else -1
         count = len(self.window.size)
         before, after = (
-            list(shape[first : first + count]) for shape in (self.input_shape, self.output_shape)
+            list(shape[len(shape) + end - count : len(shape) + end])
+            for shape in (self.input_shape, self.output_shape)
         )
         return sizes_written(self.window, before, after)
 
@@ -115,6 +119,11 @@ class LayerTable(Sequence[LayerInfo]):
     def __iter__(self) -> Iterator[LayerInfo]:
         return iter(self._infos)
 
+    def unreached(self) -> list[str]:
+        """Return the paths of every Conv2D and MaxPooling2D whose maps cannot be read."""
+        kinds = (keras.layers.Conv2D, keras.layers.MaxPooling2D)
+        return [info.path for info in self if isinstance(info.layer, kinds) and not info.reached]
+
     def select(self, layer_names: Selector = None, *, maps: bool = False) -> list[LayerInfo]:
         """Return the layers that a selector means, in order of execution.
 
@@ -141,8 +150,13 @@ class LayerTable(Sequence[LayerInfo]):
                     f"kind. With positions it has: {', '.join(kinds[:6]) or 'none'}."
                 )
             found = _with_maps(found)
-        elif isinstance(layer_names, str | int | type):
+        elif isinstance(layer_names, str | int | np.integer | type | keras.Layer):
             found = self._one(layer_names, maps)
+        elif not isinstance(layer_names, Iterable):
+            raise LayerError(
+                "layer_names takes a path, a glob, a class, an index, a layer or a list of them. "
+                f"Received: {shown(repr(layer_names))}"
+            )
         else:
             found = [info for one in layer_names for info in self._one(one, maps)]
             if not found:
@@ -156,7 +170,12 @@ class LayerTable(Sequence[LayerInfo]):
                 )
         return sorted(dict.fromkeys(found), key=lambda info: info.order)
 
-    def _one(self, selector: str | int | type, maps: bool) -> list[LayerInfo]:
+    def _one(self, selector: Any, maps: bool) -> list[LayerInfo]:
+        if isinstance(selector, keras.Layer):
+            same = [info for info in self if info.layer is selector]
+            if not same:
+                raise LayerError(f"The model does not call the layer {shown(selector.name)!r}.")
+            return same
         if isinstance(selector, type):
             found = self._of(selector)
             if not found:
@@ -166,7 +185,7 @@ class LayerTable(Sequence[LayerInfo]):
                     f"{near(selector.__name__, kinds)}"
                 )
             return _with_maps(found) if maps else found
-        if isinstance(selector, int):
+        if isinstance(selector, int | np.integer):
             counted = {info.index: info for info in self if info.index is not None}
             count = max(counted, default=-1) + 1
             index = selector + count if selector < 0 else selector
@@ -176,12 +195,20 @@ class LayerTable(Sequence[LayerInfo]):
                     f"Expected 0 to {count - 1}, as kviz layers lists them."
                 )
             return [info for info in self if info.index == index]
+        if not isinstance(selector, str):
+            raise LayerError(
+                "A layer is meant by a path, a glob, a class, an index or itself. "
+                f"Received: {shown(repr(selector))}"
+            )
         if found := self._named(selector):
             return found
+        # A glob without a slash means layers inside nested models too.
         found = [
             info
             for info in self
-            if fnmatchcase(info.path, selector) or fnmatchcase(_plain(info.path), selector)
+            if fnmatchcase(info.path, selector)
+            or fnmatchcase(_plain(info.path), selector)
+            or ("/" not in selector and fnmatchcase(info.path.rpartition("/")[2], selector))
         ]
         if not found and selector.lstrip("-").isdigit():
             return self._one(int(selector), maps)
@@ -257,24 +284,22 @@ def _counted(part: str) -> bool:
     return bool(mark) and bool(name) and number.isdigit()
 
 
-def layer_table(trace: Trace, model: Any) -> LayerTable:
+def layer_table(trace: Trace, model: Any, *, channels_first: bool) -> LayerTable:
     """Return the table of the layers that a trace saw.
 
     Args:
         trace: a trace of `model` whose graph is still there.
         model: the `keras.Model`.
+        channels_first: the order of axes of its inputs.
 
     Returns:
         The table.
     """
-    fields = receptive_fields(trace)
+    fields = receptive_fields(trace, channels_first=channels_first)
     places = {id(layer): index for index, layer in enumerate(model.layers)}
-    data_format = keras.config.image_data_format()
+    formats = _data_formats(trace, channels_first)
     infos = []
     for call in trace.calls:
-        own = getattr(call.layer, "data_format", None)
-        # A layer without one of its own, such as an activation, works on its predecessor's.
-        data_format = own if own in ("channels_first", "channels_last") else data_format
         outputs = tensors_of(call.outputs)
         weights = getattr(call.layer, "weights", [])
         infos.append(
@@ -288,7 +313,7 @@ def layer_table(trace: Trace, model: Any) -> LayerTable:
                 parameters=sum(math.prod(weight.shape) for weight in weights),
                 weight_names=() if call.children else tuple(weight.path for weight in weights),
                 receptive_field=fields[call],
-                data_format=data_format,
+                data_format=formats[call],
                 reached=bool(outputs) and not call.hidden,
                 contains=len(call.children),
                 outputs=len(outputs),
@@ -297,6 +322,41 @@ def layer_table(trace: Trace, model: Any) -> LayerTable:
             )
         )
     return LayerTable(infos)
+
+
+_UNORDERED = (keras.layers.Reshape, keras.layers.Permute, keras.layers.Flatten)
+
+
+def _data_formats(trace: Trace, channels_first: bool) -> dict[Call, str]:
+    """Return each call's order of axes: its layer's own, else that of what it works on."""
+    of: dict[Any, str] = {
+        tensor.ref(): "channels_first" if channels_first else "channels_last"
+        for tensor in trace.inputs
+    }
+
+    def followed(tensor: Any) -> str:
+        passed = []
+        while tensor.ref() not in of and tensor.op.inputs:
+            passed.append(tensor.ref())
+            # Of several, the one with the most axes is the image and not a scale or a shape.
+            tensor = max(tensor.op.inputs, key=lambda x: (x.ref() in of, x.shape.rank or 0))
+        found = of.get(tensor.ref(), "channels_last")
+        of.update(dict.fromkeys(passed, found))
+        return found
+
+    formats: dict[Call, str] = {}
+    for call in sorted(trace.calls, key=lambda call: call.order):
+        outputs = tensors_of(call.outputs)
+        own = getattr(call.layer, "data_format", None)
+        if own in ("channels_first", "channels_last"):
+            formats[call] = own
+        elif isinstance(call.layer, _UNORDERED) or not outputs or call.hidden:
+            formats[call] = "channels_last"
+        else:
+            formats[call] = followed(outputs[0])
+        if not call.hidden:
+            of.update({tensor.ref(): formats[call] for tensor in outputs})
+    return formats
 
 
 def _top(call: Call) -> bool:

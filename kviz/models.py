@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from kviz.backend import keras, tf
@@ -75,15 +76,17 @@ class Network:
         self._preprocess = _preprocessing(preprocess)
         self.class_names = None if class_names is None else _class_names(class_names)
         self.notes = tuple(notes)
-        self._shapes = _input_shapes(model)
-        self._channels_first = _is_channels_first(model, self._shapes)
         self._table: LayerTable | None = None
         self._parts: Any = None
-        self._stateful: list[Any] = []
         self._compiled: dict[Any, Any] = {}
         self._infos: dict[Any, list[LayerInfo]] = {}
+        self._look_again()
+        self._stateful: list[Any] = []
+        self._seen: dict[str, Any] | None = None
         classes = self.classes
-        if self.class_names and classes and len(self.class_names) != classes:
+        named = len(self.class_names or "")
+        # One unit tells two classes apart, and both have names.
+        if named and classes and named != classes and (named, classes) != (2, 1):
             raise ModelError(
                 f"The model has {classes} classes. Received: {len(self.class_names)} class names"
             )
@@ -123,8 +126,17 @@ class Network:
         return int(flat[0][1]) if len(flat) == 1 else None
 
     def _image_shape(self) -> Shape | None:
-        images = [shape for shape in self.input_shapes or [] if len(shape) == 4]
+        images = [shape for shape in self.input_shapes or [self._built_shape()] if len(shape) == 4]
         return images[0] if images else None
+
+    def _built_shape(self) -> Shape:
+        """Return the shape that a subclassed model was built for, () where it does not say."""
+        shape = (self.model.get_build_config() or {}).get("input_shape")
+        if not isinstance(shape, list | tuple) or not all(
+            n is None or isinstance(n, int) for n in shape
+        ):
+            return ()
+        return (None, *shape[1:])
 
     def class_index(self, which: int | str) -> int:
         """Return the index of a class.
@@ -184,15 +196,22 @@ class Network:
         Raises:
             ModelError: if it is a subclassed model that has never been called.
         """
-        if self._table is None or self._parts != self._parts_now():
-            shapes = self.input_shapes
-            if shapes is None:
-                raise ModelError(
-                    "A subclassed model has no layers before it has seen an image. "
-                    "Show it one: network(images)."
-                )
-            self._function(self.specs(dict.fromkeys(self._names(shapes))), (), table=True)
+        self._look_again()
         if self._table is None:
+            shapes = self.input_shapes
+            if shapes is not None:
+                specs = self.specs(dict.fromkeys(self._names(shapes)))
+            elif self._seen is not None:
+                specs = self._seen
+            elif shape := self._built_shape():
+                specs = {"0": tf.TensorSpec(shape, "float32")}
+            else:
+                raise ModelError(
+                    "The model does not say what size of image it takes, so its layers cannot be "
+                    "listed before it has seen one: kviz.activations(network, images)."
+                )
+            self._function(specs, (), table=True)
+        if not self._table:
             raise ModelError("The model calls no layers.")
         return self._table
 
@@ -211,7 +230,44 @@ class Network:
         """
         pixels = self.pixels(images)
         function, _ = self.function(pixels, outputs=True)
-        return function(*pixels.values())[0]
+        total = len(next(iter(pixels.values())))
+        parts = [
+            keras.tree.map_structure(lambda x: x[: stop - start], self.run(function, chunk)[0])  # noqa: B023
+            for start, stop, chunk in self.chunks(pixels, total)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return keras.tree.map_structure(lambda *x: tf.concat(x, 0), *parts)
+
+    def chunks(
+        self, pixels: Mapping[str, Array], batch_size: int
+    ) -> Iterator[tuple[int, int, list[Array]]]:
+        """Give (start, stop, arrays) for at most `batch_size` images at a time.
+
+        Args:
+            pixels: as `pixels` returns them.
+            batch_size: images at once; a model that was built for a fixed number gets that, the
+                last image repeated to fill it.
+
+        Raises:
+            OptionError: if `batch_size` is not a whole number from 1.
+        """
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise OptionError(
+                f"batch_size takes a whole number from 1. Received: {shown(batch_size)}"
+            )
+        sizes = {shape[0] for shape in self.input_shapes or []} - {None}
+        fixed = next(iter(sizes), None)
+        total = len(next(iter(pixels.values())))
+        for start in range(0, total, fixed or batch_size):
+            stop = min(start + (fixed or batch_size), total)
+            chunk = [array[start:stop] for array in pixels.values()]
+            if fixed and stop - start < fixed:
+                more = fixed - (stop - start)
+                chunk = [
+                    np.concatenate([array, array[-1:].repeat(more, axis=0)]) for array in chunk
+                ]
+            yield start, stop, chunk
 
     def pixels(self, images: Any) -> dict[str, Array]:
         """Return checked arrays by the names of the model's inputs, in the model's order.
@@ -235,7 +291,9 @@ class Network:
                     f"Received: {', '.join(shown(n, 30) for n in images)}"
                 )
             given = [images[name] for name in names]
-        elif isinstance(images, list | tuple) and (shapes is None or len(shapes) > 1):
+        elif isinstance(images, list | tuple) and (
+            shapes is None or len(shapes) > 1 or isinstance(_structure(self.model), list | tuple)
+        ):
             given = list(images)
             names = names or [str(place) for place in range(len(given))]
         else:
@@ -278,20 +336,44 @@ class Network:
         Raises:
             LayerError: as `LayerTable.select` raises it.
         """
-        return self._function(self.specs(pixels), layer_names, outputs=outputs)
+        self._seen = self.specs(pixels)
+        return self._function(self._seen, layer_names, outputs=outputs)
 
-    @property
-    def fixed_batch(self) -> int | None:
-        """The number of images that the model was built for, None where any will do."""
-        sizes = {shape[0] for shape in self.input_shapes or []} - {None}
-        return next(iter(sizes), None)
+    def run(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+        """Call a compiled function, stateful layers at their start before and as they were after.
 
-    def reset_states(self) -> None:
-        """Put stateful layers back to their start, so that no batch depends on the one before."""
-        for layer in self._stateful:
-            layer.reset_state()
+        Args:
+            function: as `function` or `compiled` gives it.
+            arrays: its arguments.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            ModelError: if TensorFlow cannot run the model on these arrays.
+        """
+        states = [variable for layer in self._stateful for variable in layer.variables]
+        kept = [tf.identity(variable.value) for variable in states]
+        try:
+            for layer in self._stateful:
+                layer.reset_state()
+            return function(*arrays)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError from error
+        except tf.errors.OpError as error:
+            shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+            raise ModelError(
+                f"The model cannot be run on inputs of shape {shapes}: {_first_line(error)}"
+            ) from error
+        finally:
+            for variable, value in zip(states, kept, strict=True):
+                variable.assign(value)
 
     def _names(self, shapes: Sequence[Any]) -> list[str]:
+        structure = _structure(self.model)
+        if isinstance(structure, Mapping) and len(structure) == len(shapes):
+            # By the keys that Keras takes, which need not be the tensors' names.
+            return [str(key) for key in keras.tree.flatten({key: key for key in structure})]
         names = [str(tensor.name) for tensor in self.model.inputs]
         return names if len(set(names)) == len(shapes) else [str(i) for i in range(len(shapes))]
 
@@ -327,8 +409,8 @@ class Network:
         Raises:
             ModelError: if the model's own code fails.
         """
-        # A model that was changed since, by `add` or another activation, is another model.
-        full = (key, tuple(specs), self._parts_now())
+        self._look_again()
+        full = (key, tuple(specs))
         if full not in self._compiled:
             function = tf.function(run, autograph=False, input_signature=list(specs))
             try:
@@ -365,7 +447,7 @@ class Network:
         outputs: bool = False,
         table: bool = False,
     ) -> tuple[Callable[..., tuple[Any, list[Any]]], list[LayerInfo]]:
-        if not isinstance(layer_names, str | int | type | None):
+        if isinstance(layer_names, Iterable) and not isinstance(layer_names, str | type):
             layer_names = tuple(layer_names)
         key = ("function", layer_names, outputs, table)
         infos = self._infos.setdefault((key, tuple(specs.values())), [])
@@ -373,9 +455,8 @@ class Network:
         def run(*pixels: Any) -> tuple[Any, list[Any]]:
             traced = self.traced(dict(zip(specs, pixels, strict=True)))
             if table or layer_names != ():
-                self._table = layer_table(traced, self.model)
-                self._parts = self._parts_now()
-            if self._table and layer_names != ():
+                self._table = layer_table(traced, self.model, channels_first=self._channels_first)
+            if self._table is not None and layer_names != ():
                 infos[:] = self._table.select(layer_names, maps=True)
             calls = {call.path: call for call in traced.calls}
             maps = [_as_map(calls[info.path], info) for info in infos]
@@ -383,27 +464,41 @@ class Network:
 
         return self.compiled(key, run, list(specs.values())), infos
 
-    def _parts_now(self) -> tuple[Any, ...]:
-        """Return what tells a model from the one that it was before a layer was added or changed."""
-        return tuple((x, getattr(x, "activation", None)) for x in _layers_within(self.model))
+    def _look_again(self) -> None:
+        """Forget what was compiled for a model that has been changed since; its weights may differ."""
+        parts = tuple(
+            (
+                layer,
+                getattr(layer, "activation", None),
+                layer.dtype_policy.name,
+                getattr(layer, "lora_enabled", False),
+            )
+            for layer in _layers_within(self.model)
+        )
+        if parts != self._parts:
+            self._parts = parts
+            self._table = None
+            self._compiled = {}
+            self._infos = {}
+            self._shapes = _input_shapes(self.model)
+            self._channels_first = _is_channels_first(self.model, self._shapes)
 
     def _inputs(self, pixels: Mapping[str, Any]) -> Any:
         """Return the model's inputs for pixels: preprocessed, its own order of axes, its structure."""
         flat = []
         for tensor in pixels.values():
-            if self._preprocess is not None and tensor.shape.rank == 4:
+            # A mask beside the photo is no photo; a second photo has as many channels as the first.
+            photo = tensor.shape.rank == 4 and self.channels in (None, tensor.shape[3])
+            if self._preprocess is not None and photo:
                 tensor = self._preprocess(tensor)
             if self._channels_first and (tensor.shape.rank or 0) > 2:
                 rank = tensor.shape.rank
                 tensor = tf.transpose(tensor, [0, rank - 1, *range(1, rank - 1)])
             flat.append(tensor)
-        try:
-            structure = self.model.input  # a Sequential has none, and takes its one tensor
-        except AttributeError:
-            structure = None
+        structure = _structure(self.model)
         if structure is not None:
             return keras.tree.pack_sequence_as(structure, flat)
-        if all(name.isdigit() for name in pixels) or len(flat) == 1:
+        if self._shapes is not None or all(name.isdigit() for name in pixels):
             return flat[0] if len(flat) == 1 else flat
         return dict(zip(pixels, flat, strict=True))
 
@@ -441,6 +536,14 @@ def _input_shapes(model: Any) -> list[Shape] | None:
     return [tuple(tensor.shape) for tensor in tensors] if tensors else None
 
 
+def _structure(model: Any) -> Any:
+    """Return a model's inputs as it takes them; None for a Sequential or a subclassed one."""
+    try:
+        return model.input
+    except AttributeError:
+        return None
+
+
 def _layers_within(model: Any) -> Iterator[Any]:
     for layer in model.layers:
         yield layer
@@ -449,12 +552,13 @@ def _layers_within(model: Any) -> Iterator[Any]:
 
 
 def _is_channels_first(model: Any, shapes: list[Shape] | None) -> bool:
-    for shape in shapes or []:
-        if len(shape) == 4 and (shape[1] in (1, 3)) != (shape[3] in (1, 3)):
-            return shape[1] in (1, 3)
     formats = (getattr(layer, "data_format", None) for layer in _layers_within(model))
-    known = next((f for f in formats if f), keras.config.image_data_format())
-    return bool(known == "channels_first")
+    known = next((f for f in formats if f in ("channels_first", "channels_last")), None)
+    if known is None:
+        for shape in shapes or []:
+            if len(shape) == 4 and (shape[1] in (1, 3)) != (shape[3] in (1, 3)):
+                return shape[1] in (1, 3)
+    return bool((known or keras.config.image_data_format()) == "channels_first")
 
 
 def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from kviz.errors import shown
 from kviz.plots import tile_png
 from kviz.tables import Table
 from kviz.tiles import Tile
@@ -15,23 +16,23 @@ from kviz.tiles import Tile
 _TEMPLATE = """\
 {%- macro table(t) -%}
 <table class="kviz">
-<caption>{{ t.caption }}</caption>
-<thead><tr>{% for h in t.headers %}<th scope="col">{{ h }}</th>{% endfor %}</tr></thead>
+<caption>{{ t.caption | shown(200) }}</caption>
+<thead><tr>{% for h in t.headers %}<th scope="col">{{ h | shown(200) }}</th>{% endfor %}</tr></thead>
 <tbody>
-{% for row in t.rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% for row in t.rows %}<tr>{% for cell in row %}<td>{{ cell | shown(200) }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table>
 {%- endmacro -%}
 {%- macro content() -%}
-{% for note in notes %}<p><strong>{{ note }}</strong></p>
+{% for note in notes %}<p><strong>{{ note | shown(400) }}</strong></p>
 {% endfor %}{% for t in tables %}{{ table(t) }}
 {% endfor %}{% for p in pictures %}<figure>
-<img src="data:image/png;base64,{{ p.data }}" alt="{{ p.alt }}" style="max-width: 100%">
+<img src="data:image/png;base64,{{ p.data }}" alt="{{ p.alt | shown(1000) }}" style="max-width: 100%">
 </figure>
 {% endfor %}
 {%- endmacro -%}
 {%- if whole -%}
 <!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title | shown(200) }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline';
@@ -44,7 +45,7 @@ caption { text-align: left; font-weight: 600; padding: .5rem 0; }
 th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8886; }
 figure { margin: 2rem 0; }
 img { max-width: 100%; height: auto; }
-</style></head><body><main><h1>{{ title }}</h1>
+</style></head><body><main><h1>{{ title | shown(200) }}</h1>
 {{ content() }}</main></body></html>
 {% else %}{{ content() }}{% endif %}"""
 
@@ -53,7 +54,9 @@ img { max-width: 100%; height: auto; }
 def _template() -> Any:
     from jinja2 import Environment, StrictUndefined
 
-    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_TEMPLATE)
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.filters["shown"] = shown
+    return environment.from_string(_TEMPLATE)
 
 
 def html(
@@ -96,5 +99,5 @@ def _thinned(tile: Tile, max_side: int | None) -> Tile:
     return replace(
         tile,
         levels=tile.levels[::step, ::step],
-        detail=f"{tile.detail} · every {step}. pixel",
+        detail=f"{tile.detail} · 1 pixel in {step} shown",
     )

@@ -13,13 +13,15 @@ from PIL import Image, ImageDraw, ImageFont
 from kviz.arrays import Levels
 from kviz.errors import OptionError, near, shown
 from kviz.images import png
-from kviz.tiles import Tile
+from kviz.tiles import Tile, check_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 960
 MARGIN = 10
+# Inches that a colour bar and its numbers take beside a picture.
+BAR = 0.9
 
 
 @functools.cache
@@ -92,7 +94,7 @@ def tile_png(tile: Tile) -> bytes:
     picture[: len(caption)] = caption
     picture[len(caption) :] = caption[0, 0]
     picture[len(caption) :, : levels.shape[1]] = levels
-    notes = {"Title": tile.title, "Description": tile.alt}
+    notes = {"Title": shown(tile.title, 400), "Description": shown(tile.alt, 1000)}
     return png(picture, colours, notes)
 
 
@@ -103,19 +105,11 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
     """
     size = 14 if width < 1400 else 24
     fonts = (_font(size + 4), _font(size))
-    lines: list[tuple[str, ImageFont.FreeTypeFont]] = []
-    for text, font in zip((tile.title, tile.detail), fonts, strict=True):
-        line = ""
-        text = shown(text, 400)
-        # Measuring word by word is slow, and few captions are too long.
-        fits = font.getlength(text) <= width - 2 * MARGIN
-        for word in [text] if fits else text.split(" "):
-            longer = f"{line} {word}".strip()
-            if line and font.getlength(longer) > width - 2 * MARGIN:
-                lines.append((line, font))
-                longer = word
-            line = longer
-        lines.append((line, font))
+    lines = [
+        (line, font)
+        for text, font in zip((tile.title, tile.detail), fonts, strict=True)
+        for line in _wrapped(shown(text, 400), font, width - 2 * MARGIN)
+    ]
     height = sum(int(font.size * 1.35) for _, font in lines) + 2 * MARGIN
     mask = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(mask)
@@ -128,6 +122,25 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
         return np.broadcast_to((255 - inks)[..., None], (*inks.shape, 3))
     levels: Levels = _ink_levels(tile.cmap)[inks]
     return levels
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Return `text` as lines of at most `width` pixels; a word longer than that is broken."""
+    # Measuring word by word is slow, and few captions are too long.
+    if font.getlength(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}".strip()
+        if line and font.getlength(longer) > width:
+            lines.append(line)
+            longer = word
+        line = longer
+        while font.getlength(line) > width:
+            fits = next(n for n in range(len(line), 0, -1) if font.getlength(line[:n]) <= width)
+            lines.append(line[:fits])
+            line = line[fits:]
+    return [*lines, line]
 
 
 @functools.cache
@@ -157,57 +170,87 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
     Args:
         tiles: one or more tiles.
         columns: tiles a row; by default one where a tile is a wide mosaic, else up to four.
-        width: the figure's width in inches.
+        width: the figure's width in inches, at most; small pictures take less.
 
     Returns:
         A `matplotlib.figure.Figure`. A script shows it with `matplotlib.pyplot.show()`; a
         notebook shows it once, with its alternative text.
+
+    Raises:
+        OptionError: if there are no tiles, or one has a colour map that is not there.
 
     >>> figure([Tile(np.zeros((2, 2), np.uint8), "conv1", "", "")]).axes[0].get_title(loc="left")
     'conv1'
     """
     import matplotlib.pyplot as plt
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
+    from matplotlib.colors import ListedColormap, Normalize
 
     if not tiles:
         raise OptionError("There is nothing to draw: no tiles.")
-    if columns is None:
-        wide = max(tile.levels.shape[1] for tile in tiles) > 512
-        columns = 1 if wide else min(4, len(tiles))
+    if columns is not None:
+        check_columns(columns)
+    else:
+        widest = max(tile.levels.shape[1] for tile in tiles)
+        columns = min(len(tiles), max(1, min(4, 1024 // widest)))
     rows = math.ceil(len(tiles) / columns)
-    cell = width / columns
-    heights = [
-        max(_drawn(tile, cell) for tile in tiles[row * columns : (row + 1) * columns])
-        for row in range(rows)
+    sizes = [_drawn_size(tile, width / columns) for tile in tiles]
+    bar = BAR if any(tile.limits for tile in tiles) else 0.0
+    cell = min(width / columns, max(5.0, max(across for across, _ in sizes) + bar))
+    titles = [_lines(tile.title, cell, 11) for tile in tiles]
+    details = [_lines(tile.detail, cell, 8) for tile in tiles]
+    above_all = [
+        down + 0.21 * len(title) + 0.16 * len(detail) + 0.15
+        for (_, down), title, detail in zip(sizes, titles, details, strict=True)
     ]
+    heights = [max(above_all[row * columns : (row + 1) * columns]) for row in range(rows)]
     with plt.rc_context({"figure.max_open_warning": 0}):
         drawn = plt.figure(
-            FigureClass=_figure_class(), figsize=(width, sum(heights)), layout="constrained"
+            FigureClass=_figure_class(),
+            figsize=(cell * columns, sum(heights)),
+            layout="constrained",
         )
     grid = drawn.subplots(rows, columns, squeeze=False, height_ratios=heights)
-    for axes, tile in zip(grid.flat, tiles, strict=False):
-        axes.imshow(
-            tile.levels, cmap=tile.cmap, vmin=0, vmax=255, interpolation="nearest", aspect="equal"
-        )
-        title = shown(tile.title, 200).replace("$", r"\$")
-        axes.set_title(title, loc="left", fontsize=11)
-        axes.set_xlabel(tile.detail.replace("$", r"\$"), loc="left", fontsize=8, wrap=True)
-        if tile.limits is not None:
-            scale = ScalarMappable(Normalize(*tile.limits), tile.cmap)
-            drawn.colorbar(scale, ax=axes, shrink=0.8)
     for axes in grid.flat:
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(False)
         axes.spines[:].set_visible(False)
-    drawn.kviz_alt = "\n".join(tile.alt for tile in tiles)  # type: ignore[attr-defined]
+        axes.set_anchor("NW")
+    for axes in grid.flat[len(tiles) :]:
+        axes.remove()
+    texts = zip(grid.flat, tiles, sizes, titles, details, strict=False)
+    for axes, tile, (across, down), title, detail in texts:
+        colours = ListedColormap(palette(tile.cmap) / 255)
+        # Shrunk pictures are averaged: to pick every n-th pixel would lose lines of the grid.
+        axes.imshow(tile.levels, cmap=colours, vmin=0, vmax=255, interpolation="auto")
+        axes.set_title("\n".join(title), loc="left", fontsize=11, parse_math=False)
+        axes.set_xlabel("\n".join(detail), loc="left", fontsize=8, parse_math=False)
+        if tile.limits is not None:
+            tall = min(1.0, 4 / down)
+            place = axes.inset_axes((1 + 0.1 / across, 1 - tall, 0.15 / across, tall))
+            # Beside a thin strip there is room for two numbers.
+            ticks = None if tall * down > 1 else list(tile.limits)
+            scale = ScalarMappable(Normalize(*tile.limits), colours)
+            drawn.colorbar(scale, cax=place, ticks=ticks, format="%.3g" if ticks else None)
+            place.tick_params(labelsize=8)
+    drawn.kviz_alt = "\n".join(shown(tile.alt, 1000) for tile in tiles)  # type: ignore[attr-defined]
     return drawn
 
 
-def _drawn(tile: Tile, width: float) -> float:
-    height, across = tile.levels.shape[:2]
-    return max(0.4, min(2.5 * width, width * float(height) / float(across))) + 0.6
+def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
+    """Return the inches, across and down, that a tile's picture takes in a cell of that width."""
+    height, width = tile.levels.shape[:2]
+    across = cell - (BAR if tile.limits else 0.1)
+    tallest = min(max(cell / 2, 0.06 * height), 1.2 * cell)
+    down = min(across * height / width, tallest)
+    return down * width / height, max(down, 0.1)
+
+
+def _lines(text: str, inches: float, points: int) -> list[str]:
+    """Return `text` as lines that fit; Matplotlib itself wraps at the figure's edge only."""
+    # A point is a 72nd of an inch. On a screen letters are rounded up to whole pixels.
+    return _wrapped(shown(text, 200), _font(10 * points), int(0.9 * 720 * inches))
 
 
 @functools.cache

@@ -140,18 +140,21 @@ _REDUCTIONS = frozenset("Mean Sum Max Min Prod EuclideanNorm Any All".split())
 _CONSTANT = frozenset("Const Shape ReadVariableOp Placeholder VariableV2 Fill Range NoOp".split())
 
 
-def receptive_fields(trace: Trace) -> dict[Call, ReceptiveField | str]:
+def receptive_fields(
+    trace: Trace, *, channels_first: bool = False
+) -> dict[Call, ReceptiveField | str]:
     """Return what each call's first output sees of the model's input.
 
     Layers with a window are followed by their settings, all else operation by operation.
 
     Args:
         trace: a trace whose graph is still there.
+        channels_first: the order of axes of the model's inputs.
 
     Returns:
         A `ReceptiveField`, `"whole image"`, or `"unknown"` after an operation that is not known.
     """
-    walk = _Walk(trace)
+    walk = _Walk(trace, channels_first)
     for call in sorted(trace.calls, key=lambda call: call.order):
         walk.enter(call)
     found: dict[Call, ReceptiveField | str] = {}
@@ -170,7 +173,8 @@ def receptive_fields(trace: Trace) -> dict[Call, ReceptiveField | str]:
 
 
 class _Walk:
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, channels_first: bool) -> None:
+        self.channels_first = channels_first
         zero, one = Fraction(0), Fraction(1)
         self.fields: dict[Any, _Field] = {}
         for tensor in trace.inputs:
@@ -214,6 +218,8 @@ class _Walk:
             return None
         fields = [self.fields[x.ref()] for x in operation.inputs]
         field = _union(fields)
+        if _moves_space(operation, self.channels_first):
+            return UNKNOWN if field is not None and field != WHOLE else field
         if field is None or field in (WHOLE, UNKNOWN) or operation.type in _POINTWISE:
             return field
         if operation.type in _REDUCTIONS:
@@ -237,6 +243,25 @@ class _Walk:
         return UNKNOWN
 
 
+def _moves_space(operation: Any, channels_first: bool) -> bool:
+    """Return whether an operation joins, splits or swaps positions instead of channels."""
+    if operation.type == "Transpose":
+        order = tf.get_static_value(operation.inputs[1])
+        rank = operation.inputs[0].shape.rank
+        if order is None or rank is None:
+            return True
+        to_front, to_back = [0, rank - 1, *range(1, rank - 1)], [0, *range(2, rank), 1]
+        return order.tolist() not in (list(range(rank)), to_front, to_back)
+    if operation.type in ("Concat", "ConcatV2", "Split", "SplitV"):
+        place = {"Concat": 0, "ConcatV2": -1, "Split": 0, "SplitV": 2}[operation.type]
+        axis = tf.get_static_value(operation.inputs[place])
+        rank = operation.outputs[0].shape.rank
+        if axis is None or rank is None:
+            return True
+        return int(axis) % rank not in (0, 1 if channels_first else rank - 1)
+    return False
+
+
 def _union(fields: list[_Field]) -> _Field:
     known = [field for field in fields if field is not None]
     for verdict in (UNKNOWN, WHOLE):
@@ -257,7 +282,7 @@ def _through(field: _Field, window: Window, call: Call) -> _Field:
     if field is None or isinstance(field, str) or len(field) != len(window.size):
         return field if isinstance(field, str) else UNKNOWN
     shape = call.inputs[0].shape.as_list()
-    first = 2 if getattr(call.layer, "data_format", None) == "channels_first" else 1
+    end = len(shape) - (getattr(call.layer, "data_format", None) != "channels_first")
     after = []
     for axis, (left, right, step) in enumerate(field):
         stride = window.strides[axis]
@@ -265,7 +290,7 @@ def _through(field: _Field, window: Window, call: Call) -> _Field:
             reach = -(-((window.size[axis] - 1) * window.dilation[axis] + 1) // stride) - 1
             after.append((left - reach * step, right, step / stride))
             continue
-        before, _ = window.padded(axis, shape[first + axis])
+        before, _ = window.padded(axis, shape[end - len(field) + axis])
         reach = (window.size[axis] - 1) * window.dilation[axis]
         after.append((left - before * step, right + (reach - before) * step, step * stride))
     return tuple(after)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from kviz.files import slug, whole_file, whole_folder
 from kviz.pages import html
 from kviz.plots import coloured, figure, palette, tile_png
 from kviz.tables import Table, text
-from kviz.tiles import COLUMNS, Tile, mosaic
+from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,9 +156,13 @@ class Activations(_Result, Mapping[str, Array]):
         """
         choose("scale", scale, ("channel", "layer", "raw"))
         choose("sort", sort, (None, "mean", "deadness"))
-        count = len(next(iter(self.maps.values())))
-        if not 0 <= image < count:
-            raise OptionError(f"image takes a number from 0 to {count - 1}. Received: {image}")
+        palette(cmap)  # an unknown one is the caller's mistake here, not when it is drawn
+        check_columns(columns)
+        count = len(next(iter(self.maps.values()), ()))
+        if not isinstance(image, int | np.integer) or not 0 <= image < count:
+            raise OptionError(
+                f"image takes a number from 0 to {count - 1}. Received: {shown(repr(image))}"
+            )
         paths = [layer_name] if layer_name is not None else list(self.maps)
         made = [
             self._tile(path, self[path][image], image, columns, cmap, scale, sort, channel)
@@ -182,13 +185,15 @@ class Activations(_Result, Mapping[str, Array]):
         size = " × ".join(map(str, space))
         empty = int(empty_channels(maps[None]).sum())
         share = f"{100 * empty / channels:.0f} %"
-        title = f"{path} · {channels} channel{'s' * (channels > 1)} of {size} · {share} empty"
+        layer = shown(path, 120)
+        title = f"{layer} · {channels} channel{'s' * (channels > 1)} of {size} · {share} empty"
         if channel is not None:
-            if not 0 <= channel < channels:
+            if not isinstance(channel, int | np.integer) or not 0 <= channel < channels:
                 raise OptionError(
-                    f"Layer {shown(path)!r} has channels 0 to {channels - 1}. Received: {channel}"
+                    f"Layer {shown(path)!r} has channels 0 to {channels - 1}. "
+                    f"Received: {shown(repr(channel))}"
                 )
-            title = f"{path} · channel {channel} of 0-{channels - 1} · {size}"
+            title = f"{layer} · channel {channel} of 0-{channels - 1} · {size}"
             maps = maps[..., channel : channel + 1]
         order = ""
         if sort is not None and channel is None:
@@ -196,16 +201,19 @@ class Activations(_Result, Mapping[str, Array]):
             key = flat.mean(axis=0) if sort == "mean" else (flat == 0).mean(axis=0)
             maps = maps[..., np.argsort(-key, kind="stable")]
             order = ", highest mean first" if sort == "mean" else ", most zeros first"
-        # A 1D layer is a row a channel; a 3D one has a row of slices for each channel.
-        depth = space[0] if len(space) == 3 else 1
         plane = maps.reshape(-1, space[-1], maps.shape[-1])
         levels, limits, detail = _levels(plane, scale)
         panels = levels.reshape(-1, space[-2] if len(space) > 1 else 1, space[-1])
         if len(space) == 2:
-            grid = mosaic(panels, min(columns, len(panels)) if channel is not None else columns)
+            # A row that is never filled would look like channels that are empty.
+            grid = mosaic(panels, min(columns, len(panels)))
+        elif len(space) == 3:
+            grid = mosaic(panels, columns=space[0])  # a row of slices for each channel
         else:
-            grid = mosaic(panels, columns=depth, gap=int(len(space) == 3))
-        name = f" for {self.names[image]}" if image < len(self.names) else ""
+            # A band for each channel; one pixel high, few of a long sequence would be a thread.
+            high = max(1, space[0] // (4 * len(panels)))
+            grid = mosaic(panels.repeat(high, axis=1), columns=1, gap=int(high > 1))
+        name = f" for {shown(self.names[image], 80)}" if image < len(self.names) else ""
         what = (
             f"channel {channel}" if channel is not None else f"{channels} channels of {size}{order}"
         )
@@ -213,7 +221,7 @@ class Activations(_Result, Mapping[str, Array]):
             levels=grid,
             title=title,
             detail=f"{self.kinds[path]}{name}{order} · {detail}",
-            alt=f"Feature maps of layer {path} ({self.kinds[path]}){name}: {what}; "
+            alt=f"Feature maps of layer {layer} ({self.kinds[path]}){name}: {what}; "
             f"{share} of the layer's channels are zero everywhere.",
             cmap=cmap,
             limits=limits,
@@ -294,7 +302,15 @@ class Activations(_Result, Mapping[str, Array]):
                 lambda: [tile for image in wanted for tile in self.tiles(image=image, **options)],
             )
             return [path]
-        work = [(image, place, name) for image in wanted for place, name in enumerate(self.maps, 1)]
+        only = options.pop("layer_name", None)
+        work = [
+            (image, place, name)
+            for image in wanted
+            for place, name in enumerate(self.maps, 1)
+            if only in (None, name)
+        ]
+        if not work:
+            self[only]  # raises what says which layers there are
 
         def picture(image: int, place: int, name: str) -> tuple[str, bytes]:
             folder = f"{image + 1:03}_{slug(self._image_name(image))}/" if len(wanted) > 1 else ""
@@ -327,10 +343,11 @@ class Activations(_Result, Mapping[str, Array]):
 
     @classmethod
     def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Activations:
+        images = arrays.pop() if header["images"] else None
         return cls(
-            maps=dict(zip(header["paths"], arrays, strict=False)),
+            maps=dict(zip(header["paths"], arrays, strict=True)),
             kinds=header["kinds"],
-            images=arrays[-1] if header["images"] else None,
+            images=images,
             names=tuple(header["names"]),
             made_by=header["made_by"],
             notes=tuple(header["notes"]),
@@ -340,6 +357,14 @@ class Activations(_Result, Mapping[str, Array]):
 def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | None, str]:
     """Return `(channels, H, W)` levels of `(H, W, channels)`, their limits, and how it was done."""
     low, high = float(plane.min()), float(plane.max())
+    if not np.isfinite((low, high)).all():
+        finite = np.isfinite(plane)
+        if not finite.any():
+            return standardised(np.zeros_like(plane)), None, "no value is finite"
+        # Any finite value may stand in for the others: it moves no limit, and they are drawn dark.
+        levels, limits, detail = _levels(np.where(finite, plane, plane[finite][0]), scale)
+        levels[~np.moveaxis(finite, -1, 0)] = 0
+        return levels, limits, f"{detail} · {(~finite).sum()} values are not finite, drawn dark"
     if low == high:
         value = "zero" if low == 0 else f"{low:.4g}"
         if scale == "channel":
@@ -418,11 +443,12 @@ class Weights(_Result, Mapping[str, Array]):
 
         A kernel that reads 3 channels is drawn in RGB, one panel a filter, zero as mid-grey;
         any other as a grid with a row a filter and a column an input channel, blue below zero
-        and red above. A dense kernel is one panel, outputs down and inputs across.
+        and red above. Where there is one filter only, as of a depthwise kernel, its channels
+        fill rows. A dense kernel is one panel, outputs down and inputs across.
 
         Args:
             weight_name: one weight; by default every kernel.
-            columns: filters a row, for RGB.
+            columns: filters a row, for RGB; channels a row, for one filter.
 
         Returns:
             Tiles.
@@ -430,6 +456,7 @@ class Weights(_Result, Mapping[str, Array]):
         Raises:
             LayerError: if there is no such weight.
         """
+        check_columns(columns)
         paths = [weight_name] if weight_name is not None else list(self.values_by_path)
         return [_kernel_tile(path, self[path], columns) for path in paths if self[path].ndim >= 2]
 
@@ -493,14 +520,25 @@ class Weights(_Result, Mapping[str, Array]):
 
         Raises:
             OutputError: if they cannot be written.
+            LayerError: if pictures are asked for and none of the weights is a kernel.
         """
         path = Path(path)
         if path.suffix in (".npz", ".html"):
             title = f"Weights of {self.made_by.get('model', 'a model')}"
             self._write(path, title, lambda: self.tiles(**options))
             return [path]
-        tiles = self.tiles(**options)
-        kernels = [name for name, value in self.values_by_path.items() if value.ndim >= 2]
+        only = options.pop("weight_name", None)
+        kernels = [
+            name
+            for name in ([only] if only is not None else self.values_by_path)
+            if self[name].ndim >= 2
+        ]
+        if not kernels:
+            raise LayerError(
+                "None of these weights is a kernel, and a vector has no picture. "
+                "Save them as numbers, to a file ending in .npz."
+            )
+        tiles = [self.tiles(name, **options)[0] for name in kernels]
         written = []
         with whole_folder(path) as folder:
             for place, (name, tile) in enumerate(zip(kernels, tiles, strict=True), 1):
@@ -522,8 +560,12 @@ class Weights(_Result, Mapping[str, Array]):
 
 
 def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
-    shape = " × ".join(map(str, kernel.shape))
+    path, shape = shown(path, 120), " × ".join(map(str, kernel.shape))
     values = kernel.astype(np.float64)
+    bad = int((~np.isfinite(values)).sum())
+    remark = f" · {bad} weights are not finite, drawn as zero" if bad else ""
+    if bad:
+        values = np.where(np.isfinite(values), values, 0.0)
     peak = float(np.abs(values).max(initial=0.0))
     if kernel.ndim == 4 and kernel.shape[2] == 3:
         filters = np.moveaxis(values, -1, 0)
@@ -532,7 +574,7 @@ def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
         return Tile(
             levels=mosaic(panels, min(columns, len(panels)), fill=255),
             title=f"{path} · {len(panels)} filters of {kernel.shape[0]} × {kernel.shape[1]}",
-            detail="RGB, each filter by its largest weight, zero is mid-grey",
+            detail="RGB, each filter by its largest weight, zero is mid-grey" + remark,
             alt=f"The {len(panels)} RGB filters of {path}, each a panel of "
             f"{kernel.shape[0]} by {kernel.shape[1]} pixels.",
         )
@@ -547,17 +589,21 @@ def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
         planes = values.T[None, None]
     filters, channels, height, width = planes.shape
     levels = stretched(planes.reshape(-1, height, width), -peak, peak)
-    detail = (
-        "rows are outputs, columns are inputs"
-        if kernel.ndim == 2
-        else "a row a filter, a column an input channel"
-    )
+    if kernel.ndim == 2:
+        detail = "rows are outputs, columns are inputs"
+    elif filters > 1:
+        detail = "a row a filter, a column an input channel"
+    else:
+        detail, channels = "an input channel a panel", min(channels, columns)
     return Tile(
-        levels=mosaic(palette("bwr")[levels], channels, gap=int(height * width > 1), fill=150),
+        levels=mosaic(palette("bwr")[levels], channels, gap=int(height * width > 1), fill=205),
         title=f"{path} · {shape}",
-        detail=f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
-        if peak
-        else "every weight is zero",
+        detail=(
+            f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
+            if peak
+            else "every weight is zero"
+        )
+        + remark,
         alt=f"The kernel {path} of shape {shape}: {detail}.",
         cmap="bwr",
         limits=(-peak, peak) if peak else None,
@@ -692,7 +738,7 @@ def load_result(path: str | Path) -> Any:
             header = json.loads(file["header"].tobytes())
             arrays = [file[f"array_{index}"] for index in range(len(file.files) - 1)]
         return _READERS[header["result"]](header, arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip, deflate, npy and JSON raise a dozen types on broken files
         raise OutputError(
             f"{shown(path, 120)} is not a result that kviz saved as .npz, or it is broken."
         ) from error

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz.arrays import Levels
-from kviz.errors import OptionError
+from kviz.errors import OptionError, shown
 
 COLUMNS = 16
 
@@ -36,6 +36,15 @@ class Tile:
     limits: tuple[float, float] | None = None
 
 
+def check_columns(columns: object) -> None:
+    """Raise an OptionError unless `columns` is a whole number from 1.
+
+    >>> check_columns(16)
+    """
+    if not isinstance(columns, int | np.integer) or columns < 1:
+        raise OptionError(f"columns takes a whole number from 1. Received: {shown(repr(columns))}")
+
+
 def mosaic(
     panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1, fill: int = 0
 ) -> npt.NDArray[Any]:
@@ -52,13 +61,12 @@ def mosaic(
         where the panels have colours.
 
     Raises:
-        OptionError: if `columns` is below 1.
+        OptionError: if `columns` is not a whole number from 1.
 
     >>> mosaic(np.array([[[1]], [[2]], [[3]]]), columns=2).tolist()
     [[1, 0, 2], [0, 0, 0], [3, 0, 0]]
     """
-    if columns < 1:
-        raise OptionError(f"columns takes a whole number from 1. Received: {columns}")
+    check_columns(columns)
     count, height, width, *colours = panels.shape
     rows = -(-count // columns)
     grid = np.full((rows, height + gap, columns, width + gap, *colours), fill, panels.dtype)

@@ -64,7 +64,8 @@ def trace(model: Any, inputs: Any) -> Trace:
     """Call `model` in inference mode and note every layer call.
 
     To be called while a `tf.function` traces. Layers that compute in float16 or bfloat16 are
-    looked at in float32: half precision can turn finite values into NaN.
+    looked at in float32: half precision can turn finite values into NaN. Only while it is traced, a
+    thread that calls the very same half-precision layers sees them in float32 too.
 
     Args:
         model: a `keras.Model`; it is as before afterwards.
@@ -181,7 +182,8 @@ class _Recorder:
                 call = inner.call
 
                 def noted(*args: Any, **kwargs: Any) -> Any:
-                    if self.stack[-1].layer is inner:
+                    elsewhere = getattr(_local, "recorder", None) is not self
+                    if elsewhere or self.stack[-1].layer is inner:
                         return call(*args, **kwargs)
                     return self.note(inner, lambda: call(*args, **kwargs), args, kwargs)
 

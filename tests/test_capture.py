@@ -299,3 +299,100 @@ def test_models_are_not_kept_alive_for_ever():
     del model
     gc.collect()
     assert sum(reference() is not None for reference in references) <= 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: setattr(model.get_layer("conv"), "activation", keras.activations.tanh),
+        lambda model: model.get_layer("dense").enable_lora(2),
+        lambda model: model.pop(),
+    ],
+)
+def test_every_change_of_a_model_is_seen(change):
+    model, five = small(), images(5) / 255
+    kviz.predict(model, five)
+    change(model)
+    network = kviz.Network(model)
+    np.testing.assert_allclose(
+        np.array(kviz.models.as_network(model)(five)), np.array(network(five)), rtol=1e-6
+    )
+
+
+def test_stateful_layers_are_left_as_they_were():
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(2, 6, 3)), layers.LSTM(4, stateful=True, name="lstm")]
+    )
+    sequences = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
+    model(sequences)
+    before = [np.array(v) for v in model.layers[0].variables]
+    kviz.predict(model, sequences / 2)
+    for value, variable in zip(before, model.layers[0].variables, strict=True):
+        np.testing.assert_array_equal(value, variable)
+
+
+def test_a_result_is_frozen_whatever_the_batch():
+    five = images(5)
+    for batch_size in (2, 5):
+        maps = kviz.activations(small(), five, batch_size=batch_size)
+        with pytest.raises(ValueError, match="read-only"):
+            maps["conv"][:] = 0
+    five[:] = 0
+    assert maps.images.any()
+
+
+def test_images_too_small_for_a_layer():
+    inputs = keras.Input((None, None, 3))
+    x = layers.Conv2D(2, 3, name="conv")(inputs)
+    model = keras.Model(inputs, layers.MaxPooling2D(2, name="pool")(x))
+    with pytest.raises(kviz.ImageError, match="too small for layer 'conv'"):
+        kviz.activations(model, images(1, 2), "conv")
+    with pytest.raises(kviz.KvizError, match=r"too small|cannot be run"):
+        kviz.activations(model, images(1, 3), "pool")
+
+
+def test_a_fixed_batch_is_filled_up_when_called_too():
+    inputs = keras.Input(batch_shape=(4, 8, 8, 3))
+    model = keras.Model(inputs, layers.Conv2D(2, 3)(inputs))
+    six = images(6, 8)
+    expected = np.concatenate([model(six[:4]), model(np.concatenate([six[4:], six[4:]]))[:2]])
+    np.testing.assert_allclose(kviz.Network(model)(six), expected, rtol=1e-5)
+
+
+def test_two_names_for_one_sigmoid_unit():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+    )
+    network = kviz.Network(model, class_names=["cat", "dog"])
+    one = images(1, 8) / 2550
+    (rows,) = kviz.predict(network, one).rows
+    chance = float(np.array(model(one))[0, 0])
+    assert {name: score for _, name, score in rows} == pytest.approx(
+        {"dog": chance, "cat": 1 - chance}
+    )
+
+
+def test_the_output_that_names_classes_comes_first():
+    inputs = keras.Input((8, 8, 3))
+    flat = layers.Flatten()(inputs)
+    outputs = {"age": layers.Dense(1)(flat), "species": layers.Dense(4, activation="softmax")(flat)}
+    model = keras.Model(inputs, outputs)
+    found = kviz.predict(model, images(2, 8))
+    assert found.scores.shape == (2, 4)
+    assert "'species'" in found.notes[0]
+    assert kviz.predict(model, images(2, 8), output="age").scores.shape == (2, 1)
+    with pytest.raises(kviz.OptionError, match="'age', 'species'"):
+        kviz.predict(model, images(2, 8), output="weight")
+
+
+def test_several_paths_are_images_too(network):
+    paths = ["notebooks/images/cat.png", "notebooks/images/coffee.png"]
+    assert kviz.predict(network, paths, 1).names == ("cat.png", "coffee.png")
+
+
+def test_preprocessing_is_for_photos_and_not_for_a_mask_beside_one():
+    photo, mask = keras.Input((8, 8, 3), name="photo"), keras.Input((8, 8, 1), name="mask")
+    model = keras.Model([photo, mask], layers.Multiply(name="seen")([photo, mask]))
+    network = kviz.Network(model, preprocess=lambda x: x / 255)
+    five, ones = images(5, 8), np.ones((5, 8, 8, 1))
+    np.testing.assert_allclose(network([five, ones]), five / 255, rtol=1e-6)

@@ -158,3 +158,14 @@ def test_a_layer_without_a_window_has_no_arithmetic():
     table = kviz.Network(chain(layers.ReLU(name="relu"))).layers
     with pytest.raises(kviz.LayerError, match="convolution or pooling"):
         table["relu"].arithmetic  # noqa: B018 - the property raises
+
+
+def test_joining_positions_is_not_known():
+    inputs = keras.Input((8, 8, 3))
+    left, right = layers.Conv2D(1, 1)(inputs), layers.Conv2D(1, 1)(inputs)
+    below = layers.Concatenate(axis=1, name="below")([left, right])
+    beside = layers.Concatenate(name="beside")([left, right])
+    turned = layers.Permute((2, 1, 3), name="turned")(layers.Conv2D(1, (1, 5))(inputs))
+    table = kviz.Network(keras.Model(inputs, [below, beside, turned])).layers
+    assert str(table["beside"].receptive_field) == "1 by 1"
+    assert table["below"].receptive_field == table["turned"].receptive_field == "unknown"

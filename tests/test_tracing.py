@@ -482,3 +482,90 @@ def test_names_that_tensorflow_takes_for_no_scope(name):
     images = pixels(1, 8, 8, 3)
     close(kviz.activations(model, images)[name], model(images))
     assert model.name == model.layers[0].name == name
+
+
+def test_threads_that_call_the_same_model_are_not_noted():
+    """TimeDistributed runs its layer by a call that is swapped on the layer itself."""
+    import threading
+
+    inputs = keras.Input((3, 8, 8, 3))
+    frames = layers.TimeDistributed(layers.Conv2D(2, 3, name="conv"), name="frames")(inputs)
+    model = keras.Model(inputs, frames)
+    images = pixels(2, 3, 8, 8, 3)
+    expected, stop, failures = np.array(model(images)), threading.Event(), []
+
+    def call():
+        while not stop.is_set():
+            try:
+                np.testing.assert_array_equal(np.array(model(images)), expected)
+            except Exception as error:  # shown below, in the test's own thread
+                failures.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    tables = [[info.path for info in Network(model).layers] for _ in range(5)]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+    assert all(
+        table[1:] == ["frames", *(f"frames/conv#{t}" for t in (1, 2, 3))] for table in tables
+    )
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")  # Keras advises otherwise
+def test_dict_inputs_go_by_the_keys_that_keras_takes():
+    one, two = keras.Input((8, 8, 3), name="b"), keras.Input((8, 8, 3), name="a")
+    model = keras.Model({"a": one, "b": two}, layers.Subtract()([one, two]))
+    images = {"a": pixels(2, 8, 8, 3), "b": pixels(2, 8, 8, 3)}
+    close(Network(model)(images), model(images))
+    with pytest.raises(kviz.ImageError, match="takes the inputs a, b"):
+        Network(model)({"a": images["a"]})
+
+
+def test_a_list_of_one_input():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model([inputs], layers.Conv2D(2, 3, name="conv")(inputs))
+    images = pixels(2, 8, 8, 3)
+    close(kviz.activations(model, [images])["conv"], model([images]))
+    close(kviz.activations(model, images)["conv"], model([images]))
+
+
+def test_a_subclassed_model_that_takes_a_dict_of_one():
+    class Keyed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(2, 3, name="conv")
+
+        def call(self, inputs):
+            return self.conv(inputs["photo"])
+
+    model, images = Keyed(), {"photo": pixels(2, 8, 8, 3)}
+    maps = kviz.activations(model, images)
+    close(maps["conv"], model(images))
+
+
+def test_one_row_of_many_channels_is_not_channels_first():
+    inputs = keras.Input((1, 128, 8))
+    model = keras.Model(inputs, layers.Conv2D(4, (1, 3), name="conv")(inputs))
+    images = pixels(2, 1, 128, 8)
+    close(kviz.activations(model, images)["conv"], model(images))
+
+
+def test_a_layer_that_is_not_reached_is_said_and_no_hole():
+    class Choosing(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.conv = layers.Conv2D(3, 1, name="conv")
+            self.conv.build((None, 8, 8, 3))
+
+        def call(self, x):
+            return keras.ops.cond(keras.ops.mean(x) > 0, lambda: self.conv(x), lambda: x)
+
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, layers.Conv2D(2, 3, name="ok")(Choosing(name="choose")(inputs)))
+    with pytest.warns(kviz.KvizWarning, match="Not shown.*choose/conv"):
+        maps = kviz.activations(model, pixels(1, 8, 8, 3))
+    assert list(maps) == ["ok"]
+    assert "choose/conv" in maps.notes[0]

@@ -1,0 +1,32 @@
+"""What several test files share: the real model and photo, and no window."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+os.environ["MPLBACKEND"] = "Agg"
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def squeezenet():
+    import kviz
+
+    return kviz.load_model(ROOT / "models/squeezenet.keras")
+
+
+@pytest.fixture(scope="session")
+def cat(squeezenet):
+    import kviz
+
+    return kviz.load_images(ROOT / "notebooks/images/cat.png", squeezenet)
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
