@@ -11,7 +11,7 @@ _HOW = (
 
 try:
     import keras
-except ImportError as error:
+except (ImportError, ValueError) as error:  # ValueError: a backend that Keras does not know
     raise KvizError(
         f"Keras does not start: {error}. kviz needs its TensorFlow backend. {_HOW}"
     ) from error

@@ -24,7 +24,7 @@ from kviz.errors import (
 from kviz.images import image_paths, load_images
 from kviz.layers import LayerInfo, Selector
 from kviz.models import Network, as_network
-from kviz.results import Activations, Array, Predictions, Progress, Weights
+from kviz.results import Activations, Array, KernelForm, Predictions, Progress, Weights
 
 CHUNK = 32
 
@@ -91,10 +91,10 @@ def activations(
             maps[info.path][start:stop] = part
         if progress:
             progress(stop, total)
-    if bad := [path for path, array in maps.items() if not np.isfinite(array).all()]:
+    bad = [path for path, array in maps.items() if not np.isfinite(array).all()]
+    if bad and not network.notes:  # of weights that are not finite the user knows already
         notes.append(f"Maps that are not finite (NaN or infinite): {shown(', '.join(bad), 120)}")
-        if not network.notes:  # of weights that are not finite its user knows already
-            warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
+        warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
     for array in maps.values():
         array.flags.writeable = False
     return Activations(
@@ -146,10 +146,11 @@ def predict(
     >>> predictions.rows[0][0][:2]
     (285, 'Egyptian cat')
     """
-    if not isinstance(top, int) or top < 1:
+    if not isinstance(top, int | np.integer) or top < 1:
         raise OptionError(f"top takes a whole number from 1. Received: {top}")
     network = as_network(model)
-    wanted = [class_index] if isinstance(class_index, int | str) else list(class_index)
+    single = isinstance(class_index, int | str | np.integer)
+    wanted: list[Any] = [class_index] if single else list(class_index)  # type: ignore[arg-type]
     asked = tuple(network.class_index(which) for which in wanted)
     images, names = _read(images, network, names)
     pixels = network.pixels(images)
@@ -178,7 +179,7 @@ def predict(
         )
     return Predictions(
         scores=scores,
-        top=top,
+        top=int(top),
         class_names=named,
         probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
         names=names,
@@ -262,8 +263,10 @@ def _weights_of(network: Network, selector: str | int | type) -> list[tuple[str,
 
 
 def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
+    owners = _owners(network)
     values: dict[str, Array] = {}
     layers: dict[str, str] = {}
+    forms: dict[str, KernelForm] = {}
     seen: set[int] = set()
     for layer, weight in pairs:
         if id(weight) in seen:
@@ -273,13 +276,34 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
         while path in values:
             path += "#"
         array = np.asarray(weight.value)
-        values[path] = (
-            array.astype(np.float32)
-            if array.dtype.kind == "V" or array.dtype == "bfloat16"
-            else array
-        )
-        layers[path] = layer or path.rpartition("/")[0]
-    return Weights(values, layers, _made_by(network, verb="weights"), network.notes)
+        halved = array.dtype.kind == "V" or array.dtype == "bfloat16"
+        values[path] = array.astype(np.float32) if halved else array
+        info = owners.get(id(weight))
+        layers[path] = layer or (info.path if info else path.rpartition("/")[0])
+        if info is not None:
+            forms[path] = _form(info, values[path])
+    return Weights(values, layers, forms, _made_by(network, verb="weights"), network.notes)
+
+
+def _owners(network: Network) -> dict[int, LayerInfo]:
+    """Return by a weight's identity the layer that it belongs to, where the layers are known."""
+    try:
+        infos = [info for info in network.layers if not info.contains]
+    except (LayerError, ModelError):
+        return {}
+    return {id(weight): info for info in infos for weight in getattr(info.layer, "weights", [])}
+
+
+def _form(info: LayerInfo, value: Array) -> KernelForm:
+    """Return how a weight is to be drawn: what its axes mean depends on its layer."""
+    if value.ndim < 3 or info.window is None:
+        return "grid"
+    if info.window.transposed:
+        return "transposed"
+    if "Depthwise" in info.kind:
+        return "depthwise"
+    channels = info.input_shape[1 if info.data_format == "channels_first" else -1]
+    return "rgb" if value.ndim == 4 and value.shape[2] == channels == 3 else "grid"
 
 
 def _read(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:

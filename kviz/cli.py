@@ -30,8 +30,8 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click's own, and a reader such as head that has seen enough
         except KeyboardInterrupt:
             _say("stopped; nothing was written.")
             ctx.exit(130)
@@ -44,7 +44,8 @@ class _Group(click.Group):
                 _say("the memory is used up. Try a smaller --batch-size, fewer --layers or images.")
             else:
                 _say(
-                    f"unexpected {type(error).__name__}; this is a fault of kviz. --debug shows it."
+                    f"unexpected {type(error).__name__}; this is a fault of kviz. "
+                    "kviz --debug COMMAND … shows where."
                 )
             ctx.exit(1)
 
@@ -75,8 +76,14 @@ Command = Callable[..., Any]
 
 def _model_options(command: Command) -> Command:
     for option in (
-        click.option("--trust", is_flag=True, help="Load what can run code of the file's maker."),
-        click.option("--preprocess", metavar="NAME", help="A keras.applications module: vgg16 …"),
+        click.option(
+            "--trust", is_flag=True, help="Also load files that can run code: Lambda layers, .h5."
+        ),
+        click.option(
+            "--preprocess",
+            metavar="NAME",
+            help="Preprocess pixels as this keras.applications module does: vgg16 …",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
         click.argument("model"),
     ):
@@ -87,7 +94,13 @@ def _model_options(command: Command) -> Command:
 def _image_options(command: Command) -> Command:
     for option in (
         click.option("--class-names", metavar="FILE", help="Class names, JSON or a name a line."),
-        click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            default=32,
+            show_default=True,
+            help="Images in flight at once.",
+        ),
         click.option(
             "--fit",
             type=click.Choice(["crop", "stretch", "pad"]),
@@ -116,19 +129,25 @@ def _picture_options(command: Command) -> Command:
             type=click.Choice(["png", "npz", "html"]),
             help="Pictures, numbers or one page; by default as --out ends, else png.",
         ),
-        click.option("--columns", type=click.IntRange(1), default=16, show_default=True),
+        click.option(
+            "--columns",
+            type=click.IntRange(1),
+            default=16,
+            show_default=True,
+            help="Channels a row.",
+        ),
         click.option(
             "--layers",
             multiple=True,
             metavar="GLOB",
-            help="Layers by path, glob, kind or index; may be repeated.",
+            help="Layers by path, glob, kind or index. Repeat the option for several.",
         ),
     ):
         command = option(command)
     return command
 
 
-@main.command()
+@main.command(short_help="List layers, shapes and receptive fields.")
 @_model_options
 def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> None:
     """List the layers that MODEL calls: shapes, kernels, receptive fields, output sizes."""
@@ -155,17 +174,25 @@ def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> No
             ]
         )
     else:
-        from kviz.tables import text
+        from kviz.tables import narrowed, text
 
-        # A pipe gets lines as long as they are; a terminal gets cells folded to its width.
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        click.echo(text(table.table(), width))
+        # A pipe gets lines as long as they are, a terminal what fits.
+        shown = table.table()
+        left_out: list[str] = []
+        if sys.stdout.isatty():
+            optional = ("padding", "weights", "kind", "params", "index", "output size", "stride")
+            shown, left_out = narrowed(shown, shutil.get_terminal_size().columns, optional)
+        click.echo(text(shown))
+        if left_out:
+            _say(f"note: no room for {', '.join(left_out)}; a wider window or --json shows them.")
 
 
-@main.command()
+@main.command(short_help="Name the best classes for photos.")
 @_model_options
 @_image_options
-@click.option("--top", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name."
+)
 @click.option("--class", "classes", multiple=True, help="Show this class too, by name or index.")
 def predict(
     model: str,
@@ -180,7 +207,9 @@ def predict(
 ) -> None:
     """Name the best classes for each IMAGE."""
     import kviz
+    from kviz.images import image_paths
 
+    image_paths(images)  # a missing photo is said at once, TensorFlow takes seconds
     network = _load(model, preprocess, class_names, trust)
     pixels, names = _pixels(images, network, options)
     with _progress("Predicting") as progress:
@@ -211,7 +240,7 @@ def predict(
         click.echo(repr(result))
 
 
-@main.command()
+@main.command(short_help="Draw the feature maps for photos.")
 @_model_options
 @_image_options
 @_picture_options
@@ -244,8 +273,10 @@ def activations(
     By default of every Conv2D and MaxPooling2D.
     """
     import kviz
+    from kviz.images import image_paths
 
     path, form = _form(out, form)
+    image_paths(images)  # a missing photo is said at once, TensorFlow takes seconds
     network = _load(model, preprocess, class_names, trust)
     pixels, names = _pixels(images, network, options)
     with _progress("Computing") as progress:
@@ -293,7 +324,7 @@ def activations(
     )
 
 
-@main.command()
+@main.command(short_help="Draw the kernels.")
 @_model_options
 @_picture_options
 @click.option(
@@ -382,7 +413,11 @@ def _pixels(
 
     paths = image_paths(images)
     size = options["size"] or None
-    pixels = load_images(paths, network, fit=options["fit"], target_size=size)
+    try:
+        pixels = load_images(paths, network, fit=options["fit"], target_size=size)
+    except KvizError as error:
+        said = str(error).replace("target_size=(height, width)", "--size H W")
+        raise type(error)(said.replace("target_size=", "--size ")) from error
     return pixels, tuple(path.name for path in paths)
 
 

@@ -84,12 +84,10 @@ class Network:
         self._stateful: list[Any] = []
         self._seen: dict[str, Any] | None = None
         classes = self.classes
-        named = len(self.class_names or "")
+        named = 0 if self.class_names is None else len(self.class_names)
         # One unit tells two classes apart, and both have names.
         if named and classes and named != classes and (named, classes) != (2, 1):
-            raise ModelError(
-                f"The model has {classes} classes. Received: {len(self.class_names)} class names"
-            )
+            raise ModelError(f"The model has {classes} classes. Received: {named} class names")
 
     @property
     def name(self) -> str:
@@ -490,7 +488,7 @@ class Network:
             # A mask beside the photo is no photo; a second photo has as many channels as the first.
             photo = tensor.shape.rank == 4 and self.channels in (None, tensor.shape[3])
             if self._preprocess is not None and photo:
-                tensor = self._preprocess(tensor)
+                tensor = self._preprocessed(tensor)
             if self._channels_first and (tensor.shape.rank or 0) > 2:
                 rank = tensor.shape.rank
                 tensor = tf.transpose(tensor, [0, rank - 1, *range(1, rank - 1)])
@@ -501,6 +499,16 @@ class Network:
         if self._shapes is not None or all(name.isdigit() for name in pixels):
             return flat[0] if len(flat) == 1 else flat
         return dict(zip(pixels, flat, strict=True))
+
+    def _preprocessed(self, tensor: Any) -> Any:
+        try:
+            return self._preprocess(tensor) if self._preprocess else tensor
+        except Exception as error:  # whatever the caller's function raises
+            what = repr(self.preprocess) if isinstance(self.preprocess, str) else "as given"
+            raise OptionError(
+                f"preprocess {what} fails on pixels of shape {tuple(tensor.shape)}: "
+                f"{_first_line(error)}"
+            ) from error
 
     def __repr__(self) -> str:
         shapes = ", ".join(map(str, self.input_shapes or ())) or "unknown"
@@ -580,7 +588,9 @@ def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None
 
 def _read_names(path: Path) -> Any:
     try:
-        if not path.is_file() and path.exists():
+        if not path.exists():
+            raise ModelError(f"There is no file {shown(path, 120)} with class names.")
+        if not path.is_file():
             raise ModelError(f"The class names {shown(path, 120)} are not a regular file.")
         if path.stat().st_size > 64 * MEGABYTE:
             raise ModelError(f"The class names file {shown(path, 120)} is over 64 MB.")
@@ -649,6 +659,8 @@ def load_model(
     >>> load_model("models/squeezenet.keras").image_size
     (227, 227)
     """
+    if not isinstance(path, str | Path):
+        raise ModelError(f"Expected the path of a model's file. Received: {shown(repr(path))}")
     path = Path(path)
     found = look(path, trust=trust)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,16 @@ from kviz.errors import shown
 from kviz.plots import tile_png
 from kviz.tables import Table
 from kviz.tiles import Tile
+
+_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+caption { text-align: left; font-weight: 600; padding: .5rem 0; }
+th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8886; }
+figure { margin: 2rem 0; }
+img { max-width: 100%; height: auto; }
+"""
 
 _TEMPLATE = """\
 {%- macro table(t) -%}
@@ -26,7 +37,8 @@ _TEMPLATE = """\
 {% for note in notes %}<p><strong>{{ note | shown(400) }}</strong></p>
 {% endfor %}{% for t in tables %}{{ table(t) }}
 {% endfor %}{% for p in pictures %}<figure>
-<img src="data:image/png;base64,{{ p.data }}" alt="{{ p.alt | shown(1000) }}" style="max-width: 100%">
+<img src="data:image/png;base64,{{ p.data }}" alt="{{ p.alt | shown(1000) }}"
+{%- if not whole %} style="max-width: 100%"{% endif %}>
 </figure>
 {% endfor %}
 {%- endmacro -%}
@@ -35,17 +47,9 @@ _TEMPLATE = """\
 <html lang="en"><head><meta charset="utf-8"><title>{{ title | shown(200) }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; style-src 'unsafe-inline';
+ content="default-src 'none'; img-src data:; style-src '@HASH@';
  base-uri 'none'; form-action 'none'">
-<style>
-:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-caption { text-align: left; font-weight: 600; padding: .5rem 0; }
-th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8886; }
-figure { margin: 2rem 0; }
-img { max-width: 100%; height: auto; }
-</style></head><body><main><h1>{{ title | shown(200) }}</h1>
+<style>@STYLE@</style></head><body><main><h1>{{ title | shown(200) }}</h1>
 {{ content() }}</main></body></html>
 {% else %}{{ content() }}{% endif %}"""
 
@@ -56,7 +60,10 @@ def _template() -> Any:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters["shown"] = shown
-    return environment.from_string(_TEMPLATE)
+    # The page allows this one style sheet, by its hash, and nothing else.
+    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    whole = _TEMPLATE.replace("@STYLE@", _STYLE).replace("@HASH@", f"sha256-{digest}")
+    return environment.from_string(whole)
 
 
 def html(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 Scale = Literal["channel", "layer", "raw"]
+KernelForm = Literal["rgb", "grid", "depthwise", "transposed"]
 Sort = Literal["mean", "deadness"]
 
 # Pixels a side to which a notebook's pictures are thinned out, so that it stays small.
@@ -292,7 +293,7 @@ class Activations(_Result, Mapping[str, Array]):
         ...     [path.name for path in maps.save(folder)]
         ['001_conv1.png']
         """
-        path = Path(path)
+        path = _folder(path)
         count = len(next(iter(self.maps.values())))
         wanted = [options.pop("image")] if "image" in options else list(range(count))
         if path.suffix in (".npz", ".html"):
@@ -407,12 +408,15 @@ class Weights(_Result, Mapping[str, Array]):
     Attributes:
         values_by_path: arrays by weight path, such as `conv1/kernel`.
         layers: the path of the layer that each belongs to.
+        forms: how to draw them, where the shape does not tell: `"rgb"`, `"grid"`, `"depthwise"` or
+            `"transposed"` (a kernel `(H, W, filters, channels)`).
         made_by: versions and model that made it.
         notes: what every picture should be read with.
     """
 
     values_by_path: dict[str, Array]
     layers: dict[str, str]
+    forms: dict[str, KernelForm] = field(default_factory=dict)
     made_by: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -458,7 +462,11 @@ class Weights(_Result, Mapping[str, Array]):
         """
         check_columns(columns)
         paths = [weight_name] if weight_name is not None else list(self.values_by_path)
-        return [_kernel_tile(path, self[path], columns) for path in paths if self[path].ndim >= 2]
+        return [
+            _kernel_tile(path, self[path], columns, self.forms.get(path))
+            for path in paths
+            if self[path].ndim >= 2
+        ]
 
     def mosaic(self, weight_name: str, **options: Any) -> Levels:
         """Return one kernel's picture.
@@ -522,7 +530,7 @@ class Weights(_Result, Mapping[str, Array]):
             OutputError: if they cannot be written.
             LayerError: if pictures are asked for and none of the weights is a kernel.
         """
-        path = Path(path)
+        path = _folder(path)
         if path.suffix in (".npz", ".html"):
             title = f"Weights of {self.made_by.get('model', 'a model')}"
             self._write(path, title, lambda: self.tiles(**options))
@@ -550,24 +558,37 @@ class Weights(_Result, Mapping[str, Array]):
         return written
 
     def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
-        header = {"paths": list(self), "layers": self.layers, "made_by": self.made_by}
+        header = {
+            "paths": list(self),
+            "layers": self.layers,
+            "forms": self.forms,
+            "made_by": self.made_by,
+        }
         return header, list(self.values_by_path.values())
 
     @classmethod
     def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Weights:
         values = dict(zip(header["paths"], arrays, strict=True))
-        return cls(values, header["layers"], header["made_by"], tuple(header["notes"]))
+        notes = tuple(header["notes"])
+        return cls(values, header["layers"], header["forms"], header["made_by"], notes)
 
 
-def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
+def _kernel_tile(path: str, kernel: Array, columns: int, form: KernelForm | None) -> Tile:
     path, shape = shown(path, 120), " × ".join(map(str, kernel.shape))
     values = kernel.astype(np.float64)
+    if form is None:
+        form = "rgb" if kernel.ndim == 4 and kernel.shape[2] == 3 else "grid"
+    if form == "transposed":
+        values = values.swapaxes(-1, -2)
+    elif form == "depthwise":
+        # (…, channels, multiplier): each channel has filters of its own.
+        values = values.reshape(*values.shape[:-2], 1, -1)
     bad = int((~np.isfinite(values)).sum())
     remark = f" · {bad} weights are not finite, drawn as zero" if bad else ""
     if bad:
         values = np.where(np.isfinite(values), values, 0.0)
     peak = float(np.abs(values).max(initial=0.0))
-    if kernel.ndim == 4 and kernel.shape[2] == 3:
+    if form == "rgb":
         filters = np.moveaxis(values, -1, 0)
         peaks = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
         panels = stretched(filters / np.where(peaks > 0, peaks, 1), -1, 1)
@@ -581,7 +602,7 @@ def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
     if kernel.ndim >= 4:
         # A 3D kernel's depth lies side by side with its channels.
         planes = np.moveaxis(
-            values.reshape(*kernel.shape[:2], -1, kernel.shape[-1]), (3, 2), (0, 1)
+            values.reshape(*values.shape[:2], -1, values.shape[-1]), (3, 2), (0, 1)
         )
     elif kernel.ndim == 3:
         planes = values.transpose(2, 1, 0)[:, :, None]
@@ -591,10 +612,14 @@ def _kernel_tile(path: str, kernel: Array, columns: int) -> Tile:
     levels = stretched(planes.reshape(-1, height, width), -peak, peak)
     if kernel.ndim == 2:
         detail = "rows are outputs, columns are inputs"
+    elif form == "depthwise":
+        detail, channels = "one panel for each input channel", min(filters, columns)
+    elif channels == 1:
+        detail, channels = "one panel for each filter", min(filters, columns)
     elif filters > 1:
-        detail = "a row a filter, a column an input channel"
+        detail = "each row is a filter, each column one of its input channels"
     else:
-        detail, channels = "an input channel a panel", min(channels, columns)
+        detail, channels = "one panel for each input channel", min(channels, columns)
     return Tile(
         levels=mosaic(palette("bwr")[levels], channels, gap=int(height * width > 1), fill=205),
         title=f"{path} · {shape}",
@@ -705,6 +730,17 @@ class Predictions(_Result):
             made_by=header["made_by"],
             notes=tuple(header["notes"]),
         )
+
+
+def _folder(path: str | Path) -> Path:
+    """Return where a folder of pictures goes, unless the name says that it is no folder."""
+    path = Path(path)
+    if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf", ".csv"):
+        raise OutputError(
+            f"{shown(path, 120)} would be a folder of pictures. Expected a folder's name, or a file "
+            "ending in .npz or .html."
+        )
+    return path
 
 
 _READERS: dict[str, Callable[[dict[str, Any], list[Array]], Any]] = {

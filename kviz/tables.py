@@ -45,6 +45,38 @@ def text(table: Table, width: int | None = None) -> str:
     for row in table.rows:
         grid.add_row(*(Text(shown(cell, 200)) for cell in row))
     output = StringIO()
-    Console(file=output, width=width or 10_000, color_system=None).print(grid)
+    # Left to itself rich shows a table in a notebook, too, whatever file it is to write to.
+    console = Console(file=output, width=width or 10_000, color_system=None, force_jupyter=False)
+    console.print(grid)
     lines = [shown(table.caption, 200), *output.getvalue().splitlines()]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def narrowed(table: Table, width: int, optional: Sequence[str]) -> tuple[Table, list[str]]:
+    """Leave columns out until a table fits.
+
+    Args:
+        table: the table.
+        width: columns of a terminal.
+        optional: headers that may be left out, the first ones first.
+
+    Returns:
+        The table that fits, or that is as narrow as it gets, and the headers left out.
+
+    >>> narrowed(Table("", ("a", "b"), [("long", "longer")]), 6, ["a"])[1]
+    ['a']
+    """
+    left_out: list[str] = []
+    for header in (None, *optional):
+        if header is not None and header in table.headers:
+            left_out.append(header)
+        kept = [place for place, name in enumerate(table.headers) if name not in left_out]
+        widest = [
+            max(len(str(row[place])) for row in (table.headers, *table.rows)) for place in kept
+        ]
+        if sum(widest) + 2 * len(kept) - 2 <= width:
+            break
+    if not left_out:
+        return table, left_out
+    rows = [[row[place] for place in kept] for row in table.rows]
+    return Table(table.caption, [table.headers[place] for place in kept], rows), left_out

@@ -272,7 +272,10 @@ MISTAKES = {
     ),
     "a size the model does not take": (("predict", MODEL, CAT, "--size", 9, 9), "227 x 227 only"),
     "no such preprocessing": (("layers", MODEL, "--preprocess", "vgg61"), "'vgg16'"),
-    "no such class names": (("predict", MODEL, CAT, "--class-names", "nope"), "cannot be read"),
+    "no such class names": (
+        ("predict", MODEL, CAT, "--class-names", "nope"),
+        "There is no file nope",
+    ),
     "out below a file": (("activations", MODEL, CAT, "--out", "file/maps"), "Cannot write"),
     "out is a file": (("activations", MODEL, CAT, "--out", "file"), "Cannot write"),
     "page below a file": (("activations", MODEL, CAT, "--out", "file/page.html"), "Cannot write"),

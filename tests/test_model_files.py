@@ -865,7 +865,7 @@ def test_class_names_that_are_none_are_refused(honest, given, match):
         ("names.json", b"\xff\xfe", "cannot be read"),
         ("names.txt", b"\xff", "cannot be read"),
         ("names.txt", b"", "a list of strings"),
-        ("names.txt", None, "cannot be read"),
+        ("names.txt", None, "There is no file"),
     ],
 )
 def test_a_broken_file_of_class_names_is_refused(tmp_path, honest, name, data, match):

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import FrozenInstanceError, fields
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -443,7 +444,7 @@ class TestKernels:
         tile = kernel_tile(kernel)
         assert tile.levels.shape == (2 * 4 - 1, 16 * 4 - 1, 3)
         assert tile.levels[4, 4].tolist() == [255, 0, 0]
-        assert "an input channel a panel" in tile.detail
+        assert "one panel for each input channel" in tile.detail
 
     def test_one_dimension(self):
         kernel = np.zeros((7, 2, 3))
@@ -884,3 +885,28 @@ class TestPredictions:
         assert "<img" not in result._repr_html_()
         assert "{{7*7}}?[red]" in result._repr_html_()
         assert len(repr(result).splitlines()) == 4
+
+
+def test_a_kernel_is_drawn_as_its_layer_reads_it():
+    inputs = keras.Input((12, 12, 3))
+    x = keras.layers.Conv2D(4, 3, name="rgb")(inputs)
+    y = keras.layers.DepthwiseConv2D(3, name="deep")(inputs)
+    z = keras.layers.Conv2DTranspose(3, 3, name="up")(x)
+    w = keras.layers.Conv2D(8, 1, groups=4, name="grouped")(keras.layers.Conv2D(12, 1)(x))
+    found = kviz.weights(keras.Model(inputs, [x, y, z, w]), ["rgb", "deep", "up", "grouped"])
+    forms = {path.split("/")[-2]: form for path, form in found.forms.items() if "kernel" in path}
+    assert forms == {"rgb": "rgb", "deep": "depthwise", "up": "transposed", "grouped": "grid"}
+    details = {tile.title.split(" ")[0]: tile.detail for tile in found.tiles()}
+    assert details["rgb/kernel"].startswith("RGB")
+    assert details["deep/kernel"].startswith("one panel for each input channel")
+    assert details["up/kernel"].startswith("each row is a filter")
+    up = next(tile for tile in found.tiles() if tile.title.startswith("up/"))
+    assert up.levels.shape[:2] == (3 * 4 - 1, 4 * 4 - 1), "3 filters down, 4 input channels across"
+
+
+@pytest.mark.parametrize("name", ["maps.png", "maps.PDF", "x.jpg"])
+def test_a_folder_is_not_called_like_a_picture(name, tmp_path):
+    maps = kviz.Activations({"conv": np.ones((1, 2, 2, 1), "float32")}, {"conv": "Conv2D"})
+    with pytest.raises(kviz.OutputError, match="a folder of pictures"):
+        maps.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())

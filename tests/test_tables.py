@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from kviz.tables import Table, text
+from kviz.tables import Table, narrowed, text
 
 
 def table(*cells, caption="Layers", headers=None):
@@ -68,3 +68,11 @@ def test_no_rows():
 def test_a_table_is_frozen():
     with pytest.raises(FrozenInstanceError):
         table("x").caption = "other"
+
+
+def test_a_narrow_terminal_loses_columns_and_no_words():
+    table = Table("t", ("a", "bb", "ccc"), [("x" * 10, "y" * 10, "z" * 10)])
+    assert narrowed(table, 34, ["a", "bb"]) == (table, [])
+    fitting, left_out = narrowed(table, 22, ["bb", "a"])
+    assert (list(fitting.headers), left_out) == (["a", "ccc"], ["bb"])
+    assert narrowed(table, 1, ["bb", "a"])[1] == ["bb", "a"]
