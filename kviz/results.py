@@ -73,8 +73,36 @@ class _Result:
                 part.write_text(page, encoding="utf-8")
 
 
+class _Arrays(_Result, Mapping[str, Array]):
+    """A result that is a mapping from path to array, and equal to itself only."""
+
+    @property
+    def _held(self) -> dict[str, Array]:
+        raise NotImplementedError
+
+    def __getitem__(self, path: str) -> Array:
+        if path not in self._held:
+            raise LayerError(f"The result holds no {shown(path)!r}. {near(str(path), self._held)}")
+        return self._held[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._held
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Activations(_Result, Mapping[str, Array]):
+class Activations(_Arrays):
     """Feature maps: a mapping from layer path to array, in order of execution.
 
     Attributes:
@@ -94,27 +122,9 @@ class Activations(_Result, Mapping[str, Array]):
     made_by: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def __getitem__(self, layer_name: str) -> Array:
-        if layer_name not in self.maps:
-            raise LayerError(
-                f"No maps of a layer {shown(layer_name)!r}. {near(str(layer_name), self.maps)}"
-            )
-        return self.maps[layer_name]
-
-    def __contains__(self, layer_name: object) -> bool:
-        return layer_name in self.maps
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.maps)
-
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    @property
+    def _held(self) -> dict[str, Array]:
+        return self.maps
 
     @property
     def empty_shares(self) -> dict[str, npt.NDArray[np.floating]]:
@@ -402,7 +412,7 @@ def _beside(images: Array | None, image: int, tile: Tile) -> Tile:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Weights(_Result, Mapping[str, Array]):
+class Weights(_Arrays):
     """Weights of layers: a mapping from weight path to array, as the model holds them.
 
     Attributes:
@@ -420,27 +430,9 @@ class Weights(_Result, Mapping[str, Array]):
     made_by: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def __getitem__(self, weight_name: str) -> Array:
-        if weight_name not in self.values_by_path:
-            raise LayerError(
-                f"No weight {shown(weight_name)!r}. {near(str(weight_name), self.values_by_path)}"
-            )
-        return self.values_by_path[weight_name]
-
-    def __contains__(self, weight_name: object) -> bool:
-        return weight_name in self.values_by_path
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.values_by_path)
-
-    def __len__(self) -> int:
-        return len(self.values_by_path)
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
+    @property
+    def _held(self) -> dict[str, Array]:
+        return self.values_by_path
 
     def tiles(self, weight_name: str | None = None, *, columns: int = COLUMNS) -> list[Tile]:
         """Return one tile a kernel; biases and other vectors have none.

@@ -3,19 +3,24 @@
 import io
 import os
 import re
-import signal
 import struct
 import warnings
 import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import refusals
 from PIL import EpsImagePlugin, Image, ImageDraw
+from refusals import no_hanging
 
 import kviz
 from kviz.images import SUFFIXES, checked_pixels, image_paths, load_images
+
+
+def refused(match, kind=kviz.ImageError):
+    return refusals.refused(match, kind)
+
 
 RED, GREEN, BLUE, BLACK, WHITE = (
     (255, 0, 0),
@@ -34,32 +39,6 @@ class Input:
 
 GREY_28 = Input((28, 28), 1)
 RGB_28 = Input((28, 28), 3)
-
-
-@contextmanager
-def refused(match, kind=kviz.ImageError):
-    """Expect exactly `kind`, in one short line that says `match`."""
-    with pytest.raises(kviz.KvizError, match=match) as caught:
-        yield
-    assert type(caught.value) is kind
-    assert len(str(caught.value)) <= 300
-    assert str(caught.value).isprintable()
-
-
-@contextmanager
-def no_hanging(seconds=20):
-    """Turn a read that would block for ever into a failure."""
-
-    def stop(*_):
-        raise AssertionError("blocked")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def noise(height=40, width=50):
