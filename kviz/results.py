@@ -64,9 +64,8 @@ class _Result:
                 header = {"result": type(self).__name__, "notes": list(self.notes), **header}
                 np.savez_compressed(
                     part,
-                    allow_pickle=False,
                     header=np.frombuffer(json.dumps(header).encode(), np.uint8),
-                    **{f"array_{index}": array for index, array in enumerate(arrays)},
+                    **{f"array_{index}": array for index, array in enumerate(arrays)},  # type: ignore[arg-type]
                 )
             else:
                 page = html(title=title, tables=self.tables(), tiles=tiles(), notes=self.notes)
