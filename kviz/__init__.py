@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kviz.attribution import attribute
     from kviz.capture import activations, predict, weights
     from kviz.errors import (
         ImageError,
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     )
     from kviz.images import load_images
     from kviz.models import Network, load_model, save_model
-    from kviz.results import Activations, Predictions, Weights, load_result
+    from kviz.results import Activations, Attribution, Predictions, Weights, load_result
     from kviz.tiles import Tile, mosaic
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Activations": "results",
+    "Attribution": "results",
     "ImageError": "errors",
     "KvizError": "errors",
     "KvizWarning": "errors",
@@ -39,6 +41,7 @@ _HOMES = {
     "Tile": "tiles",
     "Weights": "results",
     "activations": "capture",
+    "attribute": "attribution",
     "load_images": "images",
     "load_model": "models",
     "load_result": "results",
@@ -50,6 +53,7 @@ _HOMES = {
 
 __all__ = [
     "Activations",
+    "Attribution",
     "ImageError",
     "KvizError",
     "KvizWarning",
@@ -62,6 +66,7 @@ __all__ = [
     "Tile",
     "Weights",
     "activations",
+    "attribute",
     "load_images",
     "load_model",
     "load_result",

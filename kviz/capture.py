@@ -67,7 +67,7 @@ def activations(
     (1, 56, 56, 64)
     """
     network = as_network(model)
-    images, names = _read(images, network, names)
+    images, names = read_images(images, network, names)
     pixels = network.pixels(images)
     function, infos = network.function(pixels, layer_names)
     notes = list(network.notes)
@@ -100,11 +100,9 @@ def activations(
     return Activations(
         maps=maps,
         kinds={info.path: info.kind for info in infos},
-        images=_pictures(pixels),
+        images=pictures(pixels),
         names=names,
-        made_by=_made_by(
-            network, verb="activations", layer_names=list(maps), batch_size=batch_size
-        ),
+        made_by=made_by(network, verb="activations", layer_names=list(maps), batch_size=batch_size),
         notes=tuple(notes),
     )
 
@@ -152,7 +150,7 @@ def predict(
     single = isinstance(class_index, int | str | np.integer)
     wanted: list[Any] = [class_index] if single else list(class_index)  # type: ignore[arg-type]
     asked = tuple(network.class_index(which) for which in wanted)
-    images, names = _read(images, network, names)
+    images, names = read_images(images, network, names)
     pixels = network.pixels(images)
     function, _ = network.function(pixels, outputs=True)
     total = len(next(iter(pixels.values())))
@@ -184,7 +182,7 @@ def predict(
         probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
         names=names,
         asked=asked,
-        made_by=_made_by(network, verb="predict", top=top, batch_size=batch_size),
+        made_by=made_by(network, verb="predict", top=top, batch_size=batch_size),
         notes=tuple(notes),
     )
 
@@ -282,7 +280,7 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
         layers[path] = layer or (info.path if info else path.rpartition("/")[0])
         if info is not None:
             forms[path] = _form(info, values[path])
-    return Weights(values, layers, forms, _made_by(network, verb="weights"), network.notes)
+    return Weights(values, layers, forms, made_by(network, verb="weights"), network.notes)
 
 
 def _owners(network: Network) -> dict[int, LayerInfo]:
@@ -306,7 +304,8 @@ def _form(info: LayerInfo, value: Array) -> KernelForm:
     return "rgb" if value.ndim == 4 and value.shape[2] == channels == 3 else "grid"
 
 
-def _read(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+def read_images(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """Return what a verb was given as images, read where it is paths, and their names."""
     several = isinstance(images, list | tuple) and all(isinstance(x, str | Path) for x in images)
     if isinstance(images, str | Path) or (several and images):
         paths = image_paths(images)
@@ -333,7 +332,8 @@ def _check(info: LayerInfo, part: Array) -> None:
         )
 
 
-def _pictures(pixels: dict[str, Array]) -> Array | None:
+def pictures(pixels: dict[str, Array]) -> Array | None:
+    """Return a copy of the first input that can be shown as a picture, or None."""
     found = next((a for a in pixels.values() if a.ndim == 4 and a.shape[-1] in (1, 3)), None)
     if found is not None:
         # A copy: what the caller does to the array later is not in the result.
@@ -342,7 +342,8 @@ def _pictures(pixels: dict[str, Array]) -> Array | None:
     return found
 
 
-def _made_by(network: Network, **settings: Any) -> dict[str, Any]:
+def made_by(network: Network, **settings: Any) -> dict[str, Any]:
+    """Return the versions, the model and the settings that a result records."""
     return {
         "kviz": version("keras-kviz"),
         "keras": keras.__version__,

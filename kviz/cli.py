@@ -365,6 +365,134 @@ def weights(
     _print_written(written, drawn)
 
 
+@main.command(short_help="Show which pixels decide, by any method.")
+@_model_options
+@_image_options
+@click.option("--method", default="grad_cam", show_default=True, help="A name that --list lists.")
+@click.option(
+    "--compare", metavar="A,B,C", help="Several methods side by side, instead of --method."
+)
+@click.option("--class", "class_index", metavar="NAME|INDEX", help="By default the predicted one.")
+@click.option(
+    "--layers", "layer_names", metavar="GLOB", help="The layer, for methods that take one."
+)
+@click.option(
+    "--option",
+    "-o",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A method's option, such as steps=128.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="For methods that draw.")
+@click.option(
+    "--list",
+    "listed",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, value: _list_methods(ctx) if value else None,
+    help="List the methods and stop.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "npz", "html"]),
+    help="Pictures, numbers or one page; by default as --out ends, else png.",
+)
+@click.option(
+    "--out", default="attribution", show_default=True, help="Folder, or a .npz or .html file."
+)
+def attribute(
+    model: str,
+    images: tuple[str, ...],
+    method: str,
+    compare: str | None,
+    class_index: str | None,
+    layer_names: str | None,
+    settings: tuple[str, ...],
+    seed: int,
+    out: str,
+    form: str | None,
+    as_json: bool,
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Show which pixels of each IMAGE decide what MODEL says."""
+    import kviz
+    from kviz.images import image_paths
+
+    path, form = _form(out, form)
+    chosen = [name.strip() for name in (compare or method).split(",")]
+    if compare and form != "png":
+        raise click.UsageError("--compare writes pictures only.")
+    if compare and settings:
+        raise click.UsageError("--option belongs to one method; leave it out with --compare.")
+    given = dict(_setting(text) for text in settings)
+    if layer_names:
+        given["layer_names"] = layer_names
+    image_paths(images)
+    network = _load(model, preprocess, class_names, trust)
+    pixels, names = _pixels(images, network, options)
+    facts = []
+    for name in chosen:
+        with _progress(name) as progress:
+            found = kviz.attribute(
+                network, pixels, name, class_index=class_index, seed=seed,
+                batch_size=options["batch_size"], names=names, progress=progress, **given,
+            )  # fmt: skip
+        facts.append(found)
+    if compare:
+        from kviz.results import save_compared
+
+        written = save_compared(facts, path)
+    else:
+        written = _write(facts[0], path, form, "attribution", {})
+    if as_json:
+        _print_json(
+            {
+                "files": [str(file) for file in written],
+                "maps": [
+                    {
+                        "method": found.method,
+                        "image": names[index],
+                        "class": found.class_names[index],
+                        "score": float(found.scores[index]),
+                        "completeness_gap": None
+                        if found.gaps is None
+                        else float(found.gaps[index]),
+                    }
+                    for found in facts
+                    for index in range(len(found.maps))
+                ],
+            }
+        )
+        return
+    for found in facts:
+        click.echo(repr(found))
+    click.echo(f"Wrote {len(written)} file{'s' * (len(written) > 1)} to {path}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return an option's name and its value: JSON where it is that, else text."""
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise click.UsageError(f"--option takes NAME=VALUE. Received: {text}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, None if value == "None" else value
+
+
+def _list_methods(ctx: click.Context) -> None:
+    with _start_up_talk_kept_back():
+        from kviz.attribution import method_names
+    click.echo("\n".join(method_names()))
+    ctx.exit()
+
+
 def _form(out: str, form: str | None) -> tuple[Path, str]:
     if not out:
         raise click.UsageError("--out is empty. It takes a folder, or a .npz or .html file.")

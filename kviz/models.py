@@ -28,7 +28,7 @@ from kviz.errors import (
 from kviz.images import checked_pixels
 from kviz.layers import LayerInfo, LayerTable, Selector, Shape, layer_table
 from kviz.model_files import MEGABYTE, look, variables_within, write_model
-from kviz.tracing import Call, Trace, tensors_of, trace
+from kviz.tracing import Call, Edits, Trace, tensors_of, trace
 
 Array = npt.NDArray[Any]
 Preprocess = str | Callable[[Any], Any]
@@ -237,6 +237,12 @@ class Network:
             return parts[0]
         return keras.tree.map_structure(lambda *x: tf.concat(x, 0), *parts)
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """The number of images that the model was built for, None where any will do."""
+        sizes = {shape[0] for shape in self.input_shapes or []} - {None}
+        return next(iter(sizes), None)
+
     def chunks(
         self, pixels: Mapping[str, Array], batch_size: int
     ) -> Iterator[tuple[int, int, list[Array]]]:
@@ -254,8 +260,7 @@ class Network:
             raise OptionError(
                 f"batch_size takes a whole number from 1. Received: {shown(batch_size)}"
             )
-        sizes = {shape[0] for shape in self.input_shapes or []} - {None}
-        fixed = next(iter(sizes), None)
+        fixed = self.fixed_batch
         total = len(next(iter(pixels.values())))
         for start in range(0, total, fixed or batch_size):
             stop = min(start + (fixed or batch_size), total)
@@ -420,22 +425,31 @@ class Network:
             self._compiled[full] = function
         return self._compiled[full]
 
-    def traced(self, pixels: Mapping[str, Any]) -> Trace:
+    def traced(self, pixels: Mapping[str, Any], edits: Edits | None = None) -> Trace:
         """Call the model on symbolic pixels, while a `tf.function` traces.
 
         Args:
             pixels: a tensor an input, as `specs` describes them.
+            edits: as `kviz.tracing.trace` takes them.
 
         Returns:
             The trace: outputs, and every layer call with its tensors.
         """
-        traced = trace(self.model, self._inputs(pixels))
+        traced = trace(self.model, self._inputs(pixels), edits)
         self._stateful = [
             call.layer
             for call in traced.calls
             if getattr(call.layer, "stateful", False) and hasattr(call.layer, "reset_state")
         ]
         return traced
+
+    def table(self, traced: Trace) -> LayerTable:
+        """Return the layers that a trace saw.
+
+        Args:
+            traced: as `traced` gives it, while a `tf.function` traces.
+        """
+        return layer_table(traced, self.model, channels_first=self._channels_first)
 
     def _function(
         self,
@@ -453,7 +467,7 @@ class Network:
         def run(*pixels: Any) -> tuple[Any, list[Any]]:
             traced = self.traced(dict(zip(specs, pixels, strict=True)))
             if table or layer_names != ():
-                self._table = layer_table(traced, self.model, channels_first=self._channels_first)
+                self._table = self.table(traced)
             if self._table is not None and layer_names != ():
                 infos[:] = self._table.select(layer_names, maps=True)
             calls = {call.path: call for call in traced.calls}

@@ -279,3 +279,14 @@ def _figure_class() -> type[Figure]:
             plt.close(self)
 
     return DescribedFigure
+
+
+def close(drawn: Figure) -> None:
+    """Close a figure that nobody is going to look at any more.
+
+    Args:
+        drawn: as `figure` gives it.
+    """
+    import matplotlib.pyplot as plt
+
+    plt.close(drawn)

@@ -13,7 +13,7 @@ import contextlib
 import inspect
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,7 +60,10 @@ _lock = threading.RLock()
 _local = threading.local()
 
 
-def trace(model: Any, inputs: Any) -> Trace:
+Edits = Mapping[int, Callable[[Any], Any]]
+
+
+def trace(model: Any, inputs: Any, edits: Edits | None = None) -> Trace:
     """Call `model` in inference mode and note every layer call.
 
     To be called while a `tf.function` traces. Layers that compute in float16 or bfloat16 are
@@ -70,25 +73,28 @@ def trace(model: Any, inputs: Any) -> Trace:
     Args:
         model: a `keras.Model`; it is as before afterwards.
         inputs: symbolic tensors in the structure that the model takes.
+        edits: what to make of a call's outputs before the model goes on, by the call's `order` in
+            an earlier trace.
 
     Returns:
         The trace. Its tensors live in the graph that is being traced.
     """
-    recorder = _trace(model, inputs)
+    edits = edits or {}
+    recorder = _trace(model, inputs, edits)
     if recorder.built_something:
         # Layers that build themselves call others on the way; now that they are built they do not.
-        recorder = _trace(model, inputs)
+        recorder = _trace(model, inputs, edits)
     if any(call.hidden for call in recorder.calls):
         # A `call` that is itself a tf.function hides its layers; as plain Python it does not. It can
         # depend on being compiled, though, and then it stays shut.
         with contextlib.suppress(Exception):
-            recorder = _trace(model, inputs, unwrap=True)
+            recorder = _trace(model, inputs, edits, unwrap=True)
     flat = keras.tree.flatten(inputs)
     return Trace(flat, recorder.root.outputs, recorder.named(_input_layers(recorder.root, flat)))
 
 
-def _trace(model: Any, inputs: Any, *, unwrap: bool = False) -> _Recorder:
-    recorder = _Recorder(model, tf.compat.v1.get_default_graph(), unwrap)
+def _trace(model: Any, inputs: Any, edits: Edits, *, unwrap: bool = False) -> _Recorder:
+    recorder = _Recorder(model, tf.compat.v1.get_default_graph(), edits, unwrap)
     accepts = inspect.signature(model.call).parameters.values()
     takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in accepts)
     with _noted_by(recorder):
@@ -106,6 +112,13 @@ def _input_layers(root: Call, inputs: list[Any]) -> list[Call]:
             ]
             found += [Call(layer, root, [], tensor) for tensor in same]
     return found
+
+
+@contextmanager
+def exclusively() -> Iterator[None]:
+    """Hold the lock under which Keras and TensorFlow are changed while a model is traced."""
+    with _lock:
+        yield
 
 
 @contextmanager
@@ -129,9 +142,10 @@ def _noted_by(recorder: _Recorder) -> Iterator[None]:
 
 
 class _Recorder:
-    def __init__(self, model: Any, graph: Any, unwrap: bool) -> None:
+    def __init__(self, model: Any, graph: Any, edits: Edits, unwrap: bool) -> None:
         self.root = Call(model, None, [])
         self.graph: Any = graph
+        self.edits = edits
         self.unwrap = unwrap
         self.calls: list[Call] = []
         self.stack: list[Call] = []
@@ -157,6 +171,8 @@ class _Recorder:
             self.stack.pop()
         call.order = self.ended
         self.ended += 1
+        if call.order in self.edits:
+            call.outputs = self.edits[call.order](call.outputs)
         call.hidden = any(self._is_hidden(tensor) for tensor in tensors_of(call.outputs))
         return call.outputs
 

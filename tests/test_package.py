@@ -18,10 +18,11 @@ PACKAGE = ROOT / "kviz"
 # From the ground floor up: a module imports only from floors below its own.
 FLOORS = (
     "errors files arrays tiles images plots tables pages results backend tracing receptive_fields "
-    "layers model_files models capture __init__ cli"
+    "layers model_files models capture scores gradients attribution __init__ cli"
 ).split()
 VERBS = [
     "activations",
+    "attribute",
     "load_images",
     "load_model",
     "load_result",

@@ -50,7 +50,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 6
+    assert len(COMMANDS) == 9
 
 
 @pytest.mark.usefixtures("workplace")

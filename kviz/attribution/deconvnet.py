@@ -1,0 +1,43 @@
+"""Deconvnet: gradients pass a ReLU where they are positive, whatever its input was.
+
+M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from kviz.attribution._method import Found, Method, Reduce, Request
+from kviz.attribution._relu import relu_with
+from kviz.backend import tf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deconvnet(Method):
+    """The gradient by a deconvnet, signed.
+
+    Args:
+        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+
+    >>> Deconvnet().reduce
+    'sum'
+    """
+
+    reduce: Reduce = "sum"
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
+        (scores, classes), gradient = request.passes.gradient(
+            request.pixels, request.target, rule=_rule
+        )
+        return Found(maps=gradient, scores=scores, classes=classes)
+
+
+def _backward(upstream: Any, _: Any) -> Any:
+    return upstream * tf.cast(upstream > 0, upstream.dtype)
+
+
+def _rule() -> AbstractContextManager[None]:
+    return relu_with(_backward, "deconvnet")

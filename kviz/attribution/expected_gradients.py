@@ -1,0 +1,72 @@
+"""Expected gradients: integrated gradients averaged over many baselines.
+
+G. Erion et al., "Improving performance of deep learning models with axiomatic attribution priors and
+expected gradients", Nature Machine Intelligence 2021: the mean over baselines b and shares a, both
+drawn at random, of (x - b) * dY / dx at b + a (x - b).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kviz.attribution._method import Found, Method, Reduce, Request
+from kviz.backend import tf
+from kviz.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExpectedGradients(Method):
+    """Expected gradients over images that stand for what is usual.
+
+    Args:
+        references: an array of such images `(M, …)`; by default uniform noise between 0 and 255.
+        samples: how many pairs of baseline and share are drawn for each image.
+        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+
+    >>> ExpectedGradients(samples=10).reduce
+    'sum'
+    """
+
+    fixed_target: ClassVar[bool] = True
+
+    references: Any = None
+    samples: int = 100
+    reduce: Reduce = "sum"
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …, channels)`, as `Method.maps`."""
+        images = tf.convert_to_tensor(request.images)
+        references = None
+        if self.references is not None:
+            references = np.asarray(self.references, images.dtype.as_numpy_dtype)
+            if references.shape[1:] != tuple(images.shape[1:]) or not len(references):
+                raise OptionError(
+                    f"references holds images of shape {tuple(images.shape[1:])}. "
+                    f"Received: {references.shape}"
+                )
+        scores, classes = request.passes.scores(request.pixels, request.target)
+        total = tf.zeros_like(images)
+        for sample in range(self.samples):
+            drawn = []
+            shares = []
+            for place in range(len(images)):
+                # Of its own seed, an image's draws do not depend on the chunk that it is in.
+                random = np.random.default_rng((request.seed, sample, request.first + place))
+                shares.append(random.random())
+                if references is None:
+                    drawn.append(random.uniform(0, 255, images.shape[1:]))
+                else:
+                    drawn.append(references[random.integers(len(references))])
+            baseline = tf.constant(np.stack(drawn), images.dtype)
+            share = tf.reshape(
+                tf.constant(shares, images.dtype), [-1, *[1] * (images.shape.rank - 1)]
+            )
+            between = replace(
+                request, pixels=request.replaced(baseline + share * (images - baseline))
+            )
+            _, gradient = request.passes.gradient(between.pixels, request.target)
+            total += (images - baseline) * gradient
+        return Found(maps=total / self.samples, scores=scores, classes=classes)

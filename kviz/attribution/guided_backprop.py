@@ -1,0 +1,43 @@
+"""Guided backpropagation: gradients pass a ReLU only where both its input and they are positive.
+
+J. Springenberg et al., "Striving for Simplicity: The All Convolutional Net", ICLR 2015 workshop.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from kviz.attribution._method import Found, Method, Reduce, Request
+from kviz.attribution._relu import relu_with
+from kviz.backend import tf
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedBackprop(Method):
+    """The gradient by guided backpropagation, signed.
+
+    Args:
+        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+
+    >>> GuidedBackprop().reduce
+    'sum'
+    """
+
+    reduce: Reduce = "sum"
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
+        (scores, classes), gradient = request.passes.gradient(
+            request.pixels, request.target, rule=_rule
+        )
+        return Found(maps=gradient, scores=scores, classes=classes)
+
+
+def _backward(upstream: Any, through: Any) -> Any:
+    return upstream * through * tf.cast(upstream > 0, upstream.dtype)
+
+
+def _rule() -> AbstractContextManager[None]:
+    return relu_with(_backward, "guided_backprop")

@@ -1,0 +1,60 @@
+"""kviz attribute on the real network and photo."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from kviz.cli import main
+
+JOB = ("attribute", "models/squeezenet.keras", "notebooks/images/cat.png")
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in (*JOB, *arguments)])
+
+
+def test_several_methods_side_by_side(tmp_path):
+    done = run("--compare", "grad_cam,saliency", "--class", "tabby", "--out", tmp_path / "maps")
+    assert done.exit_code == 0, done.output
+    assert [file.name for file in (tmp_path / "maps").iterdir()] == [
+        "001_cat-png-b94f5ce0_compared.png"
+    ]
+    assert "tabby" in done.stdout
+
+
+def test_json_and_options(tmp_path):
+    out = tmp_path / "found.npz"
+    done = run("--method", "integrated_gradients", "-o", "steps=8", "--json", "--out", out)
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.stdout)["maps"]
+    assert found["class"] == "Egyptian cat"
+    assert 0 <= found["completeness_gap"] < 1
+    assert out.exists()
+
+
+def test_the_list_of_methods():
+    done = CliRunner().invoke(main, ["attribute", "--list"])
+    assert done.exit_code == 0
+    assert {"grad_cam", "occlusion"} <= set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--method", "grad_cm"), 1, "'grad_cam'"),
+        (("-o", "steps"), 2, "NAME=VALUE"),
+        (("-o", "steps=3"), 1, "no option 'steps'"),
+        (("--class", "unicorn"), 1, "no class 'unicorn'"),
+        (("--layers", "lost"), 1, "no layer 'lost'"),
+        (("--compare", "grad_cam,saliency", "--format", "npz"), 2, "pictures only"),
+        (("--compare", "grad_cam,saliency", "-o", "steps=3"), 2, "leave it out"),
+        (("--compare", "grad_cam,"), 1, "no method ''"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(arguments, code, words, tmp_path):
+    done = run(*arguments, "--out", tmp_path / "maps")
+    assert done.exit_code == code
+    assert words in done.stderr
+    assert "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())

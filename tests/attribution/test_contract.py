@@ -1,0 +1,166 @@
+"""What every attribution method keeps to, whichever are there: a new file is tested by being there."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kviz
+from kviz.attribution import method_named, method_names
+
+# So few samples that a test is quick; what they add up to is tested with each method.
+QUICK = {
+    "expected_gradients": {"samples": 4},
+    "integrated_gradients": {"steps": 4},
+    "kernel_shap": {
+        "samples": 40,
+        "segments": np.arange(16).reshape(4, 4).repeat(4, 0).repeat(4, 1),
+    },
+    "lime": {"samples": 40, "segments": np.arange(16).reshape(4, 4).repeat(4, 0).repeat(4, 1)},
+    "occlusion": {"window": 5, "stride": 3},
+    "rise": {"masks": 20, "cells": 4},
+    "shapley": {"segments": np.arange(4).reshape(2, 2).repeat(8, 0).repeat(8, 1)},
+    "smooth_grad": {"samples": 4},
+    "square_grad": {"samples": 4},
+    "var_grad": {"samples": 4},
+}
+SIGNLESS = {"saliency", "square_grad", "var_grad", "eigen_cam", "score_cam", "layer_cam"}
+
+
+def named(name):
+    return method_named(name, **QUICK.get(name, {}))
+
+
+def net(**kwargs):
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((16, 16, 3), name="photo")
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.Conv2D(6, 3, activation="relu", name="first", **kwargs)(x)
+    x = layers.Conv2D(4, 3, activation="relu", name="last", **kwargs)(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    return keras.Model(inputs, layers.Dense(5, activation="softmax", name="classes")(x))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return net()
+
+
+@pytest.fixture(scope="module")
+def five():
+    return np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), "uint8")
+
+
+def close(left, right, tolerance=1e-4):
+    scale = max(float(np.abs(right).max()), 1e-12)
+    np.testing.assert_allclose(left / scale, right / scale, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_shape_type_and_what_is_recorded(name, model, five):
+    found = kviz.attribute(model, five, named(name))
+    assert found.maps.shape == (5, 16, 16)
+    assert found.maps.dtype == np.float32
+    assert np.isfinite(found.maps).all()
+    assert found.maps.any()
+    assert found.scores.shape == found.classes.shape == (5,)
+    best = np.array(model(five)).argmax(axis=1)
+    np.testing.assert_array_equal(found.classes, best)
+    assert found.made_by["method"] == type(named(name)).__name__
+    if name in SIGNLESS:
+        assert found.maps.min() >= 0
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_batch_does_not_matter(name, model, five):
+    whole = kviz.attribute(model, five, named(name), class_index=2, batch_size=32)
+    for batch_size in (1, 3):
+        found = kviz.attribute(model, five, named(name), class_index=2, batch_size=batch_size)
+        close(found.maps, whole.maps, 2e-3)
+        close(found.scores, whole.scores)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_seed_gives_the_same_again(name, model, five):
+    one, two = (kviz.attribute(model, five[:2], named(name), seed=7).maps for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_the_model_is_as_it_was(name, five):
+    model = net()
+    before = [np.array(weight) for weight in model.weights]
+    expected, call = np.array(model(five)), keras.Layer.__call__
+    kviz.attribute(model, five[:1], named(name))
+    assert keras.Layer.__call__ is call
+    np.testing.assert_array_equal(np.array(model(five)), expected)
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_round_trip(name, model, five, tmp_path):
+    found = kviz.attribute(model, five[:2], named(name), names=["a.png", "b.png"])
+    again = kviz.load_result(found.save(tmp_path / "found.npz")[0])
+    for key in ("maps", "raw", "scores", "classes", "images"):
+        np.testing.assert_array_equal(getattr(again, key), getattr(found, key))
+    assert (again.method, again.class_names, again.names) == (
+        found.method, found.class_names, found.names,
+    )  # fmt: skip
+    assert len(found.tiles(0)) == 3, "image, map and overlay"
+    assert len(found.save(tmp_path / "pictures")) == 4
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_a_sequential_read_from_disk_and_a_nested_model(name, five, tmp_path):
+    inner = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
+         layers.Conv2D(6, 3, activation="relu", name="conv")], name="inner"
+    )  # fmt: skip
+    model = keras.Sequential()
+    model.add(inner)
+    model.add(layers.GlobalAveragePooling2D())
+    model.add(layers.Dense(3, name="logits"))
+    model.build((None, 16, 16, 3))
+    model.save(tmp_path / "model.keras")
+    network = kviz.load_model(tmp_path / "model.keras")
+    found = kviz.attribute(network, five[:2], named(name))
+    assert found.maps.shape == (2, 16, 16)
+    assert found.maps.any()
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_half_precision_has_no_nan(name, five):
+    found = kviz.attribute(net(dtype="mixed_float16"), five[:1], named(name))
+    assert np.isfinite(found.maps).all()
+    assert found.maps.any()
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_each_method_explains_itself(name):
+    method = type(named(name))
+    assert method.__doc__
+    assert ">>>" in method.__doc__
+    assert len(__import__(method.__module__, fromlist=["_"]).__doc__.split()) > 8
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda m, x: kviz.attribute(m, x, "grad_cm"), kviz.OptionError, "'grad_cam'"),
+        (lambda m, x: kviz.attribute(m, x, "saliency", steps=3), kviz.OptionError, "'reduce'"),
+        (lambda m, x: kviz.attribute(m, x, class_index=9), kviz.OptionError, "0 to 4"),
+        (lambda m, x: kviz.attribute(m, x, class_index=[1, 2]), kviz.OptionError, "each of"),
+        (lambda m, x: kviz.attribute(m, x, resize="cubic"), kviz.OptionError, "bilinear"),
+        (lambda m, x: kviz.attribute(m, x, layer_names="mean"), kviz.LayerError, "no spatial"),
+        (lambda m, x: kviz.attribute(m, x, layer_names="lost"), kviz.LayerError, "'last'"),
+        (lambda m, x: kviz.attribute(m, x, score=7), kviz.OptionError, "function"),
+        (lambda m, x: kviz.attribute(m, x, score=lambda y: y), kviz.OptionError, r"\(N,\)"),
+        (lambda m, x: kviz.attribute(m, x, input_name="q"), kviz.OptionError, "'photo'"),
+    ],
+)
+def test_bad_input_is_one_sentence(call, error, message, model, five):
+    with pytest.raises(error, match=message) as caught:
+        call(model, five)
+    assert type(caught.value) is error
+    assert len(str(caught.value)) <= 300
