@@ -91,10 +91,6 @@ def activations(
             maps[info.path][start:stop] = part
         if progress:
             progress(stop, total)
-    bad = [path for path, array in maps.items() if not np.isfinite(array).all()]
-    if bad and not network.notes:  # of weights that are not finite the user knows already
-        notes.append(f"Maps that are not finite (NaN or infinite): {shown(', '.join(bad), 120)}")
-        warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
     for array in maps.values():
         array.flags.writeable = False
     return Activations(
