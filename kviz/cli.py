@@ -121,14 +121,17 @@ def _image_options(command: Command) -> Command:
     return command
 
 
+_format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["png", "npz", "html"]),
+    help="Pictures, numbers or one page; by default as --out ends, else png.",
+)
+
+
 def _picture_options(command: Command) -> Command:
     for option in (
-        click.option(
-            "--format",
-            "form",
-            type=click.Choice(["png", "npz", "html"]),
-            help="Pictures, numbers or one page; by default as --out ends, else png.",
-        ),
+        _format_option,
         click.option(
             "--columns",
             type=click.IntRange(1),
@@ -394,12 +397,7 @@ def weights(
     callback=lambda ctx, _, value: _list_methods(ctx) if value else None,
     help="List the methods and stop.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["png", "npz", "html"]),
-    help="Pictures, numbers or one page; by default as --out ends, else png.",
-)
+@_format_option
 @click.option(
     "--out", default="attribution", show_default=True, help="Folder, or a .npz or .html file."
 )

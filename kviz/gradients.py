@@ -13,7 +13,7 @@ from typing import Any
 
 from kviz.backend import keras, tf
 from kviz.errors import LayerError, shown
-from kviz.layers import LayerInfo, LayerTable, Selector
+from kviz.layers import LayerInfo, LayerTable, Selector, selector_key
 from kviz.models import Network
 from kviz.scores import ClassScore, Score
 from kviz.tracing import Edits, Trace
@@ -135,7 +135,7 @@ class Passes:
             return value, pairs
 
         result: tuple[Any, list[tuple[Any, Any]]] = self.compiled(
-            ("layer gradient", _hashable(layer_names)), run
+            ("layer gradient", selector_key(layer_names)), run
         )(*pixels, target)
         return result
 
@@ -161,9 +161,9 @@ class Passes:
                 _last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos
             ]
 
-        result: tuple[Any, list[Any]] = self.compiled(("layer maps", _hashable(layer_names)), run)(
-            *pixels, target
-        )
+        result: tuple[Any, list[Any]] = self.compiled(
+            ("layer maps", selector_key(layer_names)), run
+        )(*pixels, target)
         return result
 
     def forward(
@@ -237,11 +237,6 @@ def layers_for(
                 "Expected (N, H, W, channels); ask for a layer before it."
             )
     return infos
-
-
-def _hashable(layer_names: Selector) -> Any:
-    single = layer_names is None or isinstance(layer_names, str | int | type)
-    return layer_names if single else tuple(layer_names)  # type: ignore[arg-type]
 
 
 def _last(tensor: Any, info: LayerInfo) -> Any:

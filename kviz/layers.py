@@ -270,6 +270,16 @@ def _with_maps(infos: list[LayerInfo]) -> list[LayerInfo]:
     return [info for info in infos if info.reached and info.spatial and info.outputs == 1] or infos
 
 
+def selector_key(layer_names: Selector) -> Any:
+    """Return a selector in a form that can be a key: a list as a tuple, all else as it is.
+
+    >>> selector_key(["conv1", "pool*"])
+    ('conv1', 'pool*')
+    """
+    several = isinstance(layer_names, Iterable) and not isinstance(layer_names, str | type)
+    return tuple(layer_names) if several else layer_names  # type: ignore[arg-type]
+
+
 def _times(values: Iterable[int]) -> str:
     return "×".join(map(str, values))
 

@@ -26,7 +26,7 @@ from kviz.errors import (
     shown,
 )
 from kviz.images import checked_pixels
-from kviz.layers import LayerInfo, LayerTable, Selector, Shape, layer_table
+from kviz.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key
 from kviz.model_files import MEGABYTE, look, variables_within, write_model
 from kviz.tracing import Call, Edits, Trace, tensors_of, trace
 
@@ -459,8 +459,7 @@ class Network:
         outputs: bool = False,
         table: bool = False,
     ) -> tuple[Callable[..., tuple[Any, list[Any]]], list[LayerInfo]]:
-        if isinstance(layer_names, Iterable) and not isinstance(layer_names, str | type):
-            layer_names = tuple(layer_names)
+        layer_names = selector_key(layer_names)
         key = ("function", layer_names, outputs, table)
         infos = self._infos.setdefault((key, tuple(specs.values())), [])
 

@@ -828,7 +828,7 @@ class Attribution(_Result):
         Raises:
             OutputError: if they cannot be written.
         """
-        path = Path(path)
+        path = _folder(path)
         if path.suffix in (".npz", ".html"):
             self._write(
                 path, f"{self.method} of {self.made_by.get('model', 'a model')}", self.tiles

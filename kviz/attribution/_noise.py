@@ -49,7 +49,10 @@ class Noise(Method):
             count = min(together, self.samples - start)
             noise = [
                 tf.random.stateless_normal(
-                    images.shape[1:], (request.seed + start + sample, request.first + place),
+                    images.shape[1:],
+                    tf.random.experimental.stateless_fold_in(
+                        (request.seed, request.first + place), start + sample
+                    ),
                     dtype=images.dtype,
                 )
                 for sample in range(count)

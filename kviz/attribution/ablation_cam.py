@@ -14,6 +14,7 @@ from kviz.attribution._method import Found, Request
 from kviz.backend import tf
 from kviz.errors import OptionError
 from kviz.gradients import layers_for
+from kviz.layers import selector_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class AblationCam(Cam):
             return tf.reshape(ablated[0], [-1, count])
 
         compiled = passes.compiled(
-            ("ablation", str(self.layer_names)), run, [tf.TensorSpec((None,), "int32")]
+            ("ablation", selector_key(self.layer_names)), run, [tf.TensorSpec((None,), "int32")]
         )
         together = max(1, request.batch_size // len(request.images))
         left = tf.concat(

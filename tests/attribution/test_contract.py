@@ -1,5 +1,7 @@
 """What every attribution method keeps to, whichever are there: a new file is tested by being there."""
 
+from dataclasses import dataclass
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ from keras import layers
 
 import kviz
 from kviz.attribution import method_named, method_names
+from kviz.attribution._method import Found, Method
+from kviz.attribution.smooth_grad import SmoothGrad
 
 # So few samples that a test is quick; what they add up to is tested with each method.
 QUICK = {
@@ -164,3 +168,36 @@ def test_bad_input_is_one_sentence(call, error, message, model, five):
         call(model, five)
     assert type(caught.value) is error
     assert len(str(caught.value)) <= 300
+
+
+def test_seeds_share_no_noise(model, five):
+    """A seed that only counts on would give 3 of 4 copies of an image to the next seed too."""
+    drawn = {}
+
+    @dataclass(frozen=True, kw_only=True)
+    class Keeping(Method):
+        def maps(self, request):
+            drawn.setdefault(seed, []).append(np.array(request.images))
+            (scores, classes), gradient = request.passes.gradient(request.pixels, request.target)
+            return Found(maps=gradient, scores=scores, classes=classes)
+
+    for seed in (0, 1):
+        kviz.attribute(model, five[:1], SmoothGrad(base=Keeping(), samples=4), seed=seed)
+    one, two = (np.concatenate(drawn[seed]) for seed in (0, 1))
+    assert len(one) == len(two) == 4
+    assert not any(np.allclose(a, b, atol=1) for a in one for b in two)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "eigen_cam", "ablation_cam"])
+def test_a_layer_itself_says_where(method, model, five):
+    layer = model.get_layer("last")
+    by_layer, by_name = (
+        kviz.attribute(model, five, method, layer_names=which) for which in (layer, "last")
+    )
+    np.testing.assert_array_equal(by_layer.maps, by_name.maps)
+
+
+def test_a_folder_is_not_called_like_a_picture(model, five, tmp_path):
+    with pytest.raises(kviz.OutputError, match="a folder of pictures"):
+        kviz.attribute(model, five[:1], "saliency").save(tmp_path / "map.png")
+    assert not list(tmp_path.iterdir())
