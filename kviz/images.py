@@ -289,13 +289,20 @@ def checked_pixels(
     return array
 
 
-def png(pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | None = None) -> bytes:
+def png(
+    pixels: Pixels,
+    palette: Pixels | None = None,
+    text: dict[str, str] | None = None,
+    *,
+    repetitive: bool = False,
+) -> bytes:
     r"""Return pixels as a PNG file's bytes.
 
     Args:
         pixels: uint8 `(H, W, 3)`, or `(H, W)` with a palette.
         palette: uint8 `(256, 3)`, the colours of levels 0-255.
         text: notes that travel inside the file, such as `Title` and `Description`.
+        repetitive: whether pixels repeat, as in an enlarged picture, so that it shrinks well.
 
     Returns:
         The file's bytes.
@@ -313,7 +320,7 @@ def png(pixels: Pixels, palette: Pixels | None = None, text: dict[str, str] | No
     # Feature maps are runs of one level (ReLU's zeros, enlarged pixels) and noise: run-length coding
     # (3) is twice as fast on them as deflate's search for repeats, and no larger. What is over a
     # megabyte is stored as it is: it would shrink by a third and take longer than the network did.
-    large = palette is not None and pixels.size > 1 << 20
+    large = palette is not None and not repetitive and pixels.size > 1 << 20
     how = {"compress_level": 0} if large else {"compress_type": 3}
     image.save(buffer, "PNG", pnginfo=notes, **how)
     return buffer.getvalue()

@@ -95,7 +95,7 @@ def tile_png(tile: Tile) -> bytes:
     picture[len(caption) :] = caption[0, 0]
     picture[len(caption) :, : levels.shape[1]] = levels
     notes = {"Title": shown(tile.title, 400), "Description": shown(tile.alt, 1000)}
-    return png(picture, colours, notes)
+    return png(picture, colours, notes, repetitive=zoom > 1)
 
 
 def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
