@@ -18,7 +18,7 @@ from kviz.tiles import Tile, check_columns
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 960
+WIDTH = 800
 MARGIN = 10
 # Inches that a colour bar and its numbers take beside a picture.
 BAR = 0.9
@@ -70,7 +70,7 @@ def coloured(tile: Tile) -> Levels:
 def tile_png(tile: Tile) -> bytes:
     r"""Return a tile as a PNG file with its title and detail above the picture.
 
-    A picture narrower than 960 pixels is enlarged by a whole number, each pixel to a square. The
+    A picture narrower than half of 800 pixels is enlarged by a whole number, each pixel to a square. The
     file carries the tile's alternative text in its `Description`.
 
     Args:
@@ -82,7 +82,7 @@ def tile_png(tile: Tile) -> bytes:
     >>> tile_png(Tile(np.zeros((2, 2), np.uint8), "conv1", "1 channel", "A dark square."))[:4]
     b'\x89PNG'
     """
-    zoom = max(1, round(WIDTH / tile.levels.shape[1]))
+    zoom = max(1, WIDTH // tile.levels.shape[1])
     zoom = max(1, min(zoom, 2 * WIDTH // max(tile.levels.shape[:2])))
     levels = tile.levels
     if zoom > 1:
