@@ -70,8 +70,8 @@ def coloured(tile: Tile) -> Levels:
 def tile_png(tile: Tile) -> bytes:
     r"""Return a tile as a PNG file with its title and detail above the picture.
 
-    A picture narrower than half of 800 pixels is enlarged by a whole number, each pixel to a square. The
-    file carries the tile's alternative text in its `Description`.
+    A picture up to 400 pixels wide is enlarged by a whole number, to at most 800, each pixel to a
+    square. The file carries the tile's alternative text in its `Description`.
 
     Args:
         tile: the tile.
