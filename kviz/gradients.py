@@ -94,6 +94,40 @@ class Passes:
             )
         return value, tf.convert_to_tensor(gradient)
 
+    def contributions(
+        self, arguments: Sequence[Any], rule: Rule, edits: Edits, start: Callable[[Trace], Any]
+    ) -> tuple[Any, Any, Any]:
+        """Return input times gradient at the end of the preprocessing, brought back to the pixels.
+
+        What preprocessing does is taken to be one number's for one number: what a number that it
+        made contributes is its pixel's, whatever was subtracted or in which order channels are.
+
+        Args:
+            arguments: a tensor an input, and the targets.
+            rule: as `gradient` takes it.
+            edits: as `kviz.tracing.trace` takes them.
+            start: returns the tensor of a trace with which the preprocessing ends.
+
+        Returns:
+            (Scores, classes), both `(N,)`; the contributions `(N, …, channels)`; and the tensor.
+        """
+        watched = arguments[self.place]
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            with rule():
+                value, traced, _ = self.forward(arguments, edits)
+        begin = start(traced)
+        gradient = tape.gradient(value[0], begin)
+        if gradient is None:
+            raise LayerError(
+                "The score does not depend on the pixels, or not by a way that has gradients."
+            )
+        back, scale = (
+            tape.gradient(begin, watched, output_gradients=output)
+            for output in (begin * gradient, tf.ones_like(begin))
+        )
+        return value, tf.math.divide_no_nan(back, scale), begin
+
     def layer_gradient(
         self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
     ) -> tuple[Any, list[tuple[Any, Any]]]:

@@ -60,7 +60,7 @@ _lock = threading.RLock()
 _local = threading.local()
 
 
-Edits = Mapping[int, Callable[[Any], Any]]
+Edits = Mapping[int, Callable[[Call], Any]]
 
 
 def trace(model: Any, inputs: Any, edits: Edits | None = None) -> Trace:
@@ -73,8 +73,8 @@ def trace(model: Any, inputs: Any, edits: Edits | None = None) -> Trace:
     Args:
         model: a `keras.Model`; it is as before afterwards.
         inputs: symbolic tensors in the structure that the model takes.
-        edits: what to make of a call's outputs before the model goes on, by the call's `order` in
-            an earlier trace.
+        edits: what a call's outputs are to be before the model goes on, made from the call, by its
+            `order` in an earlier trace.
 
     Returns:
         The trace. Its tensors live in the graph that is being traced.
@@ -172,7 +172,7 @@ class _Recorder:
         call.order = self.ended
         self.ended += 1
         if call.order in self.edits:
-            call.outputs = self.edits[call.order](call.outputs)
+            call.outputs = self.edits[call.order](call)
         call.hidden = any(self._is_hidden(tensor) for tensor in tensors_of(call.outputs))
         return call.outputs
 

@@ -15,6 +15,7 @@ from kviz.backend import tf
 from kviz.errors import OptionError
 from kviz.gradients import layers_for
 from kviz.layers import selector_key
+from kviz.tracing import Call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class AblationCam(Cam):
             axis = 1 if info.data_format == "channels_first" else len(info.output_shape) - 1
             count = tf.shape(gone)[0]
 
-            def without(output: Any) -> Any:
+            def without(call: Call) -> Any:
+                output = call.outputs
                 kept = 1 - tf.one_hot(gone, tf.shape(output)[axis], dtype=output.dtype)
                 kept = tf.tile(kept, [tf.shape(output)[0] // count, 1])
                 shape = [-1 if place in (0, axis) else 1 for place in range(output.shape.rank)]

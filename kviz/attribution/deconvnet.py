@@ -5,12 +5,11 @@ M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", EC
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from kviz.attribution._activations import relu_gradient
 from kviz.attribution._method import Found, Method, Reduce, Request
-from kviz.attribution._relu import relu_with
 from kviz.backend import tf
 
 
@@ -29,15 +28,8 @@ class Deconvnet(Method):
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
-        (scores, classes), gradient = request.passes.gradient(
-            request.pixels, request.target, rule=_rule
-        )
-        return Found(maps=gradient, scores=scores, classes=classes)
+        return relu_gradient(request, _backward, "deconvnet")
 
 
 def _backward(upstream: Any, _: Any) -> Any:
     return upstream * tf.cast(upstream > 0, upstream.dtype)
-
-
-def _rule() -> AbstractContextManager[None]:
-    return relu_with(_backward, "deconvnet")
