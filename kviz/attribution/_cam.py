@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from kviz.attribution._method import Found, Method, Request
 from kviz.backend import keras, tf
+from kviz.errors import OptionError
 from kviz.layers import Selector
 
 
@@ -55,12 +56,9 @@ class Cam(Method):
             scaled.append(part)
         return tf.add_n(scaled) / len(scaled)
 
-
-def repeated(arguments: Any, count: Any) -> list[Any]:
-    """Return tensors `(N, …)` as `(N * count, …)`, each image's copies together, while tracing."""
-    many = []
-    for tensor in arguments:
-        copies = tf.repeat(tensor, count, axis=0)
-        copies.set_shape([None, *tensor.shape[1:]])
-        many.append(copies)
-    return many
+    def one_layer(self, request: Request) -> tuple[Any, Any]:
+        """Return (scores, classes) and the maps of the one layer that is named."""
+        found, layers = request.passes.layer_maps(request.pixels, request.target, self.layer_names)
+        if len(layers) != 1:
+            raise OptionError(f"This method takes one layer. Received: {len(layers)}")
+        return found, layers[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
+from kviz.attribution._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution._method import Found, Method, Reduce, Request
 from kviz.attribution.gradient import Gradient
 from kviz.backend import tf
@@ -23,7 +24,7 @@ class Noise(Method):
     """
 
     fixed_target: ClassVar[bool] = True
-    statistic: ClassVar[Literal["mean", "square", "variance"]]
+    powers: ClassVar[tuple[int, ...]] = (1,)
 
     base: Method = field(default_factory=Gradient)
     samples: int = 50
@@ -36,51 +37,45 @@ class Noise(Method):
 
     def maps(self, request: Request) -> Found:
         """Return maps like the base's, as `Method.maps`."""
-        images = tf.convert_to_tensor(request.images)
-        scores, classes = request.passes.scores(request.pixels, request.target)
-        axes = list(range(1, images.shape.rank))
-        width = tf.reduce_max(images, axes, keepdims=True) - tf.reduce_min(
-            images, axes, keepdims=True
-        )
-        deviation = self.noise_level * width
-        together = max(1, min(request.batch_size, 16) // len(images))
-        first = square = None
-        for start in range(0, self.samples, together):
-            count = min(together, self.samples - start)
-            noise = [
-                tf.random.stateless_normal(
-                    images.shape[1:],
-                    tf.random.experimental.stateless_fold_in(
-                        (request.seed, request.first + place), start + sample
-                    ),
-                    dtype=images.dtype,
-                )
-                for sample in range(count)
-                for place in range(len(images))
-            ]  # fmt: skip
-            noisy = tf.tile(images, [count, *[1] * len(axes)]) + tf.stack(noise) * tf.tile(
-                deviation, [count, *[1] * len(axes)]
-            )
-            several = replace(
-                request,
-                pixels=[
-                    noisy if p == request.passes.place else tf.repeat(x[None], count, 0)
-                    if count == 1 else tf.concat([x] * count, 0)
-                    for p, x in enumerate(request.pixels)
-                ],
-                target=tf.tile(request.target, [count]),
-            )  # fmt: skip
-            maps = self.base.maps(several).maps
-            maps = tf.reshape(maps, [count, len(images), *maps.shape[1:]])
-            total, squares = tf.reduce_sum(maps, 0), tf.reduce_sum(maps**2, 0)
-            first = total if first is None else first + total
-            square = squares if square is None else square + squares
-        return Found(maps=self._statistic(first, square), scores=scores, classes=classes)
+        passes, total = request.passes, len(request.images)
+        place, fixed = passes.place, passes.network.fixed_batch
+        scores, classes = passes.scores(request.pixels, request.target)
 
-    def _statistic(self, first: Any, square: Any) -> Any:
-        mean, mean_square = first / self.samples, square / self.samples
-        if self.statistic == "mean":
-            return mean
-        if self.statistic == "square":
-            return mean_square
-        return tf.nn.relu(mean_square - mean**2)
+        def run(*arguments: Any) -> Any:
+            *inputs, rows, numbers, seed, first = arguments
+            images = inputs[place]
+            axes = list(range(1, images.shape.rank))
+            high, low = (
+                edge(images, axes, keepdims=True) for edge in (tf.reduce_max, tf.reduce_min)
+            )
+
+            def normal(which: Any) -> Any:
+                # Of its own seed, an image's noise does not depend on the chunk that it is in.
+                own = tf.random.fold_in(tf.stack([seed, first + which[0]]), which[1])
+                return tf.random.stateless_normal(tf.shape(images)[1:], own, dtype=images.dtype)
+
+            noise = tf.map_fn(
+                normal, tf.stack([rows, numbers], 1), fn_output_signature=images.dtype
+            )
+            *several, wide = gathered([*inputs, self.noise_level * (high - low)], rows, fixed)
+            several[place] += wide * noise
+            return several
+
+        whole = tf.TensorSpec((), "int32")
+        rows_of = tf.TensorSpec((fixed,), "int32")
+        noisy = passes.compiled(("noise", self.noise_level), run, [rows_of, rows_of, whole, whole])
+        sums: dict[int, Any] = {}
+        for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
+            *pixels, target = noisy(
+                *request.pixels, request.target, rows, numbers, request.seed, request.first
+            )
+            maps = self.base.maps(replace(request, pixels=pixels, target=target)).maps
+            for power in self.powers:
+                values = maps if power == 1 else tf.square(maps)
+                sums[power] = added(sums.get(power), values, owners, total)
+        means = [sums[power] / self.samples for power in self.powers]
+        return Found(maps=self.statistic(*means), scores=scores, classes=classes)
+
+    def statistic(self, *means: Any) -> Any:
+        """Return the statistic, given the mean of each of the `powers` of the maps."""
+        return means[0]

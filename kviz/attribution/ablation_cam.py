@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution._cam import Cam, repeated
+from kviz.attribution._cam import Cam
+from kviz.attribution._copies import copies, gathered
 from kviz.attribution._method import Found, Request
 from kviz.backend import tf
-from kviz.errors import OptionError
 from kviz.gradients import layers_for
 from kviz.layers import selector_key
 from kviz.tracing import Call
@@ -31,46 +31,32 @@ class AblationCam(Cam):
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
         passes = request.passes
-        (scores, classes), layers = passes.layer_maps(
-            request.pixels, request.target, self.layer_names
-        )
-        if len(layers) != 1:
-            raise OptionError(f"ablation_cam takes one layer. Received: {len(layers)}")
-        maps = layers[0]
+        fixed = passes.network.fixed_batch
+        (scores, classes), maps = self.one_layer(request)
 
         def run(*arguments: Any) -> Any:
-            *images, gone = arguments
-            value, traced, table = passes.forward(images)
+            *inputs, rows, gone = arguments
+            value, traced, table = passes.forward(inputs)
             info = layers_for(value[0], traced, table, self.layer_names)[0]
             axis = 1 if info.data_format == "channels_first" else len(info.output_shape) - 1
-            count = tf.shape(gone)[0]
 
             def without(call: Call) -> Any:
                 output = call.outputs
                 kept = 1 - tf.one_hot(gone, tf.shape(output)[axis], dtype=output.dtype)
-                kept = tf.tile(kept, [tf.shape(output)[0] // count, 1])
-                shape = [-1 if place in (0, axis) else 1 for place in range(output.shape.rank)]
-                shape = [tf.shape(kept)[0], *shape[1:]]
-                return output * tf.reshape(kept, shape)
+                shape = [-1 if at in (0, axis) else 1 for at in range(output.shape.rank)]
+                return output * tf.reshape(kept, [tf.shape(kept)[0], *shape[1:]])
 
-            ablated, _, _ = passes.forward(repeated(images, count), {info.order: without})
-            return tf.reshape(ablated[0], [-1, count])
+            return passes.forward(gathered(inputs, rows, fixed), {info.order: without})[0][0]
 
+        rows_of = tf.TensorSpec((fixed,), "int32")
         compiled = passes.compiled(
-            ("ablation", selector_key(self.layer_names)), run, [tf.TensorSpec((None,), "int32")]
+            ("ablation", selector_key(self.layer_names)), run, [rows_of, rows_of]
         )
-        together = max(1, request.batch_size // len(request.images))
-        left = tf.concat(
-            [
-                compiled(
-                    *request.pixels,
-                    request.target,
-                    tf.range(first, min(first + together, maps.shape[-1])),
-                )
-                for first in range(0, maps.shape[-1], together)
-            ],
-            axis=1,
-        )
+        left = [
+            compiled(*request.pixels, request.target, rows, channels)[: (owners >= 0).sum()]
+            for rows, channels, owners in copies(request, maps.shape[-1])
+        ]
+        left = tf.reshape(tf.concat(left, 0), [len(maps), -1])
         weights = tf.math.divide_no_nan(scores[:, None] - left, scores[:, None])
         shape = [len(maps), *[1] * (maps.shape.rank - 2), maps.shape[-1]]
         weighted = tf.reduce_sum(maps * tf.reshape(weights, shape), -1)

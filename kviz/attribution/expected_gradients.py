@@ -7,11 +7,12 @@ drawn at random, of (x - b) * dY / dx at b + a (x - b).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from kviz.attribution._copies import GRADIENTS, added, copies
 from kviz.attribution._method import Found, Method, Reduce, Request
 from kviz.backend import tf
 from kviz.errors import OptionError
@@ -48,13 +49,13 @@ class ExpectedGradients(Method):
                     f"Received: {references.shape}"
                 )
         scores, classes = request.passes.scores(request.pixels, request.target)
-        total = tf.zeros_like(images)
-        for sample in range(self.samples):
+        total: Any = None
+        for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
             drawn = []
             shares = []
-            for place in range(len(images)):
+            for row, number in zip(rows, numbers, strict=True):
                 # Of its own seed, an image's draws do not depend on the chunk that it is in.
-                random = np.random.default_rng((request.seed, sample, request.first + place))
+                random = np.random.default_rng((request.seed, number, request.first + row))
                 shares.append(random.random())
                 if references is None:
                     drawn.append(random.uniform(0, 255, images.shape[1:]))
@@ -64,9 +65,10 @@ class ExpectedGradients(Method):
             share = tf.reshape(
                 tf.constant(shares, images.dtype), [-1, *[1] * (images.shape.rank - 1)]
             )
-            between = replace(
-                request, pixels=request.replaced(baseline + share * (images - baseline))
-            )
-            _, gradient = request.passes.gradient(between.pixels, request.target)
-            total += (images - baseline) * gradient
+            several = [tf.gather(array, rows) for array in request.pixels]
+            way = several[request.passes.place] - baseline
+            several[request.passes.place] = baseline + share * way
+            target = tf.gather(request.target, rows)
+            _, gradient = request.passes.gradient(several, target)
+            total = added(total, way * gradient, owners, len(images))
         return Found(maps=total / self.samples, scores=scores, classes=classes)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from kviz.attribution._baselines import baseline_of
+from kviz.attribution._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution._method import Found, Method, Reduce, Request
 from kviz.backend import tf
 from kviz.errors import OptionError, choose
@@ -89,45 +90,29 @@ def _points(rule: Rule, steps: int) -> tuple[Any, Any]:
 def _path(request: Request, baseline: Any, points: Any, weights: Any) -> Any:
     """Return the weighted sum of the gradients at points between baseline and image."""
     passes = request.passes
-    place = passes.place
+    place, fixed = passes.place, passes.network.fixed_batch
 
     def run(*arguments: Any) -> Any:
-        *pixels, target, low, where, weight = arguments
-        count = tf.shape(where)[0]
-        image = pixels[place]
-        share = tf.reshape(where, tf.concat([[count], tf.ones(tf.rank(image), "int32")], 0))
-        between = low[None] + share * (image - low)[None]
+        *inputs, low, rows, owners, shares, factors = arguments
+        *several, begin = gathered([*inputs, low], rows, fixed)
+        ones = [1] * (begin.shape.rank - 1)
+        several[place] = begin + tf.reshape(shares, [-1, *ones]) * (several[place] - begin)
+        _, gradient = passes.differentiated(several)
+        return added(None, gradient * tf.reshape(factors, [-1, *ones]), owners, tf.shape(low)[0])
 
-        def several(tensor: Any) -> Any:
-            return tf.repeat(tensor[None], count, 0)
-
-        flat = [
-            tf.reshape(many, tf.concat([[-1], tf.shape(many)[2:]], 0))
-            for many in [
-                *(between if p == place else several(x) for p, x in enumerate(pixels)),
-                several(target),
-            ]
-        ]
-        for tensor, own in zip(flat, [*pixels, target], strict=True):
-            tensor.set_shape([None, *own.shape[1:]])
-        _, gradient = passes.differentiated(flat)
-        gradient = tf.reshape(gradient, tf.shape(between))
-        factor = tf.reshape(weight, tf.concat([[count], tf.ones(tf.rank(image), "int32")], 0))
-        return tf.reduce_sum(gradient * factor, 0)
-
-    dtype = request.images.dtype
-    extra = [
-        passes.specs[passes.input_name],
-        tf.TensorSpec((None,), dtype),
-        tf.TensorSpec((None,), dtype),
-    ]
-    compiled = passes.compiled("path", run, extra)
-    together = max(1, min(request.batch_size, 16) // len(request.images))
-    total = tf.zeros_like(baseline)
-    for first in range(0, len(points), together):
-        part = slice(first, first + together)
-        total += compiled(
-            *request.pixels, request.target, baseline,
-            tf.constant(points[part], dtype), tf.constant(weights[part], dtype),
-        )  # fmt: skip
-    return total
+    image = passes.specs[passes.input_name]
+    places, reals = (tf.TensorSpec((fixed,), kind) for kind in ("int32", image.dtype))
+    compiled = passes.compiled("path", run, [image, places, places, reals, reals])
+    points, weights = (array.astype(image.dtype.as_numpy_dtype) for array in (points, weights))
+    result = tf.zeros_like(baseline)
+    for rows, numbers, owners in copies(request, len(points), GRADIENTS):
+        result += compiled(
+            *request.pixels,
+            request.target,
+            baseline,
+            rows,
+            owners,
+            points[numbers],
+            weights[numbers],
+        )
+    return result

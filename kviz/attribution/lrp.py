@@ -3,7 +3,8 @@
 S. Bach et al., "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise Relevance
 Propagation", PLOS ONE 2015; G. Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019.
 With z_j the sum of the a_i w_ij and the bias, epsilon: R_i = sum over j of a_i w_ij / z_j* R_j, where
-z* is z moved away from 0 by epsilon; z+: R_i = sum over j of (a_i w_ij)+ / sum over k of (a_k w_kj)+ R_j.
+z* is z moved away from 0 by epsilon; z+: R_i = sum over j of (a_i w_ij)+ / sum over k of (a_k w_kj)+
+times R_j.
 
 It is computed as gradients, by what M. Ancona et al. (ICLR 2018, proposition 1) prove of epsilon: R is
 a times the gradient in which each activation function f has the slope f(z) / z*.

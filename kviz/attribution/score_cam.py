@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution._cam import Cam, repeated
+from kviz.attribution._cam import Cam
+from kviz.attribution._copies import copies, gathered
 from kviz.attribution._method import Found, Request
-from kviz.backend import keras, tf
+from kviz.backend import tf
 from kviz.errors import OptionError
 
 
@@ -29,40 +30,31 @@ class ScoreCam(Cam):
     def maps(self, request: Request) -> Found:
         """Return `(N, H, W)` of the layer's size, as `Method.maps`."""
         passes = request.passes
-        (scores, classes), layers = passes.layer_maps(
-            request.pixels, request.target, self.layer_names
-        )
-        if len(layers) != 1 or len(request.images.shape) != 4:
-            raise OptionError("score_cam takes one layer, and images (N, H, W, channels).")
-        maps = layers[0]
+        place, fixed = passes.place, passes.network.fixed_batch
+        if len(request.images.shape) != 4:
+            raise OptionError("score_cam takes images (N, H, W, channels).")
+        (scores, classes), maps = self.one_layer(request)
         low = tf.reduce_min(maps, [1, 2], keepdims=True)
         width = tf.reduce_max(maps, [1, 2], keepdims=True) - low
-        masks = tf.math.divide_no_nan(maps - low, width)
+        masks = tf.transpose(tf.math.divide_no_nan(maps - low, width), [0, 3, 1, 2])
 
         def run(*arguments: Any) -> Any:
-            *images, target, seen = arguments
-            count = tf.shape(seen)[3]
-            size = tf.shape(images[passes.place])[1:3]
-            wide = tf.transpose(tf.image.resize(seen, size), [0, 3, 1, 2])
-            wide = tf.reshape(wide, tf.concat([[-1], size, [1]], 0))
-            several = repeated([*images, target], count)
-            through = several[passes.place] * tf.cast(wide, several[passes.place].dtype)
-            through.set_shape(several[passes.place].shape)
-            several[passes.place] = through
-            return tf.reshape(passes.forward(several)[0][0], [-1, count])
+            *inputs, small, rows, channels = arguments
+            several = gathered(inputs, rows, fixed)
+            seen = tf.gather_nd(small, tf.stack([rows, channels], 1))[..., None]
+            seen = tf.image.resize(seen, tf.shape(several[place])[1:3])
+            several[place] *= tf.cast(seen, several[place].dtype)
+            return passes.forward(several)[0][0]
 
+        rows_of = tf.TensorSpec((fixed,), "int32")
         compiled = passes.compiled(
-            "score cam", run, [tf.TensorSpec((None, None, None, None), masks.dtype)]
+            "score cam", run, [tf.TensorSpec([None] * 4, masks.dtype), rows_of, rows_of]
         )
-        together = max(1, request.batch_size // len(request.images))
-        seen = tf.concat(
-            [
-                compiled(*request.pixels, request.target, masks[..., first : first + together])
-                for first in range(0, maps.shape[-1], together)
-            ],
-            axis=1,
-        )
-        weights = keras.ops.softmax(seen, axis=1)[:, None, None]
+        seen = [
+            compiled(*request.pixels, request.target, masks, rows, channels)[: (owners >= 0).sum()]
+            for rows, channels, owners in copies(request, maps.shape[-1])
+        ]
+        weights = tf.nn.softmax(tf.reshape(tf.concat(seen, 0), [len(maps), 1, 1, -1]))
         return Found(
             maps=self.fused([tf.reduce_sum(maps * weights, -1)]), scores=scores, classes=classes
         )

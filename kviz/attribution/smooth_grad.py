@@ -19,5 +19,3 @@ class SmoothGrad(Noise):
     >>> SmoothGrad(samples=10).noise_level
     0.15
     """
-
-    statistic = "mean"

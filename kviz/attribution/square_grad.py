@@ -20,4 +20,4 @@ class SquareGrad(Noise):
     0.15
     """
 
-    statistic = "square"
+    powers = (2,)

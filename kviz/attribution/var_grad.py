@@ -7,8 +7,10 @@ Values", 2018.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from kviz.attribution._noise import Noise
+from kviz.backend import tf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,4 +23,9 @@ class VarGrad(Noise):
     0.15
     """
 
-    statistic = "variance"
+    powers = (1, 2)
+
+    def statistic(self, *means: Any) -> Any:
+        """Return the mean square less the squared mean, which rounding could put below 0."""
+        mean, mean_square = means
+        return tf.nn.relu(mean_square - mean**2)

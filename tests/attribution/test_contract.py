@@ -141,6 +141,14 @@ def test_half_precision_has_no_nan(name, five):
 
 
 @pytest.mark.parametrize("name", method_names())
+def test_a_model_that_was_built_for_two_images(name, model, five):
+    fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 16, 16, 3)))
+    fixed.set_weights(model.get_weights())
+    found = kviz.attribute(fixed, five, named(name), class_index=2)
+    close(found.maps, kviz.attribute(model, five, named(name), class_index=2).maps, 2e-3)
+
+
+@pytest.mark.parametrize("name", method_names())
 def test_each_method_explains_itself(name):
     method = type(named(name))
     assert method.__doc__

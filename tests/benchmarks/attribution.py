@@ -81,13 +81,18 @@ def grad_cam(name, layer_name, rounds):
     )
 
 
-def passes_of_chunks(name, method, images, total, rounds, size=224, **options):
-    """Compare a method with `total` gradients in chunks of 16 images, summed."""
+def passes_of_chunks(name, method, images, total, rounds, size=224, noise=False, **options):
+    """Compare a method with `total` gradients in chunks of 16 images, summed.
+
+    With `noise` the floor also draws it for each gradient, as the method has to.
+    """
     model, images = application(name, size), photos(images, size)
     network, logits = kviz.Network(model), logits_of(model)
 
     @tf.function(autograph=False)
     def chunk(x, target):
+        if noise:
+            x += 0.15 * 255 * tf.random.normal(tf.shape(x))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             score = tf.gather(logits(x), target, axis=1, batch_dims=1)
@@ -115,5 +120,5 @@ if __name__ == "__main__":
     saliency("ResNet50", 7)
     grad_cam("VGG16", "block5_conv3", 7)
     grad_cam("ResNet50", "conv5_block3_out", 7)
-    passes_of_chunks("MobileNetV2", "smooth_grad", 1, 50, 7, samples=50)
+    passes_of_chunks("MobileNetV2", "smooth_grad", 1, 50, 7, noise=True, samples=50)
     passes_of_chunks("ResNet50", "integrated_gradients", 4, 200, 3, steps=50)
