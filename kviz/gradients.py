@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from kviz.backend import keras, tf
+from kviz.devices import Share
 from kviz.errors import LayerError, shown
 from kviz.layers import LayerInfo, LayerTable, Selector, selector_key
 from kviz.models import Network
@@ -46,6 +47,15 @@ class Passes:
             and network.classes == 1
             and len(network.class_names or ()) == 2
         )
+
+    def by_copies(self, cut: Sequence[bool], added: Any = False) -> Share:
+        """Return how work is shared out where pixels and targets go whole to each device.
+
+        Args:
+            cut: for each further argument of a compiled function, whether it is cut.
+            added: as `Share` takes it.
+        """
+        return Share(cut=[False] * (len(self.specs) + 1) + list(cut), added=added)
 
     def scores(self, pixels: Sequence[Any], target: Any) -> tuple[Any, Any]:
         """Return the scores and the class of each, both `(N,)`.
@@ -218,16 +228,25 @@ class Passes:
         target = tf.where(target < 0, tf.cast(second > 0, "int32"), target)
         return (tf.where(target == 1, second, -second), target), traced, table
 
-    def compiled(self, key: Any, run: Callable[..., Any], extra: Sequence[Any] = ()) -> Any:
+    def compiled(
+        self,
+        key: Any,
+        run: Callable[..., Any],
+        extra: Sequence[Any] = (),
+        share: Share | None = None,
+    ) -> Any:
         """Return a function of pixels and targets compiled, and kept for this score.
 
         Args:
             key: tells it from others of this score, hashable.
             run: takes a tensor an input, the targets, and what `extra` describes.
             extra: a `tf.TensorSpec` for each further argument.
+            share: how its work is shared out over several devices; without `extra` by images.
         """
         specs = [*self.specs.values(), tf.TensorSpec((None,), "int32"), *extra]
-        function = self.network.compiled((self.score, self.input_name, key), run, specs)
+        if not extra:
+            share = Share(cut=[True] * len(specs))
+        function = self.network.compiled((self.score, self.input_name, key), run, specs, share)
         return lambda *arguments: self.network.run(function, arguments)
 
 

@@ -7,6 +7,7 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz.backend import keras, tf
+from kviz.devices import Share, several, shared
 from kviz.errors import (
     ImageError,
     KvizError,
@@ -76,6 +78,7 @@ class Network:
         self._preprocess = _preprocessing(preprocess)
         self.class_names = None if class_names is None else _class_names(class_names)
         self.notes = tuple(notes)
+        self.strategy = several()
         self._table: LayerTable | None = None
         self._parts: Any = None
         self._compiled: dict[Any, Any] = {}
@@ -398,13 +401,16 @@ class Network:
             specs[name] = tf.TensorSpec(shape, dtype if dtype in exact else "float32")
         return specs
 
-    def compiled(self, key: Any, run: Callable[..., Any], specs: Sequence[Any]) -> Any:
+    def compiled(
+        self, key: Any, run: Callable[..., Any], specs: Sequence[Any], share: Share | None = None
+    ) -> Any:
         """Return `run` as a `tf.function`, traced now and only once for a key.
 
         Args:
             key: tells it from other functions of this network, hashable.
             run: takes one tensor a spec; it is not turned into a graph by AutoGraph.
             specs: a `tf.TensorSpec` an argument.
+            share: how its work is shared out over several devices; None leaves it on one.
 
         Returns:
             The compiled function.
@@ -413,6 +419,15 @@ class Network:
             ModelError: if the model's own code fails.
         """
         self._look_again()
+        whole = self._traced_once(key, run, specs)
+        if share is None or self.strategy is None or self.fixed_batch or self._stateful:
+            return whole
+        parts = self._traced_once(("shared", key), shared(self.strategy, run, share), specs)
+        first = list(share.cut).index(True)
+        devices = self.strategy.num_replicas_in_sync
+        return lambda *arguments: (parts if len(arguments[first]) >= devices else whole)(*arguments)
+
+    def _traced_once(self, key: Any, run: Callable[..., Any], specs: Sequence[Any]) -> Any:
         full = (key, tuple(specs))
         if full not in self._compiled:
             function = tf.function(run, autograph=False, input_signature=list(specs))
@@ -473,7 +488,8 @@ class Network:
             maps = [_as_map(calls[info.path], info) for info in infos]
             return (keras.tree.map_structure(_single, traced.outputs) if outputs else None), maps
 
-        return self.compiled(key, run, list(specs.values())), infos
+        share = Share(cut=[True] * len(specs))
+        return self.compiled(key, run, list(specs.values()), share), infos
 
     def _look_again(self) -> None:
         """Forget what was compiled for a model that has been changed since; its weights may differ."""
@@ -680,7 +696,10 @@ def load_model(
         with variables_within(4 * found.stored + MEGABYTE), warnings.catch_warnings():
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
-            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+            strategy = several()
+            # Each device gets a copy of the weights.
+            with strategy.scope() if strategy else nullcontext():
+                model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
         if not isinstance(model, keras.Model):
             raise ModelError(f"{shown(path, 80)} holds a {shown(type(model).__name__)}, no model.")
     except KvizError:

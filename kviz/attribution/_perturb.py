@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz.attribution._baselines import NAMES, baseline_of
+from kviz.attribution._copies import copies
 from kviz.attribution._method import Request
 from kviz.backend import tf
 from kviz.errors import OptionError, choose
@@ -86,11 +87,10 @@ def perturbed_scores(
     passes, place = request.passes, request.passes.place
     total = len(request.images)
     fixed = passes.network.fixed_batch
-    step = fixed or request.batch_size
 
     def run(*arguments: Any) -> Any:
         pixels = arguments[: len(passes.specs)]
-        target, low, rows, used, *more = arguments[len(passes.specs) :]
+        target, low, rows, owners, span, *more = arguments[len(passes.specs) :]
         images = pixels[place]
         shape = tf.shape(images)
         size = shape[1:2] if images.shape.rank == 2 else shape[1:-1]
@@ -99,17 +99,15 @@ def perturbed_scores(
         share = kept if images.shape.rank == 2 else kept[..., None]
         low = tf.cast(low, real)
         # A product of two tensors that both have to be broadcast is slow: the gathered one is not.
-        copies = tf.gather(tf.cast(images, real) - low, rows) * share
+        covered = tf.gather(tf.cast(images, real) - low, rows) * share
         single = tf.equal(tf.shape(low)[0], 1)
-        copies += tf.cond(single, lambda: low, lambda: tf.gather(low, rows))
-        copies = tf.ensure_shape(tf.cast(copies, images.dtype), [fixed, *images.shape[1:]])
-        inputs = [copies if p == place else tf.gather(x, rows) for p, x in enumerate(pixels)]
+        covered += tf.cond(single, lambda: low, lambda: tf.gather(low, rows))
+        covered = tf.ensure_shape(tf.cast(covered, images.dtype), [fixed, *images.shape[1:]])
+        inputs = [covered if p == place else tf.gather(x, rows) for p, x in enumerate(pixels)]
         (scores, _), _, _ = passes.forward([*inputs, tf.gather(target, rows)])
         if not summed:
             return scores, ()
-        # A copy that only fills up the batch belongs to no image.
-        own = tf.where(tf.range(tf.shape(rows)[0]) < used, rows - rows[0], -1)
-        owner = tf.one_hot(own, rows[-1] - rows[0] + 1, axis=0, dtype=real)
+        owner = tf.one_hot(owners, span, axis=0, dtype=real)
         weights = tf.stack([owner * tf.cast(scores, real), owner])
         return scores, tf.tensordot(weights, kept, 1)
 
@@ -119,24 +117,32 @@ def perturbed_scores(
     extra = [
         tf.TensorSpec([None] * image.shape.rank, image.dtype),
         tf.TensorSpec((fixed,), "int32"),
+        tf.TensorSpec((fixed,), "int32"),
         tf.TensorSpec((), "int32"),
         *(tf.TensorSpec([None] * array.ndim, array.dtype) for array in shared),
         *(tf.TensorSpec([None] * array.ndim, array.dtype) for array in example),
     ]
-    compiled = passes.compiled(("perturbed", key, summed), run, extra)
+    share = passes.by_copies(
+        [False, True, True, False, *[False] * len(shared), *[True] * len(example)],
+        (False, True) if summed else False,
+    )
+    compiled = passes.compiled(("perturbed", key, summed), run, extra, share)
     pixels = [tf.convert_to_tensor(array) for array in request.pixels]
     scores = np.empty(total * count)
     sums = np.zeros((2, total, *spatial(request))) if summed else None
-    for start in range(0, total * count, step):
-        stop = min(start + step, total * count)
-        pairs = np.arange(start, start + step if fixed else stop).clip(max=stop - 1)
-        rows, samples = (part.astype(np.int32) for part in np.divmod(pairs, count))
+    at = 0
+    for rows, samples, owners in copies(request, count):
+        first, own = rows[0], owners[owners >= 0]
+        # Whoever only fills up the batch belongs to no image.
+        owners = np.where(owners < 0, -1, owners - first).astype(np.int32)
         values, added = compiled(
-            *pixels, request.target, baseline, rows, stop - start, *shared, *drawn(rows, samples)
-        )
-        scores[start:stop] = values.numpy()[: stop - start]
+            *pixels, request.target, baseline, rows, owners, own[-1] - first + 1,
+            *shared, *drawn(rows, samples),
+        )  # fmt: skip
+        scores[at : at + len(own)] = values.numpy()[: len(own)]
+        at += len(own)
         if sums is not None:
-            sums[:, rows[0] : rows[-1] + 1] += added.numpy()
+            sums[:, first : own[-1] + 1] += added.numpy()
     return scores.reshape(total, count), sums
 
 

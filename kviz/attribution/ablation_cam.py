@@ -50,7 +50,10 @@ class AblationCam(Cam):
 
         rows_of = tf.TensorSpec((fixed,), "int32")
         compiled = passes.compiled(
-            ("ablation", selector_key(self.layer_names)), run, [rows_of, rows_of]
+            ("ablation", selector_key(self.layer_names)),
+            run,
+            [rows_of, rows_of],
+            passes.by_copies([True, True]),
         )
         left = [
             compiled(*request.pixels, request.target, rows, channels)[: (owners >= 0).sum()]

@@ -102,7 +102,8 @@ def _path(request: Request, baseline: Any, points: Any, weights: Any) -> Any:
 
     image = passes.specs[passes.input_name]
     places, reals = (tf.TensorSpec((fixed,), kind) for kind in ("int32", image.dtype))
-    compiled = passes.compiled("path", run, [image, places, places, reals, reals])
+    share = passes.by_copies([False, True, True, True, True], added=True)
+    compiled = passes.compiled("path", run, [image, places, places, reals, reals], share)
     points, weights = (array.astype(image.dtype.as_numpy_dtype) for array in (points, weights))
     result = tf.zeros_like(baseline)
     for rows, numbers, owners in copies(request, len(points), GRADIENTS):

@@ -48,7 +48,10 @@ class ScoreCam(Cam):
 
         rows_of = tf.TensorSpec((fixed,), "int32")
         compiled = passes.compiled(
-            "score cam", run, [tf.TensorSpec([None] * 4, masks.dtype), rows_of, rows_of]
+            "score cam",
+            run,
+            [tf.TensorSpec([None] * 4, masks.dtype), rows_of, rows_of],
+            passes.by_copies([False, True, True]),
         )
         seen = [
             compiled(*request.pixels, request.target, masks, rows, channels)[: (owners >= 0).sum()]
