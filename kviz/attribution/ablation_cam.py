@@ -1,7 +1,8 @@
 """Ablation-CAM: a layer's maps, weighted by how much the score falls without each.
 
 S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
-Gradient-free Localization", WACV 2020: the weight of channel k is (Y - Y without A_k) / Y.
+Gradient-free Localization", WACV 2020: the weight of channel k is (Y - Y without A_k) / Y. Of a score
+below 0 it therefore shows what speaks against the class.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from kviz.layers import Selector
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCam(Method):
-    """Guided backpropagation times Grad-CAM at the image's size.
+    """Guided backpropagation times Grad-CAM, brought to the image's size bilinearly.
 
     Args:
         layer_names: Grad-CAM's layer or layers.

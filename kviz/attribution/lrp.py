@@ -4,7 +4,8 @@ S. Bach et al., "On Pixel-Wise Explanations for Non-Linear Classifier Decisions 
 Propagation", PLOS ONE 2015; G. Montavon et al., "Layer-Wise Relevance Propagation: An Overview", 2019.
 With z_j the sum of the a_i w_ij and the bias, epsilon: R_i = sum over j of a_i w_ij / z_j* R_j, where
 z* is z moved away from 0 by epsilon; z+: R_i = sum over j of (a_i w_ij)+ / sum over k of (a_k w_kj)+
-times R_j.
+times R_j. Epsilon is added once for each activation function, not for what is linear behind another
+linear layer (logits, pooling, a convolution before its normalisation).
 
 It is computed as gradients, by what M. Ancona et al. (ICLR 2018, proposition 1) prove of epsilon: R is
 a times the gradient in which each activation function f has the slope f(z) / z*.
@@ -84,10 +85,12 @@ class Lrp(Method):
 
         def run(*arguments: Any) -> Any:
             edits: Mapping[int, Callable[[Call], Any]] = {}
+            divided: set[Any] = set()
             if self.rule == "z_plus":
-                edits = _z_plus(passes.forward(arguments)[1], self.epsilon)
+                edits = _z_plus(passes.forward(arguments)[1], self.epsilon, divided)
+            rule = partial(_sloped, self.epsilon, divided)
             value, relevance, start = passes.contributions(
-                arguments, partial(_sloped, self.epsilon), edits, partial(_preprocessed, passes)
+                arguments, rule, edits, partial(_preprocessed, passes)
             )
             _check(value[0], start)
             return value, relevance
@@ -100,7 +103,7 @@ class Lrp(Method):
 def _divided(value: Any, by: Any, epsilon: float) -> Any:
     """Return a quotient whose denominator is moved away from 0, as a constant."""
     sign = tf.where(by < 0, -1.0, 1.0)
-    return tf.stop_gradient(value / (by + epsilon * tf.cast(sign, by.dtype)))
+    return tf.stop_gradient(tf.math.divide_no_nan(value, by + epsilon * tf.cast(sign, by.dtype)))
 
 
 def _as_if(value: Any, surrogate: Any) -> Any:
@@ -108,14 +111,14 @@ def _as_if(value: Any, surrogate: Any) -> Any:
     return tf.stop_gradient(value - surrogate) + surrogate
 
 
-def _sloped(epsilon: float) -> AbstractContextManager[None]:
-    """Let activation functions have the slope f(z) / z*."""
+def _sloped(epsilon: float, divided: set[Any]) -> AbstractContextManager[None]:
+    """Let activation functions have the slope f(z) / z*, or f(z) / z where z is divided already."""
 
     def modified(original: Callable[..., Any]) -> Callable[..., Any]:
         def activation(features: Any, *args: Any, **kwargs: Any) -> Any:
             z = tf.convert_to_tensor(features)
             value = original(z, *args, **kwargs)
-            return _as_if(value, z * _divided(value, z, epsilon))
+            return _as_if(value, z * _divided(value, z, 0.0 if z.ref() in divided else epsilon))
 
         return activation
 
@@ -132,23 +135,31 @@ def _preprocessed(passes: Passes, traced: Trace) -> Any:
     return tensor
 
 
-def _z_plus(traced: Trace, epsilon: float) -> dict[int, Callable[[Call], Any]]:
-    """Return edits of convolutions, and of the batch normalisation right behind one."""
+def _z_plus(traced: Trace, epsilon: float, divided: set[Any]) -> dict[int, Callable[[Call], Any]]:
+    """Return edits of convolutions, and of the batch normalisation right behind one.
+
+    What these make is put into `divided`: epsilon is in its denominators.
+    """
     convolutions: dict[Any, Call] = {}
 
     def convolution(call: Call) -> Any:
         outputs = _positive(call, call.outputs, 1.0, epsilon)
         convolutions[outputs.ref()] = call
+        divided.add(outputs.ref())
         return outputs
 
     def normalisation(call: Call) -> Any:
         behind = convolutions.get(call.inputs[0].ref())
         if behind is None or behind.layer.activation is not keras.activations.linear:
             return call.outputs
-        # One linear layer together: only the sign of its scale matters, for it turns weights over.
-        scale = call.layer.gamma if call.layer.scale else 1.0
-        sign = tf.where(tf.convert_to_tensor(scale) < 0, -1.0, 1.0)
-        return _positive(behind, call.outputs, sign, epsilon)
+        # One linear layer together, whose weights a scale below 0 turns over.
+        norm = call.layer
+        scale = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
+        if norm.scale:
+            scale *= norm.gamma
+        outputs = _positive(behind, call.outputs, scale, epsilon)
+        divided.add(outputs.ref())
+        return outputs
 
     edits: dict[int, Callable[[Call], Any]] = {}
     for call in traced.calls:
@@ -164,13 +175,13 @@ def _z_plus(traced: Trace, epsilon: float) -> dict[int, Callable[[Call], Any]]:
     return edits
 
 
-def _positive(call: Call, outputs: Any, sign: Any, epsilon: float) -> Any:
+def _positive(call: Call, outputs: Any, scale: Any, epsilon: float) -> Any:
     """Return outputs whose gradient hands relevance to what was positive in a convolution."""
     layer, inputs = call.layer, call.inputs[0]
     depthwise = isinstance(layer, _DEPTHWISE)
     kernel = tf.convert_to_tensor(layer.kernel)
-    sign = tf.cast(sign, kernel.dtype)
-    kernel *= tf.reshape(sign, kernel.shape[-2:]) if depthwise and sign.shape.rank else sign
+    scale = tf.cast(scale, kernel.dtype)
+    kernel *= tf.reshape(scale, kernel.shape[-2:]) if depthwise and scale.shape.rank else scale
 
     def run(images: Any, weights: Any) -> Any:
         if not depthwise:
