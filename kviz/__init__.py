@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Activations": "results",
-    "Attribution": "results",
+    "Activations": "results.activations",
+    "Attribution": "results.attribution",
     "ImageError": "errors",
     "KvizError": "errors",
     "KvizWarning": "errors",
@@ -37,9 +37,9 @@ _HOMES = {
     "Network": "models",
     "OptionError": "errors",
     "OutputError": "errors",
-    "Predictions": "results",
+    "Predictions": "results.predictions",
     "Tile": "tiles",
-    "Weights": "results",
+    "Weights": "results.weights",
     "activations": "capture",
     "attribute": "attribution",
     "load_images": "images",
