@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     )
     from kviz.images import load_images
     from kviz.models import Network, load_model, save_model
-    from kviz.results import Activations, Attribution, Predictions, Weights, load_result
+    from kviz.results import load_result
+    from kviz.results.activations import Activations
+    from kviz.results.attribution import Attribution
+    from kviz.results.predictions import Predictions
+    from kviz.results.weights import Weights
     from kviz.tiles import Tile, mosaic
 
 __version__ = "0.1.0"
