@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from kviz.results.activations import Activations
     from kviz.results.attribution import Attribution
     from kviz.results.predictions import Predictions
+    from kviz.results.synthesis import Synthesis
     from kviz.results.weights import Weights
+    from kviz.synthesis.class_image import class_image
+    from kviz.synthesis.deep_dream import deep_dream
+    from kviz.synthesis.filter_patterns import filter_patterns
+    from kviz.synthesis.fooling import fool
     from kviz.tiles import Tile, mosaic
 
 __version__ = "0.1.0"
@@ -42,10 +47,15 @@ _HOMES = {
     "OptionError": "errors",
     "OutputError": "errors",
     "Predictions": "results.predictions",
+    "Synthesis": "results.synthesis",
     "Tile": "tiles",
     "Weights": "results.weights",
     "activations": "capture",
     "attribute": "attribution",
+    "class_image": "synthesis.class_image",
+    "deep_dream": "synthesis.deep_dream",
+    "filter_patterns": "synthesis.filter_patterns",
+    "fool": "synthesis.fooling",
     "load_images": "images",
     "load_model": "models",
     "load_result": "results",
@@ -67,10 +77,15 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Predictions",
+    "Synthesis",
     "Tile",
     "Weights",
     "activations",
     "attribute",
+    "class_image",
+    "deep_dream",
+    "filter_patterns",
+    "fool",
     "load_images",
     "load_model",
     "load_result",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from kviz.arrays import Levels
@@ -236,6 +237,60 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
             place.tick_params(labelsize=8)
     drawn.kviz_alt = "\n".join(shown(tile.alt, 1000) for tile in tiles)  # type: ignore[attr-defined]
     return drawn
+
+
+def curves(
+    lines: Mapping[str, npt.NDArray[np.floating]],
+    title: str,
+    across: str,
+    up: str,
+    *,
+    legend: bool = True,
+) -> Tile:
+    """Draw lines in one diagram.
+
+    Args:
+        lines: values by what a line is called, from 0 on; NaN is left out.
+        title: what is shown.
+        across: what is counted to the right.
+        up: what the values are.
+        legend: whether the lines are named; without, all are of one colour.
+
+    Returns:
+        A tile in RGB.
+
+    >>> curves({"a": np.arange(2.0)}, "the score", "step", "score").levels.shape[2]
+    3
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with plt.style.context("default"):
+        drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
+        axes = drawn.subplots()
+        for name, values in lines.items():
+            style = {"label": shown(name, 48)} if legend else {"color": "#4060a0", "alpha": 0.4}
+            # One point alone would be no line.
+            mark = "o" if np.isfinite(values).sum() == 1 else ""
+            axes.plot(values, marker=mark, linewidth=1.6, **style)
+        axes.set_xlabel(across, parse_math=False)
+        axes.set_ylabel(up, parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        if legend:
+            for entry in axes.legend(frameon=False, fontsize=8).get_texts():
+                entry.set_parse_math(False)
+        canvas = FigureCanvasAgg(drawn)
+        canvas.draw()  # type: ignore[no-untyped-call]
+        levels = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
+    ends = [
+        f"{shown(name, 48)} from {values[0]:.4g} to {values[-1]:.4g}"
+        for name, line in list(lines.items())[:8]
+        if len(values := line[np.isfinite(line)])
+    ]
+    alt = f"{title}: " + "; ".join(ends) + ("; and others." if len(lines) > 8 else ".")
+    return Tile(levels, title, "", alt)
 
 
 def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:

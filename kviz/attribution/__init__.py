@@ -15,6 +15,7 @@ from kviz.gradients import Passes
 from kviz.models import Network, as_network
 from kviz.results import Array, Attribution, Progress
 from kviz.scores import ClassScore, as_score
+from kviz.targets import class_label, class_targets, looked_at
 
 __all__ = ["Method", "attribute", "method_named", "method_names"]
 
@@ -76,16 +77,14 @@ def attribute(
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
-    explained = _input(pixels, network.specs(pixels), input_name)
+    explained = looked_at(pixels, network.specs(pixels), input_name)
     passes = Passes(network, as_score(score), pixels, explained)
     pixels = {
         name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
         for name, array in pixels.items()
     }
     total = len(pixels[explained])
-    if isinstance(class_index, np.ndarray):
-        class_index = class_index.tolist()
-    targets = _targets(class_index, network, total)
+    targets = class_targets(class_index, network, total)
     parts: list[list[Found]] = []
     for start, stop, chunk in network.chunks(pixels, batch_size):
         rows = []
@@ -103,51 +102,6 @@ def attribute(
         if progress:
             progress(stop, total)
     return _result(network, chosen, parts, pixels[explained], resize, class_index, seed, names)
-
-
-def _input(pixels: dict[str, Array], specs: dict[str, Any], input_name: str | None) -> str:
-    if input_name is not None:
-        choose("input_name", input_name, pixels)
-        return input_name
-    # What the model takes counts: whole numbers are pixels too where it takes real ones.
-    floats = [
-        name for name, spec in specs.items() if spec.dtype.as_numpy_dtype().dtype.kind in "fu"
-    ]
-    if not floats:
-        raise ImageError("The model has no input of real numbers, which could have a gradient.")
-    return max(floats, key=lambda name: (pixels[name].ndim == 4, pixels[name].ndim > 2))
-
-
-def _targets(class_index: Any, network: Network, total: int) -> Any:
-    """Return int32 `(N, classes)`, -1 for the predicted class."""
-    if class_index is None:
-        return np.full((total, 1), -1, np.int32)
-    if isinstance(class_index, np.integer):
-        class_index = int(class_index)
-    if isinstance(class_index, int | str):
-        return np.full((total, 1), network.class_index(class_index), np.int32)
-    if not isinstance(class_index, list | tuple):
-        raise OptionError(f"class_index takes a class or a list. Received: {shown(class_index)}")
-    rows = [
-        [network.class_index(int(which) if isinstance(which, np.integer) else which)]
-        if isinstance(which, int | str | np.integer)
-        else [network.class_index(each) for each in _classes(which)]
-        for which in class_index
-    ]
-    if len({len(row) for row in rows}) != 1 or len(rows) not in (1, total) or not rows[0]:
-        raise OptionError(
-            f"class_index takes one class, one for each of the {total} images, or as many for each. "
-            f"Received: {shown(class_index)}"
-        )
-    if len(rows) < total and isinstance(class_index[0], int | str | np.integer):
-        raise OptionError(f"Expected a class for each of {total} images. Received: {len(rows)}")
-    return np.broadcast_to(np.array(rows, np.int32), (total, len(rows[0])))
-
-
-def _classes(which: Any) -> Any:
-    if not isinstance(which, list | tuple | np.ndarray):
-        raise OptionError(f"class_index takes classes or lists of them. Received: {shown(which)}")
-    return which
 
 
 def _numbers(found: Found, count: int) -> Found:
@@ -171,10 +125,7 @@ def _result(
             np.concatenate([getattr(rows[place], key) for rows in parts])
             for place in range(len(parts[0]))
         ]
-        several = isinstance(class_index, list | tuple) and not isinstance(
-            class_index[0], int | str | np.integer
-        )
-        return np.stack(columns, axis=1) if several else columns[0]
+        return np.stack(columns, axis=1) if np.ndim(class_index) == 2 else columns[0]
 
     raw = joined("maps").astype(np.float32, copy=False)
     maps = raw
@@ -209,7 +160,7 @@ def _result(
         raw=raw,
         scores=joined("scores").astype(np.float32),
         classes=classes,
-        class_names=tuple(_name(network, index) for index in classes.reshape(-1)),
+        class_names=tuple(class_label(network, index) for index in classes.reshape(-1)),
         method=type(method).__name__,
         images=pictures({"": images}),
         gaps=gaps,
@@ -223,9 +174,3 @@ def _result(
         ),
         notes=tuple(notes),
     )
-
-
-def _name(network: Network, index: int) -> str:
-    if index < 0:
-        return "score"
-    return network.class_names[index] if network.class_names else f"class {index}"

@@ -15,15 +15,17 @@ from kviz.results._shared import Array, Progress
 from kviz.results.activations import Activations
 from kviz.results.attribution import Attribution, save_compared
 from kviz.results.predictions import Predictions
+from kviz.results.synthesis import Synthesis
 from kviz.results.weights import KernelForm, Weights
 
 __all__ = [
-    "Activations", "Array", "Attribution", "KernelForm", "Predictions", "Progress", "Weights",
-    "load_result", "save_compared",
+    "Activations", "Array", "Attribution", "KernelForm", "Predictions", "Progress", "Synthesis",
+    "Weights", "load_result", "save_compared",
 ]  # fmt: skip
 
 _READERS: dict[str, Callable[[dict[str, Any], list[Array]], Any]] = {
-    result.__name__: result._read for result in (Activations, Weights, Predictions, Attribution)
+    result.__name__: result._read
+    for result in (Activations, Weights, Predictions, Attribution, Synthesis)
 }
 
 
@@ -34,7 +36,7 @@ def load_result(path: str | Path) -> Any:
         path: the `.npz` file.
 
     Returns:
-        An `Activations`, `Weights` or `Predictions`, equal to the one that was saved.
+        The result, equal to the one that was saved.
 
     Raises:
         OutputError: if the file is missing, not a result, or broken.

@@ -1,0 +1,1 @@
+"""Images that a network dreams: one ascent, and the verbs on it, a file each."""

@@ -1,0 +1,325 @@
+"""The one ascent loop: parameters are moved along the gradient of a score, compiled as a whole.
+
+What is moved becomes pixels 0-255 by a parametrization; transforms stand between the pixels and the
+network, penalties count against the score, and what is to hold after each step is seen to then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kviz.backend import tf
+from kviz.errors import ImageError, LayerError
+from kviz.gradients import Passes
+from kviz.synthesis._parametrizations import Parametrization
+from kviz.tracing import Trace
+
+Array = npt.NDArray[Any]
+Progress = Callable[[int, int], None]
+
+# So many times a run comes up for air: to show progress, to be stopped, to keep a frame.
+_BLOCKS = 25
+
+
+class Piece(Protocol):
+    """A transform of pixels `(N, H, W, C)` between parametrization and network."""
+
+    def __call__(self, pixels: Any, seed: Any) -> Any:
+        """Return pixels of the same shape; `seed` is int32 `(2,)`, another one at each step."""
+
+
+class Penalty(Protocol):
+    """What counts against the score, in units of the score's own gradient."""
+
+    def __call__(self, pixels: Any) -> Any:
+        """Return one number for each image, `(N,)`."""
+
+
+class Hold(Protocol):
+    """What is to hold after each step."""
+
+    def __call__(self, params: Any, originals: Any, step: Any) -> Any:
+        """Return parameters for which it holds."""
+
+
+class Move(Protocol):
+    """How a gradient moves the parameters."""
+
+    @property
+    def slots(self) -> int:
+        """How many tensors like the parameters it remembers."""
+
+    def __call__(self, gradient: Any, slots: Sequence[Any], step: Any) -> tuple[Any, list[Any]]:
+        """Return the move and what is remembered of it."""
+
+
+class Verdict(Protocol):
+    """When an image has arrived."""
+
+    def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
+        """Return whether each image has arrived, and how near it is: higher is nearer, `(N,)`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ascent:
+    """An ascent's pieces.
+
+    Args:
+        move: how a gradient moves the parameters.
+        parametrization: how parameters become pixels.
+        transforms: what stands between pixels and network, in order.
+        penalties: what counts against the score.
+        holds: what is seen to after each step, in order.
+        whole: whether the network is asked about pixels rounded to whole numbers, or `"inward"`:
+            cut off towards the original, so that rounding takes no picture further away.
+        verdict: when an image has arrived and moves no more; without one all steps are gone.
+    """
+
+    move: Move
+    parametrization: Parametrization
+    transforms: tuple[Piece, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    whole: bool | str = False
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Climbed:
+    """Where an ascent led.
+
+    Attributes:
+        params: the parameters: where the verdict was best, or at the end.
+        images: their pixels `(N, H, W, C)`, rounded where the ascent rounds.
+        scores: float32 `(steps + 1, N)`: before each step and after the last, NaN where an image had
+            arrived.
+        arrived: bool `(N,)`.
+        moved: bool `(N,)`: whether the score ever had a gradient.
+        frames: pixels as uint8 `(frames, N, H, W, C)`, or None.
+        stopped: whether it was interrupted.
+    """
+
+    params: Array
+    images: Array
+    scores: Array
+    arrived: Array
+    moved: Array
+    frames: Array | None
+    stopped: bool
+
+
+def climb(
+    passes: Passes,
+    ascent: Ascent,
+    originals: Sequence[Any],
+    target: Array,
+    start: Array,
+    *,
+    steps: int,
+    seed: int = 0,
+    film: bool = False,
+    progress: Progress | None = None,
+) -> Climbed:
+    """Go up; an interrupt ends it early, and what was reached by then is returned.
+
+    Args:
+        passes: the network's passes for the score that is to grow.
+        ascent: the pieces.
+        originals: an array an input; the one that is looked at is what `holds` compare with.
+        target: int32 `(N,)`.
+        start: the parameters to begin with.
+        steps: how many at most.
+        seed: for transforms.
+        film: whether to keep frames.
+        progress: called with (steps done, steps).
+
+    Returns:
+        Where it led.
+
+    Raises:
+        LayerError: if the score does not depend on the pixels.
+        ImageError: if the ascent runs into values that are not finite.
+    """
+    count = len(target)
+    block, show = _compiled(passes, ascent, start)
+    params = tf.constant(start)
+    state = [
+        params,
+        *[tf.zeros_like(params)] * ascent.move.slots,
+        params,
+        tf.fill([count], -np.inf),
+        tf.zeros([count], "bool"),
+        tf.zeros([count], "bool"),
+    ]
+    pixels = [tf.convert_to_tensor(array) for array in originals]
+    size = max(1, -(-steps // _BLOCKS))
+    scores = np.full((steps + 1, count), np.nan, np.float32)
+    frames, stopped, done = [], False, 0
+    try:
+        # Once more than there are steps: the last time the score is only looked at.
+        while done <= steps:
+            if film:
+                frames.append(_bytes(show(*pixels, target, state[0])))
+            now = min(size, steps + 1 - done)
+            went, values, *state = block(*pixels, target, *state, done, now, steps, seed)
+            went = int(went)
+            scores[done : done + went] = values.numpy()[:went]
+            done += went
+            if progress:
+                progress(min(done, steps), steps)
+            if ascent.verdict and bool(tf.reduce_all(state[-2])):
+                break
+    except KeyboardInterrupt:
+        stopped = True
+    *_, best, _, arrived, moved = state
+    images = show(*pixels, target, best)
+    if film:
+        frames.append(_bytes(images))
+    if not np.isfinite(images).all():
+        raise ImageError(
+            "The ascent runs into values that are not finite (NaN or infinite). Take smaller steps, or "
+            "look at the model's weights."
+        )
+    return Climbed(
+        params=best.numpy(),
+        images=images.numpy(),
+        scores=scores[: max(done, 1)],
+        arrived=arrived.numpy(),
+        moved=moved.numpy(),
+        frames=np.stack(frames) if film else None,
+        stopped=stopped,
+    )
+
+
+def joined(parts: Sequence[Climbed], counts: Sequence[int]) -> Climbed:
+    """Return what several ascents found, as of one.
+
+    Args:
+        parts: the ascents.
+        counts: how many images of each count; the others filled up a batch.
+    """
+    pairs = list(zip(parts, counts, strict=True))
+    longest = max(len(part.scores) for part in parts)
+    films = [(part.frames[:, :n], n) for part, n in pairs if part.frames is not None]
+    most = max((len(film) for film, _ in films), default=0)
+
+    def all_of(key: str) -> Array:
+        return np.concatenate([getattr(part, key)[:count] for part, count in pairs])
+
+    return Climbed(
+        params=all_of("params"),
+        images=all_of("images"),
+        scores=np.concatenate(
+            [
+                np.pad(
+                    part.scores[:, :count],
+                    ((0, longest - len(part.scores)), (0, 0)),
+                    constant_values=np.nan,
+                )
+                for part, count in pairs
+            ],
+            axis=1,
+        ),
+        arrived=all_of("arrived"),
+        moved=all_of("moved"),
+        # The last frame of a short one stays.
+        frames=np.concatenate([f[np.arange(most).clip(max=len(f) - 1)] for f, _ in films], axis=1)
+        if films
+        else None,
+        stopped=any(part.stopped for part in parts),
+    )
+
+
+def _bytes(pixels: Any) -> Array:
+    return np.asarray(np.rint(np.clip(pixels.numpy(), 0, 255)), np.uint8)
+
+
+def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
+    """Return the loop over a block of steps, and what shows the pixels of parameters."""
+    place, slots = passes.place, ascent.move.slots
+
+    def asked(params: Any, originals: Any) -> Any:
+        pixels = ascent.parametrization.pixels(params)
+        if ascent.whole == "inward":
+            step = pixels - originals
+            rounded = originals + tf.sign(step) * tf.floor(tf.abs(step) + 1e-4)
+        elif ascent.whole:
+            rounded = tf.round(pixels)
+        else:
+            return pixels
+        return pixels + tf.stop_gradient(rounded - pixels)
+
+    def run(*arguments: Any) -> Any:
+        *inputs, target = arguments[: len(passes.specs) + 1]
+        *begin, first, count, steps, seed = arguments[len(passes.specs) + 1 :]
+
+        def body(at: Any, scores: Any, params: Any, *rest: Any) -> Any:
+            held: Sequence[Any] = rest[:slots]
+            best, nearest, arrived, moved = rest[slots:]
+            step = first + at
+            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+                tape.watch(params)
+                pixels = asked(params, inputs[place])
+                seen = pixels
+                for number, piece in enumerate(ascent.transforms):
+                    seen = piece(seen, tf.stack([seed, step * len(ascent.transforms) + number]))
+                seen = tf.ensure_shape(seen, inputs[place].shape)
+                several = [seen if p == place else x for p, x in enumerate(inputs)]
+                (value, _), traced, _ = passes.forward([*several, target])
+                against = [penalty(pixels) for penalty in ascent.penalties]
+            gradient = tape.gradient(value, params)
+            if gradient is None:
+                raise LayerError(
+                    "The score does not depend on the pixels, or not by a way that has gradients."
+                )
+            axes = list(range(1, params.shape.rank))
+            moved |= tf.reduce_any(gradient != 0, axes)
+            if against:
+                # In units of the score's own gradient: scores of another scale make the same image.
+                own = tf.sqrt(tf.reduce_sum(gradient * gradient, axes, keepdims=True))
+                gradient -= own * tape.gradient(against, params)
+            if ascent.verdict is None:
+                best = params
+            else:
+                now, near = ascent.verdict(traced, target)
+                better = ~arrived & ~(near <= nearest)
+                best = tf.where(_wide(better, params), params, best)
+                nearest = tf.where(better, near, nearest)
+                value = tf.where(arrived, np.nan, value)
+                arrived |= now
+            move, held = ascent.move(gradient, held, step)
+            stay = arrived | (step >= steps)
+            new = params + move
+            for hold in ascent.holds:
+                new = hold(new, inputs[place], step)
+            params = tf.where(_wide(stay, params), params, new)
+            scores = scores.write(at, tf.cast(value, tf.float32))
+            return at + 1, scores, params, *held, best, nearest, arrived, moved
+
+        def on(at: Any, *rest: Any) -> Any:
+            arrived = rest[-2]
+            return (at < count) & ~tf.reduce_all(arrived)
+
+        scores = tf.TensorArray(tf.float32, count, element_shape=target.shape)
+        went, scores, *state = tf.while_loop(on, body, (tf.constant(0), scores, *begin))
+        return went, scores.stack(), *state
+
+    def shown(*arguments: Any) -> Any:
+        *inputs, _, params = arguments
+        return asked(params, inputs[place])
+
+    like = tf.TensorSpec((None, *start.shape[1:]), start.dtype)
+    each = [tf.TensorSpec((None,), kind) for kind in ("float32", "bool", "bool")]
+    whole = [tf.TensorSpec((), "int32")] * 4
+    block = passes.compiled(("ascent", ascent), run, [like] * (1 + slots) + [like, *each, *whole])
+    return block, passes.compiled(("pixels", ascent), shown, [like])
+
+
+def _wide(mask: Any, like: Any) -> Any:
+    """Return `(N,)` with axes of 1 behind."""
+    return tf.reshape(mask, [-1, *[1] * (like.shape.rank - 1)])

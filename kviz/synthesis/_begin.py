@@ -1,0 +1,139 @@
+"""What the verbs share that begin with noise: the image's size, a pass a batch, a seed an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kviz.errors import OptionError, shown
+from kviz.gradients import Passes
+from kviz.models import Network
+from kviz.scores import Score
+from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
+from kviz.synthesis._parametrizations import (
+    Colours,
+    Fourier,
+    Maco,
+    Parametrization,
+    Pixels,
+    colours_of,
+)
+
+Array = npt.NDArray[Any]
+NAMES = ("pixel", "fourier", "maco")
+
+
+def image_size(network: Network, size: Any) -> tuple[int, int]:
+    """Return the height and width of the images to make.
+
+    Args:
+        network: the network.
+        size: a pair or a number; None for the model's own, or 224 where that is free.
+
+    Raises:
+        OptionError: if it does not fit the model, or the model takes no photo.
+    """
+    if not network.input_shapes or sum(len(shape) == 4 for shape in network.input_shapes) != 1:
+        raise OptionError(
+            "This verb makes images for models that take one photo, (N, H, W, channels)."
+        )
+    pair = (size, size) if isinstance(size, int) else tuple(size) if size is not None else None
+    if pair is not None and (
+        len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair)
+    ):
+        raise OptionError(f"size takes a height and a width in pixels. Received: {shown(size)}")
+    own = network.image_size
+    if pair is None:
+        return own[0] or 224, own[1] or 224
+    if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
+        raise OptionError(f"The model takes images of {own[0]} x {own[1]}. Received: size={size}")
+    return pair[0], pair[1]
+
+
+def parametrized(
+    name: str, size: tuple[int, int], statistics: Any, network: Network
+) -> Parametrization:
+    """Return a parametrization by its name.
+
+    Args:
+        name: `"pixel"`, `"fourier"` or `"maco"`.
+        size: height and width.
+        statistics: photos `(N, H, W, channels)` whose colours count, or None for ImageNet's.
+        network: the network.
+    """
+    if name == "pixel":
+        return Pixels()
+    if statistics is None:
+        colours = Colours()
+    else:
+        photos = np.asarray(statistics, float)
+        if photos.ndim != 4 or photos.shape[-1] != network.channels:
+            raise OptionError(
+                f"statistics takes photos (N, H, W, {network.channels}). Received: {photos.shape}"
+            )
+        colours = colours_of(photos)
+    return Fourier(size, colours) if name == "fourier" else Maco(size, colours)
+
+
+def begun(
+    network: Network,
+    score: Score,
+    ascent: Ascent,
+    target: Array,
+    size: tuple[int, int],
+    *,
+    steps: int,
+    batch_size: int,
+    seed: Sequence[int],
+    film: bool = False,
+    progress: Progress | None = None,
+) -> Climbed:
+    """Go up from noise for each target, a batch at a time.
+
+    Args:
+        network: the network.
+        score: what grows.
+        ascent: the pieces.
+        target: int32 `(N,)`.
+        size: height and width of what the parametrization makes.
+        steps: how many.
+        batch_size: images in flight at once.
+        seed: whole numbers; each image's own place is put behind.
+        film: whether to keep frames.
+        progress: called with (steps done, steps in all).
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise OptionError(f"steps takes a whole number from 1. Received: {shown(repr(steps))}")
+    channels = network.channels or 3
+    name, *_ = network.specs({n: np.empty((1, *size, channels)) for n in _names(network)})
+    parts: list[Climbed] = []
+    counts = []
+    blank = {name: np.zeros((len(target), *size, channels), np.float32)}
+    total = -(-len(target) // batch_size) * steps
+    for start, stop, chunk in network.chunks(blank, batch_size):
+        places = np.arange(start, start + len(chunk[0])).clip(max=stop - 1)
+        seeds = np.array([(*seed, int(place)) for place in places])
+        passes = Passes(network, score, blank, name)
+        done = len(parts) * steps
+        went = climb(
+            passes, ascent, chunk, target[places],
+            ascent.parametrization.start(seeds, size, channels), steps=steps, seed=int(seed[0]),
+            film=film, progress=progress and (lambda now, _: progress(done + now, total)),  # noqa: B023
+        )  # fmt: skip
+        parts.append(went)
+        counts.append(stop - start)
+        if went.stopped:
+            break
+    return joined(parts, counts)
+
+
+def _names(network: Network) -> list[str]:
+    return list(network.pixels(np.zeros((1, *_any(network)), np.float32)))
+
+
+def _any(network: Network) -> tuple[int, ...]:
+    shape = next(shape for shape in network.input_shapes or [] if len(shape) == 4)
+    return tuple(side or 8 for side in shape[1:])

@@ -1,0 +1,159 @@
+"""What is moved in an ascent and how it becomes pixels 0-255: pixels, a spectrum, or phases alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kviz.backend import tf
+
+Array = npt.NDArray[Any]
+
+# Colours of ImageNet's photos in 0-1: their mean, and the square root of their covariance (each row a
+# channel), as tensorflow/lucid has them in lucid/optvis/param/color.py (Apache 2.0).
+_MEAN = (0.48, 0.46, 0.41)
+_ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+
+
+class Parametrization(Protocol):
+    """How parameters become pixels."""
+
+    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+        """Return float32 parameters to begin with, one image a seed."""
+
+    def pixels(self, params: Any) -> Any:
+        """Return `(N, H, W, channels)` in 0-255, while tracing."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The pixels themselves.
+
+    Args:
+        level: about which noise begins.
+        noise: its standard deviation.
+    """
+
+    level: float = 127.5
+    noise: float = 10.0
+
+    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+        """Return noise, as `Parametrization.start`."""
+        drawn = [np.random.default_rng(seed).normal(size=(*size, channels)) for seed in seeds]
+        return np.clip(self.level + self.noise * np.stack(drawn), 0, 255).astype(np.float32)
+
+    def pixels(self, params: Any) -> Any:
+        """Return them, as `Parametrization.pixels`."""
+        return params
+
+
+@dataclass(frozen=True)
+class Colours:
+    """How three numbers that do not hang together become colours that do.
+
+    Args:
+        mean: of each channel, in 0-1.
+        root: a square root of the channels' covariance, `(channels, channels)`.
+    """
+
+    mean: tuple[float, ...] = _MEAN
+    root: tuple[tuple[float, ...], ...] = _ROOT
+
+    def pixels(self, numbers: Any) -> Any:
+        """Return colours 0-255 of numbers about 0, the last axis the channels'."""
+        channels = numbers.shape[-1]
+        mean, root = self._for(channels)
+        logit = tf.constant(np.log(mean / (1 - mean)), numbers.dtype)
+        return 255 * tf.sigmoid(tf.linalg.matmul(numbers, root.T.astype("float32")) + logit)
+
+    def _for(self, channels: int) -> tuple[Array, Array]:
+        if channels != len(self.mean):
+            return np.full(channels, 0.5), np.eye(channels)
+        root = np.array(self.root)
+        # As Lucid: the strongest of the directions has the length 1.
+        return np.array(self.mean), root / np.linalg.norm(root, axis=0).max()
+
+
+def colours_of(images: Array) -> Colours:
+    """Return the colours of photos.
+
+    Args:
+        images: `(N, H, W, channels)` in 0-255.
+    """
+    flat = images.reshape(-1, images.shape[-1]) / 255
+    mean = flat.mean(0).clip(0.02, 0.98)
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(flat, rowvar=False)))
+    root = vectors * np.sqrt(values.clip(1e-6))
+    return Colours(tuple(mean.tolist()), tuple(tuple(row) for row in root.tolist()))
+
+
+def _frequencies(size: tuple[int, int]) -> Array:
+    """Return how often a wave goes by in a pixel, `(H, W // 2 + 1)`."""
+    found: Array = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None])
+    return found
+
+
+@dataclass(frozen=True)
+class Fourier:
+    """A spectrum, in which neighbouring pixels do not have to be found one by one.
+
+    C. Olah, A. Mordvintsev, L. Schubert, "Feature Visualization", Distill 2017: a picture's Fourier
+    coefficients, divided by their frequency, in decorrelated colours.
+
+    Args:
+        size: height and width.
+        colours: those of photos.
+    """
+
+    size: tuple[int, int]
+    colours: Colours = field(default_factory=Colours)
+
+    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+        """Return coefficients near 0, as `Parametrization.start`: `(N, channels, H, W//2+1, 2)`."""
+        shape = (channels, size[0], size[1] // 2 + 1, 2)
+        drawn = [0.01 * np.random.default_rng(seed).normal(size=shape) for seed in seeds]
+        return np.stack(drawn).astype(np.float32)
+
+    def pixels(self, params: Any) -> Any:
+        """Return their picture, as `Parametrization.pixels`."""
+        high, wide = self.size
+        scale = np.sqrt(high * wide) / np.maximum(_frequencies(self.size), 1 / max(self.size))
+        spectrum = tf.complex(params[..., 0], params[..., 1]) * scale.astype(np.complex64)
+        numbers = tf.signal.irfft2d(spectrum, [high, wide]) / 4
+        return self.colours.pixels(tf.transpose(numbers, [0, 2, 3, 1]))
+
+
+@dataclass(frozen=True)
+class Maco:
+    """The phases of a spectrum whose magnitudes are those of photos, and stay so.
+
+    T. Fel et al., "Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained
+    Optimization", NeurIPS 2023. The magnitudes of natural images fall as 1 / f (D. Field, 1987).
+
+    Args:
+        size: height and width.
+        colours: those of photos.
+    """
+
+    size: tuple[int, int]
+    colours: Colours = field(default_factory=Colours)
+
+    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+        """Return random phases, as `Parametrization.start`: `(N, channels, H, W // 2 + 1)`."""
+        shape = (channels, size[0], size[1] // 2 + 1)
+        drawn = [np.random.default_rng(seed).uniform(-np.pi, np.pi, shape) for seed in seeds]
+        return np.stack(drawn).astype(np.float32)
+
+    def pixels(self, params: Any) -> Any:
+        """Return their picture, as `Parametrization.pixels`."""
+        high, wide = self.size
+        magnitude = 1 / np.maximum(_frequencies(self.size), 1 / max(self.size))
+        magnitude[0, 0] = 0
+        magnitude = magnitude.astype(np.float32)
+        spectrum = tf.complex(magnitude * tf.cos(params), magnitude * tf.sin(params))
+        numbers = tf.transpose(tf.signal.irfft2d(spectrum, [high, wide]), [0, 2, 3, 1])
+        width = tf.math.reduce_std(numbers, [1, 2, 3], keepdims=True)
+        return self.colours.pixels(numbers / (width + 1e-6))

@@ -1,0 +1,173 @@
+"""Small pieces of an ascent: what the network sees, what counts against a picture, what holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from kviz.backend import tf
+
+# Transforms: all images of a step go through the same one, so that a batch's size does not matter.
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Shift by up to so many pixels; what leaves on one side comes in on the other."""
+
+    pixels: int
+
+    def __call__(self, pixels: Any, seed: Any) -> Any:
+        """Return shifted pixels."""
+        by = tf.random.stateless_uniform([2], seed, -self.pixels, self.pixels + 1, tf.int32)
+        return tf.roll(pixels, by, [1, 2])
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Turn by up to so many degrees, and enlarge or shrink, about the middle; edges are mirrored."""
+
+    degrees: float
+    low: float = 1.0
+    high: float = 1.0
+
+    def __call__(self, pixels: Any, seed: Any) -> Any:
+        """Return turned pixels."""
+        drawn = tf.random.stateless_uniform([2], seed)
+        angle = (2 * drawn[0] - 1) * self.degrees * np.pi / 180
+        scale = self.low + drawn[1] * (self.high - self.low)
+        cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
+        shape = tf.shape(pixels)
+        y, x = (tf.cast(shape[axis] - 1, tf.float32) / 2 for axis in (1, 2))
+        matrix = [cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y, 0.0, 0.0]
+        return tf.raw_ops.ImageProjectiveTransformV3(
+            images=pixels, transforms=tf.stack(matrix)[None], output_shape=shape[1:3],
+            fill_value=0.0, interpolation="BILINEAR", fill_mode="REFLECT",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Look at a random part only, enlarged to the whole; its sides are a share between two."""
+
+    low: float
+    high: float
+
+    def __call__(self, pixels: Any, seed: Any) -> Any:
+        """Return the part."""
+        drawn = tf.random.stateless_uniform([3], seed)
+        side = self.low + drawn[0] * (self.high - self.low)
+        first = drawn[1:] * (1 - side)
+        count, shape = tf.shape(pixels)[0], tf.shape(pixels)[1:3]
+        boxes = tf.tile(tf.concat([first, first + side], 0)[None], [count, 1])
+        return tf.image.crop_and_resize(pixels, boxes, tf.range(count), shape)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Add Gaussian noise of this standard deviation, in units of pixels."""
+
+    deviation: float
+
+    def __call__(self, pixels: Any, seed: Any) -> Any:
+        """Return noisy pixels."""
+        drawn = tf.random.stateless_normal(tf.shape(pixels)[1:], seed)
+        return pixels + self.deviation * drawn
+
+
+@dataclass(frozen=True)
+class Resized:
+    """Bring pixels to the size that the network takes, bilinearly."""
+
+    size: tuple[int, int]
+
+    def __call__(self, pixels: Any, seed: Any) -> Any:  # noqa: ARG002 - as every transform
+        """Return resized pixels."""
+        return tf.image.resize(pixels, self.size)
+
+
+# Penalties.
+
+
+@dataclass(frozen=True)
+class Bright:
+    """The mean squared distance from middle grey, in units of 255: Simonyan's L2."""
+
+    weight: float
+
+    def __call__(self, pixels: Any) -> Any:
+        """Return `(N,)`."""
+        return self.weight * tf.reduce_mean(tf.square((pixels - 127.5) / 255), [1, 2, 3])
+
+
+@dataclass(frozen=True)
+class Rough:
+    """The mean total variation, in units of 255.
+
+    A. Mahendran, A. Vedaldi, "Understanding Deep Image Representations by Inverting Them", CVPR 2015,
+    with beta = 2.
+    """
+
+    weight: float
+
+    def __call__(self, pixels: Any) -> Any:
+        """Return `(N,)`."""
+        down = (pixels[:, 1:] - pixels[:, :-1]) / 255
+        right = (pixels[:, :, 1:] - pixels[:, :, :-1]) / 255
+        total = tf.reduce_mean(tf.square(down), [1, 2, 3])
+        return self.weight * (total + tf.reduce_mean(tf.square(right), [1, 2, 3]))
+
+
+# What holds after each step.
+
+
+@dataclass(frozen=True)
+class Between:
+    """Each number lies between two."""
+
+    low: float = 0.0
+    high: float = 255.0
+
+    def __call__(self, params: Any, originals: Any, step: Any) -> Any:  # noqa: ARG002
+        """Return clipped parameters."""
+        return tf.clip_by_value(params, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Near:
+    """No image is further from its original than a radius."""
+
+    radius: float
+    norm: Literal["l2", "linf"]
+
+    def __call__(self, params: Any, originals: Any, step: Any) -> Any:  # noqa: ARG002
+        """Return projected parameters."""
+        way = params - originals
+        if self.norm == "linf":
+            return originals + tf.clip_by_value(way, -self.radius, self.radius)
+        axes = list(range(1, way.shape.rank))
+        size = tf.sqrt(tf.reduce_sum(way * way, axes, keepdims=True))
+        return originals + way * tf.minimum(1.0, tf.math.divide_no_nan(self.radius, size))
+
+
+@dataclass(frozen=True)
+class Blur:
+    """Every so many steps the image is blurred, which no network asks for: J. Yosinski et al., 2015."""
+
+    every: int = 4
+    sigma: float = 0.5
+
+    def __call__(self, params: Any, originals: Any, step: Any) -> Any:  # noqa: ARG002
+        """Return parameters, blurred where it is their turn."""
+        reach = max(1, round(3 * self.sigma))
+        line = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * self.sigma**2))
+        kernel = np.outer(line, line) / line.sum() ** 2
+        channels = params.shape[-1]
+        kernel = np.repeat(kernel[..., None, None], channels, axis=2).astype("float32")
+        pads = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
+        padded = tf.pad(params, pads, "SYMMETRIC")
+        due = tf.equal((step + 1) % self.every, 0)
+        return tf.cond(
+            due, lambda: tf.nn.depthwise_conv2d(padded, kernel, [1] * 4, "VALID"), lambda: params
+        )

@@ -1,0 +1,133 @@
+"""Class images: what a network would most like to see as a class.
+
+K. Simonyan, A. Vedaldi, A. Zisserman, "Deep Inside Convolutional Networks", ICLR 2014 workshop: the
+image of the highest unnormalised score, less a penalty. In pixels with J. Yosinski's blur (2015), in
+Fourier's coefficients with random views (C. Olah et al., Distill 2017), or in phases only (MACO).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from kviz.capture import made_by, predict
+from kviz.errors import choose
+from kviz.models import as_network
+from kviz.results import Progress, Synthesis
+from kviz.scores import as_score
+from kviz.synthesis._ascent import Ascent
+from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
+from kviz.synthesis._moves import Adam, Step
+from kviz.synthesis._parametrizations import Parametrization
+from kviz.synthesis._pieces import Between, Blur, Bright, Crop, Jitter, Noise, Rough, Turn
+from kviz.targets import class_label, class_targets
+
+Name = Literal["pixel", "fourier", "maco"]
+
+
+def class_image(
+    model: Any,
+    class_index: Any,
+    *,
+    parametrization: Name = "fourier",
+    score: Any = None,
+    steps: int = 256,
+    size: int | tuple[int, int] | None = None,
+    statistics: Any = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    film: bool = False,
+    progress: Progress | None = None,
+) -> Synthesis:
+    """Make the image that a network most takes for a class.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        class_index: a class by index or name, or a list of them: an image each.
+        parametrization: `"pixel"`, `"fourier"` or `"maco"`.
+        score: what grows, by default the class's unnormalised score.
+        steps: how many, 1 or more.
+        size: height and width, for models that take any.
+        statistics: photos `(N, H, W, channels)` in 0-255 whose colours it should have; by default those
+            of ImageNet.
+        batch_size: images in flight at once.
+        seed: for where it begins and for the random views; each image's place is put behind it.
+        film: whether to keep frames for an animation.
+        progress: called with (steps done, steps).
+
+    Returns:
+        A `Synthesis`: images in 0-255; `.arrived` says which are classified as their class.
+
+    Raises:
+        OptionError: on a class that there is not, no steps, a size that does not fit.
+        LayerError: if the score does not depend on the pixels.
+
+    >>> class_image("models/squeezenet.keras", "pizza", steps=8).images.shape
+    (1, 227, 227, 3)
+    """
+    choose("parametrization", parametrization, NAMES)
+    network = as_network(model)
+    several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
+    wanted = list(class_index) if several else [class_index]
+    target = class_targets(wanted, network, len(wanted))[:, 0]
+    pair = image_size(network, size)
+    climbed = begun(
+        network,
+        as_score(score),
+        _ascent(parametrization, parametrized(parametrization, pair, statistics, network), pair),
+        target,
+        pair,
+        steps=steps,
+        batch_size=batch_size,
+        seed=(seed,),
+        film=film,
+        progress=progress,
+    )
+    count = len(climbed.images)
+    notes = [*network.notes, *(["Interrupted: the image so far."] if climbed.stopped else [])]
+    found = predict(network, climbed.images, top=1, output=getattr(score, "output", None))
+    best = np.array([row[0][0] for row in found.rows])
+    return Synthesis(
+        images=climbed.images,
+        scores=climbed.scores,
+        labels=tuple(class_label(network, int(index)) for index in target[:count]),
+        verb="class_image",
+        arrived=best == target[:count],
+        predictions=tuple(("", row[0][1]) for row in found.rows),
+        confidences=found.scores[np.arange(count), target[:count]][:, None],
+        frames=climbed.frames,
+        made_by=made_by(
+            network, verb="class_image", classes=target.tolist(), parametrization=parametrization,
+            steps=steps, size=list(pair), seed=seed, own_colours=statistics is not None,
+        ),
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:
+    """Return the pieces for a parametrization; lengths are shares of the image's side."""
+    side = min(size)
+    reach = max(1, side // 16)
+    if name == "pixel":
+        return Ascent(
+            # Two levels of 255 in the mean of all pixels.
+            move=Step(2 * float(np.sqrt(size[0] * size[1] * 3))),
+            parametrization=parametrization,
+            transforms=(Jitter(reach), Turn(5.0, 0.95, 1.05)),
+            penalties=(Bright(5.0), Rough(125.0)),
+            holds=(Blur(4, 0.5), Between()),
+        )
+    if name == "fourier":
+        return Ascent(
+            move=Adam(0.02),
+            parametrization=parametrization,
+            transforms=(Jitter(reach), Turn(10.0, 0.9, 1.1)),
+            penalties=(Bright(1.0), Rough(14.0)),
+        )
+    return Ascent(
+        move=Adam(0.1),
+        parametrization=parametrization,
+        transforms=(Crop(0.4, 1.0), Noise(8.0)),
+    )

@@ -1,0 +1,219 @@
+"""Deep dream: whatever a layer sees in an image, more of it.
+
+A. Mordvintsev, C. Olah, M. Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015: gradient
+ascent on the squares of layers' maps, from small to large, with what a size lost put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kviz.backend import keras, tf
+from kviz.capture import made_by, read_images
+from kviz.errors import ImageError, OptionError, shown
+from kviz.gradients import Passes
+from kviz.layers import LayerTable, Selector, selector_key
+from kviz.models import as_network
+from kviz.results import Progress, Synthesis
+from kviz.synthesis._ascent import Ascent, Climbed, climb, joined
+from kviz.synthesis._moves import Step
+from kviz.synthesis._parametrizations import Pixels
+from kviz.synthesis._pieces import Between, Jitter, Resized
+from kviz.targets import looked_at
+from kviz.tracing import Trace
+
+
+@dataclass(frozen=True)
+class DreamScore:
+    """The mean square of layers' maps, added up.
+
+    Args:
+        layer_names: a selector's key.
+    """
+
+    layer_names: Any
+
+    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `kviz.scores.Score.of`."""
+        calls = {call.path: call for call in traced.calls}
+        values = []
+        for info in table.select(self.layer_names, maps=True):
+            maps = keras.tree.flatten(calls[info.path].outputs)[0]
+            values.append(tf.reduce_mean(tf.square(maps), list(range(1, maps.shape.rank))))
+        return tf.add_n(values), tf.fill(tf.shape(target), -1)
+
+
+def deep_dream(
+    model: Any,
+    images: Any,
+    layer_names: Selector = None,
+    *,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 20,
+    step: float = 1.5,
+    batch_size: int = 8,
+    seed: int = 0,
+    names: Sequence[str] = (),
+    film: bool = False,
+    progress: Progress | None = None,
+) -> Synthesis:
+    """Show more of what layers see in images.
+
+    Where the model takes any size, it looks at each octave in its own; a model of one size looks at
+    all of them enlarged to that.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        images: as `activations` takes them.
+        layer_names: layers whose maps grow, as `activations` takes them; by default the one in the
+            middle.
+        octaves: how many sizes, the last the image's own.
+        octave_scale: by what each is larger than the one before, above 1.
+        steps: at each size.
+        step: a step's length: the mean change of a pixel, of 255.
+        batch_size: images in flight at once.
+        seed: for shifts.
+        names: what the images are called; by default the files' names.
+        film: whether to keep frames for an animation.
+        progress: called with (steps done, steps in all).
+
+    Returns:
+        A `Synthesis`: the images before and after.
+
+    Raises:
+        LayerError: if there is no such layer, or the score does not depend on the pixels.
+        OptionError: on octaves, steps or a step that make no sense.
+        ImageError: if the images do not fit the model or lie outside 0-255.
+
+    >>> found = deep_dream("models/squeezenet.keras", "notebooks/images/cat.png", "fire5_concat",
+    ...                    octaves=1, steps=2)
+    >>> found.images.shape
+    (1, 227, 227, 3)
+    """
+    for option, count in (("octaves", octaves), ("steps", steps)):
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise OptionError(
+                f"{option} takes a whole number from 1. Received: {shown(repr(count))}"
+            )
+    if not octave_scale > 1 or not step > 0:
+        raise OptionError(
+            f"octave_scale is above 1 and step above 0. Received: {octave_scale} and {step}"
+        )
+    network = as_network(model)
+    images, names = read_images(images, network, names)
+    pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
+    explained = looked_at(pixels, network.specs(pixels), None)
+    originals = pixels[explained]
+    if originals.ndim != 4 or originals.min() < 0 or originals.max() > 255:
+        raise ImageError("deep_dream takes photos (N, H, W, channels) with values from 0 to 255.")
+    if layer_names is None:
+        maps = [info.path for info in network.layers.select(None, maps=True)]
+        layer_names = maps[len(maps) // 2 : len(maps) // 2 + 1]
+    chosen = network.layers.select(layer_names, maps=True)
+    score = DreamScore(selector_key([info.path for info in chosen]))
+    high, wide = originals.shape[1:3]
+    sizes = [
+        (round(high / octave_scale**back), round(wide / octave_scale**back))
+        for back in range(octaves - 1, -1, -1)
+    ]
+    sizes = [size for size in sizes if min(size) >= 16] or [(high, wide)]
+    free = all(side is None for side in network.image_size)
+    parts, counts, all_steps = [], [], len(sizes) * steps
+    for start, stop, chunk in network.chunks(pixels, batch_size):
+        place = list(pixels).index(explained)
+        photo = chunk[place]
+        detail = np.zeros((len(photo), *sizes[0], photo.shape[-1]), np.float32)
+        went: list[Climbed] = []
+        for number, size in enumerate(sizes):
+            base = _resized(photo, size)
+            detail = _resized(detail, size)
+            seen = [base if free and p == place else array for p, array in enumerate(chunk)]
+            passes = Passes(network, score, dict(zip(pixels, seen, strict=True)), explained)
+            length = step * float(np.sqrt(base[0].size))
+            ascent = Ascent(
+                move=Step(length),
+                parametrization=Pixels(),
+                transforms=(
+                    Jitter(max(1, min(size) // 8)), *(() if free else (Resized((high, wide)),))
+                ),
+                holds=(Between(),),
+            )  # fmt: skip
+            done = number * steps
+            went.append(
+                climb(
+                    passes,
+                    ascent,
+                    seen,
+                    np.zeros(len(photo), np.int32),
+                    np.clip(base + detail, 0, 255),
+                    steps=steps,
+                    seed=seed + number,
+                    film=film,
+                    progress=progress and (lambda now, _: progress(done + now, all_steps)),  # noqa: B023
+                )
+            )
+            detail = went[-1].images - base
+            if went[-1].stopped:
+                break
+        parts.append(_one(went, photo))
+        counts.append(stop - start)
+        if parts[-1].stopped:
+            break
+    found = joined(parts, counts)
+    count = len(found.images)
+    notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
+    label = ", ".join(info.path for info in chosen)
+    return Synthesis(
+        images=found.images,
+        scores=found.scores,
+        labels=(label,) * count,
+        verb="deep_dream",
+        arrived=found.moved,
+        originals=originals[:count],
+        frames=found.frames,
+        names=tuple(names)[:count],
+        made_by=made_by(
+            network, verb="deep_dream", layers=[info.path for info in chosen], octaves=octaves,
+            octave_scale=octave_scale, steps=steps, step=step, seed=seed,
+        ),
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _resized(images: Any, size: tuple[int, int]) -> Any:
+    return tf.image.resize(images, size, antialias=True).numpy()
+
+
+def _one(went: list[Climbed], photo: Any) -> Climbed:
+    """Return the octaves as one ascent, its images and frames of the photo's size."""
+    last = went[-1]
+    size = photo.shape[1:3]
+    images = last.images
+    if images.shape[1:3] != size:
+        # Interrupted before the last octave: what was dreamed so far, on the whole photo.
+        small = _resized(photo, images.shape[1:3])
+        images = np.clip(photo + _resized(images - small, size), 0, 255)
+    frames = None
+    if last.frames is not None:
+        frames = np.concatenate(
+            [
+                np.stack([_resized(frame.astype(np.float32), size) for frame in part.frames])
+                for part in went
+                if part.frames is not None
+            ]
+        )
+        frames = np.rint(np.clip(frames, 0, 255)).astype(np.uint8)
+    return Climbed(
+        params=images,
+        images=images,
+        scores=np.concatenate([part.scores for part in went]),
+        arrived=last.arrived,
+        moved=np.any([part.moved for part in went], axis=0),
+        frames=frames,
+        stopped=last.stopped,
+    )

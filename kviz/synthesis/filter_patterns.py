@@ -1,0 +1,163 @@
+"""Filter patterns: the input that each filter of a layer answers to most.
+
+D. Erhan et al., "Visualizing Higher-Layer Features of a Deep Network", 2009: the image of the highest
+mean activation of a filter's map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from kviz.capture import made_by
+from kviz.errors import LayerError, OptionError, choose, shown
+from kviz.models import Network, as_network
+from kviz.results import Progress, Synthesis
+from kviz.scores import FilterScore
+from kviz.synthesis._ascent import Ascent
+from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
+from kviz.synthesis._moves import Adam, Step
+from kviz.synthesis._parametrizations import Parametrization
+from kviz.synthesis._pieces import Between, Jitter, Turn
+
+# A filter is dead where from none of so many starts its map has a gradient.
+_STARTS = 4
+
+
+def filter_patterns(
+    model: Any,
+    layer_name: Any,
+    filter_indices: Sequence[int] | int | None = None,
+    *,
+    parametrization: Literal["pixel", "fourier", "maco"] = "pixel",
+    steps: int = 100,
+    size: int | tuple[int, int] | None = None,
+    statistics: Any = None,
+    batch_size: int = 16,
+    seed: int = 0,
+    film: bool = False,
+    progress: Progress | None = None,
+) -> Synthesis:
+    """Make the image that each filter of a layer answers to most.
+
+    The backward pass ends at the layer, and many filters go in one batch. A filter that has no gradient
+    from any of four starts is dead: `.arrived` is False for it, and it is not drawn.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        layer_name: a layer with maps, as `network.layers.select` takes it: one.
+        filter_indices: filters from 0, by default all.
+        parametrization: `"pixel"`, `"fourier"` or `"maco"`.
+        steps: how many, 1 or more.
+        size: height and width, for models that take any.
+        statistics: as `class_image` takes it.
+        batch_size: images in flight at once.
+        seed: for where it begins; each image's place is put behind it.
+        film: whether to keep frames for an animation.
+        progress: called with (steps done, steps).
+
+    Returns:
+        A `Synthesis`: images in 0-255, the mean of a filter's map as its score.
+
+    Raises:
+        LayerError: if there is no such layer, or it has no maps.
+        OptionError: on a filter that there is not, no steps, a size that does not fit.
+
+    >>> filter_patterns("models/squeezenet.keras", "conv1", [0, 5], steps=4).labels
+    ('conv1 filter 0', 'conv1 filter 5')
+    """
+    choose("parametrization", parametrization, NAMES)
+    network = as_network(model)
+    pair = image_size(network, size)
+    path, filters = _layer(network, layer_name)
+    if filter_indices is None:
+        filter_indices = range(filters)
+    elif isinstance(filter_indices, int | np.integer):
+        filter_indices = [int(filter_indices)]
+    wanted = [int(index) for index in filter_indices]
+    if not wanted or not all(0 <= index < filters for index in wanted):
+        raise OptionError(
+            f"Layer {shown(path)!r} has filters 0 to {filters - 1}. Received: {shown(wanted, 60)}"
+        )
+    score = FilterScore(path, None)
+    ascent = _ascent(
+        parametrization, parametrized(parametrization, pair, statistics, network), pair
+    )
+    options: dict[str, Any] = {"batch_size": batch_size, "film": film, "progress": progress}
+    found = begun(
+        network,
+        score,
+        ascent,
+        np.array(wanted, np.int32),
+        pair,
+        steps=steps,
+        seed=(seed, 0),
+        **options,
+    )
+    for start in range(1, _STARTS):
+        dead = np.flatnonzero(~found.moved)
+        if not len(dead) or found.stopped:
+            break
+        again = begun(
+            network, score, ascent, np.array(wanted, np.int32)[dead], pair,
+            steps=steps, seed=(seed, start), **{**options, "film": False},
+        )  # fmt: skip
+        images, scores, moved = found.images.copy(), found.scores.copy(), found.moved.copy()
+        images[dead[: len(again.images)]] = again.images
+        scores[:, dead[: len(again.images)]] = again.scores
+        moved[dead[: len(again.images)]] = again.moved
+        found = replace(found, images=images, scores=scores, moved=moved)
+    count = len(found.images)
+    labels = [f"{path} filter {index}" for index in wanted[:count]]
+    notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
+    silent = [label for label, moved in zip(labels, found.moved, strict=True) if not moved]
+    if silent:
+        notes.append(
+            f"Dead, without a gradient from {_STARTS} starts: {shown(', '.join(silent), 200)}"
+        )
+    return Synthesis(
+        images=found.images,
+        scores=found.scores,
+        labels=tuple(labels),
+        verb="filter_patterns",
+        arrived=found.moved,
+        frames=found.frames,
+        made_by=made_by(
+            network, verb="filter_patterns", layer=path, filters=wanted, steps=steps,
+            parametrization=parametrization, size=list(pair), seed=seed,
+        ),
+        notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _layer(network: Network, layer_name: Any) -> tuple[str, int]:
+    """Return a layer's path and the number of its filters."""
+    infos = network.layers.select(layer_name, maps=True)
+    if len(infos) != 1 or not infos[0].spatial:
+        raise LayerError(
+            f"filter_patterns takes one layer with maps. Received: {shown(layer_name)}, which means "
+            f"{shown(', '.join(info.path for info in infos), 120)}"
+        )
+    shape = infos[0].output_shape
+    filters = shape[1] if infos[0].data_format == "channels_first" else shape[-1]
+    if filters is None:
+        raise LayerError(f"The number of filters of {shown(infos[0].path)!r} is not known.")
+    return infos[0].path, int(filters)
+
+
+def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:
+    if name == "pixel":
+        pixels = size[0] * size[1] * 3
+        return Ascent(
+            move=Step(0.02 * 255 * float(np.sqrt(pixels))),
+            parametrization=parametrization,
+            holds=(Between(),),
+        )
+    return Ascent(
+        move=Adam(0.05),
+        parametrization=parametrization,
+        transforms=(Jitter(max(1, min(size) // 32)), Turn(5.0, 0.95, 1.05)),
+    )

@@ -1,0 +1,341 @@
+"""Fooling images: the least that has to change before a network sees something else.
+
+C. Szegedy et al., "Intriguing properties of neural networks", ICLR 2014. One ascent, by its settings:
+FGSM (I. Goodfellow et al., ICLR 2015) is one step of the norm linf; PGD (A. Madry et al., ICLR 2018) is
+`max_norm` and `random_start`; small steps that grow until the class is the predicted one, as by
+default, walk to a change that is small.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from kviz.backend import tf
+from kviz.capture import made_by, predict, read_images
+from kviz.errors import ImageError, ModelError, OptionError, choose, shown
+from kviz.gradients import Passes
+from kviz.images import png
+from kviz.models import Network, as_network
+from kviz.results import Progress, Synthesis
+from kviz.scores import as_score, chosen, unnormalised
+from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined
+from kviz.synthesis._moves import Norm, Step
+from kviz.synthesis._parametrizations import Pixels
+from kviz.synthesis._pieces import Between, Near
+from kviz.targets import class_label, class_targets, looked_at
+from kviz.tracing import Trace
+
+Array = npt.NDArray[Any]
+
+# The first step as a share of all a picture could change, and how steps grow: so small that 227 x 227
+# photos change by about 1 % of their range, so quickly that 100 steps reach any class.
+_FIRST = {"l2": 2e-4, "linf": 1e-3}
+_GROWTH = 1.05
+
+
+def fool(
+    model: Any,
+    images: Any,
+    class_index: Any = None,
+    *,
+    targeted: bool = True,
+    score: Any = None,
+    step: float | None = None,
+    max_norm: float | None = None,
+    norm: Norm = "l2",
+    steps: int = 100,
+    random_start: bool = False,
+    confidence: float | None = None,
+    bounds: tuple[float, float] | None = None,
+    input_name: str | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    names: Sequence[str] = (),
+    film: bool = False,
+    progress: Progress | None = None,
+) -> Synthesis:
+    """Change images until the network takes them for a class, and stop as soon as it does.
+
+    The network is asked about whole numbers 0-255, so that a picture fools it as a PNG file too; that
+    is tried. An interrupt returns the best so far.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        images: as `activations` takes them.
+        class_index: the class to be taken for, by index or name: one for all images or a list of one
+            for each. With `targeted=False` the class to get away from, by default the predicted one.
+        targeted: go to the class; False goes away from it.
+        score: what grows (or, not targeted, falls), by default the class's unnormalised score.
+        step: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by default
+            it begins small and grows.
+        max_norm: how far from the original an image may go, by `norm`.
+        norm: `"l2"` or `"linf"`.
+        steps: how many at most, 1 or more.
+        random_start: begin at a random place within `max_norm`.
+        confidence: go on until the class's probability is at least this.
+        bounds: the values that an image may have; by default 0-255 for images, none for other inputs.
+        input_name: the input that is changed, of a model that has several.
+        batch_size: images in flight at once.
+        seed: for the random start.
+        names: what the images are called; by default the files' names.
+        film: whether to keep frames for an animation.
+        progress: called with (steps done, steps).
+
+    Returns:
+        A `Synthesis`: the images, the change, both predictions; `.arrived` says which are fooled.
+
+    Raises:
+        OptionError: on a class that there is not, no steps, a step or norm of 0 or less.
+        ImageError: if images do not fit the model or lie outside the bounds.
+        LayerError: if the score does not depend on the pixels.
+
+    >>> found = fool("models/squeezenet.keras", "notebooks/images/cat.png", "pizza")
+    >>> found.arrived.tolist(), found.predictions
+    ([True], (('Egyptian cat', 'pizza'),))
+    """
+    _check(norm, steps, step, max_norm, confidence, random_start)
+    network = as_network(model)
+    images, names = read_images(images, network, names)
+    pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
+    explained = looked_at(pixels, network.specs(pixels), input_name)
+    originals = pixels[explained]
+    photo = originals.ndim == 4
+    bounds = (0.0, 255.0) if bounds is None and photo else bounds
+    if bounds and (originals.min() < bounds[0] or originals.max() > bounds[1]):
+        raise ImageError(
+            f"Expected images between {bounds[0]:g} and {bounds[1]:g}. Received: values from "
+            f"{originals.min():g} to {originals.max():g}. What a model takes instead of 0-255 is "
+            "told by preprocess= of kviz.Network, or by bounds=."
+        )
+    whole = photo and bounds == (0.0, 255.0)
+    if whole:
+        originals = pixels[explained] = np.rint(originals)
+    if class_index is None and targeted:
+        raise OptionError(
+            "fool takes the class that an image is to be taken for, or targeted=False."
+        )
+    target = class_targets(class_index, network, len(originals))[:, 0]
+    passes = Passes(network, as_score(score), pixels, explained)
+    verdict = Taken(targeted, confidence, getattr(score, "output", None), passes.binary)
+    if (target < 0).any():
+        target = np.concatenate(
+            [
+                verdict.predicted(passes, c)[: b - a]
+                for a, b, c in network.chunks(pixels, batch_size)
+            ]
+        )
+    holds: list[Hold] = [Near(max_norm, norm)] if max_norm else []
+    if bounds:
+        holds.append(Between(*bounds))
+    span = bounds[1] - bounds[0] if bounds else max(float(np.ptp(originals)), 1.0)
+    reach = np.sqrt(originals[0].size) if norm == "l2" else 1.0
+    ascent = Ascent(
+        move=Step(
+            step or float(_FIRST[norm] * span * reach),
+            norm,
+            1.0 if step else _GROWTH,
+            down=not targeted,
+        ),
+        parametrization=Pixels(),
+        holds=tuple(holds),
+        whole="inward" if whole and max_norm else whole,
+        verdict=verdict,
+    )
+    parts, counts = [], []
+    for first, stop, chunk in network.chunks(pixels, batch_size):
+        own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
+        start = chunk[passes.place]
+        if random_start and max_norm:
+            start = np.stack(
+                [
+                    _random(array, max_norm, norm, (seed, first + at))
+                    for at, array in enumerate(start)
+                ]
+            )
+            if bounds:
+                start = start.clip(*bounds)
+        went = climb(
+            passes, ascent, chunk, own, start, steps=steps, seed=seed, film=film, progress=progress
+        )
+        parts.append(_as_files(passes, verdict, went, chunk, own) if whole else went)
+        counts.append(stop - first)
+        if went.stopped:
+            break
+    return _result(
+        network, pixels, explained, target, joined(parts, counts), names, verdict,
+        {"targeted": targeted, "step": step, "max_norm": max_norm, "norm": norm, "steps": steps,
+         "random_start": random_start, "confidence": confidence, "bounds": bounds, "seed": seed},
+    )  # fmt: skip
+
+
+def _check(
+    norm: str, steps: int, step: Any, max_norm: Any, confidence: Any, random_start: bool
+) -> None:
+    choose("norm", norm, ("l2", "linf"))
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
+        raise OptionError(f"steps takes a whole number from 1. Received: {shown(repr(steps))}")
+    for option, value in (("step", step), ("max_norm", max_norm)):
+        if value is not None and not 0 < value < np.inf:
+            raise OptionError(f"{option} takes a number above 0. Received: {value}")
+    if confidence is not None and not 0 < confidence < 1:
+        raise OptionError(f"confidence takes a probability between 0 and 1. Received: {confidence}")
+    if random_start and max_norm is None:
+        raise OptionError("random_start needs max_norm: the place is drawn within it.")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Whether the predicted class is the target, or, not targeted, is not.
+
+    Args:
+        targeted: whether it is to be.
+        confidence: the least probability, or None.
+        output: which output has the classes.
+        binary: whether one unit speaks for the second of two classes.
+    """
+
+    targeted: bool
+    confidence: float | None
+    output: int | str | None
+    binary: bool
+
+    def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
+        """Return whether and how nearly, as `Verdict`."""
+        logits, independent = self._logits(traced)
+        own = tf.gather(logits, target, axis=1, batch_dims=1)
+        mask = tf.one_hot(target, tf.shape(logits)[1], on_value=True, off_value=False)
+        others = tf.where(mask, tf.constant(-np.inf, logits.dtype), logits)
+        rival = tf.reduce_max(others, 1)
+        near = own - rival if self.targeted else rival - own
+        arrived = near > 0
+        if self.confidence is not None:
+            best = own if self.targeted else rival
+            log = best - tf.reduce_logsumexp(logits, 1)
+            sure = tf.sigmoid(best) if independent else tf.exp(log)
+            arrived &= sure >= self.confidence
+        return arrived, tf.cast(near, tf.float32)
+
+    def predicted(self, passes: Passes, chunk: Sequence[Any]) -> Array:
+        """Return the predicted classes of images."""
+
+        def run(*arguments: Any) -> Any:
+            logits, _ = self._logits(passes.forward(arguments)[1])
+            return tf.argmax(logits, 1, tf.int32)
+
+        target = tf.zeros(len(chunk[0]), "int32")
+        found: Array = passes.compiled(("predicted", self), run)(*chunk, target).numpy()
+        return found
+
+    def _logits(self, traced: Trace) -> tuple[Any, bool]:
+        """Return unnormalised scores `(N, classes)`, and whether each is a probability's own."""
+        output = chosen(traced.outputs, self.output)
+        logits = unnormalised(output)
+        if logits.shape.rank != 2:
+            raise ModelError(
+                f"The output is of shape {shown(logits.shape)}. fool needs one of classes, "
+                "(N, classes)."
+            )
+        if logits.shape[1] == 1:
+            half = logits / 2
+            pair = [-half, half] if self.binary else [half, -half]
+            return tf.concat(pair, 1), False
+        return logits, logits is not output and "Sigmoid" in _end(output)
+
+
+def _end(tensor: Any) -> str:
+    while tensor.op.type in ("Identity", "Cast"):
+        tensor = tensor.op.inputs[0]
+    return str(tensor.op.type)
+
+
+def _random(image: Array, radius: float, norm: Norm, seed: tuple[int, int]) -> Array:
+    """Return an image at a random place within a radius."""
+    random = np.random.default_rng(seed)
+    if norm == "linf":
+        return (image + random.uniform(-radius, radius, image.shape)).astype(np.float32)
+    way = random.normal(size=image.shape)
+    share = random.random() ** (1 / image.size)
+    return (image + radius * share * way / np.linalg.norm(way)).astype(np.float32)
+
+
+def _as_files(
+    passes: Passes, verdict: Taken, went: Climbed, chunk: list[Array], target: Array
+) -> Climbed:
+    """Return an ascent's end with what holds of its images written as PNG files and read back."""
+    files = np.stack([_as_file(image) for image in went.images])
+    inputs = [files if place == passes.place else x for place, x in enumerate(chunk)]
+    holds: Array = (verdict.predicted(passes, inputs) == target) == verdict.targeted
+    return replace(went, arrived=went.arrived & holds)
+
+
+def _as_file(image: Array) -> Array:
+    """Return an image written as PNG and read back; as it is where PNG has no such colours."""
+    if image.shape[-1] not in (1, 3):
+        return image
+    levels = np.squeeze(image, -1) if image.shape[-1] == 1 else image
+    with Image.open(io.BytesIO(png(levels.astype(np.uint8)))) as file:
+        read: Array = np.asarray(file, np.float32).reshape(image.shape)
+    return read
+
+
+def _result(
+    network: Network,
+    pixels: dict[str, Array],
+    explained: str,
+    target: Array,
+    went: Climbed,
+    names: Sequence[str],
+    verdict: Taken,
+    settings: dict[str, Any],
+) -> Synthesis:
+    count = len(went.images)
+    originals, images = pixels[explained][:count], went.images
+    target = target[:count]
+    labels = [class_label(network, int(index)) for index in target]
+    before, after = (
+        predict(network, {**{n: a[:count] for n, a in pixels.items()}, explained: array},
+                top=1, output=verdict.output)
+        for array in (originals, images)
+    )  # fmt: skip
+    changed = (images - originals).reshape(count, -1)
+    norms = np.stack([np.linalg.norm(changed, axis=1), np.abs(changed).max(axis=1)], axis=1)
+    notes = list(network.notes)
+    taken = np.isfinite(went.scores).sum(axis=0) - 1
+    for index in range(count):
+        name = names[index] if index < len(names) else f"image {index}"
+        goal = "for" if verdict.targeted else "for anything but"
+        if went.arrived[index] and not changed[index].any():
+            notes.append(f"{shown(name, 60)} is taken {goal} {shown(labels[index], 60)} as it is.")
+        elif not went.arrived[index]:
+            notes.append(
+                f"{shown(name, 60)} is not taken {goal} {shown(labels[index], 60)} after "
+                f"{taken[index]} steps; this is the nearest."
+            )
+    if went.stopped:
+        notes.append("Interrupted: the best so far.")
+    return Synthesis(
+        images=images,
+        scores=went.scores,
+        labels=tuple(labels),
+        verb="fool",
+        arrived=went.arrived,
+        originals=originals,
+        norms=norms.astype(np.float32),
+        predictions=tuple(
+            (one[0][1], two[0][1]) for one, two in zip(before.rows, after.rows, strict=True)
+        ),
+        confidences=np.array(
+            [[row[0][2] for row in found.rows] for found in (before, after)], np.float32
+        ).T,
+        frames=went.frames,
+        names=tuple(names)[:count],
+        made_by=made_by(network, verb="fool", classes=target.tolist(), **settings),
+        notes=tuple(notes),
+    )
