@@ -101,11 +101,11 @@ class FilterScore:
 
     Args:
         layer_name: the layer's path.
-        filter_index: the filter, from 0; None for each image's own, given as its class.
+        filter_index: the filter, from 0.
     """
 
     layer_name: str
-    filter_index: int | None
+    filter_index: int
 
     def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
@@ -113,9 +113,6 @@ class FilterScore:
         tensor = next(call.outputs for call in traced.calls if call.path == info.path)
         axis = 1 if info.data_format == "channels_first" else tensor.shape.rank - 1
         filters = tensor.shape[axis]
-        if self.filter_index is None:
-            values = tf.reduce_mean(tensor, [a for a in range(1, tensor.shape.rank) if a != axis])
-            return tf.gather(values, target, axis=1, batch_dims=1), target
         if filters is not None and not 0 <= self.filter_index < filters:
             raise OptionError(
                 f"Layer {shown(info.path)!r} has filters 0 to {filters - 1}. "

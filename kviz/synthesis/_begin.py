@@ -88,6 +88,7 @@ def begun(
     steps: int,
     batch_size: int,
     seed: Sequence[int],
+    contrast: float = 1.0,
     film: bool = False,
     progress: Progress | None = None,
 ) -> Climbed:
@@ -102,6 +103,7 @@ def begun(
         steps: how many.
         batch_size: images in flight at once.
         seed: whole numbers; each image's own place is put behind.
+        contrast: of the noise.
         film: whether to keep frames.
         progress: called with (steps done, steps in all).
     """
@@ -118,10 +120,10 @@ def begun(
         seeds = np.array([(*seed, int(place)) for place in places])
         passes = Passes(network, score, blank, name)
         done = len(parts) * steps
+        first = ascent.parametrization.start(seeds, size, channels, contrast)
         went = climb(
-            passes, ascent, chunk, target[places],
-            ascent.parametrization.start(seeds, size, channels), steps=steps, seed=int(seed[0]),
-            film=film, progress=progress and (lambda now, _: progress(done + now, total)),  # noqa: B023
+            passes, ascent, chunk, target[places], first, steps=steps, seed=int(seed[0]), film=film,
+            progress=progress and (lambda now, _: progress(done + now, total)),  # noqa: B023
         )  # fmt: skip
         parts.append(went)
         counts.append(stop - start)

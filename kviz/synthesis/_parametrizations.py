@@ -21,8 +21,10 @@ _ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 class Parametrization(Protocol):
     """How parameters become pixels."""
 
-    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
-        """Return float32 parameters to begin with, one image a seed."""
+    def start(
+        self, seeds: Array, size: tuple[int, int], channels: int, contrast: float = 1.0
+    ) -> Array:
+        """Return float32 parameters to begin with, one image a seed; 1 is a low contrast."""
 
     def pixels(self, params: Any) -> Any:
         """Return `(N, H, W, channels)` in 0-255, while tracing."""
@@ -40,10 +42,13 @@ class Pixels:
     level: float = 127.5
     noise: float = 10.0
 
-    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+    def start(
+        self, seeds: Array, size: tuple[int, int], channels: int, contrast: float = 1.0
+    ) -> Array:
         """Return noise, as `Parametrization.start`."""
         drawn = [np.random.default_rng(seed).normal(size=(*size, channels)) for seed in seeds]
-        return np.clip(self.level + self.noise * np.stack(drawn), 0, 255).astype(np.float32)
+        noise = self.level + contrast * self.noise * np.stack(drawn)
+        return np.clip(noise, 0, 255).astype(np.float32)
 
     def pixels(self, params: Any) -> Any:
         """Return them, as `Parametrization.pixels`."""
@@ -111,10 +116,12 @@ class Fourier:
     size: tuple[int, int]
     colours: Colours = field(default_factory=Colours)
 
-    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+    def start(
+        self, seeds: Array, size: tuple[int, int], channels: int, contrast: float = 1.0
+    ) -> Array:
         """Return coefficients near 0, as `Parametrization.start`: `(N, channels, H, W//2+1, 2)`."""
         shape = (channels, size[0], size[1] // 2 + 1, 2)
-        drawn = [0.01 * np.random.default_rng(seed).normal(size=shape) for seed in seeds]
+        drawn = [0.01 * contrast * np.random.default_rng(seed).normal(size=shape) for seed in seeds]
         return np.stack(drawn).astype(np.float32)
 
     def pixels(self, params: Any) -> Any:
@@ -141,7 +148,13 @@ class Maco:
     size: tuple[int, int]
     colours: Colours = field(default_factory=Colours)
 
-    def start(self, seeds: Array, size: tuple[int, int], channels: int) -> Array:
+    def start(
+        self,
+        seeds: Array,
+        size: tuple[int, int],
+        channels: int,
+        contrast: float = 1.0,  # noqa: ARG002 - the spectrum's own
+    ) -> Array:
         """Return random phases, as `Parametrization.start`: `(N, channels, H, W // 2 + 1)`."""
         shape = (channels, size[0], size[1] // 2 + 1)
         drawn = [np.random.default_rng(seed).uniform(-np.pi, np.pi, shape) for seed in seeds]

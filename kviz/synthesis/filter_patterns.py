@@ -7,24 +7,67 @@ mean activation of a filter's map.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from kviz.backend import tf
 from kviz.capture import made_by
 from kviz.errors import LayerError, OptionError, choose, shown
+from kviz.layers import LayerInfo, LayerTable
 from kviz.models import Network, as_network
 from kviz.results import Progress, Synthesis
-from kviz.scores import FilterScore
-from kviz.synthesis._ascent import Ascent
+from kviz.synthesis._ascent import Ascent, Climbed
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Jitter, Turn
+from kviz.tracing import Trace
 
-# A filter is dead where from none of so many starts its map has a gradient.
+# A filter is dead that is silent from so many starts, each of four times the contrast.
 _STARTS = 4
+
+
+@dataclass(frozen=True)
+class PatternScore:
+    """The mean of a filter's map, each image's own; its index is given as the image's class.
+
+    Where the layer ends in a ReLU, what that holds back counts a tenth for the gradient: a filter that
+    is silent at first would have none.
+
+    Args:
+        layer_name: the layer's path.
+    """
+
+    layer_name: str
+
+    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `kviz.scores.Score.of`."""
+        info = table[self.layer_name]
+        maps = next(call.outputs for call in traced.calls if call.path == info.path)
+        axis = 1 if info.data_format == "channels_first" else maps.shape.rank - 1
+        space = [at for at in range(1, maps.shape.rank) if at != axis]
+        values = tf.reduce_mean(maps, space)
+        before = _before_relu(maps)
+        if before is not None:
+            held = 0.1 * tf.reduce_mean(tf.minimum(before, 0), space)
+            values += held - tf.stop_gradient(held)
+        return tf.gather(values, target, axis=1, batch_dims=1), target
+
+
+def _before_relu(tensor: Any) -> Any:
+    """Return what a ReLU at the end got, also where several are put side by side; else None."""
+    op = tensor.op
+    if op.type in ("Relu", "Relu6"):
+        return op.inputs[0]
+    if op.type == "Identity":
+        return _before_relu(op.inputs[0])
+    if op.type == "ConcatV2":
+        *parts, axis = op.inputs
+        before = [_before_relu(part) for part in parts]
+        return None if any(part is None for part in before) else tf.concat(before, axis)
+    return None
 
 
 def filter_patterns(
@@ -32,7 +75,7 @@ def filter_patterns(
     layer_name: Any,
     filter_indices: Sequence[int] | int | None = None,
     *,
-    parametrization: Literal["pixel", "fourier", "maco"] = "pixel",
+    parametrization: Literal["pixel", "fourier", "maco"] | None = None,
     steps: int = 100,
     size: int | tuple[int, int] | None = None,
     statistics: Any = None,
@@ -43,14 +86,16 @@ def filter_patterns(
 ) -> Synthesis:
     """Make the image that each filter of a layer answers to most.
 
-    The backward pass ends at the layer, and many filters go in one batch. A filter that has no gradient
-    from any of four starts is dead: `.arrived` is False for it, and it is not drawn.
+    The backward pass ends at the layer, and many filters go in one batch. A filter whose map has no
+    gradient, or stays zero, from each of four starts is dead: `.arrived` is False for it, and it is not
+    drawn.
 
     Args:
         model: a `Network`, a `keras.Model` or a path.
         layer_name: a layer with maps, as `network.layers.select` takes it: one.
         filter_indices: filters from 0, by default all.
-        parametrization: `"pixel"`, `"fourier"` or `"maco"`.
+        parametrization: `"pixel"`, `"fourier"` or `"maco"`; by default pixels for filters that see
+            fewer than 16 of them a side, which are about single ones, else Fourier.
         steps: how many, 1 or more.
         size: height and width, for models that take any.
         statistics: as `class_image` takes it.
@@ -69,10 +114,14 @@ def filter_patterns(
     >>> filter_patterns("models/squeezenet.keras", "conv1", [0, 5], steps=4).labels
     ('conv1 filter 0', 'conv1 filter 5')
     """
-    choose("parametrization", parametrization, NAMES)
+    choose("parametrization", parametrization, (None, *NAMES))
     network = as_network(model)
     pair = image_size(network, size)
-    path, filters = _layer(network, layer_name)
+    info, filters = _layer(network, layer_name)
+    path = info.path
+    if parametrization is None:
+        seen = getattr(info.receptive_field, "size", None)
+        parametrization = "pixel" if seen is not None and max(seen) < 16 else "fourier"
     if filter_indices is None:
         filter_indices = range(filters)
     elif isinstance(filter_indices, int | np.integer):
@@ -82,7 +131,7 @@ def filter_patterns(
         raise OptionError(
             f"Layer {shown(path)!r} has filters 0 to {filters - 1}. Received: {shown(wanted, 60)}"
         )
-    score = FilterScore(path, None)
+    score = PatternScore(path)
     ascent = _ascent(
         parametrization, parametrized(parametrization, pair, statistics, network), pair
     )
@@ -98,12 +147,12 @@ def filter_patterns(
         **options,
     )
     for start in range(1, _STARTS):
-        dead = np.flatnonzero(~found.moved)
+        dead = np.flatnonzero(~_alive(found))
         if not len(dead) or found.stopped:
             break
         again = begun(
             network, score, ascent, np.array(wanted, np.int32)[dead], pair,
-            steps=steps, seed=(seed, start), **{**options, "film": False},
+            steps=steps, seed=(seed, start), contrast=4.0**start, **{**options, "film": False},
         )  # fmt: skip
         images, scores, moved = found.images.copy(), found.scores.copy(), found.moved.copy()
         images[dead[: len(again.images)]] = again.images
@@ -113,17 +162,15 @@ def filter_patterns(
     count = len(found.images)
     labels = [f"{path} filter {index}" for index in wanted[:count]]
     notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
-    silent = [label for label, moved in zip(labels, found.moved, strict=True) if not moved]
+    silent = [label for label, moved in zip(labels, _alive(found), strict=True) if not moved]
     if silent:
-        notes.append(
-            f"Dead, without a gradient from {_STARTS} starts: {shown(', '.join(silent), 200)}"
-        )
+        notes.append(f"Dead, silent from {_STARTS} starts: {shown(', '.join(silent), 200)}")
     return Synthesis(
         images=found.images,
         scores=found.scores,
         labels=tuple(labels),
         verb="filter_patterns",
-        arrived=found.moved,
+        arrived=_alive(found),
         frames=found.frames,
         made_by=made_by(
             network, verb="filter_patterns", layer=path, filters=wanted, steps=steps,
@@ -133,8 +180,12 @@ def filter_patterns(
     )  # fmt: skip
 
 
-def _layer(network: Network, layer_name: Any) -> tuple[str, int]:
-    """Return a layer's path and the number of its filters."""
+def _alive(found: Climbed) -> Any:
+    return found.moved & (found.scores[-1] != 0)
+
+
+def _layer(network: Network, layer_name: Any) -> tuple[LayerInfo, int]:
+    """Return a layer and the number of its filters."""
     infos = network.layers.select(layer_name, maps=True)
     if len(infos) != 1 or not infos[0].spatial:
         raise LayerError(
@@ -145,7 +196,7 @@ def _layer(network: Network, layer_name: Any) -> tuple[str, int]:
     filters = shape[1] if infos[0].data_format == "channels_first" else shape[-1]
     if filters is None:
         raise LayerError(f"The number of filters of {shown(infos[0].path)!r} is not known.")
-    return infos[0].path, int(filters)
+    return infos[0], int(filters)
 
 
 def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:

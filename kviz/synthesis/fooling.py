@@ -161,10 +161,16 @@ def fool(
             )
             if bounds:
                 start = start.clip(*bounds)
-        went = climb(
-            passes, ascent, chunk, own, start, steps=steps, seed=seed, film=film, progress=progress
-        )
-        parts.append(_as_files(passes, verdict, went, chunk, own) if whole else went)
+        # What is ahead by next to nothing may not be as a file, in a batch of its own: go on then.
+        for margin in (0.0, 0.01, 0.1):
+            went = climb(
+                passes, replace(ascent, verdict=replace(verdict, margin=margin)), chunk, own, start,
+                steps=steps, seed=seed, film=film, progress=progress,
+            )  # fmt: skip
+            holds = _as_files(passes, verdict, went, chunk, own) if whole else went.arrived
+            if went.stopped or (holds == went.arrived).all():
+                break
+        parts.append(replace(went, arrived=went.arrived & holds))
         counts.append(stop - first)
         if went.stopped:
             break
@@ -199,12 +205,14 @@ class Taken:
         confidence: the least probability, or None.
         output: which output has the classes.
         binary: whether one unit speaks for the second of two classes.
+        margin: by how much it has to be ahead of its rival.
     """
 
     targeted: bool
     confidence: float | None
     output: int | str | None
     binary: bool
+    margin: float = 0.0
 
     def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
         """Return whether and how nearly, as `Verdict`."""
@@ -214,7 +222,7 @@ class Taken:
         others = tf.where(mask, tf.constant(-np.inf, logits.dtype), logits)
         rival = tf.reduce_max(others, 1)
         near = own - rival if self.targeted else rival - own
-        arrived = near > 0
+        arrived = near > self.margin
         if self.confidence is not None:
             best = own if self.targeted else rival
             log = best - tf.reduce_logsumexp(logits, 1)
@@ -259,20 +267,22 @@ def _random(image: Array, radius: float, norm: Norm, seed: tuple[int, int]) -> A
     """Return an image at a random place within a radius."""
     random = np.random.default_rng(seed)
     if norm == "linf":
-        return (image + random.uniform(-radius, radius, image.shape)).astype(np.float32)
-    way = random.normal(size=image.shape)
-    share = random.random() ** (1 / image.size)
-    return (image + radius * share * way / np.linalg.norm(way)).astype(np.float32)
+        way = random.uniform(-radius, radius, image.shape)
+    else:
+        way = random.normal(size=image.shape)
+        way *= radius * random.random() ** (1 / image.size) / np.linalg.norm(way)
+    moved: Array = (image + way).astype(np.float32)
+    return moved
 
 
 def _as_files(
     passes: Passes, verdict: Taken, went: Climbed, chunk: list[Array], target: Array
-) -> Climbed:
-    """Return an ascent's end with what holds of its images written as PNG files and read back."""
+) -> Array:
+    """Return which of an ascent's images hold, written as PNG files and read back."""
     files = np.stack([_as_file(image) for image in went.images])
     inputs = [files if place == passes.place else x for place, x in enumerate(chunk)]
     holds: Array = (verdict.predicted(passes, inputs) == target) == verdict.targeted
-    return replace(went, arrived=went.arrived & holds)
+    return went.arrived & holds
 
 
 def _as_file(image: Array) -> Array:
