@@ -167,10 +167,10 @@ def fool(
                 passes, replace(ascent, verdict=replace(verdict, margin=margin)), chunk, own, start,
                 steps=steps, seed=seed, film=film, progress=progress,
             )  # fmt: skip
-            holds = _as_files(passes, verdict, went, chunk, own) if whole else went.arrived
-            if went.stopped or (holds == went.arrived).all():
+            kept = _as_files(passes, verdict, went, chunk, own) if whole else went.arrived
+            if went.stopped or np.array_equal(kept, went.arrived):
                 break
-        parts.append(replace(went, arrived=went.arrived & holds))
+        parts.append(replace(went, arrived=kept))
         counts.append(stop - first)
         if went.stopped:
             break
