@@ -21,7 +21,7 @@ from kviz.errors import KvizError, KvizWarning
 
 if TYPE_CHECKING:
     from kviz.models import Network
-    from kviz.results import Progress
+    from kviz.results import Progress, Synthesis
 
 
 class _Group(click.Group):
@@ -470,6 +470,248 @@ def attribute(
         return
     for found in facts:
         click.echo(repr(found))
+    click.echo(f"Wrote {len(written)} file{'s' * (len(written) > 1)} to {path}")
+
+
+def _dream_options(steps: int, out: str) -> Callable[[Command], Command]:
+    def decorated(command: Command) -> Command:
+        for option in (
+            click.option("--gif", is_flag=True, help="Write the way as an animation too."),
+            click.option(
+                "--seed", type=int, default=0, show_default=True, help="For what is drawn."
+            ),
+            click.option(
+                "--steps", type=click.IntRange(1), default=steps, show_default=True, help="At most."
+            ),
+            _format_option,
+            click.option(
+                "--out", default=out, show_default=True, help="Folder, or a .npz or .html file."
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+def _noise_options(command: Command) -> Command:
+    for option in (
+        click.option(
+            "--colours-of",
+            multiple=True,
+            metavar="IMAGE",
+            help="Photos whose colours it should have; by default ImageNet's.",
+        ),
+        click.option(
+            "--size",
+            type=click.IntRange(1),
+            nargs=2,
+            metavar="H W",
+            help="The image's, where the model takes any size.",
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(1),
+            default=16,
+            show_default=True,
+            help="Images in flight at once.",
+        ),
+        click.option("--class-names", metavar="FILE", help="Class names, JSON or a name a line."),
+    ):
+        command = option(command)
+    return command
+
+
+_PARAMETRIZATIONS = click.Choice(["pixel", "fourier", "maco"])
+
+
+@main.command(short_help="Change a photo until the model sees another class.")
+@_model_options
+@_image_options
+@click.option("--class", "class_index", metavar="NAME|INDEX", help="What it is to be taken for.")
+@click.option(
+    "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
+)
+@click.option("--step", type=float, help="A step's length; by default it begins small and grows.")
+@click.option("--max-norm", type=float, help="How far from the photo it may go.")
+@click.option("--norm", type=click.Choice(["l2", "linf"]), default="l2", show_default=True)
+@click.option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
+@click.option("--confidence", type=float, help="Go on until the class is this probable.")
+@_dream_options(100, "fooled")
+def fool(
+    model: str,
+    images: tuple[str, ...],
+    class_index: str | None,
+    away: bool,
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Change each IMAGE as little as it takes for MODEL to see another class in it."""
+    import kviz
+    from kviz.images import image_paths
+
+    if class_index is None and not away:
+        raise click.UsageError("fool needs --class, what the photo is to be taken for, or --away.")
+    path, form = _form(options["out"], options["form"])
+    image_paths(images)
+    network = _load(model, preprocess, class_names, trust)
+    pixels, names = _pixels(images, network, options)
+    keys = ("step", "max_norm", "norm", "steps", "random_start", "confidence", "seed", "batch_size")
+    with _progress("Fooling") as progress:
+        found = kviz.fool(
+            network, pixels, class_index, targeted=not away, names=names, film=options["gif"],
+            progress=progress, **{key: options[key] for key in keys},
+        )  # fmt: skip
+    _show_dreams(found, path, form, options)
+
+
+@main.command("class-image", short_help="Draw what the model would most take for a class.")
+@_model_options
+@_noise_options
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    required=True,
+    metavar="NAME|INDEX",
+    help="The class. Repeat the option for several.",
+)
+@click.option("--parametrization", type=_PARAMETRIZATIONS, default="fourier", show_default=True)
+@_dream_options(256, "class_images")
+def class_image(
+    model: str,
+    classes: tuple[str, ...],
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Draw the image that MODEL would most take for a class."""
+    import kviz
+
+    path, form = _form(options["out"], options["form"])
+    network = _load(model, preprocess, class_names, trust)
+    with _progress("Dreaming") as progress:
+        found = kviz.class_image(
+            network, list(classes), **_begun(network, options), progress=progress
+        )
+    _show_dreams(found, path, form, options)
+
+
+@main.command(short_help="Draw what each filter of a layer answers to most.")
+@_model_options
+@_noise_options
+@click.option("--layer", required=True, metavar="PATH", help="The layer, by path, glob or index.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    type=click.IntRange(0),
+    metavar="INDEX",
+    help="A filter from 0, by default all. Repeat the option for several.",
+)
+@click.option(
+    "--parametrization",
+    type=_PARAMETRIZATIONS,
+    help="By default pixel for filters that see few pixels, else fourier.",
+)
+@_dream_options(100, "patterns")
+def filters(
+    model: str,
+    layer: str,
+    filters: tuple[int, ...],
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Draw the image that each filter of a layer of MODEL answers to most."""
+    import kviz
+
+    path, form = _form(options["out"], options["form"])
+    network = _load(model, preprocess, class_names, trust)
+    with _progress("Dreaming") as progress:
+        found = kviz.filter_patterns(
+            network, layer, filters or None, **_begun(network, options), progress=progress
+        )
+    _show_dreams(found, path, form, options)
+
+
+@main.command(short_help="Show more of what layers see in a photo.")
+@_model_options
+@_image_options
+@click.option(
+    "--layers",
+    multiple=True,
+    metavar="GLOB",
+    help="Layers whose maps grow, by default one in the middle. Repeat the option for several.",
+)
+@click.option("--octaves", type=click.IntRange(1), default=4, show_default=True, help="Sizes.")
+@click.option(
+    "--octave-scale", type=float, default=1.4, show_default=True, help="From size to size."
+)
+@click.option("--step", type=float, default=1.5, show_default=True, help="Levels of 255 a step.")
+@_dream_options(20, "dreams")
+def dream(
+    model: str,
+    images: tuple[str, ...],
+    layers: tuple[str, ...],
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Show in each IMAGE more of what layers of MODEL see in it."""
+    import kviz
+    from kviz.images import image_paths
+
+    path, form = _form(options["out"], options["form"])
+    image_paths(images)
+    network = _load(model, preprocess, class_names, trust)
+    pixels, names = _pixels(images, network, options)
+    keys = ("octaves", "octave_scale", "step", "steps", "seed", "batch_size")
+    with _progress("Dreaming") as progress:
+        found = kviz.deep_dream(
+            network, pixels, list(layers) or None, names=names, film=options["gif"],
+            progress=progress, **{key: options[key] for key in keys},
+        )  # fmt: skip
+    _show_dreams(found, path, form, options)
+
+
+def _begun(network: Network, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a verb that begins with noise."""
+    from kviz.images import load_images
+
+    colours = options["colours_of"]
+    return {
+        "statistics": load_images(list(colours), network) if colours else None,
+        "size": options["size"] or None,
+        "film": options["gif"],
+        **{key: options[key] for key in ("parametrization", "steps", "batch_size", "seed")},
+    }
+
+
+def _show_dreams(found: Synthesis, path: Path, form: str, options: dict[str, Any]) -> None:
+    """Write images and, where it was asked for, their animation; say what came of them."""
+    written = _write(found, path, form, found.verb, {})
+    if options["gif"]:
+        film = path / f"{found.verb}.gif" if path.is_dir() else path.with_suffix(".gif")
+        written += found.save(film)
+    if options["as_json"]:
+        table = found.tables()[0]
+        _print_json(
+            {
+                "files": [str(file) for file in written],
+                "images": [dict(zip(table.headers, row, strict=True)) for row in table.rows],
+                "notes": found.notes,
+            }
+        )
+        return
+    click.echo(repr(found))
+    for note in found.notes:
+        click.echo(f"note: {note}")
     click.echo(f"Wrote {len(written)} file{'s' * (len(written) > 1)} to {path}")
 
 

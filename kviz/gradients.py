@@ -250,6 +250,24 @@ class Passes:
         return lambda *arguments: self.network.run(function, arguments)
 
 
+def slopes(
+    watched: Any, run: Callable[[], tuple[Sequence[Any], Any]]
+) -> tuple[Any, Any, list[Any]]:
+    """Return values, what comes with them, and each value's gradient, while a `tf.function` traces.
+
+    Args:
+        watched: the tensor with respect to which.
+        run: returns values, tensors or lists of them to be added up, and anything else.
+
+    Returns:
+        The values; the rest; a gradient for each value, None where it does not depend.
+    """
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(watched)
+        values, rest = run()
+    return values, rest, [tape.gradient(value, watched) for value in values]
+
+
 def layers_for(
     value: Any, traced: Trace, table: LayerTable, layer_names: Selector
 ) -> list[LayerInfo]:

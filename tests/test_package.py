@@ -24,6 +24,10 @@ FLOORS = (
 VERBS = [
     "activations",
     "attribute",
+    "class_image",
+    "deep_dream",
+    "filter_patterns",
+    "fool",
     "load_images",
     "load_model",
     "load_result",

@@ -50,7 +50,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 9
+    assert len(COMMANDS) == 13
 
 
 @pytest.mark.usefixtures("workplace")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from kviz.backend import tf
 from kviz.errors import ImageError, LayerError
-from kviz.gradients import Passes
+from kviz.gradients import Passes, slopes
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.tracing import Trace
 
@@ -262,8 +262,8 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
             held: Sequence[Any] = rest[:slots]
             best, nearest, arrived, moved = rest[slots:]
             step = first + at
-            with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-                tape.watch(params)
+
+            def look() -> Any:
                 pixels = asked(params, inputs[place])
                 seen = pixels
                 for number, piece in enumerate(ascent.transforms):
@@ -271,18 +271,19 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
                 seen = tf.ensure_shape(seen, inputs[place].shape)
                 several = [seen if p == place else x for p, x in enumerate(inputs)]
                 (value, _), traced, _ = passes.forward([*several, target])
-                against = [penalty(pixels) for penalty in ascent.penalties]
-            gradient = tape.gradient(value, params)
+                return [value, [penalty(pixels) for penalty in ascent.penalties]], traced
+
+            (value, _), traced, (gradient, against) = slopes(params, look)
             if gradient is None:
                 raise LayerError(
                     "The score does not depend on the pixels, or not by a way that has gradients."
                 )
             axes = list(range(1, params.shape.rank))
             moved |= tf.reduce_any(gradient != 0, axes)
-            if against:
+            if ascent.penalties:
                 # In units of the score's own gradient: scores of another scale make the same image.
                 own = tf.sqrt(tf.reduce_sum(gradient * gradient, axes, keepdims=True))
-                gradient -= own * tape.gradient(against, params)
+                gradient -= own * against
             if ascent.verdict is None:
                 best = params
             else:
