@@ -89,10 +89,11 @@ def begun(
     batch_size: int,
     seed: Sequence[int],
     contrast: float = 1.0,
+    params: Array | None = None,
     film: bool = False,
     progress: Progress | None = None,
 ) -> Climbed:
-    """Go up from noise for each target, a batch at a time.
+    """Go up for each target, a batch at a time, from noise unless parameters are given.
 
     Args:
         network: the network.
@@ -104,6 +105,7 @@ def begun(
         batch_size: images in flight at once.
         seed: whole numbers; each image's own place is put behind.
         contrast: of the noise.
+        params: to begin with, `(N, …)`.
         film: whether to keep frames.
         progress: called with (steps done, steps in all).
     """
@@ -120,7 +122,10 @@ def begun(
         seeds = np.array([(*seed, int(place)) for place in places])
         passes = Passes(network, score, blank, name)
         done = len(parts) * steps
-        first = ascent.parametrization.start(seeds, size, channels, contrast)
+        if params is None:
+            first = ascent.parametrization.start(seeds, size, channels, contrast)
+        else:
+            first = params[places]
         went = climb(
             passes, ascent, chunk, target[places], first, steps=steps, seed=int(seed[0]), film=film,
             progress=progress and (lambda now, _: progress(done + now, total)),  # noqa: B023

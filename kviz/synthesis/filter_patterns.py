@@ -51,7 +51,7 @@ class PatternScore:
         values = tf.reduce_mean(maps, space)
         before = _before_relu(maps)
         if before is not None:
-            held = 0.1 * tf.reduce_mean(tf.minimum(before, 0), space)
+            held = 0.1 * (tf.reduce_mean(before, space) - values)
             values += held - tf.stop_gradient(held)
         return tf.gather(values, target, axis=1, batch_dims=1), target
 

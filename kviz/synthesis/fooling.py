@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 # The first step as a share of all a picture could change, and how steps grow: so small that 227 x 227
 # photos change by about 1 % of their range, so quickly that 100 steps reach any class.
 _FIRST = {"l2": 2e-4, "linf": 1e-3}
-_GROWTH = 1.05
+_GROWTH = 1.1
 
 
 def fool(
