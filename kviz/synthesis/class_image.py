@@ -91,9 +91,15 @@ def class_image(
     if len(wrong) and not climbed.stopped and (score is None or isinstance(score, ClassScore)):
         # The unnormalised score can lift a like class higher still: then on against all others.
         again = begun(
-            network, LossScore(score or ClassScore()), replace(ascent, transforms=()),
-            target[wrong], pair, steps=max(1, steps // 4), params=climbed.params[wrong], **{**options, "film": False},
-        )  # fmt: skip
+            network,
+            LossScore(score or ClassScore()),
+            replace(ascent, transforms=()),
+            target[wrong],
+            pair,
+            steps=max(1, steps // 4),
+            params=climbed.params[wrong],
+            **{**options, "film": False},
+        )
         images = climbed.images.copy()
         images[wrong[: len(again.images)]] = again.images
         climbed = replace(climbed, images=images, stopped=again.stopped)

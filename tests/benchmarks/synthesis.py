@@ -47,6 +47,11 @@ def patterns(count, rounds):
     start = tf.constant(
         np.random.default_rng(0).normal(127, 10, (count, SIDE, SIDE, 3)).astype("float32")
     )
+    floor(start)
+    clock = time.perf_counter()
+    floor(start)
+    each = (time.perf_counter() - clock) / count / (STEPS + 1)
+    line(work=f"the floor, {count} at once", milliseconds_a_filter_and_step=round(1000 * each, 1))
     measure(
         f"{STEPS} steps on {count} filter{'s' * (count > 1)} of VGG16 {LAYER}",
         lambda: floor(start),
