@@ -156,8 +156,9 @@ class Network:
         >>> kviz.load_model("models/squeezenet.keras").class_index("Egyptian cat")
         285
         """
-        count = self.classes or (len(self.class_names) if self.class_names else None)
         names = self.class_names or ()
+        # One unit can have names for two classes.
+        count = max(self.classes or 0, len(names)) or None
         if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]+", which)):
             if not self.class_names:
                 raise OptionError(
@@ -367,7 +368,7 @@ class Network:
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError from error
         except tf.errors.OpError as error:
-            shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+            shapes = ", ".join(str(tuple(a.shape)) for a in arrays if hasattr(a, "shape"))
             raise ModelError(
                 f"The model cannot be run on inputs of shape {shapes}: {_first_line(error)}"
             ) from error
@@ -440,17 +441,20 @@ class Network:
             self._compiled[full] = function
         return self._compiled[full]
 
-    def traced(self, pixels: Mapping[str, Any], edits: Edits | None = None) -> Trace:
+    def traced(
+        self, pixels: Mapping[str, Any], edits: Edits | None = None, *, as_it_is: bool = False
+    ) -> Trace:
         """Call the model on symbolic pixels, while a `tf.function` traces.
 
         Args:
             pixels: a tensor an input, as `specs` describes them.
             edits: as `kviz.tracing.trace` takes them.
+            as_it_is: as `kviz.tracing.trace` takes it.
 
         Returns:
             The trace: outputs, and every layer call with its tensors.
         """
-        traced = trace(self.model, self._inputs(pixels), edits)
+        traced = trace(self.model, self._inputs(pixels), edits, as_it_is=as_it_is)
         self._stateful = [
             call.layer
             for call in traced.calls

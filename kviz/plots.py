@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -270,7 +271,9 @@ def curves(
         drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
         axes = drawn.subplots()
         for name, values in lines.items():
-            style = {"label": shown(name, 48)} if legend else {"color": "#4060a0", "alpha": 0.4}
+            # Matplotlib leaves out of its legend what begins with a line.
+            label = f" {shown(name, 48)}"
+            style = {"label": label} if legend else {"color": "#4060a0", "alpha": 0.4}
             # One point alone would be no line.
             mark = "o" if np.isfinite(values).sum() == 1 else ""
             axes.plot(values, marker=mark, linewidth=1.6, **style)
@@ -282,7 +285,10 @@ def curves(
             for entry in axes.legend(frameon=False, fontsize=8).get_texts():
                 entry.set_parse_math(False)
         canvas = FigureCanvasAgg(drawn)
-        canvas.draw()  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            # What its font does not have is a box, as in a tile's caption.
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            canvas.draw()  # type: ignore[no-untyped-call]
         levels = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
     ends = [
         f"{shown(name, 48)} from {values[0]:.4g} to {values[-1]:.4g}"

@@ -60,6 +60,9 @@ class ClassScore:
         rank = logits.shape.rank
         if rank == 2:
             target = tf.where(target < 0, tf.argmax(logits, 1, "int32"), target)
+            if logits.shape[1] == 1:
+                # Class 1 is that it is not the unit's.
+                return tf.where(target == 1, -logits[:, 0], logits[:, 0]), target
             return tf.gather(logits, target, axis=1, batch_dims=1), target
         if rank != 4:
             raise ModelError(

@@ -79,6 +79,18 @@ def _classes(which: Any) -> Any:
     return which
 
 
+def one_target(class_index: Any, network: Network, total: int) -> Any:
+    """Return int32 `(N,)`, one class for each image, as `class_targets` takes it.
+
+    Raises:
+        OptionError: if there is no such class, or there are several for an image.
+    """
+    targets = class_targets(class_index, network, total)
+    if targets.shape[1] != 1:
+        raise OptionError(f"Expected one class for each image. Received: {shown(class_index)}")
+    return targets[:, 0]
+
+
 def class_label(network: Network, index: int) -> str:
     """Return what a class is called; -1 is no class but another score."""
     if index < 0:

@@ -63,7 +63,7 @@ _local = threading.local()
 Edits = Mapping[int, Callable[[Call], Any]]
 
 
-def trace(model: Any, inputs: Any, edits: Edits | None = None) -> Trace:
+def trace(model: Any, inputs: Any, edits: Edits | None = None, *, as_it_is: bool = False) -> Trace:
     """Call `model` in inference mode and note every layer call.
 
     To be called while a `tf.function` traces. Layers that compute in float16 or bfloat16 are
@@ -75,26 +75,30 @@ def trace(model: Any, inputs: Any, edits: Edits | None = None) -> Trace:
         inputs: symbolic tensors in the structure that the model takes.
         edits: what a call's outputs are to be before the model goes on, made from the call, by its
             `order` in an earlier trace.
+        as_it_is: look at half precision in half precision.
 
     Returns:
         The trace. Its tensors live in the graph that is being traced.
     """
     edits = edits or {}
-    recorder = _trace(model, inputs, edits)
+    recorder = _trace(model, inputs, edits, as_it_is)
     if recorder.built_something:
         # Layers that build themselves call others on the way; now that they are built they do not.
-        recorder = _trace(model, inputs, edits)
+        recorder = _trace(model, inputs, edits, as_it_is)
     if any(call.hidden for call in recorder.calls):
         # A `call` that is itself a tf.function hides its layers; as plain Python it does not. It can
         # depend on being compiled, though, and then it stays shut.
         with contextlib.suppress(Exception):
-            recorder = _trace(model, inputs, edits, unwrap=True)
+            recorder = _trace(model, inputs, edits, as_it_is, unwrap=True)
     flat = keras.tree.flatten(inputs)
     return Trace(flat, recorder.root.outputs, recorder.named(_input_layers(recorder.root, flat)))
 
 
-def _trace(model: Any, inputs: Any, edits: Edits, *, unwrap: bool = False) -> _Recorder:
-    recorder = _Recorder(model, tf.compat.v1.get_default_graph(), edits, unwrap)
+def _trace(
+    model: Any, inputs: Any, edits: Edits, as_it_is: bool, *, unwrap: bool = False
+) -> _Recorder:
+    graph = tf.compat.v1.get_default_graph()
+    recorder = _Recorder(model, graph, edits, as_it_is, unwrap)
     accepts = inspect.signature(model.call).parameters.values()
     takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in accepts)
     with _noted_by(recorder):
@@ -142,10 +146,11 @@ def _noted_by(recorder: _Recorder) -> Iterator[None]:
 
 
 class _Recorder:
-    def __init__(self, model: Any, graph: Any, edits: Edits, unwrap: bool) -> None:
+    def __init__(self, model: Any, graph: Any, edits: Edits, as_it_is: bool, unwrap: bool) -> None:
         self.root = Call(model, None, [])
         self.graph: Any = graph
         self.edits = edits
+        self.as_it_is = as_it_is
         self.unwrap = unwrap
         self.calls: list[Call] = []
         self.stack: list[Call] = []
@@ -165,7 +170,8 @@ class _Recorder:
         self.built_something |= not layer.built
         self.stack.append(call)
         try:
-            with _in_float32(layer), self._opened(layer):
+            look = contextlib.nullcontext() if self.as_it_is else _in_float32(layer)
+            with look, self._opened(layer):
                 call.outputs = run()
         finally:
             self.stack.pop()

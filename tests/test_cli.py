@@ -357,9 +357,9 @@ class TestMistakes:
         def stop(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("kviz.results.tile_png", stop)
+        monkeypatch.setattr("kviz.results.activations.tile_png", stop)
         monkeypatch.setattr("kviz.pages.tile_png", stop)
-        monkeypatch.setattr("kviz.results.np.savez_compressed", stop)
+        monkeypatch.setattr("kviz.results._shared.np.savez_compressed", stop)
         line = one_line(run("activations", MODEL, CAT, "--out", out), 130)
         assert line == "kviz: stopped; nothing was written."
         assert not list(tmp_path.iterdir())
@@ -375,7 +375,7 @@ class TestMistakes:
                 raise KeyboardInterrupt
             return b"picture"
 
-        monkeypatch.setattr("kviz.results.tile_png", stop)
+        monkeypatch.setattr("kviz.results.activations.tile_png", stop)
         (tmp_path / "maps").mkdir()
         (tmp_path / "maps/001_conv1.png").write_text("mine")
         one_line(run("activations", MODEL, CAT), 130)

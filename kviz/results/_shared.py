@@ -54,12 +54,19 @@ class Result:
                 header = {"result": type(self).__name__, "notes": list(self.notes), **header}
                 np.savez_compressed(
                     part,
-                    header=np.frombuffer(json.dumps(header).encode(), np.uint8),
+                    header=np.frombuffer(json.dumps(header, default=_plain).encode(), np.uint8),
                     **{f"array_{index}": array for index, array in enumerate(arrays)},  # type: ignore[arg-type]
                 )
             else:
                 page = html(title=title, tables=self.tables(), tiles=tiles(), notes=self.notes)
                 part.write_text(page, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """Return a number or an array of NumPy's as JSON has it."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not for JSON")
 
 
 class Arrays(Result, Mapping[str, Array]):

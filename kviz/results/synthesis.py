@@ -31,8 +31,8 @@ class Synthesis(Result):
 
     Attributes:
         images: float32 `(N, H, W, channels)` in 0-255; whole numbers where they were made to fool.
-        scores: float32 `(steps + 1, N)`: before each step and after the last, NaN where an image had
-            arrived.
+        scores: float32 `(steps + 1, N)`: before each step and after the last, of the view that the
+            network had (turned, cropped …); NaN where an image had arrived.
         labels: for each image what was to be seen in it: a class, a filter, layers.
         verb: what made it.
         arrived: bool `(N,)`: whether it came to what it was made for; a filter that nothing moves is
@@ -84,7 +84,8 @@ class Synthesis(Result):
             return [self._curve(image)]
         wanted = range(count) if image is None else [image]
         if self.originals is None and len(wanted) > _APART:
-            return [self._grid(), self._curve(None)]
+            dead = self.verb == "filter_patterns" and not self.arrived.any()
+            return [*([] if dead else [self._grid()]), self._curve(None)]
         made = [tile for index in wanted for tile in self._tiles(index)]
         return [*made, self._curve(image)]
 
@@ -98,7 +99,7 @@ class Synthesis(Result):
 
     def _tiles(self, index: int) -> list[Tile]:
         label, name = shown(self.labels[index], 80), self._name(index)
-        picture = _rgb(self.pixels[index])
+        picture = _rgb(_bytes(self.images[index]))
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
                 return []
@@ -137,7 +138,7 @@ class Synthesis(Result):
         alive = [index for index in range(len(self.images)) if self.arrived[index]]
         if self.verb != "filter_patterns":
             alive = list(range(len(self.images)))
-        pictures = np.stack([_rgb(self.pixels[index]) for index in alive or [0]])
+        pictures = np.stack([_rgb(picture) for picture in _bytes(self.images[alive])])
         columns = int(np.ceil(np.sqrt(len(pictures) * 1.6)))
         dead = len(self.images) - len(alive)
         title = f"{len(alive)} images from {shown(self.labels[0], 60)}"
@@ -151,10 +152,13 @@ class Synthesis(Result):
     def _curve(self, image: int | None) -> Tile:
         wanted = range(len(self.images)) if image is None else [image]
         few = len(wanted) <= _APART
-        lines = {
-            f"{self._name(i)}: {self.labels[i]}" if self.originals is not None else self.labels[i]:
-            self.scores[:, i] for i in wanted
-        }  # fmt: skip
+        lines: dict[str, Array] = {}
+        for at in wanted:
+            name = self.labels[at]
+            if self.originals is not None:
+                name = f"{self._name(at)}: {name}"
+            # Two images may be made for one class.
+            lines[f"{name}, image {at}" if name in lines else name] = self.scores[:, at]
         return curves(lines, "the score at each step", "step", "score", legend=few)
 
     def plot(self, image: int | None = None) -> Figure:
@@ -250,7 +254,9 @@ class Synthesis(Result):
         return written
 
     def _write_film(self, path: Path) -> None:
-        if self.frames is None or self.frames.shape[-1] not in (1, 3):
+        if self.images.ndim != 4 or self.images.shape[-1] not in (1, 3):
+            raise OutputError(f"{shown(path, 100)}: only grey and RGB images make an animation.")
+        if self.frames is None:
             raise OutputError(
                 f"{shown(path, 100)}: no frames of the way were kept. Ask for them with film=True."
             )

@@ -75,8 +75,8 @@ class Ascent:
         transforms: what stands between pixels and network, in order.
         penalties: what counts against the score.
         holds: what is seen to after each step, in order.
-        whole: whether the network is asked about pixels rounded to whole numbers, or `"inward"`:
-            cut off towards the original, so that rounding takes no picture further away.
+        whole: how pixels are rounded to whole numbers before the network is asked about them, given
+            the originals too; None leaves them.
         verdict: when an image has arrived and moves no more; without one all steps are gone.
     """
 
@@ -85,7 +85,7 @@ class Ascent:
     transforms: tuple[Piece, ...] = ()
     penalties: tuple[Penalty, ...] = ()
     holds: tuple[Hold, ...] = ()
-    whole: bool | str = False
+    whole: Callable[[Any, Any], Any] | None = None
     verdict: Verdict | None = None
 
 
@@ -156,15 +156,20 @@ def climb(
         tf.zeros([count], "bool"),
         tf.zeros([count], "bool"),
     ]
-    pixels = [tf.convert_to_tensor(array) for array in originals]
+    # float64 where the model takes that, and whole numbers beside a photo.
+    pixels = [
+        tf.cast(array, spec.dtype)
+        for array, spec in zip(originals, passes.specs.values(), strict=True)
+    ]
     size = max(1, -(-steps // _BLOCKS))
     scores = np.full((steps + 1, count), np.nan, np.float32)
-    frames, stopped, done = [], False, 0
+    frames, shown_at, stopped, done = [], 0, False, 0
     try:
         # Once more than there are steps: the last time the score is only looked at.
         while done <= steps:
             if film:
                 frames.append(_bytes(show(*pixels, target, state[0])))
+                shown_at = done
             now = min(size, steps + 1 - done)
             went, values, *state = block(*pixels, target, *state, done, now, steps, seed)
             went = int(went)
@@ -179,7 +184,9 @@ def climb(
     *_, best, _, arrived, moved = state
     images = show(*pixels, target, best)
     if film:
-        frames.append(_bytes(images))
+        last = _bytes(images)
+        again = np.array_equal(frames[-1], last) if ascent.verdict and frames else shown_at == steps
+        frames += [] if again else [last]
     if not np.isfinite(images).all():
         raise ImageError(
             "The ascent runs into values that are not finite (NaN or infinite). Take smaller steps, or "
@@ -235,8 +242,18 @@ def joined(parts: Sequence[Climbed], counts: Sequence[int]) -> Climbed:
     )
 
 
+def picked(climbed: Climbed, places: Array) -> Climbed:
+    """Return an ascent's images at some places."""
+    return Climbed(
+        **{key: getattr(climbed, key)[places] for key in ("params", "images", "arrived", "moved")},
+        scores=climbed.scores[:, places],
+        frames=None if climbed.frames is None else climbed.frames[:, places],
+        stopped=climbed.stopped,
+    )
+
+
 def _bytes(pixels: Any) -> Array:
-    return np.asarray(np.rint(np.clip(pixels.numpy(), 0, 255)), np.uint8)
+    return np.asarray(np.rint(np.clip(np.nan_to_num(pixels.numpy()), 0, 255)), np.uint8)
 
 
 def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
@@ -245,18 +262,14 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
 
     def asked(params: Any, originals: Any) -> Any:
         pixels = ascent.parametrization.pixels(params)
-        if ascent.whole == "inward":
-            step = pixels - originals
-            rounded = originals + tf.sign(step) * tf.floor(tf.abs(step) + 1e-4)
-        elif ascent.whole:
-            rounded = tf.round(pixels)
-        else:
+        if ascent.whole is None:
             return pixels
-        return pixels + tf.stop_gradient(rounded - pixels)
+        return pixels + tf.stop_gradient(ascent.whole(pixels, originals) - pixels)
 
     def run(*arguments: Any) -> Any:
         *inputs, target = arguments[: len(passes.specs) + 1]
         *begin, first, count, steps, seed = arguments[len(passes.specs) + 1 :]
+        original = tf.cast(inputs[place], begin[0].dtype)
 
         def body(at: Any, scores: Any, params: Any, *rest: Any) -> Any:
             held: Sequence[Any] = rest[:slots]
@@ -264,11 +277,10 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
             step = first + at
 
             def look() -> Any:
-                pixels = asked(params, inputs[place])
-                seen = pixels
+                seen = pixels = asked(params, original)
                 for number, piece in enumerate(ascent.transforms):
                     seen = piece(seen, tf.stack([seed, step * len(ascent.transforms) + number]))
-                seen = tf.ensure_shape(seen, inputs[place].shape)
+                seen = tf.cast(tf.ensure_shape(seen, inputs[place].shape), inputs[place].dtype)
                 several = [seen if p == place else x for p, x in enumerate(inputs)]
                 (value, _), traced, _ = passes.forward([*several, target])
                 return [value, [penalty(pixels) for penalty in ascent.penalties]], traced
@@ -278,6 +290,7 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
                 raise LayerError(
                     "The score does not depend on the pixels, or not by a way that has gradients."
                 )
+            value = tf.cast(value, tf.float32)
             axes = list(range(1, params.shape.rank))
             moved |= tf.reduce_any(gradient != 0, axes)
             if ascent.penalties:
@@ -288,7 +301,9 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
                 best = params
             else:
                 now, near = ascent.verdict(traced, target)
-                better = ~arrived & ~(near <= nearest)
+                # What it began with is where it led only if that had arrived: FGSM is one step.
+                # An image that arrives need not be the nearest so far.
+                better = ~arrived & (now | (step == 1) | ~(near <= nearest))
                 best = tf.where(_wide(better, params), params, best)
                 nearest = tf.where(better, near, nearest)
                 value = tf.where(arrived, np.nan, value)
@@ -297,9 +312,9 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
             stay = arrived | (step >= steps)
             new = params + move
             for hold in ascent.holds:
-                new = hold(new, inputs[place], step)
+                new = hold(new, original, step)
             params = tf.where(_wide(stay, params), params, new)
-            scores = scores.write(at, tf.cast(value, tf.float32))
+            scores = scores.write(at, value)
             return at + 1, scores, params, *held, best, nearest, arrived, moved
 
         def on(at: Any, *rest: Any) -> Any:
@@ -312,7 +327,7 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
 
     def shown(*arguments: Any) -> Any:
         *inputs, _, params = arguments
-        return asked(params, inputs[place])
+        return asked(params, tf.cast(inputs[place], params.dtype))
 
     like = tf.TensorSpec((None, *start.shape[1:]), start.dtype)
     each = [tf.TensorSpec((None,), kind) for kind in ("float32", "bool", "bool")]

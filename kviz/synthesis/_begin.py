@@ -36,21 +36,21 @@ def image_size(network: Network, size: Any) -> tuple[int, int]:
     Raises:
         OptionError: if it does not fit the model, or the model takes no photo.
     """
-    if not network.input_shapes or sum(len(shape) == 4 for shape in network.input_shapes) != 1:
+    shapes = network.input_shapes
+    if shapes is not None and [len(shape) for shape in shapes] != [4]:
         raise OptionError(
             "This verb makes images for models that take one photo, (N, H, W, channels)."
         )
-    pair = (size, size) if isinstance(size, int) else tuple(size) if size is not None else None
-    if pair is not None and (
-        len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair)
-    ):
-        raise OptionError(f"size takes a height and a width in pixels. Received: {shown(size)}")
     own = network.image_size
-    if pair is None:
+    if size is None:
         return own[0] or 224, own[1] or 224
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    whole = [isinstance(side, int | np.integer) and side > 0 for side in pair]
+    if whole != [True, True] or bool in map(type, pair):
+        raise OptionError(f"size takes a height and a width in pixels. Received: {shown(size)}")
     if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
         raise OptionError(f"The model takes images of {own[0]} x {own[1]}. Received: size={size}")
-    return pair[0], pair[1]
+    return int(pair[0]), int(pair[1])
 
 
 def parametrized(
@@ -111,13 +111,16 @@ def begun(
     """
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise OptionError(f"steps takes a whole number from 1. Received: {shown(repr(steps))}")
+    if seed[0] < 0:
+        raise OptionError(f"seed takes a whole number from 0. Received: {shown(seed[0])}")
     channels = network.channels or 3
     name, *_ = network.specs({n: np.empty((1, *size, channels)) for n in _names(network)})
     parts: list[Climbed] = []
     counts = []
     blank = {name: np.zeros((len(target), *size, channels), np.float32)}
-    total = -(-len(target) // batch_size) * steps
-    for start, stop, chunk in network.chunks(blank, batch_size):
+    chunks = list(network.chunks(blank, batch_size))
+    total = len(chunks) * steps
+    for start, stop, chunk in chunks:
         places = np.arange(start, start + len(chunk[0])).clip(max=stop - 1)
         seeds = np.array([(*seed, int(place)) for place in places])
         passes = Passes(network, score, blank, name)
@@ -142,5 +145,4 @@ def _names(network: Network) -> list[str]:
 
 
 def _any(network: Network) -> tuple[int, ...]:
-    shape = next(shape for shape in network.input_shapes or [] if len(shape) == 4)
-    return tuple(side or 8 for side in shape[1:])
+    return (*(side or 8 for side in network.image_size), network.channels or 3)

@@ -166,7 +166,12 @@ class Maco:
         magnitude = 1 / np.maximum(_frequencies(self.size), 1 / max(self.size))
         magnitude[0, 0] = 0
         magnitude = magnitude.astype(np.float32)
-        spectrum = tf.complex(magnitude * tf.cos(params), magnitude * tf.sin(params))
+        # In these columns a real picture has each wave twice, with phases of opposite sign: what else
+        # is there a transform back would leave out, and with it a part of the magnitude.
+        twice = np.isin(np.arange(wide // 2 + 1), [0, wide / 2])
+        opposite = params - tf.gather(params, -np.arange(high) % high, axis=2)
+        phase = tf.where(twice, opposite, params)
+        spectrum = tf.complex(magnitude * tf.cos(phase), magnitude * tf.sin(phase))
         numbers = tf.transpose(tf.signal.irfft2d(spectrum, [high, wide]), [0, 2, 3, 1])
         width = tf.math.reduce_std(numbers, [1, 2, 3], keepdims=True)
         return self.colours.pixels(numbers / (width + 1e-6))

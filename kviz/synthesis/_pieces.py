@@ -152,6 +152,33 @@ class Near:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """Pixels are whole numbers and, where there is a radius, no further than it from the originals."""
+
+    radius: float | None = None
+    norm: Literal["l2", "linf"] = "l2"
+
+    def __call__(self, pixels: Any, originals: Any) -> Any:
+        """Return whole numbers."""
+        way = tf.round(pixels) - originals
+        if self.radius is None:
+            return originals + way
+        if self.norm == "linf":
+            most = float(np.floor(self.radius))
+            return originals + tf.clip_by_value(way, -most, most)
+        axes = list(range(1, way.shape.rank))
+
+        def far(way: Any) -> Any:
+            return tf.sqrt(tf.reduce_sum(way * way, axes, keepdims=True))
+
+        # Rounding can lead out of the ball: then a shorter way is rounded, or cut off if need be.
+        shorter = (pixels - originals) * tf.math.divide_no_nan(self.radius, far(way))
+        again, cut = tf.round(shorter), tf.sign(shorter) * tf.floor(tf.abs(shorter))
+        again = tf.where(far(again) <= self.radius, again, cut)
+        return originals + tf.where(far(way) <= self.radius, way, again)
+
+
+@dataclass(frozen=True)
 class Blur:
     """Every so many steps the image is blurred, which no network asks for: J. Yosinski et al., 2015."""
 

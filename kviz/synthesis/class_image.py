@@ -16,14 +16,14 @@ import numpy as np
 from kviz.capture import made_by, predict
 from kviz.errors import choose
 from kviz.models import as_network
-from kviz.results import Progress, Synthesis
+from kviz.results import Predictions, Progress, Synthesis
 from kviz.scores import ClassScore, LossScore, as_score
 from kviz.synthesis._ascent import Ascent
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Blur, Bright, Crop, Jitter, Noise, Rough, Turn
-from kviz.targets import class_label, class_targets
+from kviz.targets import class_label, one_target
 
 Name = Literal["pixel", "fourier", "maco"]
 
@@ -75,36 +75,43 @@ def class_image(
     network = as_network(model)
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
     wanted = list(class_index) if several else [class_index]
-    target = class_targets(wanted, network, len(wanted))[:, 0]
+    target = one_target(wanted, network, len(wanted))
     pair = image_size(network, size)
     ascent = _ascent(
         parametrization, parametrized(parametrization, pair, statistics, network), pair
     )
     options: dict[str, Any] = {"batch_size": batch_size, "seed": (seed,), "film": film}
+    # The same one at each call, so that what is compiled for it is found again.
+    rising = as_score(score)
     climbed = begun(
-        network, as_score(score), ascent, target, pair, steps=steps, progress=progress, **options
+        network, rising, ascent, target, pair, steps=steps, progress=progress, **options
     )
     output = getattr(score, "output", None)
-    found = predict(network, climbed.images, top=1, output=output)
-    best = np.array([row[0][0] for row in found.rows])
+    found = predict(network, climbed.images, top=1, output=output, batch_size=batch_size)
+    best = _taken_for(found)
     wrong = np.flatnonzero(best != target[: len(best)])
-    if len(wrong) and not climbed.stopped and (score is None or isinstance(score, ClassScore)):
+    rivals = found.scores.shape[1] > 1
+    if rivals and len(wrong) and not climbed.stopped and isinstance(rising, ClassScore):
         # The unnormalised score can lift a like class higher still: then on against all others.
         again = begun(
             network,
-            LossScore(score or ClassScore()),
+            LossScore(rising),
             replace(ascent, transforms=()),
             target[wrong],
             pair,
             steps=max(1, steps // 4),
             params=climbed.params[wrong],
-            **{**options, "film": False},
+            **options,
         )
-        images = climbed.images.copy()
-        images[wrong[: len(again.images)]] = again.images
-        climbed = replace(climbed, images=images, stopped=again.stopped)
-        found = predict(network, images, top=1, output=output)
-        best = np.array([row[0][0] for row in found.rows])
+        images, frames, places = climbed.images.copy(), climbed.frames, wrong[: len(again.images)]
+        images[places] = again.images
+        if frames is not None and again.frames is not None:
+            more = frames[-1:].repeat(len(again.frames) - 1, axis=0)
+            more[:, places] = again.frames[1:]
+            frames = np.concatenate([frames, more])
+        climbed = replace(climbed, images=images, frames=frames, stopped=again.stopped)
+        found = predict(network, images, top=1, output=output, batch_size=batch_size)
+        best = _taken_for(found)
     count = len(climbed.images)
     notes = [*network.notes, *(["Interrupted: the image so far."] if climbed.stopped else [])]
     return Synthesis(
@@ -122,6 +129,14 @@ def class_image(
         ),
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def _taken_for(found: Predictions) -> Any:
+    """Return the predicted classes, -1 where one unit does not say its own."""
+    best = np.array([row[0][0] for row in found.rows])
+    if found.scores.shape[1] == 1:
+        best[found.scores[:, 0] <= (0.5 if found.probability else 0)] = -1
+    return best
 
 
 def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:

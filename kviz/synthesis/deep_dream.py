@@ -14,7 +14,7 @@ import numpy as np
 
 from kviz.backend import keras, tf
 from kviz.capture import made_by, read_images
-from kviz.errors import ImageError, OptionError, shown
+from kviz.errors import ImageError, ModelError, OptionError, shown
 from kviz.gradients import Passes
 from kviz.layers import LayerTable, Selector, selector_key
 from kviz.models import as_network
@@ -144,19 +144,25 @@ def deep_dream(
                 holds=(Between(),),
             )  # fmt: skip
             done = number * steps
-            went.append(
-                climb(
-                    passes,
-                    ascent,
-                    seen,
-                    np.zeros(len(photo), np.int32),
-                    np.clip(base + detail, 0, 255),
-                    steps=steps,
-                    seed=seed + number,
-                    film=film,
-                    progress=progress and (lambda now, _: progress(done + now, all_steps)),  # noqa: B023
+            try:
+                went.append(
+                    climb(
+                        passes,
+                        ascent,
+                        seen,
+                        np.zeros(len(photo), np.int32),
+                        np.clip(base + detail, 0, 255),
+                        steps=steps,
+                        seed=seed + number,
+                        film=film,
+                        progress=progress and (lambda now, _: progress(done + now, all_steps)),  # noqa: B023
+                    )
                 )
-            )
+            except ModelError:
+                # The smallest sizes can be too small for the model's windows.
+                if number + 1 == len(sizes):
+                    raise
+                continue
             detail = went[-1].images - base
             if went[-1].stopped:
                 break
@@ -211,7 +217,8 @@ def _one(went: list[Climbed], photo: Any) -> Climbed:
     return Climbed(
         params=images,
         images=images,
-        scores=np.concatenate([part.scores for part in went]),
+        # The look after an octave's last step is of a size that the next one leaves.
+        scores=np.concatenate([*(part.scores[:-1] for part in went[:-1]), last.scores]),
         arrived=last.arrived,
         moved=np.any([part.moved for part in went], axis=0),
         frames=frames,

@@ -126,11 +126,13 @@ def filter_patterns(
         filter_indices = range(filters)
     elif isinstance(filter_indices, int | np.integer):
         filter_indices = [int(filter_indices)]
-    wanted = [int(index) for index in filter_indices]
-    if not wanted or not all(0 <= index < filters for index in wanted):
+    given = list(filter_indices)
+    whole = all(isinstance(index, int | np.integer) for index in given)
+    if not given or not whole or not all(0 <= index < filters for index in given):
         raise OptionError(
-            f"Layer {shown(path)!r} has filters 0 to {filters - 1}. Received: {shown(wanted, 60)}"
+            f"Layer {shown(path)!r} has filters 0 to {filters - 1}. Received: {shown(given, 60)}"
         )
+    wanted = [int(index) for index in given]
     score = PatternScore(path)
     ascent = _ascent(
         parametrization, parametrized(parametrization, pair, statistics, network), pair
@@ -152,13 +154,17 @@ def filter_patterns(
             break
         again = begun(
             network, score, ascent, np.array(wanted, np.int32)[dead], pair,
-            steps=steps, seed=(seed, start), contrast=4.0**start, **{**options, "film": False},
+            steps=steps, seed=(seed, start), contrast=4.0**start, **options,
         )  # fmt: skip
+        if again.stopped:
+            found = replace(found, stopped=True)
+            break
         images, scores, moved = found.images.copy(), found.scores.copy(), found.moved.copy()
-        images[dead[: len(again.images)]] = again.images
-        scores[:, dead[: len(again.images)]] = again.scores
-        moved[dead[: len(again.images)]] = again.moved
-        found = replace(found, images=images, scores=scores, moved=moved)
+        images[dead], scores[:, dead], moved[dead] = again.images, again.scores, again.moved
+        frames = None if found.frames is None else found.frames.copy()
+        if frames is not None:
+            frames[:, dead] = again.frames
+        found = replace(found, images=images, scores=scores, moved=moved, frames=frames)
     count = len(found.images)
     labels = [f"{path} filter {index}" for index in wanted[:count]]
     notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]

@@ -25,11 +25,11 @@ from kviz.images import png
 from kviz.models import Network, as_network
 from kviz.results import Progress, Synthesis
 from kviz.scores import as_score, chosen, unnormalised
-from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined
+from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
-from kviz.synthesis._pieces import Between, Near
-from kviz.targets import class_label, class_targets, looked_at
+from kviz.synthesis._pieces import Between, Near, Whole
+from kviz.targets import class_label, looked_at, one_target
 from kviz.tracing import Trace
 
 Array = npt.NDArray[Any]
@@ -38,6 +38,8 @@ Array = npt.NDArray[Any]
 # photos change by about 1 % of their range, so quickly that 100 steps reach any class.
 _FIRST = {"l2": 2e-4, "linf": 1e-3}
 _GROWTH = 1.1
+# By how much a probability is larger than another for more than rounding: 16 times a float's.
+_AHEAD = 1 + 2e-6
 
 
 def fool(
@@ -100,14 +102,14 @@ def fool(
     >>> found.arrived.tolist(), found.predictions
     ([True], (('Egyptian cat', 'pizza'),))
     """
-    _check(norm, steps, step, max_norm, confidence, random_start)
+    _check(norm, steps, step, max_norm, confidence, random_start, seed)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
     explained = looked_at(pixels, network.specs(pixels), input_name)
     originals = pixels[explained]
     photo = originals.ndim == 4
-    bounds = (0.0, 255.0) if bounds is None and photo else bounds
+    bounds = _between(bounds) if bounds is not None else (0.0, 255.0) if photo else None
     if bounds and (originals.min() < bounds[0] or originals.max() > bounds[1]):
         raise ImageError(
             f"Expected images between {bounds[0]:g} and {bounds[1]:g}. Received: values from "
@@ -121,9 +123,11 @@ def fool(
         raise OptionError(
             "fool takes the class that an image is to be taken for, or targeted=False."
         )
-    target = class_targets(class_index, network, len(originals))[:, 0]
+    target = one_target(class_index, network, len(originals))
     passes = Passes(network, as_score(score), pixels, explained)
-    verdict = Taken(targeted, confidence, getattr(score, "output", None), passes.binary)
+    # Whatever the score is, one unit for two named classes speaks for the second.
+    binary = network.classes == 1 and len(network.class_names or ()) == 2
+    verdict = Taken(targeted, confidence, getattr(score, "output", None), binary)
     if (target < 0).any():
         target = np.concatenate(
             [
@@ -131,7 +135,15 @@ def fool(
                 for a, b, c in network.chunks(pixels, batch_size)
             ]
         )
-    holds: list[Hold] = [Near(max_norm, norm)] if max_norm else []
+    if whole and norm == "linf" and max_norm and max_norm < 1:
+        raise OptionError(
+            f"Pixels are whole numbers, so max_norm is 1 or more. Received: {max_norm}"
+        )
+    # Pixels are as many whole numbers apart.
+    radius = max_norm or np.inf
+    if whole and norm == "linf":
+        radius = float(np.floor(radius))
+    holds: list[Hold] = [Near(radius, norm)] if max_norm else []
     if bounds:
         holds.append(Between(*bounds))
     span = bounds[1] - bounds[0] if bounds else max(float(np.ptp(originals)), 1.0)
@@ -145,7 +157,7 @@ def fool(
         ),
         parametrization=Pixels(),
         holds=tuple(holds),
-        whole="inward" if whole and max_norm else whole,
+        whole=Whole(max_norm, norm) if whole else None,
         verdict=verdict,
     )
     parts, counts = [], []
@@ -154,35 +166,55 @@ def fool(
         start = chunk[passes.place]
         if random_start and max_norm:
             start = np.stack(
-                [
-                    _random(array, max_norm, norm, (seed, first + at))
-                    for at, array in enumerate(start)
-                ]
+                [_random(array, radius, norm, (seed, first + at)) for at, array in enumerate(start)]
             )
             if bounds:
                 start = start.clip(*bounds)
         # What is ahead by next to nothing may not be as a file, in a batch of its own: go on then.
+        before: Climbed | None = None
+        held = np.zeros(len(own), bool)
         for margin in (0.0, 0.01, 0.1):
             went = climb(
                 passes, replace(ascent, verdict=replace(verdict, margin=margin)), chunk, own, start,
                 steps=steps, seed=seed, film=film, progress=progress,
             )  # fmt: skip
+            if before is not None:
+                # Each image is what it is in a batch of its own.
+                both = joined([before, went], [len(own)] * 2)
+                went = picked(both, np.arange(len(own)) + len(own) * ~held)
             kept = _as_files(passes, verdict, went, chunk, own) if whole else went.arrived
-            if went.stopped or np.array_equal(kept, went.arrived):
+            before, held = went, kept | ~went.arrived
+            if went.stopped or held.all():
                 break
         parts.append(replace(went, arrived=kept))
         counts.append(stop - first)
         if went.stopped:
             break
     return _result(
-        network, pixels, explained, target, joined(parts, counts), names, verdict,
+        network, pixels, explained, target, joined(parts, counts), names, verdict, batch_size,
         {"targeted": targeted, "step": step, "max_norm": max_norm, "norm": norm, "steps": steps,
          "random_start": random_start, "confidence": confidence, "bounds": bounds, "seed": seed},
     )  # fmt: skip
 
 
+def _between(bounds: Any) -> tuple[float, float]:
+    try:
+        low, high = map(float, bounds)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        raise OptionError(f"bounds takes a lower and an upper value. Received: {shown(bounds)}")
+    return low, high
+
+
 def _check(
-    norm: str, steps: int, step: Any, max_norm: Any, confidence: Any, random_start: bool
+    norm: str,
+    steps: int,
+    step: Any,
+    max_norm: Any,
+    confidence: Any,
+    random_start: bool,
+    seed: int,
 ) -> None:
     choose("norm", norm, ("l2", "linf"))
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
@@ -192,6 +224,8 @@ def _check(
             raise OptionError(f"{option} takes a number above 0. Received: {value}")
     if confidence is not None and not 0 < confidence < 1:
         raise OptionError(f"confidence takes a probability between 0 and 1. Received: {confidence}")
+    if seed < 0:
+        raise OptionError(f"seed takes a whole number from 0. Received: {shown(seed)}")
     if random_start and max_norm is None:
         raise OptionError("random_start needs max_norm: the place is drawn within it.")
 
@@ -217,12 +251,14 @@ class Taken:
     def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
         """Return whether and how nearly, as `Verdict`."""
         logits, independent = self._logits(traced)
-        own = tf.gather(logits, target, axis=1, batch_dims=1)
-        mask = tf.one_hot(target, tf.shape(logits)[1], on_value=True, off_value=False)
-        others = tf.where(mask, tf.constant(-np.inf, logits.dtype), logits)
-        rival = tf.reduce_max(others, 1)
+        own, rival = _rivals(logits, target)
         near = own - rival if self.targeted else rival - own
         arrived = near > self.margin
+        if independent:
+            # Of two sigmoids that are both 1, or nearly so, none is ahead, whatever their logits say:
+            # in another batch it can be the other way round.
+            one, other = _rivals(chosen(traced.outputs, self.output), target)
+            arrived &= one > _AHEAD * other if self.targeted else other > _AHEAD * one
         if self.confidence is not None:
             best = own if self.targeted else rival
             log = best - tf.reduce_logsumexp(logits, 1)
@@ -231,11 +267,15 @@ class Taken:
         return arrived, tf.cast(near, tf.float32)
 
     def predicted(self, passes: Passes, chunk: Sequence[Any]) -> Array:
-        """Return the predicted classes of images."""
+        """Return the predicted classes of images, as the model itself has them in its precision."""
 
         def run(*arguments: Any) -> Any:
-            logits, _ = self._logits(passes.forward(arguments)[1])
-            return tf.argmax(logits, 1, tf.int32)
+            inputs = dict(zip(passes.specs, arguments[:-1], strict=True))
+            traced = passes.network.traced(inputs, as_it_is=True)
+            logits, _ = self._logits(traced)
+            output = chosen(traced.outputs, self.output)
+            # Probabilities can be level where logits are not.
+            return tf.argmax(logits if output.shape[1] == 1 else output, 1, tf.int32)
 
         target = tf.zeros(len(chunk[0]), "int32")
         found: Array = passes.compiled(("predicted", self), run)(*chunk, target).numpy()
@@ -255,6 +295,14 @@ class Taken:
             pair = [-half, half] if self.binary else [half, -half]
             return tf.concat(pair, 1), False
         return logits, logits is not output and "Sigmoid" in _end(output)
+
+
+def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
+    """Return a class's scores and the best of the others'."""
+    own = tf.gather(scores, target, axis=1, batch_dims=1)
+    mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
+    others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
+    return own, tf.reduce_max(others, 1)
 
 
 def _end(tensor: Any) -> str:
@@ -303,6 +351,7 @@ def _result(
     went: Climbed,
     names: Sequence[str],
     verdict: Taken,
+    batch_size: int,
     settings: dict[str, Any],
 ) -> Synthesis:
     count = len(went.images)
@@ -311,13 +360,16 @@ def _result(
     labels = [class_label(network, int(index)) for index in target]
     before, after = (
         predict(network, {**{n: a[:count] for n, a in pixels.items()}, explained: array},
-                top=1, output=verdict.output)
+                top=1, output=verdict.output,
+                batch_size=batch_size)
         for array in (originals, images)
     )  # fmt: skip
     changed = (images - originals).reshape(count, -1)
     norms = np.stack([np.linalg.norm(changed, axis=1), np.abs(changed).max(axis=1)], axis=1)
     notes = list(network.notes)
-    taken = np.isfinite(went.scores).sum(axis=0) - 1
+    seen = np.isfinite(went.scores).sum(axis=0) - 1
+    # A score that is no number says nothing of how many steps were gone.
+    taken = np.where(seen < 0, len(went.scores) - 1, seen)
     for index in range(count):
         name = names[index] if index < len(names) else f"image {index}"
         goal = "for" if verdict.targeted else "for anything but"

@@ -1,0 +1,83 @@
+"""The commands that dream, on a small model."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from keras import layers
+from PIL import Image
+
+from kviz.cli import main
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
+         layers.Conv2D(4, 3, activation="relu", name="conv"), layers.GlobalAveragePooling2D(),
+         layers.Dense(3, activation="softmax")]
+    )  # fmt: skip
+    model.save(tmp_path / "m.keras")
+    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), "uint8")
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize(
+    ("words", "folder", "film"),
+    [
+        (("fool", "m.keras", "p.png", "--class", 1), "fooled", "fool"),
+        (("fool", "m.keras", "p.png", "--away"), "fooled", "fool"),
+        (("class-image", "m.keras", "--class", 1, "--class", 2), "class_images", "class_image"),
+        (("filters", "m.keras", "--layer", "conv"), "patterns", "filter_patterns"),
+        (("dream", "m.keras", "p.png", "--layers", "conv", "--octaves", 1), "dreams", "deep_dream"),
+    ],
+)
+def test_pictures_numbers_and_an_animation(workplace, words, folder, film):
+    done = run(*words, "--steps", 3, "--gif", "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert f"{folder}/{film}.gif" in told["files"]
+    for file in told["files"]:
+        with Image.open(workplace / file) as picture:
+            assert picture.size[0] >= 16
+    assert len(told["images"]) >= 1
+    done = run(*words, "--steps", 3, "--out", "all.npz", "--gif")
+    assert done.exit_code == 0, done.output
+    assert (workplace / "all.npz").exists()
+    assert (workplace / "all.gif").exists()
+    assert "Wrote 2 files" in done.stdout
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("fool", "m.keras", "p.png"), 2, "needs --class"),
+        (("fool", "m.keras", "p.png", "--class", 7), 1, "0 to 2"),
+        (("fool", "m.keras", "p.png", "--class", 1, "--random-start"), 1, "needs max_norm"),
+        (("fool", "m.keras", "p.png", "--class", 1, "--max-norm", -1), 1, "above 0"),
+        (("fool", "m.keras", "lost.png", "--class", 1), 1, "lost.png"),
+        (("class-image", "m.keras", "--class", "cat"), 1, "no class names"),
+        (("class-image", "m.keras"), 2, "--class"),
+        (("class-image", "m.keras", "--class", 1, "--size", 9, 9), 1, "16 x 16"),
+        (("filters", "m.keras", "--layer", "cnov"), 1, "'conv'"),
+        (("filters", "m.keras", "--layer", "conv", "--filter", 4), 1, "0 to 3"),
+        (("dream", "m.keras", "p.png", "--octave-scale", 1), 1, "above 1"),
+    ],
+)
+def test_bad_input_is_one_line(workplace, words, code, said):
+    done = run(*words)
+    assert done.exit_code == code
+    assert said in done.output
+    assert "Traceback" not in done.output
+    assert sorted(path.name for path in workplace.iterdir()) == ["m.keras", "p.png"]
