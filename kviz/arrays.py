@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -94,3 +96,13 @@ def empty_channels(maps: Floats) -> npt.NDArray[np.bool_]:
     [[True, False]]
     """
     return np.logical_not(maps.any(axis=tuple(range(1, maps.ndim - 1))))
+
+
+def as_bytes(pixels: npt.NDArray[Any]) -> Levels:
+    """Return pixels 0-255 as the nearest whole numbers; what is no number is black.
+
+    >>> as_bytes(np.array([-3.0, 7.6, np.nan, 300.0])).tolist()
+    [0, 8, 0, 255]
+    """
+    levels: Levels = np.rint(np.clip(np.nan_to_num(pixels), 0, 255)).astype(np.uint8)
+    return levels

@@ -20,6 +20,7 @@ from kviz.errors import (
     choose,
     near,
     shown,
+    whole,
 )
 from kviz.images import image_paths, load_images
 from kviz.layers import LayerInfo, Selector
@@ -140,8 +141,7 @@ def predict(
     >>> predictions.rows[0][0][:2]
     (285, 'Egyptian cat')
     """
-    if not isinstance(top, int | np.integer) or top < 1:
-        raise OptionError(f"top takes a whole number from 1. Received: {top}")
+    top = whole("top", top)
     network = as_network(model)
     single = isinstance(class_index, int | str | np.integer)
     wanted: list[Any] = [class_index] if single else list(class_index)  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ def predict(
         )
     return Predictions(
         scores=scores,
-        top=int(top),
+        top=top,
         class_names=named,
         probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
         names=names,

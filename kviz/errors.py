@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 MESSAGE_LENGTH = 300
 
@@ -88,3 +90,20 @@ def choose(option: str, value: object, choices: Iterable[object]) -> None:
         raise OptionError(
             f"{option} takes one of {', '.join(map(repr, known))}. Received: {shown(repr(value))}"
         )
+
+
+def whole(option: str, value: Any, least: int = 1) -> int:
+    """Return a whole number of at least `least`, NumPy's too, or raise an OptionError.
+
+    >>> whole("steps", 8)
+    8
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise OptionError(
+            f"{option} takes a whole number from {least}. Received: {shown(repr(value))}"
+        )
+    return number

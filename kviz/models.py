@@ -26,6 +26,7 @@ from kviz.errors import (
     OutputError,
     near,
     shown,
+    whole,
 )
 from kviz.images import checked_pixels
 from kviz.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key
@@ -260,10 +261,7 @@ class Network:
         Raises:
             OptionError: if `batch_size` is not a whole number from 1.
         """
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise OptionError(
-                f"batch_size takes a whole number from 1. Received: {shown(batch_size)}"
-            )
+        batch_size = whole("batch_size", batch_size)
         fixed = self.fixed_batch
         total = len(next(iter(pixels.values())))
         for start in range(0, total, fixed or batch_size):

@@ -214,7 +214,16 @@ def unnormalised(tensor: Any) -> Any:
     Returns:
         A tensor of the same shape.
     """
-    end = tensor
-    while end.op.type in ("Identity", "Cast"):
-        end = end.op.inputs[0]
-    return end.op.inputs[0] if end.op.type in ("Softmax", "LogSoftmax", "Sigmoid") else tensor
+    last = last_operation(tensor)
+    return last.inputs[0] if last.type in ("Softmax", "LogSoftmax", "Sigmoid") else tensor
+
+
+def last_operation(tensor: Any) -> Any:
+    """Return the operation that made a tensor, not counting changes of its type.
+
+    Args:
+        tensor: an output, symbolic.
+    """
+    while tensor.op.type in ("Identity", "Cast"):
+        tensor = tensor.op.inputs[0]
+    return tensor.op

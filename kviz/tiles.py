@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz.arrays import Levels
-from kviz.errors import OptionError, shown
+from kviz.errors import whole
 
 COLUMNS = 16
 
@@ -41,8 +41,7 @@ def check_columns(columns: object) -> None:
 
     >>> check_columns(16)
     """
-    if not isinstance(columns, int | np.integer) or columns < 1:
-        raise OptionError(f"columns takes a whole number from 1. Received: {shown(repr(columns))}")
+    whole("columns", columns)
 
 
 def mosaic(

@@ -146,13 +146,6 @@ def perturbed_scores(
     return scores.reshape(total, count), sums
 
 
-def whole(option: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of at least `least`, or say what came instead."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise OptionError(f"{option} takes a whole number from {least}. Received: {value!r}")
-    return int(value)
-
-
 def each_axis(option: str, value: Any, axes: int) -> tuple[int, ...]:
     """Return a number for each axis of a map, given one or one for all."""
     values = tuple(value) if isinstance(value, list | tuple) else (value,) * axes

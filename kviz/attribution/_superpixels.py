@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from kviz.attribution._method import Request
-from kviz.attribution._perturb import Array, perturbed_scores, spatial, whole
+from kviz.attribution._perturb import Array, perturbed_scores, spatial
 from kviz.backend import tf
-from kviz.errors import OptionError
+from kviz.errors import OptionError, whole
 
 
 def library(name: str) -> Any:

@@ -15,7 +15,7 @@ from kviz.attribution._baselines import baseline_of
 from kviz.attribution._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution._method import Found, Method, Reduce, Request
 from kviz.backend import tf
-from kviz.errors import OptionError, choose
+from kviz.errors import choose, whole
 
 Rule = Literal["gauss_legendre", "midpoint"]
 LIMIT = 1024
@@ -48,8 +48,7 @@ class IntegratedGradients(Method):
 
     def __post_init__(self) -> None:
         choose("rule", self.rule, ("gauss_legendre", "midpoint"))
-        if self.steps < 1:
-            raise OptionError(f"steps takes a whole number from 1. Received: {self.steps}")
+        whole("steps", self.steps)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …, channels)` and the gaps, as `Method.maps`."""

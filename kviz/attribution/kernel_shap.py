@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution._method import Found, Method, Request
-from kviz.attribution._perturb import Array, check_baseline, replacement, whole
+from kviz.attribution._perturb import Array, check_baseline, replacement
 from kviz.attribution._superpixels import (
     check_segments,
     coalition_scores,
@@ -25,7 +25,7 @@ from kviz.attribution._superpixels import (
 )
 from kviz.attribution.shapley import subsets
 from kviz.backend import tf
-from kviz.errors import OptionError
+from kviz.errors import OptionError, whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

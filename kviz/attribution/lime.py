@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from kviz.attribution._method import Found, Method, Request
-from kviz.attribution._perturb import Array, check_baseline, replacement, whole
+from kviz.attribution._perturb import Array, check_baseline, replacement
 from kviz.attribution._superpixels import (
     check_segments,
     coalition_scores,
@@ -24,7 +24,7 @@ from kviz.attribution._superpixels import (
     spread,
 )
 from kviz.backend import tf
-from kviz.errors import OptionError, choose
+from kviz.errors import OptionError, choose, whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -21,10 +21,9 @@ from kviz.attribution._perturb import (
     perturbed_scores,
     replacement,
     spatial,
-    whole,
 )
 from kviz.backend import tf
-from kviz.errors import OptionError, choose
+from kviz.errors import OptionError, choose, whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

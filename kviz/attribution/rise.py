@@ -20,10 +20,9 @@ from kviz.attribution._perturb import (
     perturbed_scores,
     replacement,
     spatial,
-    whole,
 )
 from kviz.backend import tf
-from kviz.errors import OptionError
+from kviz.errors import OptionError, whole
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

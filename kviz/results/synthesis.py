@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kviz.arrays import Levels
+from kviz.arrays import Levels, as_bytes
 from kviz.errors import OptionError, OutputError, shown
 from kviz.files import slug, whole_file, whole_folder
 from kviz.images import png
@@ -64,7 +64,7 @@ class Synthesis(Result):
     @property
     def pixels(self) -> Levels:
         """The images as uint8."""
-        return _bytes(self.images)
+        return as_bytes(self.images)
 
     def tiles(self, image: int | None = None) -> list[Tile]:
         """Return pictures: the images, what they were, ten times the change, and the score's way.
@@ -99,7 +99,7 @@ class Synthesis(Result):
 
     def _tiles(self, index: int) -> list[Tile]:
         label, name = shown(self.labels[index], 80), self._name(index)
-        picture = _rgb(_bytes(self.images[index]))
+        picture = _rgb(as_bytes(self.images[index]))
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
                 return []
@@ -110,14 +110,14 @@ class Synthesis(Result):
                 detail += f", {sure}" if self.arrived[index] else f", not for its class ({sure})"
             alt = f"An image made for {label}: {detail}."
             return [Tile(picture, label, detail, alt)]
-        before = _rgb(_bytes(self.originals[index]))
+        before = _rgb(as_bytes(self.originals[index]))
         made = [Tile(before, name, self._said(index, 0) or "the original", f"The image {name}.")]
         if self.norms is None:
             title = f"{name} · {label}"
             return [*made, Tile(picture, title, f"score {self._last(index):.4g}", f"{title}.")]
         size, peak = self.norms[index]
         change = self.images[index] - self.originals[index]
-        tenfold = _rgb(_bytes(127.5 + 10 * change))
+        tenfold = _rgb(as_bytes(127.5 + 10 * change))
         said = self._said(index, 1)
         norms = f"L2 {size:.4g}, largest change {peak:.4g} of 255"
         arrived = "taken" if self.arrived[index] else "not taken"
@@ -138,7 +138,7 @@ class Synthesis(Result):
         alive = [index for index in range(len(self.images)) if self.arrived[index]]
         if self.verb != "filter_patterns":
             alive = list(range(len(self.images)))
-        pictures = np.stack([_rgb(picture) for picture in _bytes(self.images[alive])])
+        pictures = np.stack([_rgb(picture) for picture in as_bytes(self.images[alive])])
         columns = int(np.ceil(np.sqrt(len(pictures) * 1.6)))
         dead = len(self.images) - len(alive)
         title = f"{len(alive)} images from {shown(self.labels[0], 60)}"
@@ -307,11 +307,6 @@ class Synthesis(Result):
 
 
 _OPTIONAL = ("originals", "norms", "confidences", "frames")
-
-
-def _bytes(pixels: Array) -> Levels:
-    levels: Levels = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
-    return levels
 
 
 def _rgb(picture: Levels) -> Levels:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kviz.arrays import as_bytes
 from kviz.backend import tf
 from kviz.errors import ImageError, LayerError
 from kviz.gradients import Passes, slopes
@@ -168,7 +169,7 @@ def climb(
         # Once more than there are steps: the last time the score is only looked at.
         while done <= steps:
             if film:
-                frames.append(_bytes(show(*pixels, target, state[0])))
+                frames.append(as_bytes(show(*pixels, target, state[0]).numpy()))
                 shown_at = done
             now = min(size, steps + 1 - done)
             went, values, *state = block(*pixels, target, *state, done, now, steps, seed)
@@ -184,7 +185,7 @@ def climb(
     *_, best, _, arrived, moved = state
     images = show(*pixels, target, best)
     if film:
-        last = _bytes(images)
+        last = as_bytes(images.numpy())
         again = np.array_equal(frames[-1], last) if ascent.verdict and frames else shown_at == steps
         frames += [] if again else [last]
     if not np.isfinite(images).all():
@@ -250,10 +251,6 @@ def picked(climbed: Climbed, places: Array) -> Climbed:
         frames=None if climbed.frames is None else climbed.frames[:, places],
         stopped=climbed.stopped,
     )
-
-
-def _bytes(pixels: Any) -> Array:
-    return np.asarray(np.rint(np.clip(np.nan_to_num(pixels.numpy()), 0, 255)), np.uint8)
 
 
 def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz.errors import OptionError, shown
+from kviz.errors import OptionError, shown, whole
 from kviz.gradients import Passes
 from kviz.models import Network
 from kviz.scores import Score
@@ -45,8 +45,8 @@ def image_size(network: Network, size: Any) -> tuple[int, int]:
     if size is None:
         return own[0] or 224, own[1] or 224
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    whole = [isinstance(side, int | np.integer) and side > 0 for side in pair]
-    if whole != [True, True] or bool in map(type, pair):
+    fits = [isinstance(side, int | np.integer) and side > 0 for side in pair]
+    if fits != [True, True] or bool in map(type, pair):
         raise OptionError(f"size takes a height and a width in pixels. Received: {shown(size)}")
     if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
         raise OptionError(f"The model takes images of {own[0]} x {own[1]}. Received: size={size}")
@@ -109,12 +109,10 @@ def begun(
         film: whether to keep frames.
         progress: called with (steps done, steps in all).
     """
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise OptionError(f"steps takes a whole number from 1. Received: {shown(repr(steps))}")
-    if seed[0] < 0:
-        raise OptionError(f"seed takes a whole number from 0. Received: {shown(seed[0])}")
+    whole("steps", steps)
+    whole("seed", seed[0], 0)
     channels = network.channels or 3
-    name, *_ = network.specs({n: np.empty((1, *size, channels)) for n in _names(network)})
+    name, *_ = network.pixels(np.zeros((1, *size, channels)))
     parts: list[Climbed] = []
     counts = []
     blank = {name: np.zeros((len(target), *size, channels), np.float32)}
@@ -138,11 +136,3 @@ def begun(
         if went.stopped:
             break
     return joined(parts, counts)
-
-
-def _names(network: Network) -> list[str]:
-    return list(network.pixels(np.zeros((1, *_any(network)), np.float32)))
-
-
-def _any(network: Network) -> tuple[int, ...]:
-    return (*(side or 8 for side in network.image_size), network.channels or 3)

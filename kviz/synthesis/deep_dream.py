@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from kviz.arrays import as_bytes
 from kviz.backend import keras, tf
 from kviz.capture import made_by, read_images
-from kviz.errors import ImageError, ModelError, OptionError, shown
+from kviz.errors import ImageError, ModelError, OptionError, whole
 from kviz.gradients import Passes
 from kviz.layers import LayerTable, Selector, selector_key
 from kviz.models import as_network
@@ -95,11 +96,9 @@ def deep_dream(
     >>> found.images.shape
     (1, 227, 227, 3)
     """
-    for option, count in (("octaves", octaves), ("steps", steps)):
-        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-            raise OptionError(
-                f"{option} takes a whole number from 1. Received: {shown(repr(count))}"
-            )
+    whole("octaves", octaves)
+    whole("steps", steps)
+    whole("seed", seed, 0)
     if not octave_scale > 1 or not step > 0:
         raise OptionError(
             f"octave_scale is above 1 and step above 0. Received: {octave_scale} and {step}"
@@ -124,6 +123,7 @@ def deep_dream(
     sizes = [size for size in sizes if min(size) >= 16] or [(high, wide)]
     free = all(side is None for side in network.image_size)
     parts, counts, all_steps = [], [], len(sizes) * steps
+    left_out: set[tuple[int, int]] = set()
     for start, stop, chunk in network.chunks(pixels, batch_size):
         place = list(pixels).index(explained)
         photo = chunk[place]
@@ -162,6 +162,7 @@ def deep_dream(
                 # The smallest sizes can be too small for the model's windows.
                 if number + 1 == len(sizes):
                     raise
+                left_out.add(size)
                 continue
             detail = went[-1].images - base
             if went[-1].stopped:
@@ -173,6 +174,9 @@ def deep_dream(
     found = joined(parts, counts)
     count = len(found.images)
     notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
+    if left_out:
+        small = ", ".join(f"{high} x {wide}" for high, wide in sorted(left_out))
+        notes.append(f"Octaves too small for the model were left out: {small}")
     label = ", ".join(info.path for info in chosen)
     return Synthesis(
         images=found.images,
@@ -213,7 +217,7 @@ def _one(went: list[Climbed], photo: Any) -> Climbed:
                 if part.frames is not None
             ]
         )
-        frames = np.rint(np.clip(frames, 0, 255)).astype(np.uint8)
+        frames = as_bytes(frames)
     return Climbed(
         params=images,
         images=images,

@@ -127,8 +127,8 @@ def filter_patterns(
     elif isinstance(filter_indices, int | np.integer):
         filter_indices = [int(filter_indices)]
     given = list(filter_indices)
-    whole = all(isinstance(index, int | np.integer) for index in given)
-    if not given or not whole or not all(0 <= index < filters for index in given):
+    known = all(isinstance(index, int | np.integer) for index in given)
+    if not given or not known or not all(0 <= index < filters for index in given):
         raise OptionError(
             f"Layer {shown(path)!r} has filters 0 to {filters - 1}. Received: {shown(given, 60)}"
         )

@@ -19,12 +19,12 @@ from PIL import Image
 
 from kviz.backend import tf
 from kviz.capture import made_by, predict, read_images
-from kviz.errors import ImageError, ModelError, OptionError, choose, shown
+from kviz.errors import ImageError, ModelError, OptionError, choose, shown, whole
 from kviz.gradients import Passes
 from kviz.images import png
 from kviz.models import Network, as_network
 from kviz.results import Progress, Synthesis
-from kviz.scores import as_score, chosen, unnormalised
+from kviz.scores import as_score, chosen, last_operation, unnormalised
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
@@ -116,8 +116,8 @@ def fool(
             f"{originals.min():g} to {originals.max():g}. What a model takes instead of 0-255 is "
             "told by preprocess= of kviz.Network, or by bounds=."
         )
-    whole = photo and bounds == (0.0, 255.0)
-    if whole:
+    rounded = photo and bounds == (0.0, 255.0)
+    if rounded:
         originals = pixels[explained] = np.rint(originals)
     if class_index is None and targeted:
         raise OptionError(
@@ -135,13 +135,13 @@ def fool(
                 for a, b, c in network.chunks(pixels, batch_size)
             ]
         )
-    if whole and norm == "linf" and max_norm and max_norm < 1:
+    if rounded and norm == "linf" and max_norm and max_norm < 1:
         raise OptionError(
             f"Pixels are whole numbers, so max_norm is 1 or more. Received: {max_norm}"
         )
     # Pixels are as many whole numbers apart.
     radius = max_norm or np.inf
-    if whole and norm == "linf":
+    if rounded and norm == "linf":
         radius = float(np.floor(radius))
     holds: list[Hold] = [Near(radius, norm)] if max_norm else []
     if bounds:
@@ -157,7 +157,7 @@ def fool(
         ),
         parametrization=Pixels(),
         holds=tuple(holds),
-        whole=Whole(max_norm, norm) if whole else None,
+        whole=Whole(max_norm, norm) if rounded else None,
         verdict=verdict,
     )
     parts, counts = [], []
@@ -182,7 +182,7 @@ def fool(
                 # Each image is what it is in a batch of its own.
                 both = joined([before, went], [len(own)] * 2)
                 went = picked(both, np.arange(len(own)) + len(own) * ~held)
-            kept = _as_files(passes, verdict, went, chunk, own) if whole else went.arrived
+            kept = _as_files(passes, verdict, went, chunk, own) if rounded else went.arrived
             before, held = went, kept | ~went.arrived
             if went.stopped or held.all():
                 break
@@ -217,15 +217,13 @@ def _check(
     seed: int,
 ) -> None:
     choose("norm", norm, ("l2", "linf"))
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise OptionError(f"steps takes a whole number from 1. Received: {shown(repr(steps))}")
+    whole("steps", steps)
+    whole("seed", seed, 0)
     for option, value in (("step", step), ("max_norm", max_norm)):
         if value is not None and not 0 < value < np.inf:
             raise OptionError(f"{option} takes a number above 0. Received: {value}")
     if confidence is not None and not 0 < confidence < 1:
         raise OptionError(f"confidence takes a probability between 0 and 1. Received: {confidence}")
-    if seed < 0:
-        raise OptionError(f"seed takes a whole number from 0. Received: {shown(seed)}")
     if random_start and max_norm is None:
         raise OptionError("random_start needs max_norm: the place is drawn within it.")
 
@@ -294,7 +292,7 @@ class Taken:
             half = logits / 2
             pair = [-half, half] if self.binary else [half, -half]
             return tf.concat(pair, 1), False
-        return logits, logits is not output and "Sigmoid" in _end(output)
+        return logits, last_operation(output).type == "Sigmoid"
 
 
 def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
@@ -303,12 +301,6 @@ def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
     mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
     others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
     return own, tf.reduce_max(others, 1)
-
-
-def _end(tensor: Any) -> str:
-    while tensor.op.type in ("Identity", "Cast"):
-        tensor = tensor.op.inputs[0]
-    return str(tensor.op.type)
 
 
 def _random(image: Array, radius: float, norm: Norm, seed: tuple[int, int]) -> Array:

@@ -257,3 +257,19 @@ def test_vectors_have_no_dreams():
     model = keras.Model(inputs, layers.Dense(3, name="dense")(inputs))
     with pytest.raises(kviz.ImageError, match="photos"):
         kviz.deep_dream(model, np.ones((1, 5)), "dense")
+
+
+def test_octaves_too_small_for_the_model_are_left_out_and_said():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((None, None, 3)), layers.Rescaling(1 / 255)])
+    for number in range(4):
+        model.add(layers.Conv2D(4, 3, strides=2, activation="elu", name=f"conv{number}"))
+    photo = np.random.default_rng(0).integers(0, 256, (1, 48, 48, 3))
+    found = kviz.deep_dream(model, photo, "conv3", octaves=4, steps=3)
+    assert found.images.shape == (1, 48, 48, 3)
+    assert np.abs(found.images - photo).mean() > 1
+    # 31 pixels are the least of which four such windows make one.
+    assert found.notes == ("Octaves too small for the model were left out: 17 x 17, 24 x 24",)
+    assert len(found.scores) == 2 * 3 + 1
+    with pytest.raises(kviz.ModelError, match="cannot be run"):
+        kviz.deep_dream(model, photo[:, :30, :30], "conv3", octaves=2, steps=3)

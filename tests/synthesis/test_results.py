@@ -128,9 +128,9 @@ class TestTiles:
     def test_a_large_grid_does_not_take_for_ever(self, monkeypatch):
         """Each image is made bytes of once, not all of them for each."""
         found, sizes = made(40), []
-        original = synthesis._bytes
+        original = synthesis.as_bytes
         monkeypatch.setattr(
-            synthesis, "_bytes", lambda pixels: sizes.append(pixels.size) or original(pixels)
+            synthesis, "as_bytes", lambda pixels: sizes.append(pixels.size) or original(pixels)
         )
         found.tiles()
         assert sum(sizes) <= 2 * found.images.size
