@@ -317,10 +317,12 @@ def png(
     for key, value in (text or {}).items():
         notes.add_itxt(key, value)
     buffer = io.BytesIO()
-    # Feature maps are runs of one level (ReLU's zeros, enlarged pixels) and noise: run-length coding
-    # (3) is twice as fast on them as deflate's search for repeats, and no larger. What is over a
-    # megabyte is stored as it is: it would shrink by a third and take longer than the network did.
+    # Feature maps are runs of one level (ReLU's zeros) and noise: run-length coding (3) is twice as
+    # fast on them as deflate's search for repeats, and no larger; an enlarged picture's repeated
+    # rows are found by that search alone, at its least. What is over a megabyte is stored as it is:
+    # it would shrink by a third and take longer than the network did.
     large = palette is not None and not repetitive and pixels.size > 1 << 20
-    how = {"compress_level": 0} if large else {"compress_type": 3}
+    search = repetitive and palette is not None
+    how = {"compress_level": 0 if large else 1} if large or search else {"compress_type": 3}
     image.save(buffer, "PNG", pnginfo=notes, **how)
     return buffer.getvalue()

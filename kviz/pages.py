@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from kviz.errors import shown
 from kviz.plots import tile_png
 from kviz.tables import Table
@@ -81,7 +84,7 @@ def html(
         tables: shown first.
         tiles: shown below them, each with its alternative text.
         notes: warnings, shown above all.
-        max_side: tiles larger than this are thinned out to it, and say so.
+        max_side: tiles larger than this are averaged down to it, and say so.
 
     Returns:
         The HTML.
@@ -90,7 +93,7 @@ def html(
     True
     """
     pictures = [
-        {"data": base64.b64encode(tile_png(_thinned(tile, max_side))).decode(), "alt": tile.alt}
+        {"data": base64.b64encode(tile_png(_reduced(tile, max_side))).decode(), "alt": tile.alt}
         for tile in tiles
     ]
     text: str = _template().render(
@@ -99,12 +102,12 @@ def html(
     return text
 
 
-def _thinned(tile: Tile, max_side: int | None) -> Tile:
+def _reduced(tile: Tile, max_side: int | None) -> Tile:
     step = -(-max(tile.levels.shape[:2]) // max_side) if max_side else 1
     if step < 2:
         return tile
+    # Averaged: to pick every n-th pixel would lose lines of the grid.
+    levels = np.asarray(Image.fromarray(tile.levels).reduce(step))
     return replace(
-        tile,
-        levels=tile.levels[::step, ::step],
-        detail=f"{tile.detail} · 1 pixel in {step} shown",
+        tile, levels=levels, detail=f"{tile.detail} · mean of {step} × {step} pixels shown"
     )

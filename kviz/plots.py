@@ -132,7 +132,7 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
     if font.getlength(text) <= width:
         return [text]
     lines, line = [], ""
-    for word in text.split(" "):
+    for word in text.replace(" %", "\N{NO-BREAK SPACE}%").split(" "):
         longer = f"{line} {word}".strip()
         if line and font.getlength(longer) > width:
             lines.append(line)
@@ -330,7 +330,8 @@ def _figure_class() -> type[Figure]:
             from IPython.display import display
 
             buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=100)
+            # As wide as a cell; mosaics are noise, and a notebook has to stay small.
+            self.savefig(buffer, format="png", dpi=80)
             display(
                 {"image/png": buffer.getvalue(), "text/plain": self.kviz_alt},
                 raw=True,

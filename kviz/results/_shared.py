@@ -21,8 +21,8 @@ Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
 
 
-# Pixels a side to which a notebook's pictures are thinned out, so that it stays small.
-_IN_A_CELL = 720
+# Pixels a side to which a notebook's pictures are averaged down, so that it stays small.
+_IN_A_CELL = 640
 
 
 class Result:
