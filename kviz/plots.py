@@ -246,15 +246,19 @@ def curves(
     across: str,
     up: str,
     *,
+    first: float = 0,
+    each: float = 1,
     legend: bool = True,
 ) -> Tile:
     """Draw lines in one diagram.
 
     Args:
-        lines: values by what a line is called, from 0 on; NaN is left out.
+        lines: values by what a line is called; NaN is left out.
         title: what is shown.
         across: what is counted to the right.
         up: what the values are.
+        first: where the lines begin, to the right.
+        each: how far it is from value to value.
         legend: whether the lines are named; without, all are of one colour.
 
     Returns:
@@ -276,7 +280,8 @@ def curves(
             style = {"label": label} if legend else {"color": "#4060a0", "alpha": 0.4}
             # One point alone would be no line.
             mark = "o" if np.isfinite(values).sum() == 1 else ""
-            axes.plot(values, marker=mark, linewidth=1.6, **style)
+            places = first + each * np.arange(len(values))
+            axes.plot(places, values, marker=mark, linewidth=1.6, **style)
         axes.set_xlabel(across, parse_math=False)
         axes.set_ylabel(up, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
