@@ -316,7 +316,11 @@ def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
 def _lines(text: str, inches: float, points: int) -> list[str]:
     """Return `text` as lines that fit; Matplotlib itself wraps at the figure's edge only."""
     # A point is a 72nd of an inch. On a screen letters are rounded up to whole pixels.
-    return _wrapped(shown(text, 200), _font(10 * points), int(0.9 * 720 * inches))
+    return _wrapped(shown(text, 200), _font(10 * points), int(0.85 * 720 * inches))
+
+
+# The bytes from which on a notebook shows a figure as a JPEG.
+_PNG_IN_A_CELL = 200_000
 
 
 @functools.cache
@@ -335,12 +339,18 @@ def _figure_class() -> type[Figure]:
             from IPython.display import display
 
             buffer = io.BytesIO()
-            # As wide as a cell; mosaics are noise, and a notebook has to stay small.
-            self.savefig(buffer, format="png", dpi=80)
+            self.savefig(buffer, format="png", dpi=100)
+            kind, data = "image/png", buffer.getvalue()
+            # Photos and noise as PNG files would make notebooks too large to open or to keep.
+            if len(data) > _PNG_IN_A_CELL:
+                kind, buffer = "image/jpeg", io.BytesIO()
+                options = {"quality": 90, "subsampling": 0}
+                self.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=options)
+                data = buffer.getvalue()
             display(
-                {"image/png": buffer.getvalue(), "text/plain": self.kviz_alt},
+                {kind: data, "text/plain": self.kviz_alt},
                 raw=True,
-                metadata={"image/png": {"alt": self.kviz_alt}},
+                metadata={kind: {"alt": self.kviz_alt}},
             )
             # As a cell's value it has been shown now; open, the cell's end would show it again.
             plt.close(self)

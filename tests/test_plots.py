@@ -335,5 +335,13 @@ def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
     assert options == {"raw": True, "metadata": {"image/png": {"alt": "First.\nSecond."}}}
     with Image.open(io.BytesIO(bundle["image/png"])) as image:
         assert image.format == "PNG"
-        assert image.width == pytest.approx(80 * drawn.get_size_inches()[0], abs=1)
+        assert image.width == pytest.approx(100 * drawn.get_size_inches()[0], abs=1)
     assert not plt.fignum_exists(drawn.number)
+    # A large one would fill the notebook as a PNG.
+    drawn = figure([tile(noise(600, 600), alt="Noise.")])
+    drawn._ipython_display_()
+    ((bundle,), options) = shown[1]
+    assert options["metadata"] == {"image/jpeg": {"alt": "Noise."}}
+    with Image.open(io.BytesIO(bundle["image/jpeg"])) as image:
+        assert image.format == "JPEG"
+        assert image.width == pytest.approx(100 * drawn.get_size_inches()[0], abs=1)
