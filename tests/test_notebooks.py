@@ -1,0 +1,79 @@
+"""Every notebook runs from its first cell to its last, offline, and is saved as it came out."""
+
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+HOME = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+NEEDS_FASHION_MNIST = {"07_training_film"}
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def kinds(cell):
+    """Return what a cell gives to see: the kinds of data, without what was printed."""
+    return [
+        sorted(set(output.data) - {"text/plain"})
+        for output in cell.outputs
+        if output.output_type in ("display_data", "execute_result")
+    ]
+
+
+def test_the_story_is_whole():
+    assert [path.stem.partition("_")[0] for path in NOTEBOOKS] == [f"0{n}" for n in range(1, 8)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_runs_offline(path, monkeypatch):
+    if path.stem in NEEDS_FASHION_MNIST and not (HOME / "datasets/fashion-mnist").exists():
+        pytest.skip("Fashion-MNIST is not on this machine; the notebook would download it")
+    # Nothing listens there: whatever asks for the internet fails.
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    # A kernel draws into its cells unless it is told otherwise, as these tests are.
+    monkeypatch.delenv("MPLBACKEND")
+    saved, fresh = read(path), read(path)
+    for cell in code(fresh):
+        cell.outputs = []
+    NotebookClient(
+        fresh, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
+    for then, now in zip(code(saved), code(fresh), strict=True):
+        assert kinds(now) == kinds(then), then.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_saved_as_it_came_out(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert path.stat().st_size < 3_000_000
+    cells = code(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+    pictures = [kind for cell in cells for found in kinds(cell) for kind in found]
+    assert sum(kind.startswith("image/") for kind in pictures) >= 3
+    # Nothing of the machine that it was made on.
+    assert not re.search(r"/(home|root|work|opt|tmp)/", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_its_text_leads_somewhere(path):
+    cells = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+    assert cells[0].startswith(f"# {int(path.stem[:2])} · ")
+    assert "## References" in cells[-1]
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", "\n".join(cells)):
+        assert (FOLDER / target).exists(), target
