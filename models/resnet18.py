@@ -6,7 +6,7 @@
 K. He et al., "Deep Residual Learning for Image Recognition", 2015, as torchvision builds it. Stages and
 blocks are models inside the model, named as torchvision names them, so that `layer2/1` is a layer of
 kviz: the 128 maps of 28 x 28 that the second block of the second stage gives. Weights are read from a
-`state_dict` of torchvision's `resnet18`, saved as `.safetensors` or `.npz`; a path in Keras is the key in
+`state_dict` of torchvision's `resnet18`, as `.safetensors` or `.npz`; a path in Keras is the key in
 PyTorch with slashes for dots. torchvision's preprocessing is the first two layers.
 """
 

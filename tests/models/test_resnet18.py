@@ -236,11 +236,9 @@ def test_files_of_both_kinds_and_of_other_classes(tmp_path):
     (tmp_path / "names.json").write_text(json.dumps(["ant", "bee", "cat"]))
     for file in ("three.safetensors", "three.npz"):
         out = tmp_path / "three.keras"
-        done = CliRunner().invoke(
-            resnet18.main,
-            ["--weights", str(tmp_path / file), "--out", str(out)]
-            + ["--class-names", str(tmp_path / "names.json")],
-        )
+        names = str(tmp_path / "names.json")
+        arguments = ["--weights", str(tmp_path / file), "--class-names", names, "--out", str(out)]
+        done = CliRunner().invoke(resnet18.main, arguments)
         assert done.exit_code == 0, done.output
         assert done.output.startswith(f"{out}: 11,187,6")
         loaded = kviz.load_model(out)
