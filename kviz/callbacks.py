@@ -69,27 +69,28 @@ class Frame:
 class Film(keras.callbacks.Callback):  # type: ignore[misc]
     """Film what a model learns: a frame before the first epoch and after each.
 
-    A frame shows kernels, feature maps and what decides for a few fixed images, and the loss and metrics
-    so far. The film is written whole after each frame, so that training that is interrupted leaves the
-    film up to then. The model is looked at in inference mode; it learns what it would learn unwatched.
+    A frame shows kernels, feature maps and what decides for a few fixed images, and the loss and
+    metrics so far. The film is written whole after each frame, so that training that is interrupted
+    leaves the film up to then. The model is looked at in inference mode; it learns what it would learn
+    unwatched.
 
     A number that cannot be drawn (a loss that is not finite, say) is said in the frame, and a film that
     cannot be written is warned of: neither ends the training. What is wrong from the start does.
 
-    Where training goes on from `initial_epoch` under a film of its own, one that is already at `path` is
-    kept: the new one is called `film-from-5.gif`.
+    Where training goes on from `initial_epoch` under a film of its own, one that is already at `path`
+    is kept: the new one is called `film-from-5.gif`.
 
     Args:
-        images: 1 to 8 images, as `kviz.activations` takes them: as the model takes them, or pixels 0-255
-            with `preprocess`.
+        images: 1 to 8 images, as `kviz.activations` takes them: as the model takes them, or
+            pixels 0-255 with `preprocess`.
         path: a file ending in `.gif` or `.webp`, or None for no film.
         layer_names: whose feature maps are shown, as `kviz.activations` takes it; by default the first,
             the middle and the last Conv2D; `()` for none.
         weights: whose kernels are shown, as `kviz.weights` takes it; by default the first Conv2D's;
             `()` for none.
         attributions: methods by name, or instances; `()` for none.
-        class_index: whose score is explained, as `kviz.attribute` takes it; by default the class that is
-            predicted at that epoch.
+        class_index: whose score is explained, as `kviz.attribute` takes it; by default the class that
+            is predicted at that epoch.
         preprocess: as `kviz.Network` takes it.
         class_names: as `kviz.Network` takes it.
         names: what the images are called; by default the files' names.
@@ -106,8 +107,8 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
     Raises:
         OutputError: if `path` ends otherwise, and when training begins if it cannot be written.
         OptionError: if an option has a value outside what it takes, or TensorBoard is not installed.
-        ImageError, LayerError, ModelError: when training begins, if an image does not fit the model, or a
-            layer is not there.
+        ImageError, LayerError, ModelError: when training begins, if an image does not fit the model,
+            or a layer is not there.
 
     >>> import keras, tempfile
     >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, name="conv"),
@@ -147,7 +148,8 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             )
         if log_dir is not None and importlib.util.find_spec("tensorboard") is None:
             raise OptionError(
-                'log_dir= needs TensorBoard, which is not installed: pip install "keras-kviz[tensorboard]".'
+                "log_dir= needs TensorBoard, which is not installed: "
+                'pip install "keras-kviz[tensorboard]".'
             )
         self._log_dir = log_dir
         self._every = whole("every", every)
@@ -253,12 +255,11 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             kernels = sum(value.ndim >= 2 for value in found.values())
             if not kernels:
                 raise OptionError("None of these weights is a kernel, and a vector has no picture.")
-        columns = (kernels > 0) + 1 + len(self._layers) + len(self._methods)
-        if max(columns, kernels) > MOST_COLUMNS:
+        if 1 + kernels + len(self._layers) + len(self._methods) > MOST_COLUMNS:
             raise OptionError(
-                f"A film has room for {MOST_COLUMNS} columns: the images, the kernels, a layer and a "
-                f"method each. Received: {len(self._layers)} layers, {len(self._methods)} methods and "
-                f"{kernels} kernels"
+                f"A film has room for {MOST_COLUMNS} columns: the images, and one for a layer, a "
+                f"kernel or a method. Received: {len(self._layers)} layers, {kernels} kernels and "
+                f"{len(self._methods)} methods"
             )
         self._vector = True
 
@@ -301,46 +302,66 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         return Frame(epoch, dict(logs), maps, kernels, decided, best, problems)
 
     def _take(self, epoch: int, logs: Mapping[str, float], *, first: bool = False) -> None:
-        self.frame = self._look(epoch, logs)
+        before, self.frame = self.frame, self._look(epoch, logs)
         if self.path is not None:
-            self._add(self.frame)
+            self._add(self.frame, before)
             self._write(strict=first)
         if self._writer is not None:
             self._log(self.frame)
 
-    def _add(self, frame: Frame) -> None:
+    def _add(self, frame: Frame, before: Frame | None) -> None:
         """Draw a frame, and leave out others where there are too many."""
-        columns = self._columns(frame)
-        charts = self._charts_now()
-        if self._layout is None:
-            self._layout = layout(columns, max(1, min(self._groups(), MOST_CHARTS)), self._footer())
-        total = self.params.get("epochs")
-        of = f" of {total}" if total and total >= frame.epoch else ""
-        title = f"epoch {frame.epoch}{of}"
-        if frame.epoch == 0:
-            title += " · before training"
-        assert self._ending is not None  # noqa: S101 - there is a path
-        picture = drawn(self._layout, title, self._network.name, columns)  # type: ignore[union-attr]
-        stills = self._stills
-        if _axes(charts) != _axes(self._charts):
-            # An axis that has grown has grown in all frames.
-            stills = [
-                (
-                    place,
-                    epoch,
-                    still(self._with_charts(picture_of(data), epoch, charts), self._ending),
-                )
-                for place, epoch, data in stills
+        charts = self._charts_now(frame.epoch)
+        if self._layout is None or (len(charts) != self._layout.charts and len(self._stills) == 1):
+            # Which metrics there are is known after the first epoch: the frame before is drawn anew.
+            self._layout = layout(self._columns(frame), len(charts), self._footer())
+            again = [before] if self._stills and before is not None else []
+            self._stills = [
+                (place, old.epoch, self._drawn(old, charts))
+                for (place, _, _), old in zip(self._stills, again, strict=True)
             ]
+        elif _axes(charts) != _axes(self._charts):
+            # An axis that has grown has grown in all frames.
+            self._stills = [
+                (place, epoch, self._encoded(picture_of(data), epoch, charts))
+                for place, epoch, data in self._stills
+            ]
+        self._charts = charts
+        stills = self._stills
         if stills and stills[-1][0] % self._stride:
             stills = stills[:-1]
-        data = still(self._with_charts(picture, frame.epoch, charts), self._ending)
-        stills = [*stills, (self._taken, frame.epoch, data)]
+        stills = [*stills, (self._taken, frame.epoch, self._drawn(frame, charts))]
         while len(stills) > self._most:
             self._stride *= 2
             stills = [one for one in stills[:-1] if one[0] % self._stride == 0] + stills[-1:]
         self._taken += 1
-        self._stills, self._charts = stills, charts
+        self._stills = stills
+
+    def _drawn(self, frame: Frame, charts: Sequence[Chart]) -> bytes:
+        """Return a frame as a still."""
+        assert self._layout is not None  # noqa: S101 - made with the first frame
+        assert self._network is not None  # noqa: S101 - set when training begins
+        total = self.params.get("epochs") or 0
+        title = f"epoch {frame.epoch}" + f" of {total}" * (total >= frame.epoch)
+        title += " · before training" * (frame.epoch == 0)
+        picture = drawn(self._layout, title, self._network.name, self._columns(frame))
+        return self._encoded(picture, frame.epoch, charts)
+
+    def _encoded(self, picture: Levels, epoch: int, charts: Sequence[Chart]) -> bytes:
+        """Return a picture as a still, with the charts as far as they went at its epoch."""
+        assert self._layout is not None  # noqa: S101 - made with the first frame
+        assert self._ending is not None  # noqa: S101 - there is a path
+        then = [
+            replace(
+                chart,
+                lines={
+                    name: {at: value for at, value in line.items() if at <= epoch}
+                    for name, line in chart.lines.items()
+                },
+            )
+            for chart in charts
+        ]
+        return still(charted(picture, self._layout, then), self._ending)
 
     def _write(self, *, strict: bool = False) -> None:
         assert self.path is not None  # noqa: S101 - asked before
@@ -357,21 +378,13 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
                 KvizWarning(f"Training goes on, the film does not: {error}"), stacklevel=2
             )
 
-    def _groups(self) -> int:
-        """Return how many charts there will be, as far as the model says before it is trained."""
-        try:
-            names = self.model.get_metrics_result()
-        except (ValueError, AttributeError, TypeError):  # metrics that have not been built
-            names = {}
-        return len({name.removeprefix(VALIDATION) for name in names})
-
-    def _charts_now(self) -> list[Chart]:
+    def _charts_now(self, epoch: int) -> list[Chart]:
         """Return a chart for the loss, and for each metric, of all epochs so far."""
         names = list(dict.fromkeys(name for logs in self._history.values() for name in logs))
         bases = list(dict.fromkeys(name.removeprefix(VALIDATION) for name in names))
         bases.sort(key=lambda name: (name != "loss", name == "learning_rate"))
-        first = self.epochs[0] if self._stills else 0
-        last = max(self.params.get("epochs") or 0, *self._history, first + 1, 1)
+        first = self.epochs[0] if self._stills else epoch
+        last = max(self.params.get("epochs") or 0, first + 1, epoch)
         charts = []
         for base in bases[:MOST_CHARTS] or ["loss"]:
             lines = {
@@ -382,21 +395,6 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             low, high, log = axis([value for line in lines.values() for value in line.values()])
             charts.append(Chart(base, lines, low, high, log, first, last))
         return charts
-
-    def _with_charts(self, picture: Levels, epoch: int, charts: Sequence[Chart]) -> Levels:
-        """Return a frame with the charts as far as they went at its epoch."""
-        assert self._layout is not None  # noqa: S101 - made with the first frame
-        then = [
-            replace(
-                chart,
-                lines={
-                    name: {at: value for at, value in line.items() if at <= epoch}
-                    for name, line in chart.lines.items()
-                },
-            )
-            for chart in charts
-        ]
-        return charted(picture, self._layout, then)
 
     def _footer(self) -> str:
         parts = []
@@ -413,7 +411,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         total = len(next(iter(self._images.values())))
         columns = []
         if not _empty(self._kernels):
-            columns.append(Column("kernels", "filters in a grid", _kernels(frame)))
+            columns += _kernels(frame)
         photos = self._photos(frame, total)
         if photos:
             columns.append(Column("image", "and what it is taken for", photos))
@@ -449,10 +447,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         """Write a frame's pictures and numbers for TensorBoard."""
         with self._writer.as_default(step=frame.epoch):
             for column in self._columns(frame):
-                if column.title == "kernels":
-                    for name, cell in zip(_kernel_names(frame), column.cells, strict=False):
-                        _log_pictures(f"kernels/{name}", [cell])
-                elif column.title != "image" or frame.epoch == 0:
+                if column.title != "image" or frame.epoch == 0:
                     _log_pictures(column.title, column.cells)
         self._log_scalars(frame.epoch, frame.logs)
 
@@ -504,27 +499,33 @@ def _pictured(array: Any) -> bool:
     return array.ndim == 4 and array.shape[-1] in (1, 3)
 
 
-def _kernels(frame: Frame) -> list[Cell]:
-    """Return a cell for each kernel; of large ones the first filters."""
+def _kernels(frame: Frame) -> list[Column]:
+    """Return a column for each kernel; of large ones the first filters."""
     if frame.weights is None:
-        return [Cell(None, frame.problems.get("weights", ""))]
-    cells = []
-    for path in _kernel_names(frame):
+        return [Column("kernels", "", [Cell(None, frame.problems.get("weights", ""))])]
+    columns = []
+    for path, name in _kernel_names(frame).items():
         value = frame.weights[path]
-        # The last axes are filters and channels, in this order or the other.
+        # The last axes are channels and filters, in this order or the other.
         part = value[..., :MOST_INPUTS, :MOST_CHANNELS] if value.ndim > 2 else value
-        some = " (a part)" * (part.shape != value.shape)
-        shown_part = replace(frame.weights, values_by_path={path: part})
-        (tile,) = shown_part.tiles(path, columns=_columns_for(part.shape[-1]))
+        across = _across(part.shape[-1])
+        (tile,) = replace(frame.weights, values_by_path={path: part}).tiles(path, columns=across)
+        picture = _without_rest(coloured(tile), part.shape[-1], part.shape[:2])
         peak = float(np.abs(part[np.isfinite(part)]).max(initial=0.0))
-        size = "×".join(map(str, value.shape))
-        cells.append(Cell(coloured(tile), f"{path} {size}{some} ±{peak:.2g}"))
-    return cells
+        size = "×".join(map(str, value.shape)) + ", a part" * (part.shape != value.shape)
+        columns.append(Column(name, size, [Cell(picture, f"largest weight {peak:.2g}")]))
+    return columns
 
 
-def _kernel_names(frame: Frame) -> list[str]:
-    held = frame.weights or {}
-    return [path for path, value in held.items() if value.ndim >= 2]
+def _kernel_names(frame: Frame) -> dict[str, str]:
+    """Return what each kernel is called, by its path: its layer's path and its own name."""
+    if frame.weights is None:
+        return {}
+    return {
+        path: f"{frame.weights.layers[path]}/{path.rpartition('/')[2]}"
+        for path, value in frame.weights.items()
+        if value.ndim >= 2
+    }
 
 
 def _maps(frame: Frame, path: str, total: int) -> tuple[list[Cell], str]:
@@ -539,10 +540,11 @@ def _maps(frame: Frame, path: str, total: int) -> tuple[list[Cell], str]:
     some = replace(frame.activations, maps={path: part})
     cells = []
     for image in range(total):
-        (tile,) = some.tiles(path, image=image, columns=_columns_for(part.shape[-1]))
+        (tile,) = some.tiles(path, image=image, columns=_across(part.shape[-1]))
         low, high = float(whole_maps[image].min()), float(whole_maps[image].max())
         empty = 100 * float(empty_channels(whole_maps[image : image + 1]).mean())
-        cells.append(Cell(coloured(tile), f"{low:.2g} to {high:.2g} · {empty:.0f} % empty"))
+        picture = _without_rest(coloured(tile), part.shape[-1], part.shape[1:3])
+        cells.append(Cell(picture, f"{low:.2g} to {high:.2g} · {empty:.0f} % empty"))
     return cells, detail
 
 
@@ -560,5 +562,23 @@ def _decided(frame: Frame, name: str, total: int) -> list[Cell]:
     return cells
 
 
-def _columns_for(panels: int) -> int:
-    return max(1, math.ceil(math.sqrt(panels)))
+def _across(panels: int) -> int:
+    """Return how many panels a row has: near a square, with full rows where that can be.
+
+    >>> [_across(panels) for panels in (64, 32, 20, 1)]
+    [8, 6, 5, 1]
+    """
+    least = math.ceil(math.sqrt(panels))
+    return next((n for n in range(least, least * 5 // 4 + 1) if panels % n == 0), least)
+
+
+def _without_rest(picture: Levels, panels: int, size: Sequence[int]) -> Levels:
+    """Return a grid of panels with white where its last row has none: there is no dark channel."""
+    columns = _across(panels)
+    rest = -panels % columns
+    rows, high, wide = (panels + rest) // columns, size[0] + 1, size[-1] + 1
+    if not rest or picture.shape[:2] != (rows * high - 1, columns * wide - 1):
+        return picture
+    picture = picture.copy()
+    picture[(rows - 1) * high - 1 :, (columns - rest) * wide - 1 :] = 255
+    return picture

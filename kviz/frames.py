@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -73,8 +73,9 @@ class Layout:
 
     Attributes:
         cell: the width of a column, and the height of a row's pictures.
-        rows: how many rows of pictures there are.
-        columns: how many columns.
+        rows: how many rows of pictures there are in a band.
+        columns: how many columns there are in a band.
+        bands: how many times columns begin anew at the left, below.
         charts: how many charts have room.
         footer: lines of small print.
     """
@@ -82,31 +83,30 @@ class Layout:
     cell: int
     rows: int
     columns: int
+    bands: int
     charts: int
-    footer: tuple[str, ...]
+    footer: tuple[str, ...] = ()
 
     @property
-    def top(self) -> int:
-        """Where pictures begin."""
-        return HEADER + TITLE
+    def band(self) -> int:
+        """How high a band is, with its titles and captions."""
+        return TITLE + self.rows * (self.cell + CAPTION)
 
     @property
-    def body(self) -> int:
-        """How high the rows are, captions with them."""
-        charts = self.charts * CHART_HEIGHT - TITLE
-        return max(self.rows * (self.cell + CAPTION), charts)
+    def bottom(self) -> int:
+        """Where pictures and charts end."""
+        return HEADER + max(self.bands * self.band, self.charts * CHART_HEIGHT)
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of a frame."""
         width = MARGIN + self.columns * (self.cell + GAP) + MARGIN
         width += CHART if self.charts else 0
-        height = self.top + self.body + 16 * len(self.footer) + MARGIN
-        return max(width, 480), height
+        return max(width, 480), self.bottom + 16 * len(self.footer) + MARGIN
 
 
 def layout(columns: Sequence[Column], charts: int, footer: str) -> Layout:
-    """Return where a frame's things go.
+    """Return where a frame's things go: the pictures as large as they can be.
 
     Args:
         columns: what is shown; the one with the most cells says how many rows there are.
@@ -116,14 +116,17 @@ def layout(columns: Sequence[Column], charts: int, footer: str) -> Layout:
     Returns:
         The layout.
     """
-    count = len(columns)
     rows = max((len(column.cells) for column in columns), default=0)
-    room = WIDTH - 2 * MARGIN - (CHART if charts else 0) - GAP * count
-    fits = min(room // max(count, 1), (HEIGHT - HEADER - TITLE) // max(rows, 1) - CAPTION)
-    cell = min(max(fits, SMALLEST), LARGEST)
-    plain = Layout(cell, rows, count, charts, ())
-    lines = wrapped(footer, font_of(11), plain.size[0] - 2 * MARGIN) if footer else []
-    return Layout(cell, rows, count, charts, tuple(lines))
+    places = []
+    for bands in range(1, max(len(columns), 1) + 1):
+        across = math.ceil(len(columns) / bands)
+        room = WIDTH - 2 * MARGIN - (CHART if charts else 0) - GAP * across
+        high = ((HEIGHT - HEADER) // bands - TITLE) // max(rows, 1) - CAPTION
+        cell = min(max(min(room // max(across, 1), high), SMALLEST), LARGEST)
+        places.append(Layout(cell, rows, across, bands, charts))
+    best = max(places, key=lambda place: (place.cell, -place.bands))
+    lines = wrapped(footer, font_of(11), best.size[0] - 2 * MARGIN) if footer else []
+    return replace(best, footer=tuple(lines))
 
 
 def drawn(place: Layout, title: str, detail: str, columns: Sequence[Column]) -> Levels:
@@ -144,12 +147,13 @@ def drawn(place: Layout, title: str, detail: str, columns: Sequence[Column]) -> 
     after = MARGIN + int(font_of(22).getlength(shown(title, 80))) + 18
     draw.text((after, 22), cut(detail, 13, place.size[0] - after - MARGIN), FAINT, font_of(13))
     for number, column in enumerate(columns):
-        left = MARGIN + number * (place.cell + GAP)
-        draw.text((left, HEADER), cut(column.title, 13, place.cell), INK, font_of(13))
-        draw.text((left, HEADER + 18), cut(column.detail, 11, place.cell), FAINT, font_of(11))
+        band, along = divmod(number, place.columns)
+        left, above = MARGIN + along * (place.cell + GAP), HEADER + band * place.band
+        draw.text((left, above), cut(column.title, 13, place.cell), INK, font_of(13))
+        draw.text((left, above + 18), cut(column.detail, 11, place.cell), FAINT, font_of(11))
         high = place.rows * (place.cell + CAPTION) // max(len(column.cells), 1)
         for row, cell in enumerate(column.cells):
-            top = place.top + row * high
+            top = above + TITLE + row * high
             if cell.picture is None:
                 for line, text in enumerate(
                     wrapped(shown(cell.caption, 120), font_of(11), place.cell)
@@ -161,7 +165,7 @@ def drawn(place: Layout, title: str, detail: str, columns: Sequence[Column]) -> 
             caption = cut(cell.caption, 11, place.cell)
             draw.text((left, top + len(picture) + 3), caption, FAINT, font_of(11))
     for line, text in enumerate(place.footer):
-        draw.text((MARGIN, place.top + place.body + 6 + 16 * line), text, FAINT, font_of(11))
+        draw.text((MARGIN, place.bottom + 6 + 16 * line), text, FAINT, font_of(11))
     return np.asarray(frame)
 
 
@@ -203,7 +207,7 @@ def _chart(chart: Chart, width: int, height: int) -> Levels:
     for tick in ticks:
         y = place(chart.first, tick)[1] * sharp
         draw.line([(left * sharp, y), ((left + across) * sharp, y)], RULE, sharp)
-    for (name, values), colour in reversed(list(zip(chart.lines.items(), COLOURS, strict=False))):
+    for values, colour in reversed(list(zip(chart.lines.values(), COLOURS, strict=False))):
         points = [
             tuple(sharp * x for x in place(epoch, value))
             for epoch, value in sorted(values.items())
