@@ -558,7 +558,8 @@ def _decided(frame: Frame, name: str, total: int) -> list[Cell]:
     for image in range(total):
         tile = found.tiles(image)[-1]
         score, label = np.ravel(found.scores[image])[-1], np.ravel(labels[image])[-1]
-        cells.append(Cell(coloured(tile), f"{label} · score {score:.3g}"))
+        said = f"score {score:.3g}" if found.maps[image].any() else "zero everywhere"
+        cells.append(Cell(coloured(tile), f"{label} · {said}"))
     return cells
 
 

@@ -62,9 +62,9 @@ def still(picture: Levels, ending: str) -> bytes:
     if ending == ".webp":
         image.save(buffer, "WEBP", lossless=True, method=0, quality=50)
     else:
-        image.quantize(256, dither=Image.Dither.NONE).save(
-            buffer, "GIF", optimize=False, interlace=0
-        )
+        # Of Pillow's ways the one that keeps rare colours: the red of one weight, the greys of a photo.
+        few = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(buffer, "GIF", optimize=False, interlace=0)
     return buffer.getvalue()
 
 
