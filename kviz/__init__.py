@@ -96,11 +96,17 @@ __all__ = [
 ]
 
 
+# Modules that are a name of kviz's own.
+_MODULES = ("callbacks",)
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"kviz.{name}")
     if name in _HOMES:
         return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'kviz' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_MODULES, "__version__"])

@@ -106,11 +106,11 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
     With levels, the file needs one byte a pixel and the picture keeps its 256 colours exactly.
     """
     size = 14 if width < 1400 else 24
-    fonts = (_font(size + 4), _font(size))
+    fonts = (font_of(size + 4), font_of(size))
     lines = [
         (line, font)
         for text, font in zip((tile.title, tile.detail), fonts, strict=True)
-        for line in _wrapped(shown(text, 400), font, width - 2 * MARGIN)
+        for line in wrapped(shown(text, 400), font, width - 2 * MARGIN)
     ]
     height = sum(int(font.size * 1.35) for _, font in lines) + 2 * MARGIN
     mask = Image.new("L", (width, height), 0)
@@ -126,8 +126,12 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
     return levels
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Return `text` as lines of at most `width` pixels; a word longer than that is broken."""
+def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Return `text` as lines of at most `width` pixels; a word longer than that is broken.
+
+    >>> wrapped("of a layer", font_of(12), 40)
+    ['of a', 'layer']
+    """
     # Measuring word by word is slow, and few captions are too long.
     if font.getlength(text) <= width:
         return [text]
@@ -146,8 +150,12 @@ def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
 
 
 @functools.cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return Matplotlib's own font: Pillow's lacks the multiplication sign."""
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """Return Matplotlib's own font, in pixels: Pillow's lacks the multiplication sign.
+
+    >>> font_of(12).size
+    12
+    """
     import matplotlib
 
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
@@ -316,7 +324,7 @@ def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
 def _lines(text: str, inches: float, points: int) -> list[str]:
     """Return `text` as lines that fit; Matplotlib itself wraps at the figure's edge only."""
     # A point is a 72nd of an inch. On a screen letters are rounded up to whole pixels.
-    return _wrapped(shown(text, 200), _font(10 * points), int(0.85 * 720 * inches))
+    return wrapped(shown(text, 200), font_of(10 * points), int(0.85 * 720 * inches))
 
 
 # The bytes from which on a notebook shows a figure as a JPEG.

@@ -17,9 +17,9 @@ PACKAGE = ROOT / "kviz"
 
 # From the ground floor up: a module imports only from floors below its own.
 FLOORS = (
-    "errors files arrays tiles images plots tables pages results backend devices tracing "
+    "errors files arrays tiles images films plots frames tables pages results backend devices tracing "
     "receptive_fields layers model_files models targets capture scores gradients attribution "
-    "synthesis __init__ cli"
+    "synthesis callbacks __init__ cli"
 ).split()
 VERBS = [
     "activations",
