@@ -1,13 +1,13 @@
 """The small convnet that tells cats from dogs, trained from scratch.
 
-F. Chollet, "Deep Learning with Python", 2nd edition, chapter 8: augmentation, four times convolution and
-pooling, a fifth convolution, dropout, one sigmoid unit; 991,041 parameters.
+F. Chollet, "Deep Learning with Python", 2nd edition, chapter 8: augmentation, four times
+convolution and pooling, a fifth convolution, dropout, one sigmoid unit; 991,041 parameters.
 
     python models/convnet_from_scratch.py --data cats_and_dogs/
     python models/convnet_from_scratch.py --demo
 
-`--data` is a folder with one subfolder for each of two classes. `--demo` needs no data: it tells crops of
-the cat photo from crops of the coffee photo.
+`--data` is a folder with one subfolder for each of two classes. `--demo` needs no data: it tells
+crops of the cat photo from crops of the coffee photo.
 """
 
 from pathlib import Path
@@ -42,13 +42,15 @@ def build(size: int = 180) -> Any:
     x = layers.Dropout(0.5)(layers.Flatten()(x))
     outputs = layers.Dense(1, activation="sigmoid", name="is_second_class")(x)
     model = keras.Model(inputs, outputs, name="convnet_from_scratch")
-    model.compile("rmsprop", "binary_crossentropy", ["accuracy"])
+    model.compile("rmsprop", "binary_crossentropy", metrics=["accuracy"])
     return model
 
 
 @recipe
 @options("runs/convnet_from_scratch", size=180, epochs=30)
-def main(data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch_size: int, seed: int) -> None:  # fmt: skip
+def main(
+    data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch_size: int, seed: int
+) -> None:
     """Train the cats-and-dogs convnet from scratch; a run that was stopped goes on."""
     photos = chosen(data, demo, size, seed)
     names = photos.train.class_names
@@ -58,9 +60,15 @@ def main(data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch
     model = build(size)
     validation = photos.validation or photos.test
     done = train(
-        model, photos.train.x, photos.train.y, folder=out, epochs=epochs, batch_size=batch_size,
-        validation=(validation.x, validation.y), seed=seed,
-    )  # fmt: skip
+        model,
+        photos.train.x,
+        photos.train.y,
+        folder=out,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=(validation.x, validation.y),
+        seed=seed,
+    )
     loss, accuracy = model.evaluate(photos.test.x, photos.test.y, verbose=0)
     path = kviz.save_model(
         kviz.Network(model, class_names=names), out / "convnet_from_scratch.keras"

@@ -135,7 +135,7 @@ def split_folder(folder: Path, size: int, seed: int, share: float = 0.2) -> Spli
         its = random.permutation(np.flatnonzero(photos.y == place))
         if len(its) < 2:
             raise ImageError(
-                f"The class {shown(name)!r} has one photo; one to train on and one to test on are needed."
+                f"The class {shown(name)!r} has one photo. Expected one to train on and one to test on."
             )
         tested += its[: max(1, round(share * len(its)))].tolist()
     rest = np.setdiff1d(np.arange(len(photos.y)), tested)

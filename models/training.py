@@ -334,14 +334,18 @@ def options(out: str, size: int, epochs: int) -> Callable[[Any], Any]:
     folder = click.Path(path_type=Path)
     count = click.IntRange(1)
     shared = (
-        click.option("--data", type=folder, help="A folder with one subfolder a class, or train/ and test/."),
-        click.option("--demo", is_flag=True, help="Crops of a cat against crops of coffee; no download."),
-        click.option("--out", type=folder, default=out, show_default=True, help="Where the run is kept."),
-        click.option("--size", type=count, default=size, show_default=True, help="Side of the photos."),
+        click.option("--data", type=folder, help="One subfolder a class, or train/ and test/."),
+        click.option("--demo", is_flag=True, help="Crops of a cat against crops of coffee."),
+        click.option(
+            "--out", type=folder, default=out, show_default=True, help="Where the run is kept."
+        ),
+        click.option(
+            "--size", type=count, default=size, show_default=True, help="Side of the photos."
+        ),
         click.option("--epochs", type=count, default=epochs, show_default=True),
         click.option("--batch-size", type=count, default=32, show_default=True),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    )  # fmt: skip
+    )
 
     def add(command: Any) -> Any:
         for option in reversed(shared):

@@ -73,14 +73,14 @@ def load_backbone(name: str, weights: str, size: int) -> Any:
     """
     if name == "squeezenet":
         whole = kviz.load_model(SQUEEZENET).model
-        trunk = keras.Model(whole.inputs, whole.get_layer("fire9_concat").output)
+        trunk = keras.Model(whole.input, whole.get_layer("fire9_concat").output, name=name)
         if size != 227:
             raise OptionError(f"squeezenet takes --size 227. Received: {size}")
         if weights == "none":
             trunk = keras.models.clone_model(trunk)
         elif weights != "imagenet":
             _read_weights(trunk, weights)
-        return keras.Model(trunk.inputs, trunk.outputs, name="squeezenet")
+        return trunk
     known = applications()
     if name not in known:
         raise OptionError(
@@ -108,13 +108,15 @@ def _read_weights(trunk: Any, path: str) -> None:
 
 
 def blocks(trunk: Any) -> list[list[Any]]:
-    """Return a backbone's layers that have weights, by block: `block5_conv1`, `block5_conv2` …"""
+    """Return a backbone's layers that have weights, grouped by the block in their names."""
 
     def block(layer: Any) -> str:
         found = re.match(r"[a-z]+_?\d+", layer.name)
         return found[0] if found else str(layer.name)
 
-    return [list(group) for _, group in itertools.groupby((x for x in trunk.layers if x.weights), block)]  # fmt: skip
+    return [
+        list(group) for _, group in itertools.groupby((x for x in trunk.layers if x.weights), block)
+    ]
 
 
 def freeze(model: Any, strategy: str) -> None:
@@ -128,13 +130,13 @@ def freeze(model: Any, strategy: str) -> None:
     trunk = _trunk(model)
     trunk.trainable = True
     found = blocks(trunk)
-    free = int(np.ceil(SHARES[strategy] * len(found))) if strategy == "all" else round(SHARES[strategy] * len(found))  # fmt: skip
-    if strategy not in ("head", "all"):
+    free = round(SHARES[strategy] * len(found))
+    if strategy != "head":
         free = max(1, free)
     for layer in itertools.chain(*found[: len(found) - free]):
         layer.trainable = False
     loss = keras.losses.SparseCategoricalCrossentropy()
-    model.compile(keras.optimizers.Adam(RATES[strategy]), loss, ["accuracy"])
+    model.compile(keras.optimizers.Adam(RATES[strategy]), loss, metrics=["accuracy"])
 
 
 def _trunk(model: Any) -> Any:
@@ -197,8 +199,11 @@ def probabilities(model: Any, photos: Preprocessed, batch_size: int = 32) -> np.
     """Return a model's answers, float32 `(N, classes)`."""
     parts = range(0, len(photos), batch_size)
     return np.concatenate(
-        [model.predict_on_batch(photos[np.arange(i, min(i + batch_size, len(photos)))]) for i in parts]
-    )  # fmt: skip
+        [
+            model.predict_on_batch(photos[np.arange(i, min(i + batch_size, len(photos)))])
+            for i in parts
+        ]
+    )
 
 
 def confusion(y: np.ndarray, answers: np.ndarray, classes: int) -> np.ndarray:
@@ -231,7 +236,9 @@ def draw_confusion(table: np.ndarray, names: tuple[str, ...], path: Path) -> Non
         drawn.savefig(part)
 
 
-def evaluate_all(model: Any, checkpoints: dict[int, Path], photos: Photos, module: str | None) -> dict[int, float]:  # fmt: skip
+def evaluate_all(
+    model: Any, checkpoints: dict[int, Path], photos: Photos, module: str | None
+) -> dict[int, float]:
     """Return the accuracy of every checkpoint; the model has the last one's weights afterwards."""
     found = {}
     for number, path in checkpoints.items():
@@ -258,9 +265,20 @@ def evaluate_all(model: Any, checkpoints: dict[int, Path], photos: Photos, modul
     "--from", "begin", type=click.Path(path_type=Path), help="Go on from a model that this made."
 )
 def main(
-    data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch_size: int, seed: int,
-    backbone: str, weights: str, strategy: str | None, data_size: str, similarity: str, begin: Path | None,
-) -> None:  # fmt: skip
+    data: Path | None,
+    demo: bool,
+    out: Path,
+    size: int,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    backbone: str,
+    weights: str,
+    strategy: str | None,
+    data_size: str,
+    similarity: str,
+    begin: Path | None,
+) -> None:
     """Teach a trained convnet your photos; a run that was stopped goes on."""
     strategy = strategy or STRATEGIES[data_size, similarity]
     choose("strategy", strategy, SHARES)
@@ -292,9 +310,16 @@ def main(
     validation = photos.validation or photos.test
     ready = functools.partial(Preprocessed, module=module)
     done = train(
-        model, ready(photos.train.x), photos.train.y, folder=out, epochs=epochs,
-        batch_size=batch_size, validation=(ready(validation.x), validation.y), seed=seed, keep="all",
-    )  # fmt: skip
+        model,
+        ready(photos.train.x),
+        photos.train.y,
+        folder=out,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=(ready(validation.x), validation.y),
+        seed=seed,
+        keep="all",
+    )
     tested = evaluate_all(model, done.checkpoints, photos.test, module)
     for number, accuracy in tested.items():
         print(f"checkpoint {number}: test accuracy {accuracy:.4f}")
@@ -319,7 +344,9 @@ def main(
     print("is \\ taken for: " + ", ".join(map(shown, names)))
     for name, row in zip(names, table.tolist(), strict=True):
         print(f"{shown(name)}: {row}")
-    print(f"{path}: checkpoint {best} of {len(tested)}, test accuracy {tested[best]:.4f}, {done.seconds:.0f} s")  # fmt: skip
+    print(
+        f"{path}: checkpoint {best} of {len(tested)}, test accuracy {tested[best]:.4f}, {done.seconds:.0f} s"
+    )
 
 
 if __name__ == "__main__":

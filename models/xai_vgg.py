@@ -40,7 +40,14 @@ def build(input_shape: tuple[int, int, int] = (100, 100, 3), classes: int = 2) -
     for block, (filters, count) in enumerate(BLOCKS, start=1):
         for place in range(1, count + 1):
             name = f"block{block}_conv{place}"
-            x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=name)(x)  # fmt: skip
+            x = layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=name,
+            )(x)
             # Keras's own momentum, .99, needs hundreds of steps to forget its begin.
             x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
             x = layers.ReLU(name=f"{name}_relu")(x)
@@ -53,13 +60,15 @@ def build(input_shape: tuple[int, int, int] = (100, 100, 3), classes: int = 2) -
     model = keras.Model(inputs, outputs, name="xai_vgg")
     # The softmax of log-probabilities is the probabilities.
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-4), loss, ["accuracy"])
+    model.compile(keras.optimizers.Adam(1e-4), loss, metrics=["accuracy"])
     return model
 
 
 @recipe
 @options("runs/xai_vgg", size=100, epochs=30)
-def main(data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch_size: int, seed: int) -> None:  # fmt: skip
+def main(
+    data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch_size: int, seed: int
+) -> None:
     """Train the VGG-like net of the explainable-CNN chapter; a run that was stopped goes on."""
     photos = chosen(data, demo, size, seed)
     names = photos.train.class_names
@@ -67,9 +76,15 @@ def main(data: Path | None, demo: bool, out: Path, size: int, epochs: int, batch
     model = build((size, size, 3), len(names))
     validation = photos.validation or photos.test
     done = train(
-        model, photos.train.x, photos.train.y, folder=out, epochs=epochs, batch_size=batch_size,
-        validation=(validation.x, validation.y), seed=seed,
-    )  # fmt: skip
+        model,
+        photos.train.x,
+        photos.train.y,
+        folder=out,
+        epochs=epochs,
+        batch_size=batch_size,
+        validation=(validation.x, validation.y),
+        seed=seed,
+    )
     loss, accuracy = model.evaluate(photos.test.x, photos.test.y, verbose=0)
     path = kviz.save_model(kviz.Network(model, class_names=names), out / "xai_vgg.keras")
     click.echo(

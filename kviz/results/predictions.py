@@ -19,7 +19,7 @@ class Predictions(Result):
     """What a network answers: the best classes of each image.
 
     Attributes:
-        scores: float32 array `(N, classes)`, the model's outputs.
+        scores: float32 array `(N, classes)`, the model's outputs; of log-probabilities the probabilities.
         top: how many classes a row shows.
         class_names: the classes' names, or None.
         probability: whether the outputs are probabilities.
