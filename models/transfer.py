@@ -160,6 +160,8 @@ def build(trunk: Any, classes: int, margin: float = 1.125) -> Any:
     given = round(margin * side)
     inputs = keras.Input((given, given, 3), name="photo")
     x = layers.RandomCrop(side, side, name="random_crop")(inputs)
+    # Outside of training RandomCrop leaves larger photos as they are.
+    x = layers.CenterCrop(side, side, name="centre_crop")(x)
     x = layers.RandomFlip("horizontal", name="random_flip")(x)
     # Batch normalisation keeps the statistics of the backbone's own data.
     x = trunk(x, training=False)
