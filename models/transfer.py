@@ -133,8 +133,9 @@ def freeze(model: Any, strategy: str) -> None:
     free = round(SHARES[strategy] * len(found))
     if strategy != "head":
         free = max(1, free)
-    for layer in itertools.chain(*found[: len(found) - free]):
-        layer.trainable = False
+    for place, block in enumerate(found):
+        for layer in block:
+            layer.trainable = place >= len(found) - free
     loss = keras.losses.SparseCategoricalCrossentropy()
     model.compile(keras.optimizers.Adam(RATES[strategy]), loss, metrics=["accuracy"])
 
@@ -347,7 +348,8 @@ def main(
     for name, row in zip(names, table.tolist(), strict=True):
         print(f"{shown(name)}: {row}")
     print(
-        f"{path}: checkpoint {best} of {len(tested)}, test accuracy {tested[best]:.4f}, {done.seconds:.0f} s"
+        f"{path}: checkpoint {best} of {len(tested)}, test accuracy {tested[best]:.4f}, "
+        f"{done.seconds:.0f} s"
     )
 
 
