@@ -73,7 +73,7 @@ def load_backbone(name: str, weights: str, size: int) -> Any:
     """
     if name == "squeezenet":
         whole = kviz.load_model(SQUEEZENET).model
-        trunk = keras.Model(whole.input, whole.get_layer("fire9_concat").output, name=name)
+        trunk = keras.Model(whole.input, whole.get_layer("conv10").output, name=name)
         if size != 227:
             raise OptionError(f"squeezenet takes --size 227. Received: {size}")
         if weights == "none":
