@@ -130,7 +130,7 @@ def predict(
 
     Returns:
         `Predictions`: all scores `(N, classes)` float32, and the best of them by name. One sigmoid
-        unit with two class names is shown as two classes.
+        unit with two class names is shown as two classes, and log-probabilities as probabilities.
 
     Raises:
         OptionError: if `top` is below 1 or there is no such class.
@@ -162,6 +162,12 @@ def predict(
             progress(stop, total)
     scores = np.concatenate(parts).astype(np.float32, copy=False)
     named = network.class_names if len(network.class_names or ()) == scores.shape[1] else None
+    if scores.shape[1] > 1 and (scores <= 0).all():
+        # A log-softmax at the end; scores of no such sum stay as they are.
+        exponents = np.exp(scores)
+        if np.allclose(exponents.sum(axis=1), 1, atol=1e-3):
+            scores = exponents
+            notes.append("The model gives log-probabilities; shown are the probabilities.")
     inside = bool((scores >= 0).all() and (scores <= 1).all())
     if scores.shape[1] == 1 and inside and len(network.class_names or ()) == 2:
         scores = np.concatenate([1 - scores, scores], axis=1)

@@ -290,6 +290,7 @@ def curves(
             mark = "o" if np.isfinite(values).sum() == 1 else ""
             places = first + each * np.arange(len(values))
             axes.plot(places, values, marker=mark, linewidth=1.6, **style)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel(across, parse_math=False)
         axes.set_ylabel(up, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)

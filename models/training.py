@@ -321,3 +321,35 @@ def recipe(run: Callable[..., None]) -> click.Command:
     """Make a function the command line of a recipe: `click.command` with plain endings."""
     settings = {"help_option_names": ["-h", "--help"]}
     return click.command(cls=Recipe, context_settings=settings)(run)
+
+
+def options(out: str, size: int, epochs: int) -> Callable[[Any], Any]:
+    """Return the options that the recipes on photos share, as one decorator.
+
+    Args:
+        out: the default folder of the run.
+        size: the default side of the photos.
+        epochs: the default number of epochs.
+    """
+    folder = click.Path(path_type=Path)
+    count = click.IntRange(1)
+    shared = (
+        click.option("--data", type=folder, help="One subfolder a class, or train/ and test/."),
+        click.option("--demo", is_flag=True, help="Crops of a cat against crops of coffee."),
+        click.option(
+            "--out", type=folder, default=out, show_default=True, help="Where the run is kept."
+        ),
+        click.option(
+            "--size", type=count, default=size, show_default=True, help="Side of the photos."
+        ),
+        click.option("--epochs", type=count, default=epochs, show_default=True),
+        click.option("--batch-size", type=count, default=32, show_default=True),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    )
+
+    def add(command: Any) -> Any:
+        for option in reversed(shared):
+            command = option(command)
+        return command
+
+    return add

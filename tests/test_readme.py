@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -58,6 +60,24 @@ def test_the_commands_are_found():
 def test_commands(command):
     done = CliRunner().invoke(main, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
+
+
+RECIPES = [
+    line for b in blocks("sh") for line in b.splitlines() if line.startswith("python models/")
+]
+
+
+@pytest.mark.parametrize("command", RECIPES)
+def test_recipes(command, workplace):
+    done = subprocess.run(
+        [sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert (workplace / "runs/transfer/transfer.keras").exists()
+
+
+def test_the_recipe_is_found():
+    assert len(RECIPES) == 1
 
 
 def test_pictures_and_links_lead_somewhere():

@@ -19,7 +19,8 @@ class Predictions(Result):
     """What a network answers: the best classes of each image.
 
     Attributes:
-        scores: float32 array `(N, classes)`, the model's outputs.
+        scores: float32 array `(N, classes)`, the model's outputs, probabilities where it gives their
+            logarithms.
         top: how many classes a row shows.
         class_names: the classes' names, or None.
         probability: whether the outputs are probabilities.
