@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -176,6 +178,14 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
     def epochs(self) -> list[int]:
         """Which epochs the film shows."""
         return [epoch for _, epoch, _ in self._stills]
+
+    def _repr_html_(self) -> str | None:
+        """Return the film as a notebook shows it."""
+        if self.path is None or not self._stills:
+            return None
+        kind = f"image/{self.path.suffix[1:].lower()}"
+        data = base64.b64encode(self.path.read_bytes()).decode()
+        return f'<img src="data:{kind};base64,{data}" alt="{escape(self._comment(), quote=True)}">'
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - Keras's
         """Look once, so that what is wrong is said before any time is spent."""
@@ -367,16 +377,18 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         assert self.path is not None  # noqa: S101 - asked before
         each = int(min(max(LENGTH / len(self._stills), FASTEST), SLOWEST))
         times = [each] * (len(self._stills) - 1) + [LAST]
-        name = self._network.name if self._network else ""
-        comment = f"kviz: what {shown(name)} learned, epochs {self.epochs[0]} to {self.epochs[-1]}"
         try:
-            write_film(self.path, [data for _, _, data in self._stills], times, comment)
+            write_film(self.path, [data for _, _, data in self._stills], times, self._comment())
         except KvizError as error:
             if strict:
                 raise
             warnings.warn(
                 KvizWarning(f"Training goes on, the film does not: {error}"), stacklevel=2
             )
+
+    def _comment(self) -> str:
+        name = self._network.name if self._network else ""
+        return f"kviz: what {shown(name)} learned, epochs {self.epochs[0]} to {self.epochs[-1]}"
 
     def _charts_now(self, epoch: int) -> list[Chart]:
         """Return a chart for the loss, and for each metric, of all epochs so far."""

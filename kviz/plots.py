@@ -278,6 +278,7 @@ def curves(
     import matplotlib.pyplot as plt
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     with plt.style.context("default"):
         drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
@@ -290,7 +291,7 @@ def curves(
             mark = "o" if np.isfinite(values).sum() == 1 else ""
             places = first + each * np.arange(len(values))
             axes.plot(places, values, marker=mark, linewidth=1.6, **style)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axes.set_xlabel(across, parse_math=False)
         axes.set_ylabel(up, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,6 +1,8 @@
 """Film: it shows what the model is at each epoch, and training does not notice."""
 
+import base64
 import importlib.util
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -268,6 +270,19 @@ def test_a_full_disk_ends_the_film_and_not_the_training(path, monkeypatch):
         history = fit(model, film, Each(fill), epochs=4)
     assert len(history.history["loss"]) == 4
     assert len(frames(path)) == 3
+
+
+def test_a_notebook_shows_the_film_with_its_alternative_text(tmp_path):
+    film = Film(FEW, tmp_path / "film.webp")
+    assert film._repr_html_() is None, "nothing was filmed yet"
+    model = net()
+    model.name = "a>b"
+    fit(model, film, epochs=1)
+    shown = film._repr_html_()
+    kind, data = re.search(r'src="data:([^;]+);base64,([^"]+)"', shown).groups()
+    assert kind == "image/webp"
+    assert base64.b64decode(data) == film.path.read_bytes()
+    assert "what a&gt;b learned, epochs 0 to 1" in shown
 
 
 def test_a_loss_that_is_not_finite_is_filmed(path):
