@@ -319,6 +319,8 @@ def test_nothing_to_draw_and_an_unknown_colour_map():
 
 
 def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
+    drawn = figure([tile(noise(9, 9), alt="First."), tile(noise(9, 9), alt="Second.")])
+    large = figure([tile(noise(600, 600), alt="Noise.")])
     shown = []
     fake = types.ModuleType("IPython.display")
     fake.display = lambda *values, **options: shown.append((values, options))
@@ -326,7 +328,6 @@ def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
     package.display = fake
     monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
-    drawn = figure([tile(noise(9, 9), alt="First."), tile(noise(9, 9), alt="Second.")])
     assert plt.fignum_exists(drawn.number)
     drawn._ipython_display_()
     ((bundle,), options), *more = shown
@@ -338,10 +339,9 @@ def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
         assert image.width == pytest.approx(100 * drawn.get_size_inches()[0], abs=1)
     assert not plt.fignum_exists(drawn.number)
     # A large one would fill the notebook as a PNG.
-    drawn = figure([tile(noise(600, 600), alt="Noise.")])
-    drawn._ipython_display_()
+    large._ipython_display_()
     ((bundle,), options) = shown[1]
     assert options["metadata"] == {"image/jpeg": {"alt": "Noise."}}
     with Image.open(io.BytesIO(bundle["image/jpeg"])) as image:
         assert image.format == "JPEG"
-        assert image.width == pytest.approx(100 * drawn.get_size_inches()[0], abs=1)
+        assert image.width == pytest.approx(100 * large.get_size_inches()[0], abs=1)
