@@ -729,9 +729,7 @@ def load_model(
             f"Weights of the model are not finite (NaN or infinite): {shown(', '.join(bad), 120)}"
         )
         warnings.warn(KvizWarning(notes[0]), stacklevel=2)
-    return Network(
-        model, preprocess=preprocess, class_names=class_names, notes=notes, path=path
-    )
+    return Network(model, preprocess=preprocess, class_names=class_names, notes=notes, path=path)
 
 
 def _sidecar(path: Path) -> Path | None:

@@ -97,7 +97,7 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
 
 
 def averaged(planes: Array, factor: int) -> Array:
-    """Return planes in which each block of `factor` by `factor` is its mean; blocks at the edge are less.
+    """Return planes in which each block of `factor` by `factor` is its mean, less at the edges.
 
     >>> averaged(np.array([[[1.0, 3.0, 8.0]]]), 2).tolist()
     [[[2.0, 8.0]]]
@@ -140,7 +140,9 @@ def fitted(layers: Mapping[str, list[Array]], limit: float) -> tuple[dict[str, l
         Texts by layer, one a photo; and the longest side, in values, of a map that is carried: longer
         ones were averaged down to it. 0 where none was.
     """
-    made = {path: [packed(quantised(maps).bytes()) for maps in found] for path, found in layers.items()}
+    made = {
+        path: [packed(quantised(maps).bytes()) for maps in found] for path, found in layers.items()
+    }
     side = 0
     for side in (0, *SIDES):
         if side and sum(len(text) for texts in made.values() for text in texts) > limit:

@@ -122,23 +122,27 @@ def _layer(info: LayerInfo) -> dict[str, Any]:
 
 
 def _feature_maps(maps: Activations | None) -> list[dict[str, Any]]:
-    return [
-        {
-            "path": path,
-            "kind": maps.kinds[path],
-            "shape": array.shape[1:],
-            "images": [
-                {
-                    "min": float(one.min()),
-                    "max": float(one.max()),
-                    "empty_share": float(empty.mean()),
-                    "empty_channels": np.flatnonzero(empty).tolist(),
-                }
-                for one, empty in zip(array, empty_channels(array), strict=True)
-            ],
-        }
-        for path, array in (maps or {}).items()
-    ] if maps is not None else []
+    return (
+        [
+            {
+                "path": path,
+                "kind": maps.kinds[path],
+                "shape": array.shape[1:],
+                "images": [
+                    {
+                        "min": float(one.min()),
+                        "max": float(one.max()),
+                        "empty_share": float(empty.mean()),
+                        "empty_channels": np.flatnonzero(empty).tolist(),
+                    }
+                    for one, empty in zip(array, empty_channels(array), strict=True)
+                ],
+            }
+            for path, array in (maps or {}).items()
+        ]
+        if maps is not None
+        else []
+    )
 
 
 def dead_channels(maps: Activations | None) -> dict[str, list[int]]:
@@ -203,7 +207,9 @@ def _class_images(found: Synthesis | None) -> list[dict[str, Any]]:
             "score": last_score(found, index),
             "arrived": bool(found.arrived[index]),
             "taken_for": found.predictions[index][1] if found.predictions else None,
-            "confidence": None if found.confidences is None else float(found.confidences[index, -1]),
+            "confidence": None
+            if found.confidences is None
+            else float(found.confidences[index, -1]),
         }
         for index, label in enumerate(found.labels)
     ]

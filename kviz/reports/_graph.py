@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from fast_sugiyama import from_edges
 
@@ -107,12 +108,17 @@ def _parts(count: int, pairs: list[tuple[int, int]]) -> Iterable[tuple[Places, l
     linked = sorted({end for pair in pairs for end in pair})
     # The library counts from 0 without gaps, and numbers bends from there on.
     short = {key: place for place, key in enumerate(linked)}
-    for positions, _, _, links in from_edges(
-        [(short[a], short[b]) for a, b in pairs],
-        vertex_spacing=1,
-        dummy_vertices=True,
-        ranking_type="minimize",
-    ) if pairs else ():
+    for positions, _, _, links in (
+        from_edges(
+            [(short[a], short[b]) for a, b in pairs],
+            vertex_spacing=1,
+            dummy_vertices=True,
+            ranking_type="minimize",
+        )
+        if pairs
+        else ()
+    ):
+
         def own(number: int | str) -> int:
             number = int(number)
             return linked[number] if number < len(linked) else -number
@@ -137,7 +143,7 @@ def _line(points: list[tuple[float, float]]) -> str:
     ends[0] = (ends[0][0], ends[0][1] + HEIGHT / 2)
     ends[-1] = (ends[-1][0], ends[-1][1] - HEIGHT / 2)
     text = f"M{ends[0][0]:g} {ends[0][1]:g}"
-    for (x, y), (to_x, to_y) in zip(ends, ends[1:], strict=False):
+    for (x, y), (to_x, to_y) in pairwise(ends):
         middle = (y + to_y) / 2
         if x == to_x:
             text += f"V{to_y:g}"
@@ -150,7 +156,16 @@ _FAMILIES: Mapping[str, tuple[str, ...]] = {
     "pooling": ("Pool",),
     "convolution": ("Conv",),
     "dense": ("Dense", "Attention", "Embedding", "LSTM", "GRU", "RNN"),
-    "joining": ("Add", "Concatenate", "Multiply", "Average", "Maximum", "Minimum", "Subtract", "Dot"),
+    "joining": (
+        "Add",
+        "Concatenate",
+        "Multiply",
+        "Average",
+        "Maximum",
+        "Minimum",
+        "Subtract",
+        "Dot",
+    ),
     "normalisation": ("Normalization",),
     "activation": ("Activation", "ReLU", "Softmax", "ELU", "PReLU"),
 }

@@ -50,7 +50,7 @@ class Picture:
 
 
 def page(
-    parts: Parts, facts: Mapping[str, Any], pixels: Mapping[str, Array], limit: float | None
+    parts: Parts, facts: dict[str, Any], pixels: Mapping[str, Array], limit: float | None
 ) -> str:
     """Return the page.
 
@@ -66,7 +66,6 @@ def page(
     Raises:
         OutputError: if it cannot be made so small.
     """
-    assert isinstance(facts, dict)
     photos = _photos(parts, pixels)
     graph, why_no_graph = _graphs(parts.layers)
     kernels = _blobs.kernels(parts)
@@ -191,7 +190,7 @@ def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
 
 def _dreams(parts: Parts) -> dict[str, list[Picture]]:
     """Return the pictures of what was synthesised, by what it is."""
-    dreams = {}
+    dreams: dict[str, list[Picture]] = {"patterns": [], "class_images": [], "fooled": []}
     for key, found in (
         ("patterns", parts.patterns),
         ("class_images", parts.class_images),
@@ -220,10 +219,10 @@ def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
 
 def _anchors(parts: Parts) -> dict[str, str]:
     """Return where a click on a layer leads: to its maps, its own graph, or its row in the table."""
-    shown_maps = parts.activations or {}
+    pictured = set(parts.activations or ())
     return {
         info.path: f"layer-{slug(info.path)}"
-        if info.path in shown_maps
+        if info.path in pictured
         else f"graph-{slug(info.path)}"
         if info.contains
         else f"row-{slug(info.path)}"

@@ -22,7 +22,7 @@ from kviz.synthesis.fooling import fool
 METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
 QUICK_METHODS = ("grad_cam", "saliency")
 TOP = 5
-PATTERNS = 9
+PATTERNS = 8
 PATTERN_STEPS = 32
 CLASS_STEPS = 64
 
@@ -148,10 +148,11 @@ def gather(
     clock = _Clock(progress)
     batch: dict[str, Any] = {"batch_size": settings.batch_size}
     shared: dict[str, Any] = {**batch, "names": names}
-    table = clock.run("layers", lambda _: network.layers)
+    # First, since a subclassed model has no layers to list before it has seen a photo.
     predictions = clock.run(
         "predictions", lambda tell: predict(network, images, TOP, **shared, progress=tell)
     )
+    table = clock.run("layers", lambda _: network.layers)
     maps = clock.run(
         "feature maps",
         lambda tell: activations(network, images, settings.layer_names, **shared, progress=tell),
@@ -161,15 +162,14 @@ def gather(
     no_class = None if classes else f"It needs a predicted class. {clock.skipped['predictions']}"
     found: dict[str, Attribution] = {}
     for method in settings.methods:
-        made = _unless(
-            no_class,
-            clock,
-            f"attribution: {method}",
-            lambda tell, method=method: attribute(
+
+        def explain(tell: Progress, method: str = method) -> Attribution:
+            return attribute(
                 network, images, method, class_index=classes, seed=settings.seed, **shared,
                 progress=tell,
-            ),
-        )  # fmt: skip
+            )  # fmt: skip
+
+        made = _unless(no_class, clock, f"attribution: {method}", explain)
         if made is not None:
             found[method] = made
     patterns = class_images = fooled = None

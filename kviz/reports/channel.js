@@ -123,16 +123,18 @@ async function drawKernel() {
   if (!kernel) return;
   const { kept, height, width, channels, codes, peak } = kernel;
   const columns = Math.min(4, kept);
+  // Single weights need no gap between them.
+  const gap = Number(height * width > 1);
   const canvas = $("channel-kernel");
-  canvas.width = columns * (width + 1) - 1;
-  canvas.height = Math.ceil(kept / columns) * (height + 1) - 1;
+  canvas.width = columns * (width + gap) - gap;
+  canvas.height = Math.ceil(kept / columns) * (height + gap) - gap;
   canvas.style.width = `${Math.min(200, 40 * canvas.width)}px`;
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   const out = new Uint32Array(image.data.buffer);
   for (let panel = 0; panel < kept; panel++) {
-    const left = (panel % columns) * (width + 1);
-    const top = Math.floor(panel / columns) * (height + 1);
+    const left = (panel % columns) * (width + gap);
+    const top = Math.floor(panel / columns) * (height + gap);
     for (let at = 0; at < height * width; at++) {
       const level = clip(Math.round(((codes[panel * height * width + at] + 127) * 255) / 254));
       const to = (top + Math.floor(at / width)) * canvas.width + left + (at % width);

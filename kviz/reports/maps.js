@@ -12,6 +12,8 @@ async function mapsOf(place, image) {
   const row = (at) => new Float32Array(buffer, 4 * count * at, count);
   return {
     layer, image, height, width, count,
+    // On a narrow screen half as many channels in a row, or they would be stamps.
+    columns: Math.min(layer.columns, innerWidth < 600 ? 8 : Infinity),
     low: row(0), high: row(1), mean: row(2), deviation: row(3),
     codes: new Uint8Array(buffer, 16 * count),
   };
@@ -56,9 +58,9 @@ function coloursOf(maps, channel, how, limits) {
 }
 
 function drawMosaic(canvas, maps, how) {
-  const { height, width, count, layer } = maps;
-  const rows = Math.ceil(count / layer.columns);
-  canvas.width = layer.columns * (width + 1) - 1;
+  const { height, width, count, columns } = maps;
+  const rows = Math.ceil(count / columns);
+  canvas.width = columns * (width + 1) - 1;
   canvas.height = rows * (height + 1) - 1;
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
@@ -68,8 +70,8 @@ function drawMosaic(canvas, maps, how) {
   for (let channel = 0; channel < count; channel++) {
     const colours = coloursOf(maps, channel, how, limits);
     let from = channel * height * width;
-    const left = (channel % layer.columns) * (width + 1);
-    const top = Math.floor(channel / layer.columns) * (height + 1);
+    const left = (channel % columns) * (width + 1);
+    const top = Math.floor(channel / columns) * (height + 1);
     for (let row = 0; row < height; row++) {
       let to = (top + row) * canvas.width + left;
       for (let column = 0; column < width; column++) out[to++] = colours[maps.codes[from++]];
@@ -81,10 +83,11 @@ function drawMosaic(canvas, maps, how) {
 // Returns which cell of which channel lies under the pointer, or null.
 function cellUnder(event, maps) {
   const box = event.currentTarget.getBoundingClientRect();
-  const { width, height, count, layer } = maps;
+  const { width, height, count } = maps;
+  const columns = (event.currentTarget.width + 1) / (width + 1);
   const x = Math.floor(((event.clientX - box.left) / box.width) * event.currentTarget.width);
   const y = Math.floor(((event.clientY - box.top) / box.height) * event.currentTarget.height);
-  const channel = Math.floor(y / (height + 1)) * layer.columns + Math.floor(x / (width + 1));
+  const channel = Math.floor(y / (height + 1)) * columns + Math.floor(x / (width + 1));
   const [row, column] = [y % (height + 1), x % (width + 1)];
   return channel < count && row < height && column < width ? { channel, row, column } : null;
 }
@@ -102,6 +105,8 @@ async function redraw(section) {
   // Small maps are shown at a few times their size, in whole steps where there is room.
   const times = Math.max(1, Math.min(8, Math.floor(1100 / canvas.width)));
   canvas.style.width = `${canvas.width * times}px`;
+  // Squares where cells are enlarged; smooth where they are many to a pixel.
+  canvas.style.imageRendering = canvas.clientWidth < canvas.width ? "auto" : "pixelated";
   const empty = maps.low.reduce((n, low, at) => n + (low === 0 && maps.high[at] === 0), 0);
   section.querySelector(".empty").textContent = `${Math.round((100 * empty) / maps.count)} %`;
   section.classList.add("drawn");
@@ -114,6 +119,7 @@ const seen = new IntersectionObserver(
 
 // What is in view first; the rest bit by bit, so that all of it is there to be printed.
 function redrawAll() {
+  delete document.documentElement.dataset.drawn;
   sections.forEach((section) => {
     stale.add(section);
     seen.unobserve(section);
@@ -122,7 +128,10 @@ function redrawAll() {
   const later = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 50));
   later(async function next() {
     const [section] = stale;
-    if (!section) return;
+    if (!section) {
+      document.documentElement.dataset.drawn = "";
+      return;
+    }
     await redraw(section);
     later(next);
   });

@@ -147,6 +147,8 @@ def report(
     names = known + tuple(f"image {index}" for index in range(len(known), count))
     for selector in (layer_names, pattern_layer):
         if selector is not None:
+            # A subclassed model lists its layers only once it has been traced.
+            network.function(pixels, outputs=True)
             network.layers.select(selector, maps=True)
     settings = Settings(
         class_index=None if class_index is None else network.class_index(class_index),
