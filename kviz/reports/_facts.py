@@ -28,7 +28,7 @@ def facts_of(parts: Parts, settings: Settings) -> dict[str, Any]:
     """
     network = parts.network
     notes = [*network.notes]
-    for found in (parts.predictions, parts.activations, parts.fooled, *parts.attributions.values()):
+    for found in (parts.predictions, parts.activations, *parts.attributions.values()):
         notes += getattr(found, "notes", ())
     return {
         "model": _model(parts),

@@ -81,6 +81,8 @@ def page(
         "cmaps": CMAPS,
         "kernels": kernels,
         "methods": list(parts.attributions),
+        "unexplained": {},
+        "fooled_notes": [] if parts.fooled is None else parts.fooled.notes,
         "numbered": list(enumerate(parts.names)),
     }
     room = math.inf if limit is None else limit
@@ -114,7 +116,8 @@ def page(
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
     }
-    text = _rendered({**context, "told": told, "blobs": blobs, "layers": layers.sections})
+    context |= {"layers": layers.sections, "unexplained": _unexplained(facts["skipped"])}
+    text = _rendered({**context, "told": told, "blobs": blobs})
     size = len(text.encode())
     if size > room:
         raise OutputError(
@@ -206,6 +209,16 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
             if tile.levels.shape[:2] == found.images.shape[1:3]
         ]
     return dreams
+
+
+def _unexplained(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the attribution methods that are not shown, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for part, why in skipped.items():
+        if part.startswith(("attribution: ", "picture of ")):
+            name = part.removeprefix("attribution: ").removeprefix("picture of ")
+            reasons.setdefault(why, []).append(name)
+    return reasons
 
 
 def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
