@@ -202,6 +202,8 @@ async function start() {
   await loadPalettes();
   startChannel();
   await Promise.all([startMaps(), startAttribution(), drawFirstKernels()]);
+  // Again, now that all has its size.
+  openTarget();
   document.documentElement.dataset.ready = "";
 }
 

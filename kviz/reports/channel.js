@@ -11,10 +11,10 @@ async function enlarge(place, channel, row, column) {
     row: row ?? Math.floor(maps.height / 2),
     column: column ?? Math.floor(maps.width / 2),
   });
-  // Shown before it is measured and focused.
   if (!dialog.open) dialog.showModal();
-  await drawChannel();
+  // At once, so that no key is lost while numbers are unpacked.
   $("channel-map").focus();
+  await drawChannel();
 }
 
 async function drawChannel() {
@@ -202,6 +202,8 @@ function startChannel() {
     event.preventDefault();
   });
   canvas.addEventListener("pointermove", (event) => {
+    // A pointer that rests while the picture changes under it takes no cell from the keys.
+    if (!event.movementX && !event.movementY) return;
     const box = canvas.getBoundingClientRect();
     moveTo(
       Math.floor(((event.clientY - box.top) / box.height) * canvas.height),

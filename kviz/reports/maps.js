@@ -2,18 +2,32 @@
 
 const drawn = { image: 0, scale: "channel", cmap: "viridis" };
 
+// Returns a layer with the size of its maps as they are carried, and how many stand in a row.
+function rowsOf(layer) {
+  return {
+    layer,
+    height: Math.ceil(layer.height / layer.factor),
+    width: Math.ceil(layer.width / layer.factor),
+    // On a narrow screen half as many, or they would be stamps.
+    columns: Math.min(layer.columns, innerWidth < 600 ? 8 : Infinity),
+  };
+}
+
+// Returns the size of a layer's mosaic, with a gap of one pixel.
+function sizeOf(layer, columns) {
+  const { height, width } = rowsOf(layer);
+  const rows = Math.ceil(layer.channels / columns);
+  return { width: columns * (width + 1) - 1, height: rows * (height + 1) - 1 };
+}
+
 // Returns a layer's maps of a photo: codes of one byte, and each channel's numbers.
 async function mapsOf(place, image) {
-  const layer = told.layers[place];
+  const { layer, columns, height, width } = rowsOf(told.layers[place]);
   const buffer = await numbers(`maps-${place}-${image}`);
   const count = layer.channels;
-  const height = Math.ceil(layer.height / layer.factor);
-  const width = Math.ceil(layer.width / layer.factor);
   const row = (at) => new Float32Array(buffer, 4 * count * at, count);
   return {
-    layer, image, height, width, count,
-    // On a narrow screen half as many channels in a row, or they would be stamps.
-    columns: Math.min(layer.columns, innerWidth < 600 ? 8 : Infinity),
+    layer, image, height, width, count, columns,
     low: row(0), high: row(1), mean: row(2), deviation: row(3),
     codes: new Uint8Array(buffer, 16 * count),
   };
@@ -57,11 +71,22 @@ function coloursOf(maps, channel, how, limits) {
   );
 }
 
+// Gives a mosaic the size that it will have, so that nothing moves when it is drawn.
+function shape(section) {
+  const { layer, columns } = rowsOf(told.layers[Number(section.dataset.layer)]);
+  const { width, height } = sizeOf(layer, columns);
+  const canvas = section.querySelector("canvas");
+  // Small maps are shown at a few times their size, in whole steps where there is room.
+  const times = Math.max(1, Math.min(8, Math.floor(1100 / width)));
+  canvas.style.width = `${width * times}px`;
+  canvas.style.aspectRatio = `${width} / ${height}`;
+  // Squares where cells are enlarged; smooth where they are many to a pixel.
+  canvas.style.imageRendering = canvas.clientWidth < width ? "auto" : "pixelated";
+}
+
 function drawMosaic(canvas, maps, how) {
-  const { height, width, count, columns } = maps;
-  const rows = Math.ceil(count / columns);
-  canvas.width = columns * (width + 1) - 1;
-  canvas.height = rows * (height + 1) - 1;
+  const { height, width, count, columns, layer } = maps;
+  Object.assign(canvas, sizeOf(layer, columns));
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   const out = new Uint32Array(image.data.buffer);
@@ -101,12 +126,8 @@ async function redraw(section) {
   const how = { ...drawn };
   const maps = await mapsOf(place, how.image);
   const canvas = section.querySelector("canvas");
+  shape(section);
   drawMosaic(canvas, maps, how);
-  // Small maps are shown at a few times their size, in whole steps where there is room.
-  const times = Math.max(1, Math.min(8, Math.floor(1100 / canvas.width)));
-  canvas.style.width = `${canvas.width * times}px`;
-  // Squares where cells are enlarged; smooth where they are many to a pixel.
-  canvas.style.imageRendering = canvas.clientWidth < canvas.width ? "auto" : "pixelated";
   const empty = maps.low.reduce((n, low, at) => n + (low === 0 && maps.high[at] === 0), 0);
   section.querySelector(".empty").textContent = `${Math.round((100 * empty) / maps.count)} %`;
   section.classList.add("drawn");
@@ -171,6 +192,7 @@ function listen(section) {
 
 async function startMaps() {
   if (!sections.length) return;
+  sections.forEach(shape);
   sections.forEach(listen);
   for (const [id, key] of [["maps-image", "image"], ["maps-scale", "scale"], ["maps-cmap", "cmap"]]) {
     $(id)?.addEventListener("change", (event) => {
