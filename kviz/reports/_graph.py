@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fast_sugiyama import from_edges
-
 from kviz.layers import LayerInfo, LayerTable
 
 WIDTH, HEIGHT = 176, 40
@@ -105,6 +103,8 @@ Places = dict[int, tuple[float, float]]
 
 def _parts(count: int, pairs: list[tuple[int, int]]) -> Iterable[tuple[Places, list[list[int]]]]:
     """Give connected parts: places by number, below 0 for bends, and each line's numbers in order."""
+    from fast_sugiyama import from_edges
+
     linked = sorted({end for pair in pairs for end in pair})
     # The library counts from 0 without gaps, and numbers bends from there on.
     short = {key: place for place, key in enumerate(linked)}
