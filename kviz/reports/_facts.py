@@ -11,7 +11,7 @@ import numpy as np
 from kviz.arrays import empty_channels
 from kviz.capture import made_by
 from kviz.layers import LayerInfo
-from kviz.reports._parts import Parts, Settings
+from kviz.reports._parts import CLASS_STEPS, PATTERN_STEPS, Parts, Settings
 from kviz.results import Activations, Synthesis
 from kviz.targets import class_label
 
@@ -50,6 +50,9 @@ def facts_of(parts: Parts, settings: Settings) -> dict[str, Any]:
             class_index=settings.class_index,
             layer_names=None if settings.layer_names is None else str(settings.layer_names),
             quick=settings.quick,
+            pattern_layer=settings.pattern_layer,
+            pattern_steps=None if parts.patterns is None else PATTERN_STEPS,
+            class_image_steps=None if parts.class_images is None else CLASS_STEPS,
             seed=settings.seed,
             batch_size=settings.batch_size,
         ),

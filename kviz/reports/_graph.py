@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from kviz.layers import LayerInfo, LayerTable
 
@@ -106,33 +107,27 @@ def _parts(count: int, pairs: list[tuple[int, int]]) -> Iterable[tuple[Places, l
     from fast_sugiyama import from_edges
 
     linked = sorted({end for pair in pairs for end in pair})
-    # The library counts from 0 without gaps, and numbers bends from there on.
+    # The library counts from 0 without gaps, numbers bends from there on, and takes no empty list.
     short = {key: place for place, key in enumerate(linked)}
-    for positions, _, _, links in (
-        from_edges(
-            [(short[a], short[b]) for a, b in pairs],
-            vertex_spacing=1,
-            dummy_vertices=True,
-            ranking_type="minimize",
-        )
-        if pairs
-        else ()
-    ):
 
-        def own(number: int | str) -> int:
-            number = int(number)
-            return linked[number] if number < len(linked) else -number
+    def own(number: int | str) -> int:
+        number = int(number)
+        return linked[number] if number < len(linked) else -number
 
-        places = {own(number): (float(x), float(y)) for number, (x, y) in positions}
-        after: dict[int, int] = {own(a): own(b) for a, b in links or () if own(a) < 0}
-        chains = []
-        for a, b in links or ():
-            if own(a) >= 0:
-                chain = [own(a), own(b)]
-                while chain[-1] < 0:
-                    chain.append(after[chain[-1]])
-                chains.append(chain)
-        yield places, chains
+    edges = [(short[one], short[other]) for one, other in pairs]
+    options: dict[str, Any] = {
+        "vertex_spacing": 1,
+        "dummy_vertices": True,
+        "ranking_type": "minimize",
+    }
+    for positions, _, _, links in from_edges(edges, **options) if edges else ():
+        ends = [(own(one), own(other)) for one, other in links or ()]
+        after = {one: other for one, other in ends if one < 0}
+        chains = [[one, other] for one, other in ends if one >= 0]
+        for chain in chains:
+            while chain[-1] < 0:
+                chain.append(after[chain[-1]])
+        yield {own(number): (float(x), float(y)) for number, (x, y) in positions}, chains
     for alone in sorted(set(range(count)) - set(linked)):
         yield {alone: (0.0, 0.0)}, []
 

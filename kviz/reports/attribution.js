@@ -117,6 +117,7 @@ async function drawOverview() {
       button.dataset.method = one.method;
       button.dataset.which = which;
       canvas.setAttribute("aria-hidden", "true");
+      button.classList.toggle("tiny", Math.max(one.width, one.height) < 128);
       button.append(canvas, label);
       button.addEventListener("click", () => {
         Object.assign(looking, { a: one.method, which });

@@ -34,6 +34,10 @@ async function drawChannel() {
   const from = channel * height * width;
   for (let at = 0; at < height * width; at++) out[at] = colours[maps.codes[from + at]];
   context.putImageData(image, 0, 0);
+  drawBar($("channel-bar"), palettes[drawn.cmap]);
+  const [first, last] = endsOf(maps, channel, drawn);
+  $("channel-low").textContent = said(first);
+  $("channel-high").textContent = said(last);
   const [low, high] = [maps.low[channel], maps.high[channel]];
   $("channel-detail").textContent =
     low === 0 && high === 0

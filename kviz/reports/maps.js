@@ -45,6 +45,17 @@ function limitsOf(maps, scale) {
   ];
 }
 
+// Returns the values at the ends of the colours, of a channel where each has its own.
+function endsOf(maps, channel, { scale, cmap }) {
+  const limits = limitsOf(maps, scale);
+  const [low, high] = limits ?? [maps.low[channel], maps.high[channel]];
+  const peak = Math.max(Math.abs(low), Math.abs(high));
+  if (cmap === "bwr") return [-peak, peak];
+  if (limits) return limits;
+  const [mean, deviation] = [maps.mean[channel], maps.deviation[channel]];
+  return [mean - 2 * deviation, mean + (127 / 64) * deviation];
+}
+
 // Returns the function from values to levels 0-255 of one channel.
 function levelsOf(maps, channel, { scale, cmap }, limits) {
   if (cmap === "bwr") {
@@ -128,6 +139,9 @@ async function redraw(section) {
   const canvas = section.querySelector("canvas");
   shape(section);
   drawMosaic(canvas, maps, how);
+  section.querySelector(".range").textContent = how.scale === "channel"
+    ? `each channel ${how.cmap === "bwr" ? "by its largest value" : "(x − mean) / std × 64 + 128"}`
+    : `colours from ${endsOf(maps, 0, how).map(said).join(" to ")}`;
   const empty = maps.low.reduce((n, low, at) => n + (low === 0 && maps.high[at] === 0), 0);
   section.querySelector(".empty").textContent = `${Math.round((100 * empty) / maps.count)} %`;
   section.classList.add("drawn");
