@@ -168,6 +168,7 @@ def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> No
                     "padding": info.window and info.window.padding,
                     "parameters": info.parameters,
                     "weights": info.weight_names,
+                    "sources": info.sources,
                     "receptive_field": field
                     if isinstance(field := info.receptive_field, str)
                     else {"size": field.size, "stride": [float(step) for step in field.stride]},

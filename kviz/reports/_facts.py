@@ -125,27 +125,22 @@ def _layer(info: LayerInfo) -> dict[str, Any]:
 
 
 def _feature_maps(maps: Activations | None) -> list[dict[str, Any]]:
-    return (
-        [
+    if maps is None:
+        return []
+    found = []
+    for path, array in maps.items():
+        images = [
             {
-                "path": path,
-                "kind": maps.kinds[path],
-                "shape": array.shape[1:],
-                "images": [
-                    {
-                        "min": float(one.min()),
-                        "max": float(one.max()),
-                        "empty_share": float(empty.mean()),
-                        "empty_channels": np.flatnonzero(empty).tolist(),
-                    }
-                    for one, empty in zip(array, empty_channels(array), strict=True)
-                ],
+                "min": float(one.min()),
+                "max": float(one.max()),
+                "empty_share": float(empty.mean()),
+                "empty_channels": np.flatnonzero(empty).tolist(),
             }
-            for path, array in (maps or {}).items()
+            for one, empty in zip(array, empty_channels(array), strict=True)
         ]
-        if maps is not None
-        else []
-    )
+        shape = array.shape[1:]
+        found.append({"path": path, "kind": maps.kinds[path], "shape": shape, "images": images})
+    return found
 
 
 def dead_channels(maps: Activations | None) -> dict[str, list[int]]:

@@ -93,6 +93,9 @@ function shape(section) {
   canvas.style.aspectRatio = `${width} / ${height}`;
   // Squares where cells are enlarged; smooth where they are many to a pixel.
   canvas.style.imageRendering = canvas.clientWidth < width ? "auto" : "pixelated";
+  section.querySelector(".range").textContent = drawn.scale === "channel"
+    ? `each channel ${drawn.cmap === "bwr" ? "by its largest value" : "(x − mean) / std × 64 + 128"}`
+    : `colours from ${endsOf({ layer, image: drawn.image }, 0, drawn).map(said).join(" to ")}`;
 }
 
 function drawMosaic(canvas, maps, how) {
@@ -139,9 +142,6 @@ async function redraw(section) {
   const canvas = section.querySelector("canvas");
   shape(section);
   drawMosaic(canvas, maps, how);
-  section.querySelector(".range").textContent = how.scale === "channel"
-    ? `each channel ${how.cmap === "bwr" ? "by its largest value" : "(x − mean) / std × 64 + 128"}`
-    : `colours from ${endsOf(maps, 0, how).map(said).join(" to ")}`;
   const empty = maps.low.reduce((n, low, at) => n + (low === 0 && maps.high[at] === 0), 0);
   section.querySelector(".empty").textContent = `${Math.round((100 * empty) / maps.count)} %`;
   section.classList.add("drawn");

@@ -78,10 +78,11 @@ def test_colours_of_the_whole_model_are_one_scale(opened, made):
 
 
 def test_a_click_in_the_graph_leads_to_the_layer(opened, made):
-    page = opened(made.path)
+    page = opened(made.path, reduced_motion="reduce")
     page.locator("svg a.node", has_text="fire5_expand3x3").click()
     assert page.evaluate("location.hash") == "#layer-fire5_expand3x3"
-    page.wait_for_timeout(1000)
+    page.wait_for_timeout(100)
+    assert page.evaluate("document.activeElement.id") == "layer-fire5_expand3x3"
     top = layer(page, "fire5_expand3x3").bounding_box()["y"]
     assert 0 <= top < 450
 

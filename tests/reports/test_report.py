@@ -426,7 +426,7 @@ def test_a_fault_of_a_part_takes_no_other_along(monkeypatch, squeezenet, cat):
 
 
 @pytest.mark.parametrize("part", ["feature maps", "class images", "page"])
-def test_an_interrupt_leaves_what_was_there(part, squeezenet, cat, tmp_path):
+def test_an_interrupt_leaves_what_was_there(part, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("before")
 
@@ -434,15 +434,14 @@ def test_an_interrupt_leaves_what_was_there(part, squeezenet, cat, tmp_path):
         if name == part:
             raise KeyboardInterrupt
 
+    model = small(layers.Conv2D(4, 3, activation="relu"))
     with pytest.raises(KeyboardInterrupt):
-        kviz.report(
-            squeezenet, cat, path, methods=["gradient"], quick=part == "page", progress=interrupted
-        )
+        kviz.report(model, noise(1, 12, 12, 3), path, methods=["gradient"], progress=interrupted)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_interrupt_within_a_dream_ends_the_report(squeezenet, cat, tmp_path):
+def test_an_interrupt_within_a_dream_ends_the_report(tmp_path):
     calls = []
 
     def interrupted(name, done, total):
@@ -450,10 +449,9 @@ def test_an_interrupt_within_a_dream_ends_the_report(squeezenet, cat, tmp_path):
             calls.append(done)
             raise KeyboardInterrupt
 
+    model, photo = small(layers.Conv2D(4, 3, activation="relu")), noise(1, 12, 12, 3)
     with pytest.raises(KeyboardInterrupt):
-        kviz.report(
-            squeezenet, cat, tmp_path / "r.html", methods=["grad_cam"], progress=interrupted
-        )
+        kviz.report(model, photo, tmp_path / "r.html", methods=["gradient"], progress=interrupted)
     assert calls
     assert list(tmp_path.iterdir()) == []
 
