@@ -388,6 +388,9 @@ def _sources(trace: Trace) -> dict[Call, tuple[str, ...]]:
         seen = set()
         while stack:
             tensor = stack.pop()
+            # A state that a layer keeps is given on as a variable, which nothing made.
+            if getattr(tensor, "op", None) is None:
+                continue
             if tensor.ref() in made:
                 before[made[tensor.ref()]] = None
             elif tensor.ref() not in seen:

@@ -157,22 +157,27 @@ def attributions(parts: Parts, limit: float) -> Attributions:
     Returns:
         The maps.
     """
+    count = len(parts.names)
     made = Attributions()
     for whole, side in ((True, 0), *((False, side) for side in (0, *SIDES))):
-        made = _attributions(parts, whole, side)
+        # The first photo's tell how long all of them will be.
+        made = _attributions(parts, whole, side, 1)
+        if count * sum(map(len, made.texts.values())) > limit and side != SIDES[-1]:
+            continue
+        made = _attributions(parts, whole, side, count)
         if sum(map(len, made.texts.values())) <= limit:
             break
     return made
 
 
-def _attributions(parts: Parts, whole: bool, side: int) -> Attributions:
+def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributions:
     form = "float32, as they were computed" if whole else "one byte a value, a scale a map"
     made = Attributions(form=form + (f", averaged to at most {side} a side" if side else ""))
     for method, found in parts.attributions.items():
         if found.maps.ndim != 4:
             parts.skipped[f"picture of {method}"] = "Its maps are no pictures."
             continue
-        for image, maps in enumerate(found.maps):
+        for image, maps in enumerate(found.maps[:count]):
             factor = factor_for(maps.shape[1:], side)
             maps = averaged(maps.astype(np.float32), factor)
             low = maps.min(axis=(1, 2))

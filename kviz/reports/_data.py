@@ -132,24 +132,32 @@ def as_planes(maps: Array) -> Array | None:
 def fitted(layers: Mapping[str, list[Array]], limit: float) -> tuple[dict[str, list[str]], int]:
     """Return maps packed so that all of them take at most `limit` characters.
 
+    How small they have to be is told from the first photo's, so that little is packed twice.
+
     Args:
         layers: `(H, W, channels)` arrays by layer, one a photo.
         limit: characters; infinite leaves every map as it is.
 
     Returns:
         Texts by layer, one a photo; and the longest side, in values, of a map that is carried: longer
-        ones were averaged down to it. 0 where none was.
+        ones were averaged down to it. 0 where none was. At the smallest side it may be over the limit.
     """
-    made = {
-        path: [packed(quantised(maps).bytes()) for maps in found] for path, found in layers.items()
-    }
-    side = 0
+    first = {path: packed(quantised(found[0]).bytes()) for path, found in layers.items()}
+    made: dict[str, list[str]] = {}
     for side in (0, *SIDES):
-        if side and sum(len(text) for texts in made.values() for text in texts) > limit:
-            for path, found in layers.items():
-                if max(found[0].shape[:2]) > side:
-                    factor = factor_for(found[0].shape, side)
-                    made[path] = [packed(quantised(maps, factor).bytes()) for maps in found]
+        expected = 0.0
+        for path, found in layers.items():
+            # Four float32 a channel are there at any size.
+            fixed = min(16 * found[0].shape[-1] * 4 / 3, len(first[path]))
+            shrunk = (len(first[path]) - fixed) / factor_for(found[0].shape, side) ** 2
+            expected += len(found) * (fixed + shrunk)
+        if expected > limit and side != SIDES[-1]:
+            continue
+        for path, found in layers.items():
+            factor = factor_for(found[0].shape, side)
+            known = [first[path]] if factor == 1 else []
+            rest = found[len(known) :]
+            made[path] = known + [packed(quantised(maps, factor).bytes()) for maps in rest]
         if sum(len(text) for texts in made.values() for text in texts) <= limit:
             break
     return made, side

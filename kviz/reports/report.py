@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 
 from kviz.attribution import method_named
-from kviz.capture import read_images
+from kviz.capture import pictures, read_images
 from kviz.errors import OptionError, OutputError, shown, whole
 from kviz.files import whole_file
+from kviz.images import png
 from kviz.layers import Selector
 from kviz.models import as_network
 from kviz.reports._data import plainly
 from kviz.reports._facts import facts_of
 from kviz.reports._page import MEGABYTE, page
 from kviz.reports._parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
+from kviz.results._shared import photo_of
 
 MAX_MB = 20.0
 
@@ -150,6 +152,7 @@ def report(
             # A subclassed model lists its layers only once it has been traced.
             network.function(pixels, outputs=True)
             network.layers.select(selector, maps=True)
+    _check_room(pixels, count if quick else 4 * count, max_mb)
     settings = Settings(
         class_index=None if class_index is None else network.class_index(class_index),
         methods=chosen,
@@ -174,6 +177,19 @@ def report(
     if progress:
         progress("page", 1, 1)
     return made
+
+
+def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> None:
+    """Refuse at once more photos than a page can take; fooling shows each three times more."""
+    photos = pictures(dict(pixels))
+    if photos is None or max_mb is None:
+        return
+    size = count * len(png(np.ascontiguousarray(photo_of(photos[0])))) * 4 / 3 / MEGABYTE
+    if size > max_mb:
+        raise OutputError(
+            f"The photos alone would take about {size:.0f} MB of the page, which may take {max_mb:g}. "
+            "Give fewer, or a higher max_mb."
+        )
 
 
 def _held(images: Any, pixels: Mapping[str, Any]) -> Any:

@@ -273,6 +273,25 @@ def test_a_small_page_has_smaller_maps_and_says_so(squeezenet, cat):
     np.testing.assert_allclose(mean, maps.mean(axis=(0, 1), dtype=float), rtol=1e-5)
     full = kviz.report(squeezenet, cat, quick=True, max_mb=None)
     assert full.facts["page"]["longest_map_side"] is None
+    # As large as the limit lets it be: the next larger size would not have fitted.
+    assert size > 1_000_000
+
+
+def test_of_several_photos_each_is_carried(squeezenet, cat):
+    photos = np.concatenate([cat, cat[:, ::-1], 255 - cat])
+    report = kviz.report(squeezenet, photos, quick=True, methods=["gradient"], max_mb=4)
+    assert len(report.html.encode()) <= 4_000_000
+    maps = kviz.activations(squeezenet, photos, "fire9_squeeze1x1")["fire9_squeeze1x1"]
+    place = [layer["path"] for layer in told(report.html)["layers"]].index("fire9_squeeze1x1")
+    for image in range(3):
+        values, step, *_ = carried(report.html, place, image)
+        factor = told(report.html)["layers"][place]["factor"]
+        whole = np.moveaxis(averaged(np.moveaxis(maps[image], -1, 0), factor), 0, -1)
+        assert (np.abs(values - whole) <= step * 0.5 * (1 + 1e-3)).all()
+    assert {(one["image"], one["whole"]) for one in told(report.html)["attributions"]} == {
+        (image, False) for image in range(3)
+    }
+    assert "one byte a value" in report.facts["page"]["attributions"]
 
 
 def test_vgg16_fits_into_20_megabytes(cat):
@@ -285,9 +304,12 @@ def test_vgg16_fits_into_20_megabytes(cat):
     assert report.facts["skipped"].keys() == {"filter patterns", "class images", "fooling image"}
 
 
-def test_a_limit_that_cannot_be_kept_is_said(squeezenet, cat, tmp_path):
+def test_a_limit_that_cannot_be_kept_is_said(squeezenet, cat, tmp_path, monkeypatch):
     with refused("takes .* MB even with small maps.*max_mb", kviz.OutputError):
-        kviz.report(squeezenet, cat, tmp_path / "r.html", quick=True, max_mb=0.1)
+        kviz.report(squeezenet, cat, tmp_path / "r.html", quick=True, max_mb=0.4)
+    monkeypatch.setattr("kviz.reports.report.gather", None)  # said before anything runs
+    with refused("photos alone would take about .* MB", kviz.OutputError):
+        kviz.report(squeezenet, cat.repeat(20, 0), tmp_path / "r.html", max_mb=2)
     assert list(tmp_path.iterdir()) == []
 
 
