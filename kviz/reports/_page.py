@@ -105,7 +105,7 @@ def page(
         "maps": "feature maps and kernels: one byte a value, a scale a channel",
     }
     bare = len(_rendered({**context, "told": told, "blobs": blobs, "layers": []}))
-    attributions = _blobs.attributions(parts, 0.4 * (room - bare))
+    attributions = _blobs.attributions(parts, 0.25 * (room - bare))
     blobs |= attributions.texts
     taken = bare + sum(map(len, attributions.texts.values()))
     # A little for what the page says of each layer.
