@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from kviz.images import load_images
     from kviz.models import Network, load_model, save_model
+    from kviz.reports.report import Report, report
     from kviz.results import load_result
     from kviz.results.activations import Activations
     from kviz.results.attribution import Attribution
@@ -47,6 +48,7 @@ _HOMES = {
     "OptionError": "errors",
     "OutputError": "errors",
     "Predictions": "results.predictions",
+    "Report": "reports.report",
     "Synthesis": "results.synthesis",
     "Tile": "tiles",
     "Weights": "results.weights",
@@ -61,6 +63,7 @@ _HOMES = {
     "load_result": "results",
     "mosaic": "tiles",
     "predict": "capture",
+    "report": "reports.report",
     "save_model": "models",
     "weights": "capture",
 }
@@ -77,6 +80,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Predictions",
+    "Report",
     "Synthesis",
     "Tile",
     "Weights",
@@ -91,6 +95,7 @@ __all__ = [
     "load_result",
     "mosaic",
     "predict",
+    "report",
     "save_model",
     "weights",
 ]

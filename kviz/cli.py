@@ -168,6 +168,7 @@ def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> No
                     "padding": info.window and info.window.padding,
                     "parameters": info.parameters,
                     "weights": info.weight_names,
+                    "sources": info.sources,
                     "receptive_field": field
                     if isinstance(field := info.receptive_field, str)
                     else {"size": field.size, "stride": [float(step) for step in field.stride]},
@@ -680,6 +681,75 @@ def dream(
     _show_dreams(found, path, form, options)
 
 
+@main.command(short_help="Make one page of all of it.")
+@_model_options
+@_image_options
+@click.option("--out", default="report.html", show_default=True, help="A .html file.")
+@click.option("--class", "class_index", metavar="NAME|INDEX", help="By default the predicted one.")
+@click.option(
+    "--methods", metavar="A,B,C", help="Attribution methods, of those attribute --list lists."
+)
+@click.option(
+    "--layers",
+    multiple=True,
+    metavar="GLOB",
+    help="Whose feature maps, by path, glob, kind or index. Repeat the option for several.",
+)
+@click.option(
+    "--pattern-layer", metavar="PATH", help="Whose filters' patterns; by default a middle one."
+)
+@click.option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
+@click.option("--seed", type=int, default=0, show_default=True, help="For what is drawn.")
+@click.option(
+    "--max-mb",
+    type=click.FloatRange(0, min_open=True),
+    default=20,
+    show_default=True,
+    help="How large the page may get; larger maps are averaged down.",
+)
+@click.option("--full", is_flag=True, help="Let the page get as large as it is.")
+def report(
+    model: str,
+    images: tuple[str, ...],
+    layers: tuple[str, ...],
+    methods: str | None,
+    max_mb: float,
+    full: bool,
+    as_json: bool,
+    preprocess: str | None,
+    class_names: str | None,
+    trust: bool,
+    **options: Any,
+) -> None:
+    """Make one page of what MODEL sees in each IMAGE: a file that opens in any browser.
+
+    Layers, predictions, feature maps, what decides, kernels, dreams. It needs no network and no server.
+    """
+    import kviz
+    from kviz.images import image_paths
+
+    image_paths(images)  # a missing photo is said at once, TensorFlow takes seconds
+    network = _load(model, preprocess, class_names, trust)
+    pixels, names = _pixels(images, network, options)
+    chosen = [name.strip() for name in methods.split(",")] if methods else None
+    keys = ("class_index", "pattern_layer", "quick", "seed", "batch_size")
+    with _progress_by_part() as progress:
+        made = kviz.report(
+            network, pixels, options["out"], methods=chosen, layer_names=layers or None,
+            max_mb=None if full else max_mb, names=names, progress=progress,
+            **{key: options[key] for key in keys},
+        )  # fmt: skip
+    if as_json:
+        _print_json({"file": str(made.path), **made.facts})
+        return
+    for part, why in made.facts["skipped"].items():
+        if not options["quick"] or "quick" not in why:
+            _say(f"note: {part} left out. {why}")
+    size = len(made.html.encode()) / 1e6
+    seconds = sum(made.facts["seconds"].values())
+    click.echo(f"Wrote {made.path}: {size:.1f} MB, in {seconds:.0f} s. Open it in a browser.")
+
+
 def _begun(network: Network, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a verb that begins with noise."""
     from kviz.images import load_images
@@ -792,22 +862,37 @@ def _pixels(
 @contextmanager
 def _progress(what: str, screen: TextIO | None = None) -> Iterator[Progress]:
     """Show a bar on a terminal's error stream while the body runs; give what moves it."""
+    with _progress_by_part(screen) as progress:
+        progress(what, 0, None)
+        yield lambda done, total: progress(what, done, total)
+
+
+@contextmanager
+def _progress_by_part(screen: TextIO | None = None) -> Iterator[Callable[[str, int, Any], None]]:
+    """Show a bar for each part that is told of, as `_progress` does."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     console = Console(file=screen or sys.stderr)
     if not console.is_terminal:
-        yield lambda _done, _total: None
+        yield lambda _part, _done, _total: None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with Bars(*columns, console=console, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(part: str, done: int, total: int | None) -> None:
+            if part not in tasks:
+                tasks[part] = bars.add_task(part, total=total)
+            bars.update(tasks[part], completed=done, total=total)
+
+        yield tell
 
 
 @contextmanager

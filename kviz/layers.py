@@ -40,6 +40,8 @@ class LayerInfo:
         reached: False where it runs in a graph of its own, out of which no map can be read.
         contains: how many layer calls happen inside it.
         outputs: how many tensors it gives.
+        sources: paths of the calls whose outputs it gets, in order; of calls that contain others
+            those inside them count.
         layer: the `keras.Layer` itself.
     """
 
@@ -56,6 +58,7 @@ class LayerInfo:
     reached: bool
     contains: int
     outputs: int
+    sources: tuple[str, ...]
     order: int = field(repr=False)
     layer: Any = field(repr=False, compare=False)
 
@@ -308,6 +311,7 @@ def layer_table(trace: Trace, model: Any, *, channels_first: bool) -> LayerTable
     fields = receptive_fields(trace, channels_first=channels_first)
     places = {id(layer): index for index, layer in enumerate(model.layers)}
     formats = _data_formats(trace, channels_first)
+    sources = _sources(trace)
     infos = []
     for call in trace.calls:
         outputs = tensors_of(call.outputs)
@@ -327,6 +331,7 @@ def layer_table(trace: Trace, model: Any, *, channels_first: bool) -> LayerTable
                 reached=bool(outputs) and not call.hidden,
                 contains=len(call.children),
                 outputs=len(outputs),
+                sources=sources[call],
                 order=call.order,
                 layer=call.layer,
             )
@@ -367,6 +372,35 @@ def _data_formats(trace: Trace, channels_first: bool) -> dict[Call, str]:
         if not call.hidden:
             of.update({tensor.ref(): formats[call] for tensor in outputs})
     return formats
+
+
+def _sources(trace: Trace) -> dict[Call, tuple[str, ...]]:
+    """Return for each call the paths of the calls that made what it gets, in order of execution.
+
+    Between two layers there can be any number of TensorFlow's operations: they are followed back.
+    """
+    made: dict[Any, Call] = {}
+    found: dict[Call, tuple[str, ...]] = {}
+    for call in sorted(trace.calls, key=lambda call: call.order):
+        before: dict[Call, None] = {}
+        # Later tensors first on the stack, so that sources come in the order of the arguments.
+        stack = list(reversed(call.inputs)) if not call.hidden else []
+        seen = set()
+        while stack:
+            tensor = stack.pop()
+            # A state that a layer keeps is given on as a variable, which nothing made.
+            if getattr(tensor, "op", None) is None:
+                continue
+            if tensor.ref() in made:
+                before[made[tensor.ref()]] = None
+            elif tensor.ref() not in seen:
+                seen.add(tensor.ref())
+                stack += reversed(tensor.op.inputs)
+        found[call] = tuple(source.path for source in before)
+        # After its own, since a layer that does nothing in inference gives back what it gets.
+        if not call.children and not call.hidden:
+            made.update((tensor.ref(), call) for tensor in tensors_of(call.outputs))
+    return found
 
 
 def _top(call: Call) -> bool:

@@ -51,6 +51,7 @@ class Network:
             it inside, or takes pixels.
         class_names: a list, a dict from index to name, or a `.json` or text file (a name a line).
         notes: what every result should be read with.
+        path: the file that the model was read from, if any.
 
     Raises:
         ModelError: if it is not a Keras model, or the class names are not as many as its classes.
@@ -69,6 +70,7 @@ class Network:
         preprocess: Preprocess | None = None,
         class_names: ClassNames | None = None,
         notes: Sequence[str] = (),
+        path: Path | None = None,
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(
@@ -79,6 +81,7 @@ class Network:
         self._preprocess = _preprocessing(preprocess)
         self.class_names = None if class_names is None else _class_names(class_names)
         self.notes = tuple(notes)
+        self.path = path
         self.strategy = several()
         self._table: LayerTable | None = None
         self._parts: Any = None
@@ -726,7 +729,7 @@ def load_model(
             f"Weights of the model are not finite (NaN or infinite): {shown(', '.join(bad), 120)}"
         )
         warnings.warn(KvizWarning(notes[0]), stacklevel=2)
-    return Network(model, preprocess=preprocess, class_names=class_names, notes=notes)
+    return Network(model, preprocess=preprocess, class_names=class_names, notes=notes, path=path)
 
 
 def _sidecar(path: Path) -> Path | None:

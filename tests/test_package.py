@@ -19,7 +19,7 @@ PACKAGE = ROOT / "kviz"
 FLOORS = (
     "errors files arrays tiles images films plots frames tables pages results backend devices tracing "
     "receptive_fields layers model_files models targets capture scores gradients attribution "
-    "synthesis callbacks __init__ cli"
+    "synthesis reports callbacks __init__ cli"
 ).split()
 VERBS = [
     "activations",
@@ -32,6 +32,7 @@ VERBS = [
     "load_model",
     "load_result",
     "predict",
+    "report",
     "save_model",
     "weights",
 ]

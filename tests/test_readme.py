@@ -52,7 +52,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 16
 
 
 @pytest.mark.usefixtures("workplace")

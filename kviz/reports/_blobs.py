@@ -1,0 +1,271 @@
+"""Arrays of a report as the page carries them: feature maps, attributions and kernels, each told of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kviz.arrays import empty_channels
+from kviz.files import slug
+from kviz.layers import LayerInfo
+from kviz.reports._data import (
+    SIDES,
+    Array,
+    as_planes,
+    averaged,
+    factor_for,
+    fitted,
+    packed,
+)
+from kviz.reports._parts import Parts
+from kviz.targets import class_label
+from kviz.tiles import COLUMNS
+
+# Of a filter that reads many channels the page shows those that it weighs most.
+CHANNELS = 16
+
+
+def columns_of(channels: int) -> int:
+    """Return how many channels stand in a row: 16, or 32 where that would be very long.
+
+    >>> columns_of(64), columns_of(1000)
+    (16, 32)
+    """
+    return COLUMNS if channels <= 256 else 2 * COLUMNS
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Feature maps.
+
+    Attributes:
+        texts: packed numbers by the name of the element that holds them.
+        told: for the script, a layer each.
+        sections: for the template, a layer each.
+        side: the longest side of a map that is carried, 0 where none was made smaller.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    sections: list[dict[str, Any]] = field(default_factory=list)
+    side: int = 0
+
+
+def layers(parts: Parts, limit: float) -> Layers:
+    """Return the feature maps of all photos, within a limit.
+
+    Args:
+        parts: what the verbs found.
+        limit: characters that they may take.
+
+    Returns:
+        The maps.
+    """
+    maps = parts.activations
+    if maps is None:
+        return Layers()
+    planes: dict[str, list[Array]] = {}
+    for path, array in maps.items():
+        found = [plane for plane in map(as_planes, array) if plane is not None]
+        if found:
+            planes[path] = found
+        else:
+            parts.skipped[f"feature maps of {path}"] = "Maps of volumes are not drawn on a page."
+    texts, side = fitted(planes, limit)
+    infos = {info.path: info for info in parts.layers or ()}
+    made = Layers(side=side)
+    for place, (path, found) in enumerate(planes.items()):
+        height, width, channels = found[0].shape
+        factor = factor_for(found[0].shape, side)
+        empty = empty_channels(np.stack(found))
+        info = infos.get(path)
+        for image, text in enumerate(texts[path]):
+            made.texts[f"maps-{place}-{image}"] = text
+        made.told.append(
+            {
+                "path": path,
+                "kind": maps.kinds[path],
+                "height": height,
+                "width": width,
+                "channels": channels,
+                "columns": min(columns_of(channels), channels),
+                "factor": factor,
+                "low": [_finite(one, np.min) for one in found],
+                "high": [_finite(one, np.max) for one in found],
+                "field": _field(info),
+            }
+        )
+        made.sections.append(
+            {
+                "place": place,
+                "path": path,
+                "id": f"layer-{slug(path)}",
+                "kind": maps.kinds[path],
+                "shape": (height, width, channels),
+                "factor": factor,
+                "field": "" if info is None else str(info.receptive_field),
+                "empty": empty.mean(axis=1).tolist(),
+                "empty_mean": float(empty.mean()),
+                "dead": np.flatnonzero(empty.all(axis=0)).tolist(),
+                "bad": sum(int((~np.isfinite(one)).sum()) for one in found),
+            }
+        )
+    return made
+
+
+def _finite(values: Array, what: Any) -> float:
+    finite = values[np.isfinite(values)]
+    return float(what(finite)) if finite.size else 0.0
+
+
+def _field(info: LayerInfo | None) -> Any:
+    """Return a receptive field for the script: an entry an axis, or the word that stands for it."""
+    if info is None or isinstance(info.receptive_field, str):
+        return "unknown" if info is None else info.receptive_field
+    found = info.receptive_field
+    return {
+        "size": list(found.size),
+        "stride": [float(step) for step in found.stride],
+        "offset": [float(first) for first in found.offset],
+    }
+
+
+@dataclass(frozen=True)
+class Attributions:
+    """Attribution maps.
+
+    Attributes:
+        texts: packed numbers by the name of the element that holds them.
+        told: for the script, a method and an image each.
+        form: how they are carried, in words.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
+    form: str = ""
+
+
+def attributions(parts: Parts, limit: float) -> Attributions:
+    """Return the maps that say which pixels decide: whole float32 numbers, where they fit.
+
+    Args:
+        parts: what the verbs found.
+        limit: characters that they may take.
+
+    Returns:
+        The maps.
+    """
+    count = len(parts.names)
+    made = Attributions()
+    for whole, side in ((True, 0), *((False, side) for side in (0, *SIDES))):
+        # The first photo's tell how long all of them will be.
+        made = _attributions(parts, whole, side, 1)
+        if count * sum(map(len, made.texts.values())) > limit and side != SIDES[-1]:
+            continue
+        made = _attributions(parts, whole, side, count)
+        if sum(map(len, made.texts.values())) <= limit:
+            break
+    return made
+
+
+def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributions:
+    form = "float32, as they were computed" if whole else "one byte a value, a scale a map"
+    made = Attributions(form=form + (f", averaged to at most {side} a side" if side else ""))
+    for method, found in parts.attributions.items():
+        if found.maps.ndim != 4:
+            parts.skipped[f"picture of {method}"] = "Its maps are no pictures."
+            continue
+        for image, maps in enumerate(found.maps[:count]):
+            factor = factor_for(maps.shape[1:], side)
+            maps = averaged(maps.astype(np.float32), factor)
+            low = maps.min(axis=(1, 2))
+            span = maps.max(axis=(1, 2)) - low
+            data = maps.astype("<f4").tobytes()
+            if not whole:
+                scale = np.divide(255, span, out=np.zeros_like(span), where=span > 0)
+                codes = np.rint((maps - low[:, None, None]) * scale[:, None, None])
+                data = np.clip(codes, 0, 255).astype(np.uint8).tobytes()
+            name = f"attribution-{method}-{image}"
+            made.texts[name] = packed(data)
+            made.told.append(
+                {
+                    "method": method,
+                    "image": image,
+                    "blob": name,
+                    "whole": whole,
+                    "factor": factor,
+                    "height": maps.shape[1],
+                    "width": maps.shape[2],
+                    "low": low.tolist(),
+                    "high": (low + span).tolist(),
+                    # What a reader sees at first: clipped, as Attribution.tiles() does.
+                    "peak": [_peak(one) for one in found.maps[image]],
+                    "classes": [
+                        {"index": int(index), "name": class_label(parts.network, int(index))}
+                        for index in found.classes[image]
+                    ],
+                    "scores": found.scores[image].tolist(),
+                    "gaps": None if found.gaps is None else found.gaps[image].tolist(),
+                }
+            )
+    return made
+
+
+def _peak(values: Array) -> float:
+    sizes = np.abs(values)
+    return float(np.percentile(sizes, 99)) or float(sizes.max())
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A layer's kernels: packed numbers, and what the script is told of them."""
+
+    layer: str
+    text: str
+    told: dict[str, Any]
+
+
+def kernels(parts: Parts) -> list[Kernel]:
+    """Return the kernels of the layers shown, one for each filter, of its heaviest channels.
+
+    Args:
+        parts: what the verbs found.
+
+    Returns:
+        Kernels, a layer each; the first is that of the first convolution.
+    """
+    if parts.weights is None:
+        return []
+    made = []
+    for place, (path, values) in enumerate(parts.weights.items()):
+        if values.ndim != 4:
+            continue
+        layer, form = parts.weights.layers[path], parts.weights.forms.get(path, "grid")
+        values = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+        if form == "transposed":
+            values = values.swapaxes(2, 3)
+        elif form == "depthwise":
+            values = values.reshape(*values.shape[:2], 1, -1)
+        filters = np.moveaxis(values, (3, 2), (0, 1))  # (filters, channels, H, W)
+        count, channels, height, width = filters.shape
+        kept = min(channels, CHANNELS)
+        weight = np.abs(filters).sum(axis=(2, 3))
+        order = np.sort(np.argsort(-weight, axis=1, kind="stable")[:, :kept], axis=1)
+        chosen = np.take_along_axis(filters, order[:, :, None, None], axis=1)
+        peak = np.abs(chosen).max(axis=(1, 2, 3))
+        scale = np.divide(127, peak, out=np.zeros_like(peak), where=peak > 0)
+        codes = np.rint(chosen * scale[:, None, None, None]).astype(np.int8)
+        data = peak.astype("<f4").tobytes() + order.astype("<u2").tobytes() + codes.tobytes()
+        told = {
+            "blob": f"kernels-{place}",
+            "filters": count,
+            "channels": channels,
+            "kept": kept,
+            "height": height,
+            "width": width,
+            "rgb": form == "rgb",
+        }
+        made.append(Kernel(layer, packed(data), told))
+    return made

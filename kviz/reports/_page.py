@@ -1,0 +1,245 @@
+"""The page: facts and packed numbers put into the template, with its style sheet and its scripts."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from kviz.capture import pictures
+from kviz.errors import OutputError, shown
+from kviz.files import slug
+from kviz.images import png
+from kviz.layers import LayerTable
+from kviz.plots import palette
+from kviz.reports import _blobs
+from kviz.reports._data import NAME_LENGTH, Array, packed, script_json
+from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
+from kviz.reports._parts import Parts
+from kviz.results._shared import photo_of
+
+MEGABYTE = 1_000_000
+CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blue–white–red"}
+# Smaller photos are enlarged without smoothing.
+_TINY = 128
+SCRIPTS = ("base.js", "files.js", "maps.js", "channel.js", "attribution.js")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that is in the page as a file: its data URI, size, caption and alternative text."""
+
+    src: str
+    width: int
+    height: int
+    title: str
+    detail: str
+    alt: str
+
+    @property
+    def tiny(self) -> bool:
+        """Whether its pixels are to be seen as squares."""
+        return max(self.width, self.height) < _TINY
+
+
+def page(
+    parts: Parts, facts: dict[str, Any], pixels: Mapping[str, Array], limit: float | None
+) -> str:
+    """Return the page.
+
+    Args:
+        parts: what the verbs found.
+        facts: the same as facts; what had to be made smaller is put in under `"page"`.
+        pixels: what the network was given, by input.
+        limit: bytes that the page may take; None for any number.
+
+    Returns:
+        HTML, ASCII where it comes from names.
+
+    Raises:
+        OutputError: if it cannot be made so small.
+    """
+    photos = _photos(parts, pixels)
+    graph, why_no_graph = _graphs(parts.layers)
+    kernels = _blobs.kernels(parts)
+    context: dict[str, Any] = {
+        "facts": facts,
+        "photos": photos,
+        "dreams": _dreams(parts),
+        "graphs": graph,
+        "why_no_graph": why_no_graph,
+        "box": (WIDTH, HEIGHT),
+        "layer_table": None if parts.layers is None else parts.layers.table(),
+        "anchors": _anchors(parts),
+        "cmaps": CMAPS,
+        "kernels": kernels,
+        "methods": list(parts.attributions),
+        "unexplained": {},
+        "fooled_notes": [] if parts.fooled is None else parts.fooled.notes,
+        "numbered": list(enumerate(parts.names)),
+    }
+    room = math.inf if limit is None else limit
+    told = {
+        "cmaps": list(CMAPS),
+        "kernels": {item.layer: item.told for item in kernels},
+        "photos": [
+            {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
+            for name, photo in zip(parts.names, photos, strict=False)
+        ],
+        "model": facts["model"]["name"],
+        "layers": [],
+        "attributions": [],
+    }
+    blobs = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
+    blobs |= {item.told["blob"]: item.text for item in kernels}
+    facts["page"] = {
+        "longest_map_side": None,
+        "attributions": "",
+        "maps": "feature maps and kernels: one byte a value, a scale a channel",
+    }
+    bare = len(_rendered({**context, "told": told, "blobs": blobs, "layers": []}))
+    attributions = _blobs.attributions(parts, 0.25 * (room - bare))
+    blobs |= attributions.texts
+    taken = bare + sum(map(len, attributions.texts.values()))
+    # A little for what the page says of each layer.
+    layers = _blobs.layers(parts, room - taken - 3000 * len(facts["feature_maps"]) - 2000)
+    blobs |= layers.texts
+    told |= {"layers": layers.told, "attributions": attributions.told}
+    facts["page"] |= {
+        "longest_map_side": layers.side or None,
+        "attributions": attributions.form,
+    }
+    context |= {"layers": layers.sections, "unexplained": _unexplained(facts["skipped"])}
+    text = _rendered({**context, "told": told, "blobs": blobs})
+    size = len(text.encode())
+    if size > room:
+        raise OutputError(
+            f"The page takes {size / MEGABYTE:.0f} MB even with small maps, and may take "
+            f"{room / MEGABYTE:g}. Give fewer images or layers, or a higher max_mb."
+        )
+    return text
+
+
+def _rendered(context: dict[str, Any]) -> str:
+    environment, style, script = _environment()
+    text: str = environment.get_template("template.html").render(
+        **context,
+        style=style,
+        script=script,
+        style_hash=_digest(style),
+        script_hash=_digest(script),
+    )
+    return text
+
+
+@functools.cache
+def _environment() -> tuple[Any, str, str]:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=PackageLoader("kviz.reports", "."),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "shown": lambda value: shown(value, NAME_LENGTH),
+        "short": lambda value, length: shown(value, length),
+        "slug": slug,
+        # Escaped in its own way, which a script element needs.
+        "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
+        "percent": lambda value: f"{100 * value:.0f} %",
+        "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),
+    }
+    folder = files("kviz.reports")
+    style = (folder / "style.css").read_text(encoding="utf-8")
+    bodies = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    script = '"use strict";\n(() => {\n' + "\n".join(bodies) + "})();\n"
+    # Our own files, which hold nothing of anyone else's.
+    return environment, Markup(style), Markup(script)  # noqa: S704
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + _base64(hashlib.sha256(text.encode()).digest())
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _picture(levels: Array, title: str, detail: str, alt: str) -> Picture:
+    levels = np.ascontiguousarray(levels)
+    source = f"data:image/png;base64,{_base64(png(levels))}"
+    return Picture(source, levels.shape[1], levels.shape[0], title, detail, alt)
+
+
+def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
+    """Return what the network was given as pictures, none where it takes no photo."""
+    given = pictures(dict(pixels))
+    return [
+        _picture(photo_of(array), name, "", f"The image {shown(name, 120)}.")
+        for array, name in zip(given if given is not None else (), parts.names, strict=False)
+    ]
+
+
+def _dreams(parts: Parts) -> dict[str, list[Picture]]:
+    """Return the pictures of what was synthesised, by what it is."""
+    dreams: dict[str, list[Picture]] = {"patterns": [], "class_images": [], "fooled": []}
+    for key, found in (
+        ("patterns", parts.patterns),
+        ("class_images", parts.class_images),
+        ("fooled", parts.fooled),
+    ):
+        if found is None:
+            continue
+        # One at a time: many at once would be one grid.
+        tiles = [tile for index in range(len(found.images)) for tile in found.tiles(index)]
+        dreams[key] = [
+            _picture(tile.levels, tile.title, tile.detail, tile.alt)
+            for tile in tiles
+            if tile.levels.shape[:2] == found.images.shape[1:3]
+        ]
+    return dreams
+
+
+def _unexplained(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the attribution methods that are not shown, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for part, why in skipped.items():
+        if part.startswith(("attribution: ", "picture of ")):
+            name = part.removeprefix("attribution: ").removeprefix("picture of ")
+            reasons.setdefault(why, []).append(name)
+    return reasons
+
+
+def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
+    if table is None:
+        return [], ""
+    try:
+        return drawings(table), ""
+    except ImportError:
+        return [], 'The graph of the layers needs fast-sugiyama: pip install "keras-kviz[report]".'
+    except Exception as error:  # the drawing is a help, the table says the same
+        return [], f"The layers could not be laid out as a graph: {type(error).__name__}."
+
+
+def _anchors(parts: Parts) -> dict[str, str]:
+    """Return where a click on a layer leads: to its maps, its own graph, or its row in the table."""
+    pictured = set(parts.activations or ())
+    return {
+        info.path: f"layer-{slug(info.path)}"
+        if info.path in pictured
+        else f"graph-{slug(info.path)}"
+        if info.contains
+        else f"row-{slug(info.path)}"
+        for info in parts.layers or ()
+    }

@@ -1,0 +1,204 @@
+"""report: what kviz can say about a model and photos, as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kviz.attribution import method_named
+from kviz.capture import pictures, read_images
+from kviz.errors import OptionError, OutputError, shown, whole
+from kviz.files import whole_file
+from kviz.images import png
+from kviz.layers import Selector
+from kviz.models import as_network
+from kviz.reports._data import plainly
+from kviz.reports._facts import facts_of
+from kviz.reports._page import MEGABYTE, page
+from kviz.reports._parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
+from kviz.results._shared import photo_of
+
+MAX_MB = 20.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """One page about a model and photos, and its facts.
+
+    Attributes:
+        html: the page: one file, without anything from elsewhere.
+        facts: the same in numbers and text, as JSON has them.
+        path: where it was written, if it was.
+    """
+
+    html: str
+    facts: dict[str, Any]
+    path: Path | None = None
+
+    def save(self, path: str | Path) -> list[Path]:
+        """Write the page.
+
+        Args:
+            path: a file ending in `.html`.
+
+        Returns:
+            The file written.
+
+        Raises:
+            OutputError: if it cannot be written, or ends otherwise.
+        """
+        path = _checked(path)
+        with whole_file(path) as part:
+            part.write_text(self.html, encoding="utf-8")
+        return [path]
+
+    def __repr__(self) -> str:
+        model, images = self.facts["model"]["name"], len(self.facts["images"])
+        return (
+            f"<kviz.Report of {shown(model)}, {images} image{'s' * (images != 1)}, "
+            f"{len(self.html) / MEGABYTE:.1f} MB{f', in {shown(self.path, 120)}' if self.path else ''}>"
+        )
+
+    def _repr_html_(self) -> str:
+        # A page of its own within the notebook: its style and script reach nothing outside of it.
+        return (
+            '<iframe title="kviz report" sandbox="allow-scripts allow-downloads" width="100%" '
+            f'height="800" srcdoc="{html.escape(self.html)}"></iframe>'
+        )
+
+
+def report(
+    model: Any,
+    images: Any,
+    path: str | Path | None = None,
+    *,
+    class_index: int | str | None = None,
+    methods: Sequence[str] | None = None,
+    layer_names: Selector = None,
+    pattern_layer: str | None = None,
+    quick: bool = False,
+    max_mb: float | None = MAX_MB,
+    seed: int = 0,
+    batch_size: int = 32,
+    names: Sequence[str] = (),
+    progress: PartProgress | None = None,
+) -> Report:
+    """Make one page of all that kviz finds: layers, feature maps, what decides, dreams.
+
+    A part that cannot be made for a model is left out, and the page says why.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        images: as `activations` takes them.
+        path: a file ending in `.html`; None writes none.
+        class_index: the class to explain, by index or name; by default each photo's predicted one.
+            Explained too is the strongest of the other classes.
+        methods: attribution methods by name; by default `grad_cam`, `saliency`,
+            `integrated_gradients` and `occlusion`, of which a quick report has the first two.
+        layer_names: whose feature maps are shown, as `activations` takes it.
+        pattern_layer: the layer whose strongest filters' patterns are drawn; by default one in the
+            middle.
+        quick: leave out what takes long: dreams, and methods of many passes.
+        max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
+            for no limit.
+        seed: for what is drawn at random.
+        batch_size: images in flight at once.
+        names: what the images are called; by default the files' names.
+        progress: called with (part, done, total).
+
+    Returns:
+        A `Report`, which a notebook shows.
+
+    Raises:
+        OptionError: on an unknown class or method, or a limit that is no size.
+        LayerError: if there is no such layer.
+        ImageError: if the images do not fit the model.
+        ModelError: if the model cannot be loaded.
+        OutputError: if the page cannot be written.
+
+    >>> made = report("models/squeezenet.keras", "notebooks/images/cat.png", quick=True)
+    >>> made.facts["images"][0]["predictions"][0]["name"]
+    'Egyptian cat'
+    """
+    if path is not None:
+        path = _checked(path)
+        if not path.absolute().parent.is_dir():
+            raise OutputError(
+                f"Cannot write {shown(path, 120)}: its folder does not exist. "
+                f"Make {shown(path.parent, 80)} first."
+            )
+    if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
+        raise OptionError(f"max_mb takes a size over 0, or None. Received: {shown(repr(max_mb))}")
+    if isinstance(methods, str):
+        raise OptionError("methods takes a list of names. Received: one string")
+    chosen = tuple(dict.fromkeys(methods or (QUICK_METHODS if quick else METHODS)))
+    for method in chosen:
+        method_named(method)
+    begun = time.perf_counter()
+    network = as_network(model)
+    images, names = read_images(images, network, names)
+    pixels = network.pixels(images)
+    count = len(next(iter(pixels.values())))
+    known = tuple(names[:count])
+    names = known + tuple(f"image {index}" for index in range(len(known), count))
+    for selector in (layer_names, pattern_layer):
+        if selector is not None:
+            # A subclassed model lists its layers only once it has been traced.
+            network.function(pixels, outputs=True)
+            network.layers.select(selector, maps=True)
+    _check_room(pixels, count if quick else 4 * count, max_mb)
+    settings = Settings(
+        class_index=None if class_index is None else network.class_index(class_index),
+        methods=chosen,
+        layer_names=layer_names,
+        pattern_layer=pattern_layer,
+        quick=quick,
+        seed=whole("seed", seed, 0),
+        batch_size=whole("batch_size", batch_size),
+    )
+    loaded = time.perf_counter() - begun
+    parts = gather(network, _held(images, pixels), names, settings, progress)
+    facts = facts_of(parts, settings)
+    facts["seconds"] = {"reading": round(loaded, 3), **facts["seconds"]}
+    if progress:
+        progress("page", 0, 1)
+    begun = time.perf_counter()
+    text = page(parts, facts, pixels, None if max_mb is None else max_mb * MEGABYTE)
+    facts["seconds"]["page"] = round(time.perf_counter() - begun, 3)
+    made = Report(text, plainly(facts), path)
+    if path is not None:
+        made.save(path)
+    if progress:
+        progress("page", 1, 1)
+    return made
+
+
+def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> None:
+    """Refuse at once more photos than a page can take; fooling shows each three times more."""
+    photos = pictures(dict(pixels))
+    if photos is None or max_mb is None:
+        return
+    size = count * len(png(np.ascontiguousarray(photo_of(photos[0])))) * 4 / 3 / MEGABYTE
+    if size > max_mb:
+        raise OutputError(
+            f"The photos alone would take about {size:.0f} MB of the page, which may take {max_mb:g}. "
+            "Give fewer, or a higher max_mb."
+        )
+
+
+def _held(images: Any, pixels: Mapping[str, Any]) -> Any:
+    """Return images as the verbs take them: an array as it was checked, else as given."""
+    return next(iter(pixels.values())) if isinstance(images, np.ndarray) else images
+
+
+def _checked(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise OutputError(f"Expected a file ending in .html. Received: {shown(path, 120)}")
+    return path

@@ -1,0 +1,95 @@
+"""What the tests of reports share: a page of the shipped model, one of hostile names, and a browser."""
+
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from hostile import HOSTILE, hostile_model
+
+import kviz
+
+ROOT = Path(__file__).parents[2]
+METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
+
+
+@pytest.fixture(scope="session")
+def made(squeezenet, cat, tmp_path_factory):
+    """Return a report of the shipped model, with what its verbs find when they are called alone."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report = kviz.report(squeezenet, cat, path, names=["cat.png"])
+    classes = [[285, 281]]
+    return SimpleNamespace(
+        path=path,
+        report=report,
+        maps=kviz.activations(squeezenet, cat),
+        predictions=kviz.predict(squeezenet, cat, names=["cat.png"]),
+        found={m: kviz.attribute(squeezenet, cat, m, class_index=classes) for m in METHODS},
+        weights=kviz.weights(squeezenet),
+    )
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("hostile") / "report.html"
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8)
+    names = [HOSTILE["file"], "second.png"]
+    report = kviz.report(
+        hostile_model(), pixels, path, names=names, methods=["grad_cam", "gradient"]
+    )
+    return SimpleNamespace(path=path, report=report)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        names = ("chromium", "chromium-browser", "google-chrome")
+        found = [own] if Path(own).exists() else [p for p in map(shutil.which, names) if p]
+        if not found:
+            pytest.skip("no Chromium is installed: apt-get install chromium, or playwright install")
+        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+        try:
+            browser = playwright.chromium.launch(executable_path=found[0], args=sandbox)
+        except Error as error:
+            pytest.skip(f"{found[0]} does not start here: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium):
+    """Give what opens a file and fails at the end on any console error or request elsewhere."""
+    contexts, wrong = [], []
+
+    def open_page(path, *, width=1440, scheme="light", ready=True, **options):
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, **options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        url = Path(path).as_uri()
+        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else 0)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "dialog", lambda dialog: (wrong.append(f"dialog {dialog.message}"), dialog.dismiss())
+        )
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith(("data:", url, "blob:")) else wrong.append(r.url),
+        )
+        page.goto(url)
+        if ready:
+            page.wait_for_selector("html[data-ready]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
