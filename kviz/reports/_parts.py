@@ -24,7 +24,7 @@ QUICK_METHODS = ("grad_cam", "saliency")
 TOP = 5
 PATTERNS = 8
 PATTERN_STEPS = 32
-CLASS_STEPS = 64
+CLASS_STEPS = 128
 
 # Called with a part's name, and how much of it is done of how much.
 PartProgress = Callable[[str, int, int], None]
