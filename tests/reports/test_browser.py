@@ -332,7 +332,7 @@ def test_the_last_photo_chosen_is_the_one_that_is_seen(opened, hostile):
     assert page.locator("#overview > div").count() == rows
 
 
-def test_a_link_that_leads_nowhere_stops_nothing(opened, hostile, tmp_path):
+def test_a_link_that_leads_nowhere_stops_nothing(opened, hostile):
     page = opened(hostile.path)
     page.evaluate("location.hash = '%'")
     page.reload()
