@@ -155,6 +155,8 @@ def attributions(parts: Parts, limit: float) -> Attributions:
     """
     count = len(parts.names)
     made = Attributions()
+    if not parts.attributions:
+        return made
     for whole, side in ((True, 0), *((False, side) for side in (0, *SIDES))):
         # The first photo's tell how long all of them will be.
         made = _attributions(parts, whole, side, 1)

@@ -543,6 +543,14 @@ def test_images_that_do_not_fit_are_refused(squeezenet):
         kviz.report(squeezenet, noise(1, 10, 10, 3))
 
 
+def test_no_method_is_none():
+    model = small(layers.Conv2D(4, 3))
+    report = kviz.report(model, noise(1, 12, 12, 3), methods=(), quick=True)
+    assert report.facts["attributions"] == []
+    assert report.facts["page"]["attributions"] == ""
+    assert "No method was asked for." in report.html
+
+
 def test_a_class_and_layers_are_chosen(squeezenet, cat):
     report = kviz.report(
         squeezenet, cat, class_index="lynx", methods=["gradient"], layer_names="pool*",
