@@ -142,7 +142,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.path = None if path is None else Path(path)
-        self.frame: Frame | None = None
+        self.frame: Frame | None
         self._ending = None if path is None else film_ending(path)
         if path is None and log_dir is None:
             raise OptionError(
@@ -167,6 +167,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         self._forget()
 
     def _forget(self) -> None:
+        self.frame = None
         self._history: dict[int, dict[str, float]] = {}
         self._stills: list[tuple[int, int, bytes]] = []  # (place among all frames, epoch, bytes)
         self._taken = 0
@@ -181,7 +182,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _repr_html_(self) -> str | None:
         """Return the film as a notebook shows it."""
-        if self.path is None or not self._stills:
+        if self.path is None or not self._stills or not self.path.is_file():
             return None
         kind = f"image/{self.path.suffix[1:].lower()}"
         data = base64.b64encode(self.path.read_bytes()).decode()
@@ -209,9 +210,9 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         if not self._fresh:
             return
         self._fresh = False
-        if self._stills and self.epochs[-1] != epoch:
+        if self.frame is not None and self.frame.epoch != epoch:
             self._forget()  # another training of the same model
-        if not self._stills:
+        if self.frame is None:
             if epoch and self.path is not None and self.path.exists():
                 self.path = next(
                     path

@@ -156,27 +156,7 @@ def layers(model: str, as_json: bool, preprocess: str | None, trust: bool) -> No
     """List the layers that MODEL calls: shapes, kernels, receptive fields, output sizes."""
     table = _load(model, preprocess, None, trust).layers
     if as_json:
-        _print_json(
-            [
-                {
-                    "index": info.index,
-                    "path": info.path,
-                    "kind": info.kind,
-                    "output_shape": info.output_shape,
-                    "kernel_size": info.window and info.window.size,
-                    "strides": info.window and info.window.strides,
-                    "padding": info.window and info.window.padding,
-                    "parameters": info.parameters,
-                    "weights": info.weight_names,
-                    "sources": info.sources,
-                    "receptive_field": field
-                    if isinstance(field := info.receptive_field, str)
-                    else {"size": field.size, "stride": [float(step) for step in field.stride]},
-                    "output_size": info.arithmetic if info.window else None,
-                }
-                for info in table
-            ]
-        )
+        _print_json([info.facts() for info in table])
     else:
         from kviz.tables import narrowed, text
 

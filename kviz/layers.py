@@ -84,6 +84,30 @@ class LayerInfo:
         return sizes_written(self.window, before, after)
 
     @property
+    def channels(self) -> int | None:
+        """How many channels the output has, None where that is not fixed."""
+        size = self.output_shape[1 if self.data_format == "channels_first" else -1]
+        return None if size is None else int(size)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what scripts are told of the layer, as JSON has it."""
+        seen = self.receptive_field
+        return {
+            "index": self.index,
+            "path": self.path,
+            "kind": self.kind,
+            "output_shape": self.output_shape,
+            "kernel_size": self.window and self.window.size,
+            "strides": self.window and self.window.strides,
+            "padding": self.window and self.window.padding,
+            "parameters": self.parameters,
+            "weights": self.weight_names,
+            "sources": self.sources,
+            "receptive_field": seen if isinstance(seen, str) else seen.facts(),
+            "output_size": self.arithmetic if self.window else None,
+        }
+
+    @property
     def spatial(self) -> bool:
         """Whether the output has positions: an image, a volume or a sequence of channels."""
         return len(self.output_shape) in (3, 4, 5)

@@ -120,6 +120,14 @@ class ReceptiveField:
 
         return f"{text(self.size)} by {text(self.stride)}"
 
+    def facts(self) -> dict[str, list[float]]:
+        """Return it as JSON has it."""
+        return {
+            "size": list(self.size),
+            "stride": [float(step) for step in self.stride],
+            "offset": [float(first) for first in self.offset],
+        }
+
 
 # Along one axis: the first and last input that unit 0 sees, and the step to unit 1's.
 _Axis = tuple[Fraction, Fraction, Fraction]

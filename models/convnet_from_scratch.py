@@ -13,11 +13,9 @@ crops of the cat photo from crops of the coffee photo.
 from pathlib import Path
 from typing import Any
 
-import click
 from image_folders import chosen
-from training import keras, options, recipe, seeded, train
+from training import keras, learn_photos, options, recipe, seeded
 
-import kviz
 from kviz.errors import OptionError
 
 
@@ -58,25 +56,7 @@ def main(
         raise OptionError(f"One sigmoid unit tells two classes apart. Received: {len(names)}")
     seeded(seed)
     model = build(size)
-    validation = photos.validation or photos.test
-    done = train(
-        model,
-        photos.train.x,
-        photos.train.y,
-        folder=out,
-        epochs=epochs,
-        batch_size=batch_size,
-        validation=(validation.x, validation.y),
-        seed=seed,
-    )
-    loss, accuracy = model.evaluate(photos.test.x, photos.test.y, verbose=0)
-    path = kviz.save_model(
-        kviz.Network(model, class_names=names), out / "convnet_from_scratch.keras"
-    )
-    click.echo(
-        f"{path}: {model.count_params():,} parameters, test accuracy {accuracy:.3f}, loss {loss:.3f}, "
-        f"{epochs} epochs in {done.seconds:.0f} s"
-    )
+    learn_photos(model, photos, out=out, epochs=epochs, batch_size=batch_size, seed=seed)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,18 @@ class Photos:
 
     def only(self, indices: np.ndarray) -> "Photos":
         """Return some of the photos."""
-        return Photos(self.x[indices], self.y[indices], self.class_names)
+        x = _room((len(indices), *self.x.shape[1:]))
+        for place, index in enumerate(indices):  # one by one: all at once would be in memory
+            x[place] = self.x[index]
+        return Photos(x, self.y[indices], self.class_names)
+
+
+def _room(shape: tuple[int, ...]) -> Any:
+    """Return a uint8 array: in memory, above a gigabyte in a file that goes with the array."""
+    if np.prod(shape, dtype=np.int64) <= IN_MEMORY:
+        return np.empty(shape, np.uint8)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +90,7 @@ def read_folder(folder: Path, size: int) -> Photos:
         for file in sorted(one.rglob("*"))
         if file.suffix.lower() in SUFFIXES
     ]
-    shape = (len(files), size, size, 3)
-    x: Any
-    if np.prod(shape, dtype=np.int64) > IN_MEMORY:
-        with tempfile.TemporaryFile() as file:  # gone with the array
-            x = np.memmap(file, np.uint8, "w+", shape=shape)
-    else:
-        x = np.empty(shape, np.uint8)
+    x = _room((len(files), size, size, 3))
     y, skipped = [], []
     for file, place in files:
         try:
@@ -113,6 +118,9 @@ def split_folder(folder: Path, size: int, seed: int, share: float = 0.2) -> Spli
         size: as `read_folder` takes it.
         seed: of the share.
         share: how much of each class is for the test.
+
+    Returns:
+        The parts; photos to validate on only where there is a folder of them.
 
     Raises:
         ImageError: as `read_folder`, or if the parts do not have the same classes, or a class has
@@ -177,6 +185,9 @@ def demo(size: int, seed: int = 0) -> Split:
     Args:
         size: the crops' side; they are cut as 64 x 64 pixels and resized.
         seed: of the places.
+
+    Returns:
+        The crops, half of them of each photo, and none to validate on.
     """
     parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     names = ("cat", "coffee")
@@ -196,6 +207,15 @@ def demo(size: int, seed: int = 0) -> Split:
 def chosen(data: Path | None, is_demo: bool, size: int, seed: int) -> Split:
     """Return the photos that a command line asks for, and print how many there are.
 
+    Args:
+        data: a folder, as `split_folder` takes it, or None.
+        is_demo: whether the demo's crops are wanted instead.
+        size: the side of the photos.
+        seed: of what is drawn at random.
+
+    Returns:
+        The photos.
+
     Raises:
         click.UsageError: unless exactly one of the two is given.
         ImageError: as `split_folder` raises it.
@@ -205,8 +225,8 @@ def chosen(data: Path | None, is_demo: bool, size: int, seed: int) -> Split:
         raise click.UsageError("Give either --data FOLDER or --demo.")
     if size < 1:
         raise OptionError(f"size takes a whole number from 1. Received: {size}")
-    warnings.showwarning = lambda message, *_, **__: click.echo(f"note: {message}", err=True)
     with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: click.echo(f"note: {message}", err=True)
         warnings.simplefilter("always", KvizWarning)
         split = split_folder(data, size, seed) if data else demo(size, seed)
     parts = [split.train, split.test] + ([split.validation] if split.validation else [])

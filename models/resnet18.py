@@ -16,6 +16,7 @@ import click
 import keras
 import numpy as np
 from keras import layers
+from training import recipe, seeded
 
 import kviz
 from kviz.errors import near, shown
@@ -178,19 +179,18 @@ def made(state=None, class_names=None):
     return kviz.Network(model, class_names=class_names)
 
 
-@click.command()
+@recipe
 @click.option("--weights", type=click.Path(), help="a state_dict: .safetensors or .npz")
 @click.option("--class-names", type=click.Path(), help="a JSON file, or text, a name a line")
 @click.option("--out", default="resnet18.keras", show_default=True, type=click.Path())
-@click.option("--seed", default=0, show_default=True, help="for random weights")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="for random weights"
+)
 def main(weights, class_names, out, seed):
     """Make ResNet-18 as a .keras file, from torchvision's weights or at random."""
-    keras.utils.set_random_seed(seed)
-    try:
-        network = made(None if weights is None else read_state(weights), class_names)
-        kviz.save_model(network, out)
-    except kviz.KvizError as error:
-        raise click.ClickException(str(error)) from error
+    seeded(seed)
+    network = made(None if weights is None else read_state(weights), class_names)
+    kviz.save_model(network, out)
     size = Path(out).stat().st_size / 1e6
     click.echo(f"{out}: {network.model.count_params():,} parameters, {size:.1f} MB")
 

@@ -18,6 +18,7 @@ from typing import Any
 import click
 import numpy as np
 
+import kviz
 from kviz.errors import KvizError, OptionError, OutputError, shown, whole
 from kviz.files import whole_file
 
@@ -179,6 +180,11 @@ def train(
     state = _State(folder, made_of, keep)
     model.optimizer.build(model.trainable_variables)
     done = state.restore(model)
+    if done > rounds:
+        raise OptionError(
+            f"{shown(folder, 80)} holds a run of {done} rounds, {rounds} were asked for. Take another "
+            "folder, or delete it to begin anew."
+        )
     if done < rounds:
         if verbose and done:
             click.echo(f"{folder}: {done} of {rounds} rounds are done; going on after them.")
@@ -195,6 +201,33 @@ def train(
             verbose=verbose,
         )
     return Run(state.history, state.checkpoints(), state.seconds, done)
+
+
+def learn_photos(
+    model: Any, photos: Any, *, out: Path, epochs: int, batch_size: int, seed: int
+) -> None:
+    """Train a network on photos, save it by its name, and print what it came to.
+
+    Args:
+        model: as `train` takes it, with the accuracy as its one metric.
+        photos: an `image_folders.Split`.
+        out: the folder of the run and of the model.
+        epochs: as `train` takes it.
+        batch_size: as `train` takes it.
+        seed: as `train` takes it.
+    """
+    validation = photos.validation or photos.test
+    done = train(
+        model, photos.train.x, photos.train.y, folder=out, epochs=epochs, batch_size=batch_size,
+        validation=(validation.x, validation.y), seed=seed,
+    )  # fmt: skip
+    loss, accuracy = model.evaluate(photos.test.x, photos.test.y, verbose=0)
+    network = kviz.Network(model, class_names=photos.train.class_names)
+    path = kviz.save_model(network, out / f"{model.name}.keras")
+    click.echo(
+        f"{path}: {model.count_params():,} parameters, test accuracy {accuracy:.3f}, loss {loss:.3f}, "
+        f"{epochs} epochs in {done.seconds:.0f} s"
+    )
 
 
 def _seeds(model: Any, seed: int) -> Any:
@@ -254,9 +287,7 @@ class _State:
             )
         try:
             model.load_weights(self.weights(self.done))
-        except (
-            Exception
-        ) as error:  # h5py and Keras raise several types on a broken or foreign file.
+        except Exception as error:  # h5py and Keras raise several types.
             raise OutputError(
                 f"{shown(self.weights(self.done), 100)} cannot be read. {again}"
             ) from error
@@ -311,7 +342,7 @@ class Recipe(click.Command):
             ctx.exit(1)
         except KeyboardInterrupt:
             click.echo(
-                f"{ctx.info_name}: stopped; the same command goes on after the last whole round.",
+                f"{ctx.info_name}: stopped; the same command takes it up again.",
                 err=True,
             )
             ctx.exit(130)
@@ -330,6 +361,9 @@ def options(out: str, size: int, epochs: int) -> Callable[[Any], Any]:
         out: the default folder of the run.
         size: the default side of the photos.
         epochs: the default number of epochs.
+
+    Returns:
+        A decorator for a recipe.
     """
     folder = click.Path(path_type=Path)
     count = click.IntRange(1)

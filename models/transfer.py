@@ -91,9 +91,7 @@ def load_backbone(name: str, weights: str, size: int) -> Any:
         trunk = known[name](include_top=False, weights=given, input_shape=(size, size, 3))
     except ValueError as error:
         raise OptionError(f"{name} cannot be built: {shown(error, 160)}") from error
-    except (
-        Exception
-    ) as error:  # keras.utils.get_file raises a bare Exception where it cannot download.
+    except Exception as error:  # what Keras raises where it cannot download
         raise ModelError(f"The weights of {name} cannot be had: {shown(error, 160)}") from error
     if weights not in ("imagenet", "none"):
         _read_weights(trunk, weights)

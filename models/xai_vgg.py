@@ -11,11 +11,9 @@ log-softmax at the end.
 from pathlib import Path
 from typing import Any
 
-import click
 from image_folders import chosen
-from training import keras, options, recipe, seeded, train
+from training import keras, learn_photos, options, recipe, seeded
 
-import kviz
 from kviz.errors import OptionError
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -74,23 +72,7 @@ def main(
     names = photos.train.class_names
     seeded(seed)
     model = build((size, size, 3), len(names))
-    validation = photos.validation or photos.test
-    done = train(
-        model,
-        photos.train.x,
-        photos.train.y,
-        folder=out,
-        epochs=epochs,
-        batch_size=batch_size,
-        validation=(validation.x, validation.y),
-        seed=seed,
-    )
-    loss, accuracy = model.evaluate(photos.test.x, photos.test.y, verbose=0)
-    path = kviz.save_model(kviz.Network(model, class_names=names), out / "xai_vgg.keras")
-    click.echo(
-        f"{path}: {model.count_params():,} parameters, test accuracy {accuracy:.3f}, loss {loss:.3f}, "
-        f"{epochs} epochs in {done.seconds:.0f} s"
-    )
+    learn_photos(model, photos, out=out, epochs=epochs, batch_size=batch_size, seed=seed)
 
 
 if __name__ == "__main__":

@@ -283,6 +283,8 @@ def test_a_notebook_shows_the_film_with_its_alternative_text(tmp_path):
     assert kind == "image/webp"
     assert base64.b64decode(data) == film.path.read_bytes()
     assert "what a&gt;b learned, epochs 0 to 1" in shown
+    film.path.unlink()
+    assert film._repr_html_() is None
 
 
 def test_a_loss_that_is_not_finite_is_filmed(path):
@@ -450,6 +452,17 @@ def test_tensorboard_alone(tmp_path):
     assert film.epochs == []
     assert film.frame.epoch == 1
     assert [step for step, _ in events(tmp_path / "logs")["conv1"]] == [0, 1]
+
+
+def test_tensorboard_alone_is_told_nothing_of_a_training_before(tmp_path):
+    pytest.importorskip(
+        "tensorboard", reason='TensorBoard reads it: pip install -e ".[tensorboard]"'
+    )
+    film, model = Film(FEW, None, log_dir=tmp_path / "logs"), net()
+    fit(model, film, epochs=3)
+    fit(model, film, epochs=1)
+    assert film.frame.epoch == 1
+    assert [step for step, _ in events(tmp_path / "logs")["conv1"]] == [0, 1, 2, 3, 0, 1]
 
 
 def test_the_film_needs_no_tensorboard_and_its_folder_names_the_extra(path, monkeypatch):

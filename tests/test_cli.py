@@ -95,7 +95,11 @@ class TestLayers:
         assert conv["parameters"] == 3 * 3 * 3 * 64 + 64
         assert conv["weights"] == ["conv1/kernel", "conv1/bias"]
         assert "113" in conv["output_size"]
-        assert conv["receptive_field"] == {"size": [3, 3], "stride": [2, 2]}
+        assert conv["receptive_field"] == {
+            "size": [3, 3],
+            "stride": [2, 2],
+            "offset": [0, 0],
+        }
         assert found[-1]["receptive_field"] == "whole image"
         assert all(layer["output_size"] is None for layer in found if layer["kernel_size"] is None)
 

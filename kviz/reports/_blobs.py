@@ -15,6 +15,7 @@ from kviz.reports._data import (
     Array,
     as_planes,
     averaged,
+    coded,
     factor_for,
     fitted,
     packed,
@@ -124,12 +125,7 @@ def _field(info: LayerInfo | None) -> Any:
     """Return a receptive field for the script: an entry an axis, or the word that stands for it."""
     if info is None or isinstance(info.receptive_field, str):
         return "unknown" if info is None else info.receptive_field
-    found = info.receptive_field
-    return {
-        "size": list(found.size),
-        "stride": [float(step) for step in found.stride],
-        "offset": [float(first) for first in found.offset],
-    }
+    return info.receptive_field.facts()
 
 
 @dataclass(frozen=True)
@@ -159,6 +155,8 @@ def attributions(parts: Parts, limit: float) -> Attributions:
     """
     count = len(parts.names)
     made = Attributions()
+    if not parts.attributions:
+        return made
     for whole, side in ((True, 0), *((False, side) for side in (0, *SIDES))):
         # The first photo's tell how long all of them will be.
         made = _attributions(parts, whole, side, 1)
@@ -184,9 +182,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
             span = maps.max(axis=(1, 2)) - low
             data = maps.astype("<f4").tobytes()
             if not whole:
-                scale = np.divide(255, span, out=np.zeros_like(span), where=span > 0)
-                codes = np.rint((maps - low[:, None, None]) * scale[:, None, None])
-                data = np.clip(codes, 0, 255).astype(np.uint8).tobytes()
+                data = coded(maps, low, span).tobytes()
             name = f"attribution-{method}-{image}"
             made.texts[name] = packed(data)
             made.told.append(
@@ -228,7 +224,9 @@ class Kernel:
 
 
 def kernels(parts: Parts) -> list[Kernel]:
-    """Return the kernels of the layers shown, one for each filter, of its heaviest channels.
+    """Return the kernels of the layers shown, one for each channel, of the heaviest that it reads.
+
+    Of a layer with several, as a separable convolution, it is the kernel that makes its channels.
 
     Args:
         parts: what the verbs found.
@@ -239,6 +237,7 @@ def kernels(parts: Parts) -> list[Kernel]:
     if parts.weights is None:
         return []
     made = []
+    infos = {info.path: info for info in parts.layers or ()}
     for place, (path, values) in enumerate(parts.weights.items()):
         if values.ndim != 4:
             continue
@@ -250,13 +249,19 @@ def kernels(parts: Parts) -> list[Kernel]:
             values = values.reshape(*values.shape[:2], 1, -1)
         filters = np.moveaxis(values, (3, 2), (0, 1))  # (filters, channels, H, W)
         count, channels, height, width = filters.shape
+        info = infos.get(layer)
+        if info is not None and count != info.channels:
+            continue
         kept = min(channels, CHANNELS)
         weight = np.abs(filters).sum(axis=(2, 3))
         order = np.sort(np.argsort(-weight, axis=1, kind="stable")[:, :kept], axis=1)
         chosen = np.take_along_axis(filters, order[:, :, None, None], axis=1)
         peak = np.abs(chosen).max(axis=(1, 2, 3))
-        scale = np.divide(127, peak, out=np.zeros_like(peak), where=peak > 0)
+        # In float32 the inverse of the tiny weights that a decay leaves behind would be infinite.
+        scale = np.divide(127, peak, out=np.zeros(count), where=peak > 0, dtype=np.float64)
         codes = np.rint(chosen * scale[:, None, None, None]).astype(np.int8)
+        # A kernel of a group counts the group's channels, the page those of the input.
+        order += (np.arange(count) // (count // _groups(info)) * channels)[:, None]
         data = peak.astype("<f4").tobytes() + order.astype("<u2").tobytes() + codes.tobytes()
         told = {
             "blob": f"kernels-{place}",
@@ -269,3 +274,8 @@ def kernels(parts: Parts) -> list[Kernel]:
         }
         made.append(Kernel(layer, packed(data), told))
     return made
+
+
+def _groups(info: LayerInfo | None) -> int:
+    """Return in how many groups a convolution's input channels are read apart."""
+    return 1 if info is None else int(getattr(info.layer, "groups", 1))

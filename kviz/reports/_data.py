@@ -82,10 +82,8 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
     flat = planes.reshape(len(planes), -1)
     low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
     span = high.astype(np.float64) - low
-    scale = np.divide(255, span, out=np.zeros_like(span), where=span > 0).astype(np.float32)
-    codes = np.rint((planes - low[:, None, None]) * scale[:, None, None])
     return Channels(
-        codes=np.clip(codes, 0, 255).astype(np.uint8),
+        codes=coded(planes, low, span),
         low=low,
         high=high,
         mean=mean.astype(np.float32),
@@ -94,6 +92,22 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
         factor=factor,
         bad=bad,
     )
+
+
+def coded(planes: Array, low: Array, span: Array) -> npt.NDArray[np.uint8]:
+    """Return planes as codes 0-255, from `low` to `low + span` of each.
+
+    >>> coded(np.array([[[0.0, 1e-40]]], np.float32), np.zeros(1), np.array([1e-40])).tolist()
+    [[[0, 255]]]
+    """
+    span = span.astype(np.float64)
+    scale = np.divide(255, span, out=np.zeros_like(span), where=span > 0)
+    # In float32, which is twice as fast, codes a unit would be infinite where next to nothing is there.
+    if scale.max(initial=0) < np.finfo(np.float32).max:
+        scale = scale.astype(np.float32)
+    levels = np.rint((planes - low[:, None, None]) * scale[:, None, None])
+    codes: npt.NDArray[np.uint8] = np.clip(levels, 0, 255).astype(np.uint8)
+    return codes
 
 
 def averaged(planes: Array, factor: int) -> Array:

@@ -10,7 +10,6 @@ import numpy as np
 
 from kviz.arrays import empty_channels
 from kviz.capture import made_by
-from kviz.layers import LayerInfo
 from kviz.reports._parts import CLASS_STEPS, PATTERN_STEPS, Parts, Settings
 from kviz.results import Activations, Synthesis
 from kviz.targets import class_label
@@ -33,7 +32,7 @@ def facts_of(parts: Parts, settings: Settings) -> dict[str, Any]:
     return {
         "model": _model(parts),
         "images": _images(parts),
-        "layers": [_layer(info) for info in parts.layers or ()],
+        "layers": [info.facts() for info in parts.layers or ()],
         "feature_maps": _feature_maps(parts.activations),
         "dead_channels": dead_channels(parts.activations),
         "attributions": _attributions(parts),
@@ -100,28 +99,6 @@ def _images(parts: Parts) -> list[dict[str, Any]]:
                 }
         found.append(image)
     return found
-
-
-def _layer(info: LayerInfo) -> dict[str, Any]:
-    field = info.receptive_field
-    return {
-        "index": info.index,
-        "path": info.path,
-        "kind": info.kind,
-        "output_shape": info.output_shape,
-        "kernel_size": info.window and info.window.size,
-        "strides": info.window and info.window.strides,
-        "padding": info.window and info.window.padding,
-        "parameters": info.parameters,
-        "receptive_field": field
-        if isinstance(field, str)
-        else {
-            "size": field.size,
-            "stride": [float(step) for step in field.stride],
-            "offset": [float(first) for first in field.offset],
-        },
-        "sources": info.sources,
-    }
 
 
 def _feature_maps(maps: Activations | None) -> list[dict[str, Any]]:

@@ -52,7 +52,17 @@ function described(one, which) {
   return `${one.method} for ${one.classes[which].name}, score ${said(one.scores[which])}${gap}`;
 }
 
-async function drawStage() {
+// One drawing after another: one that waits for its numbers would else cover a later choice.
+let drawing = Promise.resolve();
+function queued(draw) {
+  drawing = drawing.then(draw, draw);
+  return drawing;
+}
+
+const drawStage = () => queued(drawStageNow);
+const drawOverview = () => queued(drawOverviewNow);
+
+async function drawStageNow() {
   const one = found(looking.a, looking.image);
   const other = looking.b && found(looking.b, looking.image);
   const which = Math.min(looking.which, one.classes.length - 1);
@@ -98,7 +108,7 @@ function markOverview() {
 }
 
 // A small map for each method and class of the photo; each leads to the large one.
-async function drawOverview() {
+async function drawOverviewNow() {
   const all = told.attributions.filter((one) => one.image === looking.image);
   $("overview").replaceChildren();
   const classes = all[0].classes;

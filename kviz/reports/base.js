@@ -54,7 +54,8 @@ const photos = [...document.querySelectorAll(".photo img")];
 
 // A link to a folded part of the graph opens it.
 function openTarget() {
-  const target = location.hash.length > 1 && $(decodeURIComponent(location.hash.slice(1)));
+  // Ids are plain: what a browser would have to decode is none of them.
+  const target = location.hash.length > 1 && $(location.hash.slice(1));
   if (target instanceof HTMLDetailsElement) target.open = true;
   if (target) target.scrollIntoView();
 }

@@ -139,6 +139,8 @@ async function redraw(section) {
   const place = Number(section.dataset.layer);
   const how = { ...drawn };
   const maps = await mapsOf(place, how.image);
+  // While numbers were unpacked, another photo was chosen, which is drawn by itself.
+  if (how.image !== drawn.image) return;
   const canvas = section.querySelector("canvas");
   shape(section);
   drawMosaic(canvas, maps, how);

@@ -100,7 +100,8 @@ def report(
         class_index: the class to explain, by index or name; by default each photo's predicted one.
             Explained too is the strongest of the other classes.
         methods: attribution methods by name; by default `grad_cam`, `saliency`,
-            `integrated_gradients` and `occlusion`, of which a quick report has the first two.
+            `integrated_gradients` and `occlusion`, of which a quick report has the first two; `()`
+            for none.
         layer_names: whose feature maps are shown, as `activations` takes it.
         pattern_layer: the layer whose strongest filters' patterns are drawn; by default one in the
             middle.
@@ -137,7 +138,9 @@ def report(
         raise OptionError(f"max_mb takes a size over 0, or None. Received: {shown(repr(max_mb))}")
     if isinstance(methods, str):
         raise OptionError("methods takes a list of names. Received: one string")
-    chosen = tuple(dict.fromkeys(methods or (QUICK_METHODS if quick else METHODS)))
+    if methods is None:
+        methods = QUICK_METHODS if quick else METHODS
+    chosen = tuple(dict.fromkeys(methods))
     for method in chosen:
         method_named(method)
     begun = time.perf_counter()

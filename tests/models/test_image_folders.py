@@ -1,5 +1,7 @@
 """Image folders, read and checked; the demo's crops share no pixel."""
 
+import warnings
+
 import image_folders
 import numpy as np
 import pytest
@@ -31,6 +33,18 @@ def test_more_than_fits_is_read_from_a_file(folder, monkeypatch):
     outside = image_folders.read_folder(folder, 8).x
     assert isinstance(outside, np.memmap)
     assert np.array_equal(inside, outside)
+    train = image_folders.split_folder(folder, 8, 0).train
+    assert isinstance(train.x, np.memmap)
+    monkeypatch.setattr(image_folders, "IN_MEMORY", 1 << 30)
+    assert np.array_equal(image_folders.split_folder(folder, 8, 0).train.x, train.x)
+
+
+def test_a_command_line_leaves_warnings_as_they_were(folder, capsys):
+    before = warnings.showwarning
+    (folder / "black/1.png").write_bytes(b"no")
+    image_folders.chosen(folder, False, 8, 0)
+    assert "note: skipped" in capsys.readouterr().err
+    assert warnings.showwarning is before
 
 
 def test_a_broken_photo_is_named_and_left_out(folder):

@@ -279,7 +279,7 @@ def test_the_command_line_refuses_in_one_line_and_leaves_nothing(tmp_path):
         done = CliRunner().invoke(resnet18.main, [*arguments, "--out", out])
         assert done.exit_code == 1
         assert match in done.output
-        assert done.output.startswith("Error: ")
+        assert done.output.startswith("main: ")
         assert done.output.count("\n") == 1
     assert not Path(out).exists()
 

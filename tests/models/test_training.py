@@ -124,6 +124,12 @@ def test_a_folder_of_another_run(tmp_path):
         run(model(), tmp_path, seed=1)
 
 
+def test_a_folder_of_a_longer_run(tmp_path):
+    run(model(), tmp_path, epochs=2)
+    with refused("a run of 2 rounds, 1 were asked for", kviz.OptionError):
+        run(model(), tmp_path, epochs=1)
+
+
 def test_a_broken_state(tmp_path):
     run(model(), tmp_path, epochs=1)
     (tmp_path / "round_0001.weights.h5").write_bytes(b"no")

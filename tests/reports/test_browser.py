@@ -307,6 +307,38 @@ def test_small_pixels_are_squares_and_photos_can_be_changed(opened, hostile):
     assert (pixels(canvas) != before).any()
 
 
+def test_the_last_photo_chosen_is_the_one_that_is_seen(opened, hostile):
+    page = opened(hostile.path)
+    drawn(page)
+    shown_now = [page.locator("article.layer canvas").first, page.locator("#stage-a")]
+    before = [pixels(canvas) for canvas in shown_now]
+    rows = page.locator("#overview > div").count()
+    # The numbers of the second photo take their time.
+    page.evaluate("""() => {
+        const unpack = Response.prototype.arrayBuffer;
+        Response.prototype.arrayBuffer = async function () {
+            await new Promise((done) => setTimeout(done, 300));
+            return unpack.call(this);
+        };
+    }""")
+    for photo in "10":
+        page.select_option("#maps-image", photo)
+        page.select_option("#at-image", photo)
+        page.wait_for_timeout(150)
+    page.wait_for_timeout(3000)
+    drawn(page)
+    for canvas, own in zip(shown_now, before, strict=True):
+        np.testing.assert_array_equal(pixels(canvas), own)
+    assert page.locator("#overview > div").count() == rows
+
+
+def test_a_link_that_leads_nowhere_stops_nothing(opened, hostile):
+    page = opened(hostile.path)
+    page.evaluate("location.hash = '%'")
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_is_wider_than_the_window(opened, made, width):
     page = opened(made.path, width=width)

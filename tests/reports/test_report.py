@@ -65,7 +65,7 @@ def noise(*shape):
 # ---------------------------------------------------------------- numbers
 
 
-@pytest.mark.parametrize("spread", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("spread", [1e-36, 1e-6, 1.0, 1e6])
 def test_a_byte_a_value_is_off_by_half_a_step_at_most(spread):
     random = np.random.default_rng(0)
     maps = (random.normal(3, 1, (9, 7, 40)) * spread).astype(np.float32)
@@ -127,19 +127,52 @@ def test_kernels_are_those_of_the_model(made):
     for path, kernel in made.weights.items():
         if kernel.ndim != 4:
             continue
-        fact = told(made.report.html)["kernels"][path.rpartition("/")[0]]
-        count, kept = fact["filters"], fact["kept"]
-        data = gzip.decompress(base64.b64decode(elements(made.report.html)[fact["blob"]]))
-        peak = np.frombuffer(data, "<f4", count)
-        which = np.frombuffer(data, "<u2", count * kept, 4 * count).reshape(count, kept)
-        codes = np.frombuffer(data, np.int8, offset=4 * count + 2 * count * kept)
-        codes = codes.reshape(count, kept, *kernel.shape[:2])
-        for filter_index in range(0, count, 7):
+        values, which = kernels_carried(made.report.html, path.rpartition("/")[0])
+        peak, kept = np.abs(values).max(axis=(1, 2, 3)), which.shape[1]
+        for filter_index in range(0, len(values), 7):
             own = kernel[:, :, which[filter_index], filter_index].transpose(2, 0, 1)
-            values = codes[filter_index] / 127 * peak[filter_index]
-            assert np.abs(values - own).max() <= peak[filter_index] / 254 * (1 + 1e-3)
+            assert np.abs(values[filter_index] - own).max() <= peak[filter_index] / 254 * (1 + 1e-3)
             weight = np.abs(kernel[..., filter_index]).sum(axis=(0, 1))
             assert np.sort(weight)[-kept:].sum() == pytest.approx(weight[which[filter_index]].sum())
+
+
+def kernels_carried(html, path):
+    """Return a layer's kernels as the page has them, and their input channels' numbers."""
+    fact = told(html)["kernels"][path]
+    count, kept = fact["filters"], fact["kept"]
+    data = gzip.decompress(base64.b64decode(elements(html)[fact["blob"]]))
+    peak = np.frombuffer(data, "<f4", count)
+    which = np.frombuffer(data, "<u2", count * kept, 4 * count).reshape(count, kept)
+    codes = np.frombuffer(data, np.int8, offset=4 * count + 2 * count * kept)
+    codes = codes.reshape(count, kept, fact["height"], fact["width"])
+    return codes / 127 * peak.astype(float)[:, None, None, None], which
+
+
+def test_of_several_kernels_the_page_has_the_one_that_makes_the_channels():
+    model = small(layers.SeparableConv2D(8, 3, name="apart"))
+    report = kviz.report(model, noise(1, 12, 12, 3), quick=True)
+    found, _ = kernels_carried(report.html, "apart")
+    pointwise = model.get_layer("apart").get_weights()[1]
+    assert np.abs(found[:, :, 0, 0].T - pointwise[0, 0]).max() < np.abs(pointwise).max() / 200
+    assert "The 8 kernels of the first convolution, <bdi>apart</bdi>: 1 × 1" in report.html
+
+
+def test_kernels_of_groups_name_the_channels_of_the_input():
+    middle = layers.Conv2D(12, 1), layers.Conv2D(6, 3, groups=3, name="grouped")
+    report = kviz.report(small(*middle), noise(1, 12, 12, 3), quick=True)
+    _, which = kernels_carried(report.html, "grouped")
+    assert which.tolist() == [[0, 1, 2, 3]] * 2 + [[4, 5, 6, 7]] * 2 + [[8, 9, 10, 11]] * 2
+
+
+def test_what_a_weight_decay_leaves_of_a_kernel_is_drawn():
+    model = small(layers.Conv2D(4, 3, name="decayed"))
+    kernel, bias = model.get_layer("decayed").get_weights()
+    kernel[..., 0] = np.sign(kernel[..., 0]) * np.float32(1e-40)
+    model.get_layer("decayed").set_weights([kernel, bias])
+    report = kviz.report(model, noise(1, 12, 12, 3), quick=True)
+    found, _ = kernels_carried(report.html, "decayed")
+    own = np.moveaxis(kernel[..., 0], 2, 0).astype(float)
+    np.testing.assert_allclose(found[0], own, rtol=1e-4)
 
 
 def test_facts_are_what_the_verbs_say(made, squeezenet):
@@ -508,6 +541,14 @@ def test_a_mistake_is_said_before_anything_runs(options, words, kind, squeezenet
 def test_images_that_do_not_fit_are_refused(squeezenet):
     with refused("Expected images of shape", kviz.ImageError):
         kviz.report(squeezenet, noise(1, 10, 10, 3))
+
+
+def test_no_method_is_none():
+    model = small(layers.Conv2D(4, 3))
+    report = kviz.report(model, noise(1, 12, 12, 3), methods=(), quick=True)
+    assert report.facts["attributions"] == []
+    assert report.facts["page"]["attributions"] == ""
+    assert "No method was asked for." in report.html
 
 
 def test_a_class_and_layers_are_chosen(squeezenet, cat):
