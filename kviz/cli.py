@@ -446,11 +446,14 @@ def attribute(
                     for found in facts
                     for index in range(len(found.maps))
                 ],
+                "notes": [note for found in facts for note in found.notes],
             }
         )
         return
     for found in facts:
         click.echo(repr(found))
+        for note in found.notes:
+            click.echo(f"note: {note}")
     click.echo(f"Wrote {len(written)} file{'s' * (len(written) > 1)} to {path}")
 
 

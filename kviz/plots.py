@@ -146,7 +146,7 @@ def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
             fits = next(n for n in range(len(line), 0, -1) if font.getlength(line[:n]) <= width)
             lines.append(line[:fits])
             line = line[fits:]
-    return [*lines, line]
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in (*lines, line)]
 
 
 @functools.cache

@@ -328,7 +328,7 @@ def main(
         print(f"checkpoint {number}: test accuracy {accuracy:.4f}")
     # A test set that chooses is no longer blind; with validation photos they choose.
     judged = dict(enumerate(done.history["val_accuracy"], 1)) if photos.validation else tested
-    best = max(tested, key=lambda number: judged[number])
+    best = max(tested, key=lambda number: (judged[number], -done.history["val_loss"][number - 1]))
     model.load_weights(done.checkpoints[best])
     path = kviz.save_model(
         kviz.Network(model, class_names=names, preprocess=module), out / "transfer.keras"

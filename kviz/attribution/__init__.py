@@ -151,9 +151,17 @@ def _result(
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
     notes = list(network.notes)
-    empty = [i for i, array in enumerate(maps) if not array.any()]
-    if empty:
-        notes.append(f"The maps of images {shown(empty, 60)} are zero everywhere.")
+    per_map = maps.reshape(classes.size, -1) if classes.size else maps.reshape(0, 1)
+    if empty := np.flatnonzero(~per_map.any(axis=1)).tolist():
+        several = classes.shape[1] if classes.ndim > 1 else 1
+        called = [
+            names[place // several] if names else f"image {place // several}" for place in empty
+        ]
+        about = ", ".join(dict.fromkeys(shown(name, 40) for name in called))
+        notes.append(
+            f"{type(method).__name__} found nothing that decides: all is zero for {shown(about, 120)}. "
+            "Another method or layer may say more."
+        )
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(
         maps=maps,

@@ -121,8 +121,8 @@ def page(
     size = len(text.encode())
     if size > room:
         raise OutputError(
-            f"The page takes {size / MEGABYTE:.0f} MB even with small maps, and may take "
-            f"{room / MEGABYTE:g}. Give fewer images or layers, or a higher max_mb."
+            f"The page takes {size / MEGABYTE:.3g} MB even with small maps, and may take "
+            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room (max_mb)."
         )
     return text
 

@@ -33,6 +33,16 @@ def test_json_and_options(tmp_path):
     assert out.exists()
 
 
+def test_a_map_of_nothing_is_said(tmp_path):
+    """The ReLU of Grad-CAM leaves nothing of what the last layer says of this coat."""
+    clothes = [f"notebooks/images/fashion/{name}.png" for name in ("4_coat", "8_bag")]
+    job = ["attribute", "models/fashion_cnn.keras", *clothes, "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, job)
+    assert done.exit_code == 0
+    (note,) = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    assert "GradCam found nothing that decides: all is zero for 4_coat.png." in note
+
+
 def test_the_list_of_methods():
     done = CliRunner().invoke(main, ["attribute", "--list"])
     assert done.exit_code == 0
