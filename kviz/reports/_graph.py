@@ -10,7 +10,7 @@ from typing import Any
 
 from kviz.layers import LayerInfo, LayerTable
 
-WIDTH, HEIGHT = 176, 40
+WIDTH, HEIGHT = 188, 40
 _ACROSS, _DOWN = WIDTH + 20, HEIGHT + 24
 _MARGIN = 8
 
