@@ -151,17 +151,7 @@ def _result(
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
     notes = list(network.notes)
-    per_map = maps.reshape(classes.size, -1) if classes.size else maps.reshape(0, 1)
-    if empty := np.flatnonzero(~per_map.any(axis=1)).tolist():
-        several = classes.shape[1] if classes.ndim > 1 else 1
-        called = [
-            names[place // several] if names else f"image {place // several}" for place in empty
-        ]
-        about = ", ".join(dict.fromkeys(shown(name, 40) for name in called))
-        notes.append(
-            f"{type(method).__name__} found nothing that decides: all is zero for {shown(about, 120)}. "
-            "Another method or layer may say more."
-        )
+    notes += _nothing(type(method).__name__, maps.reshape(classes.size, -1), len(maps), names)
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(
         maps=maps,
@@ -182,3 +172,15 @@ def _result(
         ),
         notes=tuple(notes),
     )
+
+
+def _nothing(method: str, maps: Array, images: int, names: Sequence[str]) -> list[str]:
+    """Return a note that names the images of which a map is zero everywhere, or none."""
+    empty = np.flatnonzero(~maps.any(axis=1)) * images // len(maps)
+    if not empty.size:
+        return []
+    called = ", ".join(shown(names[i] if names else f"image {i}", 40) for i in np.unique(empty))
+    return [
+        f"{method} found nothing that decides: all is zero for {shown(called, 120)}. "
+        "Another method or layer may say more."
+    ]
