@@ -8,8 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kviz.attribution import attribute
-    from kviz.capture import activations, predict, weights
+    from kviz.attribution.attribute import attribute
     from kviz.errors import (
         ImageError,
         KvizError,
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
         OutputError,
     )
     from kviz.images import load_images
-    from kviz.models import Network, load_model, save_model
+    from kviz.look import activations, predict, weights
+    from kviz.network.loading import load_model, save_model
+    from kviz.network.network import Network
     from kviz.reports.report import Report, report
     from kviz.results import load_result
     from kviz.results.activations import Activations
@@ -44,7 +45,7 @@ _HOMES = {
     "KvizWarning": "errors",
     "LayerError": "errors",
     "ModelError": "errors",
-    "Network": "models",
+    "Network": "network.network",
     "OptionError": "errors",
     "OutputError": "errors",
     "Predictions": "results.predictions",
@@ -52,20 +53,20 @@ _HOMES = {
     "Synthesis": "results.synthesis",
     "Tile": "tiles",
     "Weights": "results.weights",
-    "activations": "capture",
-    "attribute": "attribution",
+    "activations": "look",
+    "attribute": "attribution.attribute",
     "class_image": "synthesis.class_image",
     "deep_dream": "synthesis.deep_dream",
     "filter_patterns": "synthesis.filter_patterns",
     "fool": "synthesis.fooling",
     "load_images": "images",
-    "load_model": "models",
+    "load_model": "network.loading",
     "load_result": "results",
     "mosaic": "tiles",
-    "predict": "capture",
+    "predict": "look",
     "report": "reports.report",
-    "save_model": "models",
-    "weights": "capture",
+    "save_model": "network.loading",
+    "weights": "look",
 }
 
 __all__ = [
@@ -102,7 +103,7 @@ __all__ = [
 
 
 # Modules that are a name of kviz's own.
-_MODULES = ("callbacks",)
+_MODULES = ("attribution", "callbacks", "scores")
 
 
 def __getattr__(name: str) -> Any:

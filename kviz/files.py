@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kviz.errors import OutputError, shown
+from kviz._checks import sanitise
+from kviz.errors import OutputError
 
 
 def slug(name: str) -> str:
@@ -47,7 +48,9 @@ def _plainly(error: OSError, path: Path) -> OutputError:
         errno.ENAMETOOLONG: "the name is too long",
     }
     reason = reasons.get(error.errno or 0, error.strerror or type(error).__name__)
-    return OutputError(f"Cannot write {shown(path, 120)}: {reason}. Nothing was left behind there.")
+    return OutputError(
+        f"Cannot write {sanitise(path, 120)}: {reason}. Nothing was left behind there."
+    )
 
 
 @contextmanager
@@ -103,8 +106,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             part.replace(target)
     except FileNotFoundError as error:
         raise OutputError(
-            f"Cannot write {shown(target, 120)}: its folder does not exist. "
-            f"Make {shown(target.parent, 80)} first."
+            f"Cannot write {sanitise(target, 120)}: its folder does not exist. "
+            f"Make {sanitise(target.parent, 80)} first."
         ) from error
     except OSError as error:
         raise _plainly(error, target) from error

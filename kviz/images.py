@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from kviz._checks import sanitise, validate_choice
 from kviz.arrays import stretched
-from kviz.errors import ImageError, KvizWarning, OptionError, choose, shown
+from kviz.errors import ImageError, KvizWarning, OptionError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -59,12 +60,12 @@ def image_paths(paths: Paths) -> list[Path]:
         if not isinstance(entry, str | Path):
             raise ImageError(
                 "Expected a file, a folder, a glob or a list of them. "
-                f"Received: {shown(type(entry).__name__)}"
+                f"Received: {sanitise(type(entry).__name__)}"
             )
         try:
             found += _files(entry)
         except OSError as error:
-            raise ImageError(f"{shown(entry, 120)} cannot be read: {error.strerror}.") from error
+            raise ImageError(f"{sanitise(entry, 120)} cannot be read: {error.strerror}.") from error
     if not found:
         raise ImageError("Expected at least one image. Received: an empty list.")
     return found
@@ -76,19 +77,19 @@ def _files(entry: str | Path) -> list[Path]:
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
         if not files:
             raise ImageError(
-                f"The folder {shown(path, 120)} holds no image. "
+                f"The folder {sanitise(path, 120)} holds no image. "
                 f"Expected files ending in {', '.join(SUFFIXES)}."
             )
         return files
     if path.exists():
         return [path]
     if not glob.has_magic(str(entry)):
-        raise ImageError(f"There is no file {shown(path, 120)}.")
+        raise ImageError(f"There is no file {sanitise(path, 120)}.")
     # An absolute pattern too, which Path.glob does not take.
     matches = map(Path, glob.glob(str(entry), recursive=True))  # noqa: PTH207
     files = sorted(file for file in matches if not file.is_dir())
     if not files:
-        raise ImageError(f"No file matches {shown(entry, 120)}.")
+        raise ImageError(f"No file matches {sanitise(entry, 120)}.")
     return files
 
 
@@ -123,7 +124,7 @@ def load_images(
     >>> load_images("notebooks/images/cat.png", target_size=(64, 96)).shape
     (1, 64, 96, 3)
     """
-    choose("fit", fit, ("crop", "stretch", "pad"))
+    validate_choice("fit", fit, ("crop", "stretch", "pad"))
     height, width = network.image_size if network else (None, None)
     channels = network.channels if network else 3
     if channels not in (1, 3, None):
@@ -136,7 +137,7 @@ def load_images(
         whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
         if whole != [True, True] or bool in map(type, sides):
             raise OptionError(
-                f"target_size takes (height, width) in pixels. Received: {shown(repr(target_size))}"
+                f"target_size takes (height, width) in pixels. Received: {sanitise(repr(target_size))}"
             )
         if height not in (None, target_size[0]) or width not in (None, target_size[1]):
             raise OptionError(
@@ -170,7 +171,7 @@ def load_images(
 
 def _read(path: Path) -> Image.Image:
     """Return a file's first frame as an 8-bit RGB image, upright."""
-    name = shown(path, 120)
+    name = sanitise(path, 120)
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -200,7 +201,7 @@ def _read(path: Path) -> Image.Image:
             f"{name} is not an image. Expected one of {', '.join(FORMATS)}."
         ) from error
     except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
-        raise ImageError(f"{name} cannot be read as an image: {shown(error, 100)}.") from error
+        raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
     if moving:
         warnings.warn(
             KvizWarning(f"{name} has {frames} frames; only the first is used."), stacklevel=3
@@ -256,7 +257,9 @@ def checked_pixels(
     try:
         array = np.asarray(images)
     except Exception as error:
-        raise ImageError(f"Expected {what} as an array of numbers: {shown(error, 120)}") from error
+        raise ImageError(
+            f"Expected {what} as an array of numbers: {sanitise(error, 120)}"
+        ) from error
     if array.dtype.kind not in "fiub":
         raise ImageError(f"Expected {what} as an array of numbers. Received: dtype {array.dtype}")
     if shape is not None:

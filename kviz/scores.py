@@ -15,10 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kviz.backend import keras, tf
-from kviz.errors import ModelError, OptionError, shown
-from kviz.layers import LayerTable
-from kviz.tracing import Trace
+from kviz._checks import sanitise
+from kviz.engine.backend import keras, tf
+from kviz.engine.layers import LayerTable
+from kviz.engine.tracing import Trace
+from kviz.errors import ModelError, OptionError
 
 
 class Score(Protocol):
@@ -66,7 +67,7 @@ class ClassScore:
             return tf.gather(logits, target, axis=1, batch_dims=1), target
         if rank != 4:
             raise ModelError(
-                f"The output is of shape {shown(logits.shape)}. Expected (N, classes) or "
+                f"The output is of shape {sanitise(logits.shape)}. Expected (N, classes) or "
                 "(N, H, W, classes); give score= a function of the outputs."
             )
         best = tf.argmax(logits, 3, "int32")
@@ -118,7 +119,7 @@ class FilterScore:
         filters = tensor.shape[axis]
         if filters is not None and not 0 <= self.filter_index < filters:
             raise OptionError(
-                f"Layer {shown(info.path)!r} has filters 0 to {filters - 1}. "
+                f"Layer {sanitise(info.path)!r} has filters 0 to {filters - 1}. "
                 f"Received: {self.filter_index}"
             )
         maps = tf.gather(tensor, self.filter_index, axis=axis)
@@ -142,7 +143,7 @@ class FunctionScore:
         if not tf.is_tensor(values) or values.shape.rank != 1:
             raise OptionError(
                 "A function as score= returns one number an image, a tensor of shape (N,). "
-                f"Received: {shown(getattr(values, 'shape', type(values).__name__))}"
+                f"Received: {sanitise(getattr(values, 'shape', type(values).__name__))}"
             )
         return values, tf.fill(tf.shape(target), -1)
 
@@ -175,7 +176,7 @@ def as_score(score: Any) -> Score:
         return FunctionScore(score)
     raise OptionError(
         f"score takes a function of the outputs or a score of kviz.scores. "
-        f"Received: {shown(repr(score))}"
+        f"Received: {sanitise(repr(score))}"
     )
 
 
@@ -197,9 +198,9 @@ def chosen(outputs: Any, output: int | str | None) -> Any:
     if output is None and len(flat) == 1:
         return flat[0]
     if output is None or output not in names:
-        said = "" if output is None else f" Received: {shown(repr(output))}"
+        said = "" if output is None else f" Received: {sanitise(repr(output))}"
         raise OptionError(
-            f"The model has the outputs {shown(names, 120)}. "
+            f"The model has the outputs {sanitise(names, 120)}. "
             f"Choose one with score=kviz.scores.ClassScore(output=…).{said}"
         )
     return outputs[output] if isinstance(outputs, dict) else flat[int(output)]

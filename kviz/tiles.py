@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kviz._checks import validate_int
 from kviz.arrays import Levels
-from kviz.errors import whole
 
 COLUMNS = 16
 
@@ -41,7 +41,7 @@ def check_columns(columns: object) -> None:
 
     >>> check_columns(16)
     """
-    whole("columns", columns)
+    validate_int("columns", columns)
 
 
 def mosaic(

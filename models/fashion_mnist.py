@@ -18,11 +18,11 @@ import numpy as np
 from training import Run, recipe, seeded, train
 
 import kviz
-from kviz.backend import keras
+from kviz.draw.plots import curves
+from kviz.engine.backend import keras
 from kviz.errors import KvizError
 from kviz.files import whole_file
 from kviz.images import png
-from kviz.plots import curves
 
 layers = keras.layers
 FOLDER = Path(__file__).parent

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 import kviz
-from kviz.errors import ImageError, KvizWarning, OptionError, shown
+from kviz._checks import sanitise
+from kviz.errors import ImageError, KvizWarning, OptionError
 from kviz.images import SUFFIXES
 
 IMAGES = Path(__file__).parents[1] / "notebooks/images"
@@ -77,11 +78,11 @@ def read_folder(folder: Path, size: int) -> Photos:
         ImageError: if there is no folder, fewer than two classes, or a class without a photo.
     """
     if not folder.is_dir():
-        raise ImageError(f"There is no folder {shown(folder, 120)}.")
+        raise ImageError(f"There is no folder {sanitise(folder, 120)}.")
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(classes) < 2:
         raise ImageError(
-            f"{shown(folder, 100)} has {len(classes)} subfolders with photos. Expected one a class, "
+            f"{sanitise(folder, 100)} has {len(classes)} subfolders with photos. Expected one a class, "
             "two or more."
         )
     files = [
@@ -104,7 +105,7 @@ def read_folder(folder: Path, size: int) -> Photos:
     if not counts.all():
         empty = classes[int(counts.argmin())]
         raise ImageError(
-            f"The class {shown(empty.name)!r} holds no photo that can be read: {empty}"
+            f"The class {sanitise(empty.name)!r} holds no photo that can be read: {empty}"
         )
     return Photos(x[: len(y)], np.array(y), tuple(c.name for c in classes), tuple(skipped))
 
@@ -133,8 +134,8 @@ def split_folder(folder: Path, size: int, seed: int, share: float = 0.2) -> Spli
         for part in (test, validation):
             if part is not None and part.class_names != train.class_names:
                 raise ImageError(
-                    f"The parts of {shown(folder, 80)} have other classes: "
-                    f"{shown(train.class_names)} and {shown(part.class_names)}."
+                    f"The parts of {sanitise(folder, 80)} have other classes: "
+                    f"{sanitise(train.class_names)} and {sanitise(part.class_names)}."
                 )
         return Split(train, test, validation)
     photos = read_folder(folder, size)
@@ -144,7 +145,8 @@ def split_folder(folder: Path, size: int, seed: int, share: float = 0.2) -> Spli
         its = random.permutation(np.flatnonzero(photos.y == place))
         if len(its) < 2:
             raise ImageError(
-                f"The class {shown(name)!r} has one photo. Expected one to train on and one to test on."
+                f"The class {sanitise(name)!r} has one photo. "
+                "Expected one to train on and one to test on."
             )
         tested += its[: max(1, round(share * len(its)))].tolist()
     rest = np.setdiff1d(np.arange(len(photos.y)), tested)
@@ -233,7 +235,7 @@ def chosen(data: Path | None, is_demo: bool, size: int, seed: int) -> Split:
     skipped = sum(len(part.skipped) for part in parts)
     print(
         f"{len(split.train.y)} photos to train on, {len(split.test.y)} to test on, of "
-        f"{len(split.train.class_names)} classes: {', '.join(map(shown, split.train.class_names))}"
+        f"{len(split.train.class_names)} classes: {', '.join(map(sanitise, split.train.class_names))}"
         + (f"; {skipped} skipped" if skipped else "")
     )
     return split

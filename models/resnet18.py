@@ -19,7 +19,7 @@ from keras import layers
 from training import recipe, seeded
 
 import kviz
-from kviz.errors import near, shown
+from kviz._checks import sanitise, suggest
 
 SIZE = 224
 # What torchvision's weights were trained with, of red, green and blue from 0 to 1.
@@ -122,7 +122,7 @@ def load_weights(model, state):
         raise kviz.ModelError(f"The weights lack {missing[0]!r}{more}. Expected those of resnet18.")
     if unknown := sorted(set(state) - set(places) - counters):
         raise kviz.ModelError(
-            f"resnet18 has no weight {shown(unknown[0])!r}. {near(unknown[0], places)}"
+            f"resnet18 has no weight {sanitise(unknown[0])!r}. {suggest(unknown[0], places)}"
         )
     values = {key: as_keras(np.asarray(state[key]), layer) for key, (_, layer) in places.items()}
     for key, (variable, layer) in places.items():
@@ -162,9 +162,12 @@ def read_state(path):
             'safetensors is not installed: pip install ".[torchvision]", or save the weights as .npz.'
         ) from None
     except Exception as error:  # zipfile, NumPy and safetensors each have kinds of their own
-        raise kviz.ModelError(f"{shown(path, 80)} cannot be read: {shown(error, 160)}") from error
+        raise kviz.ModelError(
+            f"{sanitise(path, 80)} cannot be read: {sanitise(error, 160)}"
+        ) from error
     raise kviz.ModelError(
-        f"Weights come as .safetensors or .npz; a .pth file can run code. Received: {shown(path, 80)}"
+        f"Weights come as .safetensors or .npz; a .pth file can run code. "
+        f"Received: {sanitise(path, 80)}"
     )
 
 

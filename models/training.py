@@ -19,13 +19,14 @@ import click
 import numpy as np
 
 import kviz
-from kviz.errors import KvizError, OptionError, OutputError, shown, whole
+from kviz._checks import sanitise, validate_int
+from kviz.errors import KvizError, OptionError, OutputError
 from kviz.files import whole_file
 
 # TensorFlow's start-up talk is no user's business; it reads this when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from kviz.backend import keras, tf
+from kviz.engine.backend import keras, tf
 
 STATE = "run.json"
 
@@ -53,7 +54,7 @@ def seeded(seed: int) -> None:
     Args:
         seed: a whole number from 0.
     """
-    keras.utils.set_random_seed(whole("seed", seed, 0))
+    keras.utils.set_random_seed(validate_int("seed", seed, 0))
     if tf.config.list_physical_devices("GPU"):
         # A GPU adds up in any order unless it is told; the CPU's kernels do not.
         tf.config.experimental.enable_op_determinism()
@@ -152,18 +153,20 @@ def train(
         OptionError: if a number is not what it takes, or the folder holds a run of other settings.
         OutputError: if the folder cannot be written or its checkpoint cannot be read.
     """
-    batch_size, seed = whole("batch_size", batch_size), whole("seed", seed, 0)
+    batch_size, seed = validate_int("batch_size", batch_size), validate_int("seed", seed, 0)
     if (epochs is None) == (steps is None):
         raise OptionError("Give either epochs or steps.")
     if keep not in ("last", "all"):
-        raise OptionError(f"keep takes 'last' or 'all'. Received: {shown(repr(keep))}")
+        raise OptionError(f"keep takes 'last' or 'all'. Received: {sanitise(repr(keep))}")
     count = len(y)
     if not count or len(x) != count:
         raise OptionError(f"Expected as many labels as examples. Received: {len(x)} and {count}")
     an_epoch = -(-count // batch_size)
-    total = whole("epochs", epochs) * an_epoch if steps is None else whole("steps", steps)
+    total = (
+        validate_int("epochs", epochs) * an_epoch if steps is None else validate_int("steps", steps)
+    )
     a_round = min(an_epoch, total) if evaluate_every is None else evaluate_every
-    if total % whole("evaluate_every", a_round):
+    if total % validate_int("evaluate_every", a_round):
         raise OptionError(
             f"The number of steps ({total}) is a multiple of the steps in a round ({a_round}); "
             "change steps or evaluate_every."
@@ -182,7 +185,8 @@ def train(
     done = state.restore(model)
     if done > rounds:
         raise OptionError(
-            f"{shown(folder, 80)} holds a run of {done} rounds, {rounds} were asked for. Take another "
+            f"{sanitise(folder, 80)} holds a run of {done} rounds, {rounds} were asked "
+            f"for. Take another "
             "folder, or delete it to begin anew."
         )
     if done < rounds:
@@ -267,29 +271,29 @@ class _State:
             return 0
         except OSError as error:
             raise OutputError(
-                f"{shown(self.folder, 120)} cannot be used: {error.strerror}."
+                f"{sanitise(self.folder, 120)} cannot be used: {error.strerror}."
             ) from error
-        again = f"Take another folder, or delete {shown(self.folder, 80)} to begin anew."
+        again = f"Take another folder, or delete {sanitise(self.folder, 80)} to begin anew."
         try:
             found = json.loads(text)
             made_of, self.done = found["made_of"], int(found["done"])
             self.history, self.seconds = found["history"], float(found["seconds"])
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(
-                f"{shown(self.folder / STATE, 120)} is not a run's state. {again}"
+                f"{sanitise(self.folder / STATE, 120)} is not a run's state. {again}"
             ) from error
         other = [key for key, value in self.made_of.items() if made_of.get(key) != value]
         if other:
             key = other[0]
             raise OptionError(
-                f"{shown(self.folder, 80)} holds a run with {key} {made_of.get(key)}, not "
+                f"{sanitise(self.folder, 80)} holds a run with {key} {made_of.get(key)}, not "
                 f"{self.made_of[key]}. {again}"
             )
         try:
             model.load_weights(self.weights(self.done))
         except Exception as error:  # h5py and Keras raise several types.
             raise OutputError(
-                f"{shown(self.weights(self.done), 100)} cannot be read. {again}"
+                f"{sanitise(self.weights(self.done), 100)} cannot be read. {again}"
             ) from error
         return self.done
 

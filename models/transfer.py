@@ -27,9 +27,10 @@ from image_folders import Photos, Split, chosen
 from training import keras, options, recipe, seeded, train
 
 import kviz
-from kviz.errors import ModelError, OptionError, choose, near, shown
+from kviz._checks import sanitise, suggest, validate_choice
+from kviz.draw.plots import curves, tile_png
+from kviz.errors import ModelError, OptionError
 from kviz.files import whole_file
-from kviz.plots import curves, tile_png
 
 STRATEGIES = {
     ("small", "high"): "head",
@@ -84,15 +85,15 @@ def load_backbone(name: str, weights: str, size: int) -> Any:
     known = applications()
     if name not in known:
         raise OptionError(
-            f"There is no backbone {shown(name)!r}. {near(name, ['squeezenet', *known])}"
+            f"There is no backbone {sanitise(name)!r}. {suggest(name, ['squeezenet', *known])}"
         )
     given = "imagenet" if weights == "imagenet" else None
     try:
         trunk = known[name](include_top=False, weights=given, input_shape=(size, size, 3))
     except ValueError as error:
-        raise OptionError(f"{name} cannot be built: {shown(error, 160)}") from error
+        raise OptionError(f"{name} cannot be built: {sanitise(error, 160)}") from error
     except Exception as error:  # what Keras raises where it cannot download
-        raise ModelError(f"The weights of {name} cannot be had: {shown(error, 160)}") from error
+        raise ModelError(f"The weights of {name} cannot be had: {sanitise(error, 160)}") from error
     if weights not in ("imagenet", "none"):
         _read_weights(trunk, weights)
     return trunk
@@ -102,7 +103,9 @@ def _read_weights(trunk: Any, path: str) -> None:
     try:
         trunk.load_weights(path)
     except Exception as error:  # h5py and Keras raise several types.
-        raise ModelError(f"{shown(path)} holds no weights for it: {shown(error, 160)}") from error
+        raise ModelError(
+            f"{sanitise(path)} holds no weights for it: {sanitise(error, 160)}"
+        ) from error
 
 
 def blocks(trunk: Any) -> list[list[Any]]:
@@ -124,7 +127,7 @@ def freeze(model: Any, strategy: str) -> None:
         model: as `build` gives it.
         strategy: `head`, `last_blocks`, `part` or `all`.
     """
-    choose("strategy", strategy, SHARES)
+    validate_choice("strategy", strategy, SHARES)
     trunk = _trunk(model)
     trunk.trainable = True
     found = blocks(trunk)
@@ -226,8 +229,10 @@ def draw_confusion(table: np.ndarray, names: tuple[str, ...], path: Path) -> Non
     FigureCanvasAgg(drawn)
     axes = drawn.subplots()
     drawn.colorbar(axes.imshow(table, cmap="viridis", vmin=0), label="photos", shrink=0.8)
-    axes.set_xticks(range(len(names)), [shown(name, 24) for name in names], rotation=30, ha="right")
-    axes.set_yticks(range(len(names)), [shown(name, 24) for name in names])
+    axes.set_xticks(
+        range(len(names)), [sanitise(name, 24) for name in names], rotation=30, ha="right"
+    )
+    axes.set_yticks(range(len(names)), [sanitise(name, 24) for name in names])
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_parse_math(False)
     axes.set(xlabel="taken for", ylabel="is", title="Test photos")
@@ -284,7 +289,7 @@ def main(
 ) -> None:
     """Teach a trained convnet your photos; a run that was stopped goes on."""
     strategy = strategy or STRATEGIES[data_size, similarity]
-    choose("strategy", strategy, SHARES)
+    validate_choice("strategy", strategy, SHARES)
     backbone = backbone.lower()
     seeded(seed)
     if begin is None:
@@ -304,7 +309,7 @@ def main(
         photos = chosen(data, demo, model.input_shape[1], seed)
         if network.classes != len(photos.train.class_names):
             raise ModelError(
-                f"{shown(begin, 80)} tells {network.classes} classes apart, the photos have "
+                f"{sanitise(begin, 80)} tells {network.classes} classes apart, the photos have "
                 f"{len(photos.train.class_names)}. Leave out --from to begin with a new head."
             )
     names = photos.train.class_names
@@ -344,9 +349,9 @@ def main(
         tile = curves(lines, f"{metric} after each epoch", "epoch", metric, first=1)
         with whole_file(out / f"{metric}.png") as part:
             part.write_bytes(tile_png(tile))
-    print("is \\ taken for: " + ", ".join(map(shown, names)))
+    print("is \\ taken for: " + ", ".join(map(sanitise, names)))
     for name, row in zip(names, table.tolist(), strict=True):
-        print(f"{shown(name)}: {row}")
+        print(f"{sanitise(name)}: {row}")
     print(
         f"{path}: checkpoint {best} of {len(tested)}, test accuracy {tested[best]:.4f}, "
         f"{done.seconds:.0f} s"

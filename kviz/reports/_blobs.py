@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from kviz.arrays import empty_channels
+from kviz.engine.layers import LayerInfo
 from kviz.files import slug
-from kviz.layers import LayerInfo
+from kviz.inputs import class_label
 from kviz.reports._data import (
     SIDES,
     Array,
@@ -21,7 +22,6 @@ from kviz.reports._data import (
     packed,
 )
 from kviz.reports._parts import Parts
-from kviz.targets import class_label
 from kviz.tiles import COLUMNS
 
 # Of a filter that reads many channels the page shows those that it weighs most.

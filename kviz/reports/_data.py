@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kviz._checks import sanitise
 from kviz.arrays import empty_channels
-from kviz.errors import shown
 
 Array = npt.NDArray[Any]
 
@@ -188,16 +188,16 @@ def factor_for(shape: tuple[int, ...], side: int) -> int:
 def plainly(value: Any) -> Any:
     """Return facts as JSON has them: names as lists of signs that show, no NaN, NumPy's as Python's."""
     if isinstance(value, str):
-        return shown(value, NAME_LENGTH)
+        return sanitise(value, NAME_LENGTH)
     if isinstance(value, Mapping):
-        return {shown(key, NAME_LENGTH): plainly(item) for key, item in value.items()}
+        return {sanitise(key, NAME_LENGTH): plainly(item) for key, item in value.items()}
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
         return [plainly(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | float) else shown(value)
+    return value if value is None or isinstance(value, bool | int | float) else sanitise(value)
 
 
 def script_json(value: Any) -> str:

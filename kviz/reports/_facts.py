@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from kviz.arrays import empty_channels
-from kviz.capture import made_by
+from kviz.inputs import class_label
+from kviz.look import made_by
 from kviz.reports._parts import CLASS_STEPS, PATTERN_STEPS, Parts, Settings
 from kviz.results import Activations, Synthesis
-from kviz.targets import class_label
 
 
 def facts_of(parts: Parts, settings: Settings) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from kviz.layers import LayerInfo, LayerTable
+from kviz.engine.layers import LayerInfo, LayerTable
 
 WIDTH, HEIGHT = 188, 40
 _ACROSS, _DOWN = WIDTH + 20, HEIGHT + 24

@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from kviz.capture import pictures
-from kviz.errors import OutputError, shown
+from kviz._checks import sanitise
+from kviz.draw.plots import palette
+from kviz.engine.layers import LayerTable
+from kviz.errors import OutputError
 from kviz.files import slug
 from kviz.images import png
-from kviz.layers import LayerTable
-from kviz.plots import palette
+from kviz.look import pictures
 from kviz.reports import _blobs
 from kviz.reports._data import NAME_LENGTH, Array, packed, script_json
 from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
 from kviz.reports._parts import Parts
-from kviz.results._shared import photo_of
+from kviz.results.result import photo_of
 
 MEGABYTE = 1_000_000
 CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blue–white–red"}
@@ -152,8 +153,8 @@ def _environment() -> tuple[Any, str, str]:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "shown": lambda value: shown(value, NAME_LENGTH),
-        "short": lambda value, length: shown(value, length),
+        "sanitise": lambda value: sanitise(value, NAME_LENGTH),
+        "short": lambda value, length: sanitise(value, length),
         "slug": slug,
         # Escaped in its own way, which a script element needs.
         "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
@@ -186,7 +187,7 @@ def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
     """Return what the network was given as pictures, none where it takes no photo."""
     given = pictures(dict(pixels))
     return [
-        _picture(photo_of(array), name, "", f"The image {shown(name, 120)}.")
+        _picture(photo_of(array), name, "", f"The image {sanitise(name, 120)}.")
         for array, name in zip(given if given is not None else (), parts.names, strict=False)
     ]
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from kviz._checks import sanitise
 from kviz.attribution import attribute
-from kviz.capture import activations, predict, weights
-from kviz.errors import KvizError, shown
-from kviz.layers import LayerTable, Selector
-from kviz.models import Network
+from kviz.engine.layers import LayerTable, Selector
+from kviz.errors import KvizError
+from kviz.look import activations, predict, weights
+from kviz.network.network import Network
 from kviz.results import Activations, Attribution, Predictions, Progress, Synthesis, Weights
 from kviz.synthesis.class_image import class_image
 from kviz.synthesis.filter_patterns import filter_patterns
@@ -108,7 +109,7 @@ class _Clock:
             self.skipped[part] = "The memory is used up. Try fewer layers, images or a smaller one."
             found = None
         except Exception as error:  # a part may fail in a way of its own; the page says so
-            self.skipped[part] = f"It failed with {type(error).__name__}: {shown(error, 160)}"
+            self.skipped[part] = f"It failed with {type(error).__name__}: {sanitise(error, 160)}"
             found = None
         # The verbs that dream give back what they have when they are interrupted; half a page is
         # none, so that here an interrupt goes on.

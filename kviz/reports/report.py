@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from kviz._checks import sanitise, validate_int
 from kviz.attribution import method_named
-from kviz.capture import pictures, read_images
-from kviz.errors import OptionError, OutputError, shown, whole
+from kviz.engine.layers import Selector
+from kviz.errors import OptionError, OutputError
 from kviz.files import whole_file
 from kviz.images import png
-from kviz.layers import Selector
-from kviz.models import as_network
+from kviz.look import pictures, read_images
+from kviz.network.loading import as_network
 from kviz.reports._data import plainly
 from kviz.reports._facts import facts_of
 from kviz.reports._page import MEGABYTE, page
 from kviz.reports._parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
-from kviz.results._shared import photo_of
+from kviz.results.result import photo_of
 
 MAX_MB = 20.0
 
@@ -61,8 +62,9 @@ class Report:
     def __repr__(self) -> str:
         model, images = self.facts["model"]["name"], len(self.facts["images"])
         return (
-            f"<kviz.Report of {shown(model)}, {images} image{'s' * (images != 1)}, "
-            f"{len(self.html) / MEGABYTE:.1f} MB{f', in {shown(self.path, 120)}' if self.path else ''}>"
+            f"<kviz.Report of {sanitise(model)}, {images} image{'s' * (images != 1)}, "
+            f"{len(self.html) / MEGABYTE:.1f} MB"
+            f"{f', in {sanitise(self.path, 120)}' if self.path else ''}>"
         )
 
     def _repr_html_(self) -> str:
@@ -131,11 +133,13 @@ def report(
         path = _checked(path)
         if not path.absolute().parent.is_dir():
             raise OutputError(
-                f"Cannot write {shown(path, 120)}: its folder does not exist. "
-                f"Make {shown(path.parent, 80)} first."
+                f"Cannot write {sanitise(path, 120)}: its folder does not exist. "
+                f"Make {sanitise(path.parent, 80)} first."
             )
     if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
-        raise OptionError(f"max_mb takes a size over 0, or None. Received: {shown(repr(max_mb))}")
+        raise OptionError(
+            f"max_mb takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
+        )
     if isinstance(methods, str):
         raise OptionError("methods takes a list of names. Received: one string")
     if methods is None:
@@ -162,8 +166,8 @@ def report(
         layer_names=layer_names,
         pattern_layer=pattern_layer,
         quick=quick,
-        seed=whole("seed", seed, 0),
-        batch_size=whole("batch_size", batch_size),
+        seed=validate_int("seed", seed, 0),
+        batch_size=validate_int("batch_size", batch_size),
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
@@ -203,5 +207,5 @@ def _held(images: Any, pixels: Mapping[str, Any]) -> Any:
 def _checked(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
-        raise OutputError(f"Expected a file ending in .html. Received: {shown(path, 120)}")
+        raise OutputError(f"Expected a file ending in .html. Received: {sanitise(path, 120)}")
     return path

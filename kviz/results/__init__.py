@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from kviz.errors import OutputError, shown
-from kviz.results._shared import Array, Progress
+from kviz._checks import sanitise
+from kviz.errors import OutputError
 from kviz.results.activations import Activations
 from kviz.results.attribution import Attribution, save_compared
 from kviz.results.predictions import Predictions
+from kviz.results.result import Array, Progress
 from kviz.results.synthesis import Synthesis
 from kviz.results.weights import KernelForm, Weights
 
@@ -49,7 +50,7 @@ def load_result(path: str | Path) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise OutputError(f"There is no file {shown(path, 120)}.")
+        raise OutputError(f"There is no file {sanitise(path, 120)}.")
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
@@ -57,5 +58,5 @@ def load_result(path: str | Path) -> Any:
         return _READERS[header["result"]](header, arrays)
     except Exception as error:  # zip, deflate, npy and JSON raise a dozen types on broken files
         raise OutputError(
-            f"{shown(path, 120)} is not a result that kviz saved as .npz, or it is broken."
+            f"{sanitise(path, 120)} is not a result that kviz saved as .npz, or it is broken."
         ) from error

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from kviz._checks import sanitise, validate_choice
 from kviz.arrays import Levels, empty_channels, standardised, stretched
-from kviz.errors import OptionError, choose, shown
+from kviz.draw.plots import coloured, figure, palette, tile_png
+from kviz.draw.tables import Table
+from kviz.errors import OptionError
 from kviz.files import slug, whole_folder
-from kviz.plots import coloured, figure, palette, tile_png
-from kviz.results._shared import Array, Arrays, Progress, folder_for, photo_of
-from kviz.tables import Table
+from kviz.results.result import Array, Arrays, Progress, folder_for, photo_of
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
 if TYPE_CHECKING:
@@ -92,14 +93,14 @@ class Activations(Arrays):
             LayerError: if there are no maps of that layer.
             OptionError: if an option has a value outside what it takes.
         """
-        choose("scale", scale, ("channel", "layer", "raw"))
-        choose("sort", sort, (None, "mean", "deadness"))
+        validate_choice("scale", scale, ("channel", "layer", "raw"))
+        validate_choice("sort", sort, (None, "mean", "deadness"))
         palette(cmap)  # an unknown one is the caller's mistake here, not when it is drawn
         check_columns(columns)
         count = len(next(iter(self.maps.values()), ()))
         if not isinstance(image, int | np.integer) or not 0 <= image < count:
             raise OptionError(
-                f"image takes a number from 0 to {count - 1}. Received: {shown(repr(image))}"
+                f"image takes a number from 0 to {count - 1}. Received: {sanitise(repr(image))}"
             )
         paths = [layer_name] if layer_name is not None else list(self.maps)
         made = [
@@ -123,13 +124,13 @@ class Activations(Arrays):
         size = " × ".join(map(str, space))
         empty = int(empty_channels(maps[None]).sum())
         share = f"{100 * empty / channels:.0f} %"
-        layer = shown(path, 120)
+        layer = sanitise(path, 120)
         title = f"{layer} · {channels} channel{'s' * (channels > 1)} of {size} · {share} empty"
         if channel is not None:
             if not isinstance(channel, int | np.integer) or not 0 <= channel < channels:
                 raise OptionError(
-                    f"Layer {shown(path)!r} has channels 0 to {channels - 1}. "
-                    f"Received: {shown(repr(channel))}"
+                    f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. "
+                    f"Received: {sanitise(repr(channel))}"
                 )
             title = f"{layer} · channel {channel} of 0-{channels - 1} · {size}"
             maps = maps[..., channel : channel + 1]
@@ -151,7 +152,7 @@ class Activations(Arrays):
             # A band for each channel; one pixel high, few of a long sequence would be a thread.
             high = max(1, space[0] // (4 * len(panels)))
             grid = mosaic(panels.repeat(high, axis=1), columns=1, gap=int(high > 1))
-        name = f" for {shown(self.names[image], 80)}" if image < len(self.names) else ""
+        name = f" for {sanitise(self.names[image], 80)}" if image < len(self.names) else ""
         what = (
             f"channel {channel}" if channel is not None else f"{channels} channels of {size}{order}"
         )

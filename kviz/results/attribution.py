@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kviz.arrays import Levels, stretched
+from kviz.draw.plots import close, figure, palette, tile_png
+from kviz.draw.tables import Table
 from kviz.files import slug, whole_folder
-from kviz.plots import close, figure, palette, tile_png
-from kviz.results._shared import Array, Progress, Result, folder_for, photo_of
-from kviz.tables import Table
+from kviz.results.result import Array, Progress, Result, folder_for, photo_of
 from kviz.tiles import Tile
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from kviz.errors import OutputError, shown
-from kviz.results._shared import Array, Result
-from kviz.tables import Table
+from kviz._checks import sanitise
+from kviz.draw.tables import Table
+from kviz.errors import OutputError
+from kviz.results.result import Array, Result
 from kviz.tiles import Tile
 
 
@@ -83,7 +84,9 @@ class Predictions(Result):
         """
         path = Path(path)
         if path.suffix not in (".npz", ".html"):
-            raise OutputError(f"Expected a file ending in .npz or .html. Received: {shown(path)}")
+            raise OutputError(
+                f"Expected a file ending in .npz or .html. Received: {sanitise(path)}"
+            )
         self._write(path, f"Predictions of {self.made_by.get('model', 'a model')}", list)
         return [path]
 

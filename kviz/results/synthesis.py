@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from kviz._checks import sanitise
 from kviz.arrays import Levels, as_bytes
-from kviz.errors import OptionError, OutputError, shown
+from kviz.draw.plots import curves, figure, tile_png
+from kviz.draw.tables import Table
+from kviz.errors import OptionError, OutputError
 from kviz.files import slug, whole_file, whole_folder
 from kviz.images import png
-from kviz.plots import curves, figure, tile_png
-from kviz.results._shared import Array, Progress, Result, folder_for
-from kviz.tables import Table
+from kviz.results.result import Array, Progress, Result, folder_for
 from kviz.tiles import Tile, mosaic
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Synthesis(Result):
         return float(values[-1]) if len(values) else float("nan")
 
     def _tiles(self, index: int) -> list[Tile]:
-        label, name = shown(self.labels[index], 80), self._name(index)
+        label, name = sanitise(self.labels[index], 80), self._name(index)
         picture = _rgb(as_bytes(self.images[index]))
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
@@ -106,7 +107,7 @@ class Synthesis(Result):
             detail = f"score {self._last(index):.4g}"
             if self.predictions and self.confidences is not None:
                 sure = f"{self.confidences[index, -1]:.3g}"
-                detail += f"; taken for {shown(self.predictions[index][1], 60)}"
+                detail += f"; taken for {sanitise(self.predictions[index][1], 60)}"
                 detail += f", {sure}" if self.arrived[index] else f", not for its class ({sure})"
             alt = f"An image made for {label}: {detail}."
             return [Tile(picture, label, detail, alt)]
@@ -141,11 +142,11 @@ class Synthesis(Result):
         pictures = np.stack([_rgb(picture) for picture in as_bytes(self.images[alive])])
         columns = int(np.ceil(np.sqrt(len(pictures) * 1.6)))
         dead = len(self.images) - len(alive)
-        title = f"{len(alive)} images from {shown(self.labels[0], 60)}"
-        title += f" to {shown(self.labels[-1], 60)}"
+        title = f"{len(alive)} images from {sanitise(self.labels[0], 60)}"
+        title += f" to {sanitise(self.labels[-1], 60)}"
         detail = "in the order of the table, row by row"
         detail += f"; {dead} without a gradient, not drawn" if dead else ""
-        names = ", ".join(shown(self.labels[index], 40) for index in alive[:20])
+        names = ", ".join(sanitise(self.labels[index], 40) for index in alive[:20])
         alt = f"A grid of images made for {names}" + (" and others." if len(alive) > 20 else ".")
         return Tile(mosaic(pictures, columns, 2), title, detail, alt)
 
@@ -255,10 +256,10 @@ class Synthesis(Result):
 
     def _write_film(self, path: Path) -> None:
         if self.images.ndim != 4 or self.images.shape[-1] not in (1, 3):
-            raise OutputError(f"{shown(path, 100)}: only grey and RGB images make an animation.")
+            raise OutputError(f"{sanitise(path, 100)}: only grey and RGB images make an animation.")
         if self.frames is None:
             raise OutputError(
-                f"{shown(path, 100)}: no frames of the way were kept. Ask for them with film=True."
+                f"{sanitise(path, 100)}: no frames of the way were kept. Ask for them with film=True."
             )
         pictures = []
         for frame in self.frames:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from kviz._checks import sanitise
 from kviz.arrays import Levels, stretched
-from kviz.errors import LayerError, shown
+from kviz.draw.plots import figure, palette, tile_png
+from kviz.draw.tables import Table
+from kviz.errors import LayerError
 from kviz.files import slug, whole_folder
-from kviz.plots import figure, palette, tile_png
-from kviz.results._shared import Array, Arrays, Progress, folder_for
-from kviz.tables import Table
+from kviz.results.result import Array, Arrays, Progress, folder_for
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class Weights(Arrays):
         """
         tiles = self.tiles(weight_name, **options)
         if not tiles:
-            raise LayerError(f"The weight {shown(weight_name)!r} is a vector and has no picture.")
+            raise LayerError(
+                f"The weight {sanitise(weight_name)!r} is a vector and has no picture."
+            )
         return tiles[0].levels
 
     def plot(self, weight_name: str | None = None, **options: Any) -> Figure:
@@ -177,7 +180,7 @@ class Weights(Arrays):
 
 
 def _kernel_tile(path: str, kernel: Array, columns: int, form: KernelForm | None) -> Tile:
-    path, shape = shown(path, 120), " × ".join(map(str, kernel.shape))
+    path, shape = sanitise(path, 120), " × ".join(map(str, kernel.shape))
     values = kernel.astype(np.float64)
     if form is None:
         form = "rgb" if kernel.ndim == 4 and kernel.shape[2] == 3 else "grid"

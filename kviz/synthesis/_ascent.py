@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz.arrays import as_bytes
-from kviz.backend import tf
+from kviz.engine.backend import tf
+from kviz.engine.passes import Passes, slopes
+from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, LayerError
-from kviz.gradients import Passes, slopes
 from kviz.synthesis._parametrizations import Parametrization
-from kviz.tracing import Trace
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz.errors import OptionError, shown, whole
-from kviz.gradients import Passes
-from kviz.models import Network
+from kviz._checks import sanitise, validate_int
+from kviz.engine.passes import Passes
+from kviz.errors import OptionError
+from kviz.network.network import Network
 from kviz.scores import Score
 from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
 from kviz.synthesis._parametrizations import (
@@ -47,7 +48,7 @@ def image_size(network: Network, size: Any) -> tuple[int, int]:
     pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     fits = [isinstance(side, int | np.integer) and side > 0 for side in pair]
     if fits != [True, True] or bool in map(type, pair):
-        raise OptionError(f"size takes a height and a width in pixels. Received: {shown(size)}")
+        raise OptionError(f"size takes a height and a width in pixels. Received: {sanitise(size)}")
     if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
         raise OptionError(f"The model takes images of {own[0]} x {own[1]}. Received: size={size}")
     return int(pair[0]), int(pair[1])
@@ -109,8 +110,8 @@ def begun(
         film: whether to keep frames.
         progress: called with (steps done, steps in all).
     """
-    whole("steps", steps)
-    whole("seed", seed[0], 0)
+    validate_int("steps", steps)
+    validate_int("seed", seed[0], 0)
     channels = network.channels or 3
     name, *_ = network.pixels(np.zeros((1, *size, channels)))
     parts: list[Climbed] = []

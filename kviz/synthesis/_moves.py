@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kviz.backend import tf
+from kviz.engine.backend import tf
 
 Norm = Literal["l2", "linf"]
 

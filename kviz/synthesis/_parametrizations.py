@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kviz.backend import tf
+from kviz.engine.backend import tf
 
 Array = npt.NDArray[Any]
 

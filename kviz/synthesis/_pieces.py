@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kviz.backend import tf
+from kviz.engine.backend import tf
 
 # Transforms: all images of a step go through the same one, so that a batch's size does not matter.
 

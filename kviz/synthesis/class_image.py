@@ -13,9 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kviz.capture import made_by, predict
-from kviz.errors import choose
-from kviz.models import as_network
+from kviz._checks import validate_choice
+from kviz.inputs import class_label, one_target
+from kviz.look import made_by, predict
+from kviz.network.loading import as_network
 from kviz.results import Predictions, Progress, Synthesis
 from kviz.scores import ClassScore, LossScore, as_score
 from kviz.synthesis._ascent import Ascent
@@ -23,7 +24,6 @@ from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Blur, Bright, Crop, Jitter, Noise, Rough, Turn
-from kviz.targets import class_label, one_target
 
 Name = Literal["pixel", "fourier", "maco"]
 
@@ -71,7 +71,7 @@ def class_image(
     >>> class_image("models/squeezenet.keras", "pizza", steps=8).images.shape
     (1, 227, 227, 3)
     """
-    choose("parametrization", parametrization, NAMES)
+    validate_choice("parametrization", parametrization, NAMES)
     network = as_network(model)
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
     wanted = list(class_index) if several else [class_index]

@@ -12,20 +12,21 @@ from typing import Any
 
 import numpy as np
 
+from kviz._checks import validate_int
 from kviz.arrays import as_bytes
-from kviz.backend import keras, tf
-from kviz.capture import made_by, read_images
-from kviz.errors import ImageError, ModelError, OptionError, whole
-from kviz.gradients import Passes
-from kviz.layers import LayerTable, Selector, selector_key
-from kviz.models import as_network
+from kviz.engine.backend import keras, tf
+from kviz.engine.layers import LayerTable, Selector, selector_key
+from kviz.engine.passes import Passes
+from kviz.engine.tracing import Trace
+from kviz.errors import ImageError, ModelError, OptionError
+from kviz.inputs import looked_at
+from kviz.look import made_by, read_images
+from kviz.network.loading import as_network
 from kviz.results import Progress, Synthesis
 from kviz.synthesis._ascent import Ascent, Climbed, climb, joined
 from kviz.synthesis._moves import Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Jitter, Resized
-from kviz.targets import looked_at
-from kviz.tracing import Trace
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ def deep_dream(
     >>> found.images.shape
     (1, 227, 227, 3)
     """
-    whole("octaves", octaves)
-    whole("steps", steps)
-    whole("seed", seed, 0)
+    validate_int("octaves", octaves)
+    validate_int("steps", steps)
+    validate_int("seed", seed, 0)
     if not octave_scale > 1 or not step > 0:
         raise OptionError(
             f"octave_scale is above 1 and step above 0. Received: {octave_scale} and {step}"

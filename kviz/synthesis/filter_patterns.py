@@ -12,18 +12,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kviz.backend import tf
-from kviz.capture import made_by
-from kviz.errors import LayerError, OptionError, choose, shown
-from kviz.layers import LayerInfo, LayerTable
-from kviz.models import Network, as_network
+from kviz._checks import sanitise, validate_choice
+from kviz.engine.backend import tf
+from kviz.engine.layers import LayerInfo, LayerTable
+from kviz.engine.tracing import Trace
+from kviz.errors import LayerError, OptionError
+from kviz.look import made_by
+from kviz.network.loading import as_network
+from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
 from kviz.synthesis._ascent import Ascent, Climbed
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Jitter, Turn
-from kviz.tracing import Trace
 
 # A filter is dead that is silent from so many starts, each of four times the contrast.
 _STARTS = 4
@@ -114,7 +116,7 @@ def filter_patterns(
     >>> filter_patterns("models/squeezenet.keras", "conv1", [0, 5], steps=4).labels
     ('conv1 filter 0', 'conv1 filter 5')
     """
-    choose("parametrization", parametrization, (None, *NAMES))
+    validate_choice("parametrization", parametrization, (None, *NAMES))
     network = as_network(model)
     pair = image_size(network, size)
     info, filters = _layer(network, layer_name)
@@ -130,7 +132,7 @@ def filter_patterns(
     known = all(isinstance(index, int | np.integer) for index in given)
     if not given or not known or not all(0 <= index < filters for index in given):
         raise OptionError(
-            f"Layer {shown(path)!r} has filters 0 to {filters - 1}. Received: {shown(given, 60)}"
+            f"Layer {sanitise(path)!r} has filters 0 to {filters - 1}. Received: {sanitise(given, 60)}"
         )
     wanted = [int(index) for index in given]
     score = PatternScore(path)
@@ -170,7 +172,7 @@ def filter_patterns(
     notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
     silent = [label for label, moved in zip(labels, _alive(found), strict=True) if not moved]
     if silent:
-        notes.append(f"Dead, silent from {_STARTS} starts: {shown(', '.join(silent), 200)}")
+        notes.append(f"Dead, silent from {_STARTS} starts: {sanitise(', '.join(silent), 200)}")
     return Synthesis(
         images=found.images,
         scores=found.scores,
@@ -195,13 +197,13 @@ def _layer(network: Network, layer_name: Any) -> tuple[LayerInfo, int]:
     infos = network.layers.select(layer_name, maps=True)
     if len(infos) != 1 or not infos[0].spatial:
         raise LayerError(
-            f"filter_patterns takes one layer with maps. Received: {shown(layer_name)}, which means "
-            f"{shown(', '.join(info.path for info in infos), 120)}"
+            f"filter_patterns takes one layer with maps. Received: {sanitise(layer_name)}, which means "
+            f"{sanitise(', '.join(info.path for info in infos), 120)}"
         )
     shape = infos[0].output_shape
     filters = shape[1] if infos[0].data_format == "channels_first" else shape[-1]
     if filters is None:
-        raise LayerError(f"The number of filters of {shown(infos[0].path)!r} is not known.")
+        raise LayerError(f"The number of filters of {sanitise(infos[0].path)!r} is not known.")
     return infos[0], int(filters)
 
 

@@ -17,20 +17,22 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from kviz.backend import tf
-from kviz.capture import made_by, predict, read_images
-from kviz.errors import ImageError, ModelError, OptionError, choose, shown, whole
-from kviz.gradients import Passes
+from kviz._checks import sanitise, validate_choice, validate_int
+from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
+from kviz.engine.tracing import Trace
+from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import png
-from kviz.models import Network, as_network
+from kviz.inputs import class_label, looked_at, one_target
+from kviz.look import made_by, predict, read_images
+from kviz.network.loading import as_network
+from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
 from kviz.scores import as_score, chosen, last_operation, unnormalised
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
-from kviz.targets import class_label, looked_at, one_target
-from kviz.tracing import Trace
 
 Array = npt.NDArray[Any]
 
@@ -203,7 +205,7 @@ def _between(bounds: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = 0.0
     if not low < high:
-        raise OptionError(f"bounds takes a lower and an upper value. Received: {shown(bounds)}")
+        raise OptionError(f"bounds takes a lower and an upper value. Received: {sanitise(bounds)}")
     return low, high
 
 
@@ -216,9 +218,9 @@ def _check(
     random_start: bool,
     seed: int,
 ) -> None:
-    choose("norm", norm, ("l2", "linf"))
-    whole("steps", steps)
-    whole("seed", seed, 0)
+    validate_choice("norm", norm, ("l2", "linf"))
+    validate_int("steps", steps)
+    validate_int("seed", seed, 0)
     for option, value in (("step", step), ("max_norm", max_norm)):
         if value is not None and not 0 < value < np.inf:
             raise OptionError(f"{option} takes a number above 0. Received: {value}")
@@ -285,7 +287,7 @@ class Taken:
         logits = unnormalised(output)
         if logits.shape.rank != 2:
             raise ModelError(
-                f"The output is of shape {shown(logits.shape)}. fool needs one of classes, "
+                f"The output is of shape {sanitise(logits.shape)}. fool needs one of classes, "
                 "(N, classes)."
             )
         if logits.shape[1] == 1:
@@ -366,10 +368,12 @@ def _result(
         name = names[index] if index < len(names) else f"image {index}"
         goal = "for" if verdict.targeted else "for anything but"
         if went.arrived[index] and not changed[index].any():
-            notes.append(f"{shown(name, 60)} is taken {goal} {shown(labels[index], 60)} as it is.")
+            notes.append(
+                f"{sanitise(name, 60)} is taken {goal} {sanitise(labels[index], 60)} as it is."
+            )
         elif not went.arrived[index]:
             notes.append(
-                f"{shown(name, 60)} is not taken {goal} {shown(labels[index], 60)} after "
+                f"{sanitise(name, 60)} is not taken {goal} {sanitise(labels[index], 60)} after "
                 f"{taken[index]} steps; this is the nearest."
             )
     if went.stopped:

@@ -17,7 +17,7 @@ from keras import layers
 
 import kviz
 from kviz.attribution import attribute
-from kviz.attribution.gradient import Gradient
+from kviz.attribution.methods.gradient import Gradient
 
 REASON = 'captum judges kviz where it is installed: pip install -e ".[test,referee]"'
 torch = pytest.importorskip("torch", reason=REASON)
@@ -486,7 +486,7 @@ def test_shapley(net, close, method, low):
 
 def coalitions_of(method, monkeypatch):
     """Return a list that will hold, for each image, the coalitions that a method draws."""
-    module = import_module(f"kviz.attribution.{method}")
+    module = import_module(f"kviz.attribution.methods.{method}")
     own, drawn = module.coalition_scores, []
 
     def recording(request, labels, coalitions, baseline):

@@ -9,8 +9,8 @@ from keras import layers
 
 import kviz
 from kviz.attribution import method_named, method_names
-from kviz.attribution._method import Found, Method
-from kviz.attribution.smooth_grad import SmoothGrad
+from kviz.attribution.method import Found, Method
+from kviz.attribution.methods.smooth_grad import SmoothGrad
 
 # So few samples that a test is quick; what they add up to is tested with each method.
 QUICK = {

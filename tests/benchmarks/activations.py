@@ -21,8 +21,8 @@ import tensorflow as tf
 from interleaved import line, measure
 
 import kviz
+from kviz.draw.plots import tile_png
 from kviz.files import whole_folder
-from kviz.plots import tile_png
 
 ROOT = Path(__file__).parents[2]
 KINDS = (keras.layers.Conv2D, keras.layers.MaxPooling2D)
@@ -144,7 +144,7 @@ def lap(name):
     global start
     times[name] = round(time.perf_counter() - start, 3); start = time.perf_counter()
 import keras; lap("import TensorFlow and Keras")
-import kviz.capture; lap("import the rest")
+import kviz.look; lap("import the rest")
 network = kviz.load_model("models/squeezenet.keras"); lap("load the model")
 photo = kviz.load_images("notebooks/images/cat.png", network); lap("load the photo")
 kviz.activations(network, photo); lap("trace and first forward pass")

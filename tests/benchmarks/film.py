@@ -19,7 +19,7 @@ import keras
 from interleaved import line
 from keras import layers
 
-from kviz.callbacks import Film
+from kviz.callbacks.film import Film
 
 
 def convnet():

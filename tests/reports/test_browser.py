@@ -10,10 +10,10 @@ import pytest
 from hostile import HOSTILE
 from PIL import Image
 
+from kviz._checks import sanitise
 from kviz.arrays import stretched
-from kviz.errors import shown
+from kviz.draw.plots import palette
 from kviz.files import slug
-from kviz.plots import palette
 
 AXE = Path(__file__).with_name("axe.min.js")
 
@@ -278,11 +278,11 @@ def test_no_name_is_more_than_text(opened, hostile):
     page.wait_for_timeout(300)
     assert page.evaluate("typeof pwned") == "undefined"
     assert page.locator("script[src], img[src=x], [onload], [onerror]").count() == 0
-    assert page.locator("h1").inner_text() == shown(HOSTILE["model"])
+    assert page.locator("h1").inner_text() == sanitise(HOSTILE["model"])
     text = page.locator("body").inner_text()
     for name in (HOSTILE["layer"], HOSTILE["file"], *HOSTILE["class"]):
-        assert " ".join(shown(name, 200).split()) in " ".join(text.split())
-    assert shown(HOSTILE["block"]) in page.locator("details summary bdi").all_inner_texts()
+        assert " ".join(sanitise(name, 200).split()) in " ".join(text.split())
+    assert sanitise(HOSTILE["block"]) in page.locator("details summary bdi").all_inner_texts()
 
 
 def test_a_nested_model_opens_where_it_is_asked_for(opened, hostile):
@@ -367,5 +367,5 @@ def test_in_a_notebook_it_is_a_page_in_a_frame(opened, hostile, tmp_path):
     outer.write_text(f"<!doctype html>{hostile.report._repr_html_()}", encoding="utf-8")
     page = opened(outer, ready=False)
     page.frame_locator("iframe").locator("html[data-ready]").wait_for(state="attached")
-    assert page.frame_locator("iframe").locator("h1").inner_text() == shown(HOSTILE["model"])
+    assert page.frame_locator("iframe").locator("h1").inner_text() == sanitise(HOSTILE["model"])
     assert page.evaluate("typeof pwned") == "undefined"

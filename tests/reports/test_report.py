@@ -15,8 +15,8 @@ from hostile import HOSTILE
 from refusals import refused
 
 import kviz
+from kviz._checks import sanitise
 from kviz.cli import main
-from kviz.errors import shown
 from kviz.reports._data import averaged, quantised, script_json
 
 ROOT = Path(__file__).parents[2]
@@ -269,8 +269,8 @@ def test_no_name_is_markup(hostile):
     assert "pwned=1>" not in html
     # What reverses the order of text, and lines that are none, are shown as question marks.
     assert not re.search("[\u2028\u2029\u202a-\u202e\u2066-\u2069]", html)
-    assert told(html)["model"] == shown(HOSTILE["model"])
-    assert told(html)["layers"][0]["path"] == shown(HOSTILE["layer"])
+    assert told(html)["model"] == sanitise(HOSTILE["model"])
+    assert told(html)["layers"][0]["path"] == sanitise(HOSTILE["layer"])
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_json_in_a_script_element_stays_in_it(text):
     made = script_json({text: [text]})
     assert not re.search("[<>&\u2028\u2029]", made)
     assert made.isascii()
-    assert json.loads(made) == {shown(text): [shown(text)]}
+    assert json.loads(made) == {sanitise(text): [sanitise(text)]}
 
 
 def test_numbers_that_json_has_not_are_null():

@@ -11,7 +11,7 @@ from keras import layers
 from PIL import Image
 
 import kviz
-from kviz.gradients import Passes
+from kviz.engine.passes import Passes
 from kviz.scores import as_score
 from kviz.synthesis._ascent import Ascent, climb
 from kviz.synthesis._moves import Adam, Step

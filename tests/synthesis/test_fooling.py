@@ -10,7 +10,7 @@ from keras import layers
 from PIL import Image
 
 import kviz
-from kviz.gradients import Passes
+from kviz.engine.passes import Passes
 from kviz.scores import ClassScore, as_score
 from kviz.synthesis import fooling
 from kviz.synthesis._ascent import Ascent, climb

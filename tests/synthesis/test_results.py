@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import kviz
-from kviz.plots import curves
+from kviz.draw.plots import curves
 from kviz.results import Synthesis, load_result, synthesis
 from kviz.tiles import mosaic
 

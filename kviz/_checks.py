@@ -1,0 +1,80 @@
+"""Validate a number, a choice, a name; suggest near names; sanitise what messages show."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from kviz.errors import OptionError
+
+
+def sanitise(value: object, length: int = 60) -> str:
+    r"""Return `value` as text that is safe to show: one line, no control characters, not long.
+
+    >>> sanitise("a\nb" + "c" * 100, length=10)
+    'a?bcccccc…'
+    """
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def suggest(name: str, choices: Iterable[str], count: int = 3) -> str:
+    """Return the end of a message about an unknown name: near names, or what there is.
+
+    >>> suggest("conv_1", ["conv1", "pool1"])
+    "Did you mean 'conv1'?"
+    >>> suggest("dense", ["conv1", "pool1"])
+    "There is: 'conv1', 'pool1'."
+    """
+    known = list(dict.fromkeys(choices))
+    folded: dict[str, str] = {}
+    for choice in known:
+        folded.setdefault(choice.casefold(), choice)
+    part = name.casefold()
+    # "cat" means "Egyptian cat" before it means "crate".
+    inside = [known for known in folded if part and part in known.split()][:count]
+    close = inside or difflib.get_close_matches(part, folded, n=count, cutoff=0.6)
+    if close:
+        return f"Did you mean {' or '.join(repr(sanitise(folded[c], 40)) for c in close)}?"
+    if not known:
+        return "There is none to choose from."
+    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+    return f"There is: {', '.join(repr(sanitise(c, 24)) for c in known[:5])}{more}."
+
+
+def validate_choice(option: str, value: object, choices: Iterable[object]) -> None:
+    """Raise an OptionError unless `value` is one of `choices`.
+
+    >>> validate_choice("fit", "crop", ("crop", "pad"))
+    """
+    known = tuple(choices)
+    if value not in known:
+        raise OptionError(
+            f"{option} takes one of {', '.join(map(repr, known))}. Received: {sanitise(repr(value))}"
+        )
+
+
+def validate_int(option: str, value: Any, least: int = 1) -> int:
+    """Return a whole number of at least `least`, NumPy's too, or raise an OptionError.
+
+    >>> validate_int("steps", 8)
+    8
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least or isinstance(value, bool):
+        raise OptionError(
+            f"{option} takes a whole number from {least}. Received: {sanitise(repr(value))}"
+        )
+    return number
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's words on one line, without colours, at most 180 characters."""
+    lines = (re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines())
+    return sanitise(" ".join(line for line in lines if line) or type(error).__name__, 180)

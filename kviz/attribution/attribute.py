@@ -1,0 +1,187 @@
+"""Which pixels decide: attribute, one call for every method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from kviz._checks import sanitise, validate_choice
+from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.registry import method_named
+from kviz.engine.backend import keras, tf
+from kviz.engine.passes import Passes
+from kviz.errors import ImageError, OptionError
+from kviz.inputs import class_label, class_targets, looked_at
+from kviz.look import made_by, pictures, read_images
+from kviz.network.loading import as_network
+from kviz.network.network import Network
+from kviz.results import Array, Attribution, Progress
+from kviz.scores import ClassScore, as_score
+
+Resize = Literal["bilinear", "nearest"] | None
+
+
+def attribute(
+    model: Any,
+    images: Any,
+    method: str | Method = "grad_cam",
+    *,
+    class_index: Any = None,
+    score: Any = None,
+    resize: Resize = "bilinear",
+    input_name: str | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    names: Sequence[str] = (),
+    progress: Progress | None = None,
+    **options: Any,
+) -> Attribution:
+    """Return which pixels decide a score, by a method.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        images: as `activations` takes them.
+        method: a name (`kviz.attribution.method_names()`), with its fields as options, or an
+            instance.
+        class_index: an index or name for all images, a list of one for each image, or a list of
+            lists for several classes an image; by default the predicted class of each.
+        score: what is explained: by default the class's unnormalised score; a score of
+            `kviz.scores`, or a function of the outputs that returns `(N,)`.
+        resize: how a layer's map gets the image's size: `"bilinear"` (half-pixel), `"nearest"`, or
+            None to leave it.
+        input_name: the input that is explained, of a model that has several; by default the first
+            image.
+        batch_size: images in flight at once, whatever the method multiplies them by.
+        seed: for methods that draw at random.
+        names: what the images are called; by default the files' names.
+        progress: called with (images done, images in all).
+        **options: the method's fields.
+
+    Returns:
+        `Attribution`: `.maps` float32 `(N, H, W)`, or `(N, classes, H, W)` for several classes.
+
+    Raises:
+        OptionError: on an unknown method, option, class, score or input.
+        LayerError: if a layer is not there, or the score does not depend on it.
+        ImageError: if the images do not fit the model.
+
+    >>> found = attribute("models/squeezenet.keras", "notebooks/images/cat.png")
+    >>> found.maps.shape, found.class_names
+    ((1, 227, 227), ('Egyptian cat',))
+    """
+    validate_choice("resize", resize, ("bilinear", "nearest", None))
+    if isinstance(method, Method) and options:
+        raise OptionError("Options belong to a method's name; give an instance its fields.")
+    chosen = method if isinstance(method, Method) else method_named(method, **options)
+    network = as_network(model)
+    images, names = read_images(images, network, names)
+    pixels = network.pixels(images)
+    explained = looked_at(pixels, network.specs(pixels), input_name)
+    passes = Passes(network, as_score(score), pixels, explained)
+    pixels = {
+        name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
+        for name, array in pixels.items()
+    }
+    total = len(pixels[explained])
+    targets = class_targets(class_index, network, total)
+    parts: list[list[Found]] = []
+    for start, stop, chunk in network.chunks(pixels, batch_size):
+        rows = []
+        for target in targets[start:stop].T:
+            if len(target) < len(chunk[0]):
+                target = np.concatenate([target, target[-1:].repeat(len(chunk[0]) - len(target))])
+            if chosen.fixed_target and (target < 0).any() and isinstance(passes.score, ClassScore):
+                target = passes.scores(chunk, target)[1].numpy()
+            request = Request(
+                passes=passes, pixels=chunk, target=tf.constant(target, "int32"),
+                batch_size=batch_size, seed=seed, first=start,
+            )  # fmt: skip
+            rows.append(_numbers(chosen.maps(request), stop - start))
+        parts.append(rows)
+        if progress:
+            progress(stop, total)
+    return _result(network, chosen, parts, pixels[explained], resize, class_index, seed, names)
+
+
+def _numbers(found: Found, count: int) -> Found:
+    arrays = {key: value for key, value in vars(found).items() if value is not None}
+    return Found(**{key: np.asarray(memoryview(value) if tf.is_tensor(value) else value)[:count]
+                    for key, value in arrays.items()})  # fmt: skip
+
+
+def _result(
+    network: Network,
+    method: Method,
+    parts: list[list[Found]],
+    images: Array,
+    resize: Resize,
+    class_index: Any,
+    seed: int,
+    names: Sequence[str],
+) -> Attribution:
+    def joined(key: str) -> Any:
+        columns = [
+            np.concatenate([getattr(rows[place], key) for rows in parts])
+            for place in range(len(parts[0]))
+        ]
+        return np.stack(columns, axis=1) if np.ndim(class_index) == 2 else columns[0]
+
+    raw = joined("maps").astype(np.float32, copy=False)
+    maps = raw
+    classes = joined("classes")
+    lead = classes.ndim
+    if method.layer_sized:
+        size = images.shape[1:-1]
+        if resize is not None and raw.shape[lead:] != size and len(size) == 2:
+            flat = raw.reshape(-1, *raw.shape[lead:], 1)
+            big = keras.ops.image.resize(flat, size, interpolation=resize)
+            maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
+    elif images.ndim > 2:
+        reduce = getattr(method, "reduce", "sum")
+        validate_choice("reduce", reduce, ("max_abs", "sum", None))
+        if reduce == "sum":
+            maps = raw.sum(axis=-1)
+        elif reduce == "max_abs":
+            place = np.abs(raw).argmax(axis=-1)[..., None]
+            maps = np.take_along_axis(raw, place, axis=-1)[..., 0]
+    if not np.isfinite(maps).all():
+        raise ImageError(
+            "The maps hold values that are not finite (NaN or infinite): the model's gradients "
+            "overflow for these images. Look at its weights, or at smaller inputs."
+        )
+    notes = list(network.notes)
+    notes += _nothing(type(method).__name__, maps.reshape(classes.size, -1), len(maps), names)
+    gaps = joined("gaps") if parts[0][0].gaps is not None else None
+    return Attribution(
+        maps=maps,
+        raw=raw,
+        scores=joined("scores").astype(np.float32),
+        classes=classes,
+        class_names=tuple(class_label(network, index) for index in classes.reshape(-1)),
+        method=type(method).__name__,
+        images=pictures({"": images}),
+        gaps=gaps,
+        names=tuple(names),
+        made_by=made_by(
+            network,
+            verb="attribute",
+            method=type(method).__name__,
+            seed=seed,
+            settings={k: sanitise(v, 200) for k, v in vars(method).items()},
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _nothing(method: str, maps: Array, images: int, names: Sequence[str]) -> list[str]:
+    """Return a note that names the images of which a map is zero everywhere, or none."""
+    empty = np.flatnonzero(~maps.any(axis=1)) * images // len(maps)
+    if not empty.size:
+        return []
+    called = ", ".join(sanitise(names[i] if names else f"image {i}", 40) for i in np.unique(empty))
+    return [
+        f"{method} found nothing that decides: all is zero for {sanitise(called, 120)}. "
+        "Another method or layer may say more."
+    ]

@@ -1,0 +1,93 @@
+"""What an attribution method is: a frozen dataclass with one function, in a file named after it.
+
+A method's file is found by its name; nothing else has to be told. `kviz/attribution/grad_cam.py` holds
+the class `GradCam`, which `attribute(..., method="grad_cam")` and `kviz attribute --method grad_cam`
+make with their options as its fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from kviz.engine.passes import Passes
+
+Reduce = Literal["max_abs", "sum"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a method works on: a chunk of images with a class for each.
+
+    Attributes:
+        passes: the network's passes for the score.
+        pixels: a float array an input `(N, …)`, in the network's order.
+        target: int32 `(N,)`, the class of each image; -1 for the predicted one, but only where the
+            method does not say `fixed_target`.
+        batch_size: how many images may be in flight, whatever the method multiplies them by.
+        seed: for randomness.
+        first: the place of the chunk's first image among all, so that what is drawn for an image does
+            not depend on the chunk that it is in.
+    """
+
+    passes: Passes
+    pixels: Sequence[Any]
+    target: Any
+    batch_size: int
+    seed: int = 0
+    first: int = 0
+
+    @property
+    def images(self) -> Any:
+        """The input that is looked at, `(N, …)`."""
+        return self.pixels[self.passes.place]
+
+    def replaced(self, images: Any) -> list[Any]:
+        """Return the inputs with other values for the one that is looked at."""
+        return [
+            images if place == self.passes.place else array
+            for place, array in enumerate(self.pixels)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a method found for a chunk of images.
+
+    Attributes:
+        maps: float `(N, …, channels)` like the input, or `(N, …)` of a layer's size.
+        scores: the scores `(N,)`.
+        classes: int32 `(N,)`, their classes, -1 where there are none.
+        gaps: for path methods `(N,)`: the sum of the maps less the score's difference to the
+            baseline's, relative to that difference.
+    """
+
+    maps: Any
+    scores: Any
+    classes: Any
+    gaps: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """An attribution method; its fields are its options.
+
+    A method either gives values for each number of the input, of which its option `reduce` makes one
+    map, or (`layer_sized`) maps of a layer's size, which are then brought to the image's.
+    """
+
+    layer_sized: ClassVar[bool] = False
+    # Where the score is computed for other images too, a class has to be chosen before.
+    fixed_target: ClassVar[bool] = False
+
+    def maps(self, request: Request) -> Found:
+        """Return the attribution of a chunk of images.
+
+        Args:
+            request: the images, their targets and the network's passes.
+
+        Returns:
+            What was found.
+        """
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""The attribution methods, one a file, found by the file's name."""

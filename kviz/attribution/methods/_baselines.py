@@ -1,0 +1,81 @@
+"""What an image is compared with: black, white, blur, noise, or an image that is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import sanitise
+from kviz.attribution.method import Request
+from kviz.engine.backend import tf
+from kviz.errors import OptionError
+
+NAMES = ("black", "white", "blur", "noise")
+
+
+def baseline_of(baseline: Any, request: Request) -> Any:
+    """Return a baseline for each image of a request.
+
+    Args:
+        baseline: `"black"` (0), `"white"` (255), `"blur"` (a Gaussian of a tenth of the height),
+            `"noise"` (uniform between 0 and 255), a number, or an array like one image.
+        request: the images.
+
+    Returns:
+        A tensor of the images' shape and dtype.
+
+    Raises:
+        OptionError: if it is none of these.
+    """
+    images = tf.convert_to_tensor(request.images)
+    if isinstance(baseline, str):
+        if baseline in ("black", "white"):
+            return tf.fill(images.shape, tf.cast(255 if baseline == "white" else 0, images.dtype))
+        if baseline == "noise":
+            drawn = [
+                tf.random.stateless_uniform(images.shape[1:], (request.seed, request.first + place))
+                for place in range(images.shape[0])
+            ]
+            return tf.cast(255 * tf.stack(drawn), images.dtype)
+        if baseline == "blur" and images.shape.rank == 4:
+            return _blurred(images)
+        raise OptionError(
+            f"baseline takes one of {NAMES} (blur for images only), a number or an array. "
+            f"Received: {sanitise(repr(baseline))}"
+        )
+    array = np.asarray(baseline, images.dtype.as_numpy_dtype)
+    try:
+        return tf.convert_to_tensor(np.broadcast_to(array, images.shape))
+    except ValueError:
+        raise OptionError(
+            f"baseline as an array has the shape of one image, {tuple(images.shape[1:])}. "
+            f"Received: {array.shape}"
+        ) from None
+
+
+def _blurred(images: Any) -> Any:
+    sigma = max(images.shape[1] / 10, 1.0)
+    reach = int(3 * sigma)
+    steps = tf.range(-reach, reach + 1, dtype=images.dtype)
+    kernel = tf.exp(-(steps**2) / (2 * sigma**2))
+    kernel /= tf.reduce_sum(kernel)
+    channels = images.shape[3]
+    blurred = images
+    for axis, shape in ((1, (-1, 1, 1, 1)), (2, (1, -1, 1, 1))):
+        pads = [[0, 0], [0, 0], [0, 0], [0, 0]]
+        pads[axis] = [reach, reach]
+        filters = tf.tile(tf.reshape(kernel, shape), [1, 1, channels, 1])
+        # The border's own pixels continue it, so that it does not darken.
+        wide = tf.concat(
+            [
+                tf.repeat(tf.gather(blurred, [0], axis=axis), reach, axis=axis),
+                blurred,
+                tf.repeat(
+                    tf.gather(blurred, [blurred.shape[axis] - 1], axis=axis), reach, axis=axis
+                ),
+            ],
+            axis,
+        )
+        blurred = tf.nn.depthwise_conv2d(wide, filters, [1, 1, 1, 1], "VALID")
+    return blurred

@@ -1,0 +1,64 @@
+"""What the class activation maps share: layers by name, ReLU, fusion of several layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kviz.attribution.method import Found, Method, Request
+from kviz.engine.backend import keras, tf
+from kviz.engine.layers import Selector
+from kviz.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cam(Method):
+    """A weighted sum of a layer's maps.
+
+    Args:
+        layer_names: a path, a glob or a list, as `LayerTable.select` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
+    """
+
+    layer_sized: ClassVar[bool] = True
+
+    layer_names: Selector = None
+    relu: bool = True
+
+    def weighted(self, maps: Any, gradients: Any) -> Any:
+        """Return the map `(N, …)` of one layer's maps and gradients `(N, …, channels)`."""
+        raise NotImplementedError
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …)` of the layer's size, as `Method.maps`."""
+        (scores, classes), pairs = request.passes.layer_gradient(
+            request.pixels, request.target, self.layer_names
+        )
+        maps = self.fused([self.weighted(maps, gradients) for maps, gradients in pairs])
+        return Found(maps=maps, scores=scores, classes=classes)
+
+    def fused(self, maps: list[Any]) -> Any:
+        """Return one map of each layer's."""
+        if self.relu:
+            maps = [tf.nn.relu(array) for array in maps]
+        if len(maps) == 1:
+            return maps[0]
+        scaled = []
+        for array in maps:
+            space = list(range(1, array.shape.rank))
+            peak = tf.reduce_max(tf.abs(array), space, keepdims=True)
+            part = tf.math.divide_no_nan(array, peak)
+            size = maps[0].shape[1:]
+            if part.shape[1:] != size:
+                part = keras.ops.image.resize(part[..., None], size)[..., 0]
+            scaled.append(part)
+        return tf.add_n(scaled) / len(scaled)
+
+    def one_layer(self, request: Request) -> tuple[Any, Any]:
+        """Return (scores, classes) and the maps of the one layer that is named."""
+        found, layers = request.passes.layer_maps(request.pixels, request.target, self.layer_names)
+        if len(layers) != 1:
+            raise OptionError(f"This method takes one layer. Received: {len(layers)}")
+        return found, layers[0]

@@ -1,0 +1,151 @@
+"""What LIME, Kernel SHAP and exact Shapley values share: an image as a few players."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import validate_int
+from kviz.attribution.method import Request
+from kviz.attribution.methods._perturb import Array, perturbed_scores, spatial
+from kviz.engine.backend import tf
+from kviz.errors import OptionError
+
+
+def library(name: str) -> Any:
+    """Return a module of scikit-image or scikit-learn, or say how to install them.
+
+    Raises:
+        OptionError: if it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise OptionError(
+            f"This needs scikit-image and scikit-learn, and {name} does not import. "
+            'Install them: pip install "keras-kviz[superpixels]"'
+        ) from error
+
+
+def check_segments(segments: Any) -> None:
+    """Raise an OptionError unless `segments` is a whole number from 1, an integer array or None."""
+    if segments is None:
+        return
+    if np.ndim(segments) == 0:
+        validate_int("segments", segments)
+    elif np.asarray(segments).dtype.kind not in "iu":
+        raise OptionError(
+            f"segments as an array holds whole numbers. Received: {np.asarray(segments).dtype}"
+        )
+
+
+def segmented(segments: Any, request: Request) -> Array:
+    """Return the segment of each pixel.
+
+    Args:
+        segments: an integer array of a map's size, the same for all images; or about how many, for
+            superpixels of each image (runs of equal length in a sequence); None for one a pixel.
+            Each feature of a vector is one, unless they are given.
+        request: the images.
+
+    Returns:
+        int32 `(N, *size)`, from 0 without gaps.
+
+    Raises:
+        OptionError: if the array does not fit, or scikit-image is missing.
+    """
+    size, total = spatial(request), len(request.images)
+    if np.ndim(segments):
+        given = np.asarray(segments)
+        if given.shape != size:
+            raise OptionError(
+                f"segments as an array has the size of a map, {size}. Received: {given.shape}"
+            )
+        labels = np.unique(given, return_inverse=True)[1].reshape(size)
+    elif segments is None or request.images.ndim == 2:
+        labels = np.arange(np.prod(size)).reshape(size)
+    elif len(size) == 1:
+        labels = np.arange(size[0]) * min(segments, size[0]) // size[0]
+    else:
+        images = tf.cast(request.images, "float32").numpy()
+        return np.stack([_superpixels(image, segments) for image in images])
+    return np.broadcast_to(labels.astype(np.int32), (total, *size))
+
+
+def _superpixels(image: Array, count: int) -> Array:
+    low, high = image.min(), image.max()
+    unit = (image - low) / (high - low if high > low else 1)
+    # SLIC weighs distance against colour in Lab, whose lightness goes to 100.
+    colour = unit.shape[-1] == 3
+    slic = library("skimage.segmentation").slic
+    for compactness in (10, 100, 1000):
+        labels = slic(
+            unit if colour else 100 * unit,
+            n_segments=count,
+            compactness=compactness,
+            start_label=0,
+            channel_axis=-1,
+            convert2lab=colour,
+        )
+        # By its colours alone noise falls into crumbs, which SLIC then melts into one.
+        if 2 * len(np.unique(labels)) >= count:
+            break
+    flat = np.unique(labels, return_inverse=True)[1]
+    return flat.reshape(labels.shape).astype(np.int32)
+
+
+def players(labels: Array) -> list[int]:
+    """Return how many segments each image has."""
+    return [int(image.max()) + 1 for image in labels]
+
+
+def coalition_scores(
+    request: Request, labels: Array, coalitions: list[Array], baseline: Any
+) -> Array:
+    """Return the scores of images of which only some segments are kept.
+
+    Args:
+        request: the images.
+        labels: as `segmented` returns them.
+        coalitions: for each image a bool array `(count, players)`: which are kept.
+        baseline: a tensor that broadcasts to the images, for the other segments.
+
+    Returns:
+        Float64 `(N, count)`.
+    """
+
+    def drawn(rows: Array, samples: Array) -> list[Array]:
+        taken = np.zeros((len(rows), widest), bool)
+        for place, (row, sample) in enumerate(zip(rows, samples, strict=True)):
+            kept = coalitions[row][sample]
+            taken[place, : len(kept)] = kept
+        return [taken]
+
+    widest = max(players(labels))
+    scores, _ = perturbed_scores(
+        request, "segments", _kept, len(coalitions[0]), drawn, baseline, shared=[labels]
+    )
+    return scores
+
+
+def _kept(rows: Any, size: Any, labels: Any, taken: Any) -> Any:
+    flat = tf.reshape(labels, [tf.shape(labels)[0], -1])
+    share = tf.cast(taken, tf.float32)
+
+    def of_one_image() -> Any:
+        # The same as below, five times as fast.
+        return tf.transpose(tf.gather(tf.transpose(share), flat[rows[0]]))
+
+    def of_several() -> Any:
+        return tf.gather(share, tf.gather(flat, rows), axis=1, batch_dims=1)
+
+    kept = tf.cond(tf.equal(rows[0], rows[-1]), of_one_image, of_several)
+    return tf.reshape(kept, tf.concat([[-1], size], 0))
+
+
+def spread(values: list[Array], labels: Array) -> Array:
+    """Return maps in which each pixel has its segment's value, float32 `(N, *size)`."""
+    pairs = zip(values, labels, strict=True)
+    return np.stack([np.asarray(value, np.float32)[image] for value, image in pairs])

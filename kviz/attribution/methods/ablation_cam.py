@@ -1,0 +1,67 @@
+"""Ablation-CAM: a layer's maps, weighted by how much the score falls without each.
+
+S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
+Gradient-free Localization", WACV 2020: the weight of channel k is (Y - Y without A_k) / Y. Of a score
+below 0 it therefore shows what speaks against the class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kviz.attribution.method import Found, Request
+from kviz.attribution.methods._cam import Cam
+from kviz.attribution.methods._copies import copies, gathered
+from kviz.engine.backend import tf
+from kviz.engine.layers import selector_key
+from kviz.engine.passes import layers_for
+from kviz.engine.tracing import Call
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationCam(Cam):
+    """Ablation-CAM of one layer; needs no gradient, but a forward pass a channel.
+
+    >>> AblationCam(layer_names="fire9_concat").relu
+    True
+    """
+
+    fixed_target: ClassVar[bool] = True
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …)` of the layer's size, as `Method.maps`."""
+        passes = request.passes
+        fixed = passes.network.fixed_batch
+        (scores, classes), maps = self.one_layer(request)
+
+        def run(*arguments: Any) -> Any:
+            *inputs, rows, gone = arguments
+            value, traced, table = passes.forward(inputs)
+            info = layers_for(value[0], traced, table, self.layer_names)[0]
+            axis = 1 if info.data_format == "channels_first" else len(info.output_shape) - 1
+
+            def without(call: Call) -> Any:
+                output = call.outputs
+                kept = 1 - tf.one_hot(gone, tf.shape(output)[axis], dtype=output.dtype)
+                shape = [-1 if at in (0, axis) else 1 for at in range(output.shape.rank)]
+                return output * tf.reshape(kept, [tf.shape(kept)[0], *shape[1:]])
+
+            return passes.forward(gathered(inputs, rows, fixed), {info.order: without})[0][0]
+
+        rows_of = tf.TensorSpec((fixed,), "int32")
+        compiled = passes.compiled(
+            ("ablation", selector_key(self.layer_names)),
+            run,
+            [rows_of, rows_of],
+            passes.by_copies([True, True]),
+        )
+        left = [
+            compiled(*request.pixels, request.target, rows, channels)[: (owners >= 0).sum()]
+            for rows, channels, owners in copies(request, maps.shape[-1])
+        ]
+        left = tf.reshape(tf.concat(left, 0), [len(maps), -1])
+        weights = tf.math.divide_no_nan(scores[:, None] - left, scores[:, None])
+        shape = [len(maps), *[1] * (maps.shape.rank - 2), maps.shape[-1]]
+        weighted = tf.reduce_sum(maps * tf.reshape(weights, shape), -1)
+        return Found(maps=self.fused([weighted]), scores=scores, classes=classes)

@@ -1,0 +1,89 @@
+"""CAM: where a net ends in convolution, global average and logits, the logits before the average.
+
+B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016: sum over channels k
+of w_k A_k, where w_k are the class's weights behind the average.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kviz.attribution.method import Found, Method, Request
+from kviz.engine.backend import keras, tf
+from kviz.errors import LayerError
+from kviz.scores import ClassScore, chosen, unnormalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cam(Method):
+    """The class activation map; its mean is the class's unnormalised score, less the bias.
+
+    Args:
+        relu: keep only what speaks for the class.
+
+    >>> Cam().relu
+    True
+    """
+
+    layer_sized: ClassVar[bool] = True
+
+    relu: bool = True
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, H, W)` of the last convolution's size, as `Method.maps`."""
+        passes = request.passes
+        if not isinstance(passes.score, ClassScore):
+            raise LayerError("cam needs a class; it takes no score= of another kind.")
+        output = passes.score.output
+
+        def run(*arguments: Any) -> Any:
+            (scores, classes), traced, table = passes.forward(arguments)
+            formats = {info.path: info.data_format for info in table}
+            pools = [
+                call
+                for call in traced.calls
+                if isinstance(call.layer, keras.layers.GlobalAveragePooling2D)
+            ]
+            logits = unnormalised(chosen(traced.outputs, output))
+            for pool in reversed(pools):
+                maps = pool.inputs[0]
+                if formats[pool.path] == "channels_first":
+                    maps = tf.transpose(maps, [0, 2, 3, 1])
+                pooled = keras.tree.flatten(pool.outputs)[0]
+                if _same(pooled, logits):
+                    if passes.binary:
+                        maps = tf.concat([-maps, maps], 3)
+                    return scores, classes, tf.gather(maps, classes, axis=3, batch_dims=1)
+                for call in traced.calls:
+                    if (
+                        isinstance(call.layer, keras.layers.Dense)
+                        and _same(pooled, call.inputs[0])
+                        and _ends_in(call, logits)
+                    ):
+                        kernel = tf.convert_to_tensor(call.layer.kernel)
+                        if passes.binary:
+                            kernel = tf.concat([-kernel, kernel], 1)
+                        weights = tf.gather(tf.transpose(kernel), classes)
+                        return scores, classes, tf.einsum("nhwc,nc->nhw", maps, weights)
+            raise LayerError(
+                "cam needs a net that ends in convolution, GlobalAveragePooling2D and one Dense layer "
+                "(or none). This one does not; use grad_cam."
+            )
+
+        scores, classes, maps = passes.compiled("cam", run)(*request.pixels, request.target)
+        return Found(maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes)
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Return whether `right` is `left`, perhaps through operations that change nothing."""
+    while right.op.type in ("Identity", "Cast"):
+        right = right.op.inputs[0]
+    while left.op.type in ("Identity", "Cast"):
+        left = left.op.inputs[0]
+    return left is right
+
+
+def _ends_in(call: Any, logits: Any) -> bool:
+    """Return whether a dense layer's output, its own activation undone, is the logits."""
+    return _same(unnormalised(keras.tree.flatten(call.outputs)[0]), logits)

@@ -1,0 +1,74 @@
+"""Expected gradients: integrated gradients averaged over many baselines.
+
+G. Erion et al., "Improving performance of deep learning models with axiomatic attribution priors and
+expected gradients", Nature Machine Intelligence 2021: the mean over baselines b and shares a, both
+drawn at random, of (x - b) * dY / dx at b + a (x - b).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.methods._copies import GRADIENTS, added, copies
+from kviz.engine.backend import tf
+from kviz.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExpectedGradients(Method):
+    """Expected gradients over images that stand for what is usual.
+
+    Args:
+        references: an array of such images `(M, …)`; by default uniform noise between 0 and 255.
+        samples: how many pairs of baseline and share are drawn for each image.
+        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+
+    >>> ExpectedGradients(samples=10).reduce
+    'sum'
+    """
+
+    fixed_target: ClassVar[bool] = True
+
+    references: Any = None
+    samples: int = 100
+    reduce: Reduce = "sum"
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …, channels)`, as `Method.maps`."""
+        images = tf.convert_to_tensor(request.images)
+        references = None
+        if self.references is not None:
+            references = np.asarray(self.references, images.dtype.as_numpy_dtype)
+            if references.shape[1:] != tuple(images.shape[1:]) or not len(references):
+                raise OptionError(
+                    f"references holds images of shape {tuple(images.shape[1:])}. "
+                    f"Received: {references.shape}"
+                )
+        scores, classes = request.passes.scores(request.pixels, request.target)
+        total: Any = None
+        for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
+            drawn = []
+            shares = []
+            for row, number in zip(rows, numbers, strict=True):
+                # Of its own seed, an image's draws do not depend on the chunk that it is in.
+                random = np.random.default_rng((request.seed, number, request.first + row))
+                shares.append(random.random())
+                if references is None:
+                    drawn.append(random.uniform(0, 255, images.shape[1:]))
+                else:
+                    drawn.append(references[random.integers(len(references))])
+            baseline = tf.constant(np.stack(drawn), images.dtype)
+            share = tf.reshape(
+                tf.constant(shares, images.dtype), [-1, *[1] * (images.shape.rank - 1)]
+            )
+            several = [tf.gather(array, rows) for array in request.pixels]
+            way = several[request.passes.place] - baseline
+            several[request.passes.place] = baseline + share * way
+            target = tf.gather(request.target, rows)
+            _, gradient = request.passes.gradient(several, target)
+            total = added(total, way * gradient, owners, len(images))
+        return Found(maps=total / self.samples, scores=scores, classes=classes)

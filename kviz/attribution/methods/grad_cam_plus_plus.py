@@ -1,0 +1,45 @@
+"""Grad-CAM++: Grad-CAM with a weight for each position, so that several objects all count.
+
+A. Chattopadhay et al., "Grad-CAM++: Improved Visual Explanations for Deep Convolutional Networks", WACV
+2018. With g = dY / dA_k, alpha = g^2 / (2 g^2 + sum(A_k) g^3) and the weight of channel k is
+sum(alpha * relu(g)). The paper derives it for exp(Y), which only scales the map, and is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kviz._checks import validate_choice
+from kviz.attribution.methods._cam import Cam
+from kviz.engine.backend import tf
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradCamPlusPlus(Cam):
+    """Grad-CAM++ of one layer or the mean of several.
+
+    Args:
+        formula: `"common"`: the paper's equation 19 as most libraries have it; `"paper"`: as its
+            authors' own program has it, with each channel's alphas made to sum to 1.
+
+    >>> GradCamPlusPlus().formula
+    'common'
+    """
+
+    formula: Literal["common", "paper"] = "common"
+
+    def __post_init__(self) -> None:
+        validate_choice("formula", self.formula, ("common", "paper"))
+
+    def weighted(self, maps: Any, gradients: Any) -> Any:
+        """Return one layer's map, as `Cam.weighted`."""
+        space = list(range(1, maps.shape.rank - 1))
+        total = tf.reduce_sum(maps, space, keepdims=True)
+        alphas = tf.math.divide_no_nan(gradients**2, 2 * gradients**2 + total * gradients**3)
+        positive = tf.nn.relu(gradients)
+        if self.formula == "paper":
+            alphas = tf.where(positive > 0, alphas, 0)
+            alphas = tf.math.divide_no_nan(alphas, tf.reduce_sum(alphas, space, keepdims=True))
+        weights = tf.reduce_sum(alphas * positive, space, keepdims=True)
+        return tf.reduce_sum(maps * weights, -1)

@@ -1,0 +1,35 @@
+"""Guided backpropagation: gradients pass a ReLU only where both its input and they are positive.
+
+J. Springenberg et al., "Striving for Simplicity: The All Convolutional Net", ICLR 2015 workshop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.methods._activations import relu_gradient
+from kviz.engine.backend import tf
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedBackprop(Method):
+    """The gradient by guided backpropagation, signed.
+
+    Args:
+        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+
+    >>> GuidedBackprop().reduce
+    'sum'
+    """
+
+    reduce: Reduce = "sum"
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
+        return relu_gradient(request, _backward, "guided_backprop")
+
+
+def _backward(upstream: Any, through: Any) -> Any:
+    return upstream * through * tf.cast(upstream > 0, upstream.dtype)

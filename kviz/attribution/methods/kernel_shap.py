@@ -1,0 +1,114 @@
+"""Kernel SHAP: Shapley values as the solution of a weighted linear regression.
+
+S. Lundberg, S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", NIPS 2017, theorem 2:
+the values v that minimise the sum over coalitions S of (n - 1) / (C(n, |S|) |S| (n - |S|)) *
+(Y(S) - Y(baseline) - sum of v over S) ** 2, where all of v sum to Y(x) - Y(baseline).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kviz._checks import validate_int
+from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._perturb import Array, check_baseline, replacement
+from kviz.attribution.methods._superpixels import (
+    check_segments,
+    coalition_scores,
+    library,
+    players,
+    segmented,
+    spread,
+)
+from kviz.attribution.methods.shapley import subsets
+from kviz.engine.backend import tf
+from kviz.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KernelShap(Method):
+    """Shapley values of superpixels; exact where all coalitions fit into `samples`.
+
+    Otherwise coalitions are drawn by the kernel's weights, each with its complement. Needs
+    `keras-kviz[superpixels]`.
+
+    Args:
+        segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
+            vector, by default each feature is one.
+        samples: coalitions an image, at least as many as segments and two.
+        baseline: what replaces those who have not joined, as `Occlusion` takes it.
+
+    >>> KernelShap(samples=2000).segments
+    50
+    """
+
+    layer_sized: ClassVar[bool] = True
+    fixed_target: ClassVar[bool] = True
+
+    segments: Any = 50
+    samples: int = 1000
+    baseline: Any = "black"
+
+    def __post_init__(self) -> None:
+        check_segments(self.segments)
+        check_baseline(self.baseline)
+        validate_int("samples", self.samples, 2)
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …)` of the input's size, as `Method.maps`."""
+        library("sklearn.linear_model")
+        labels = segmented(self.segments, request)
+        counts = players(labels)
+        if max(counts) + 2 > self.samples and 2 ** max(counts) > self.samples:
+            raise OptionError(
+                f"{self.samples} samples are too few for {max(counts)} segments. Take at least "
+                f"{max(counts) + 2}, better several times as many, or fewer segments."
+            )
+        drawn = [
+            self._coalitions(count, (request.seed, request.first + place))
+            for place, count in enumerate(counts)
+        ]
+        longest = max(len(coalitions) for coalitions, _ in drawn)
+        # Images with fewer segments can have fewer coalitions: what is added has no weight.
+        taken = [np.resize(coalitions, (longest, coalitions.shape[1])) for coalitions, _ in drawn]
+        weights = [np.pad(weight, (0, longest - len(weight))) for _, weight in drawn]
+        scores, classes = request.passes.scores(request.pixels, request.target)
+        worth = coalition_scores(request, labels, taken, replacement(self.baseline, request))
+        values = [_solved(*parts) for parts in zip(taken, weights, worth, strict=True)]
+        return Found(maps=spread(values, labels), scores=scores, classes=classes)
+
+    def _coalitions(self, count: int, seed: tuple[int, int]) -> tuple[Array, Array]:
+        """Return coalitions, the empty and the full one first, and each one's weight."""
+        ends = np.array([[False] * count, [True] * count])
+        if 2**count <= self.samples:
+            proper = subsets(count)[1:-1]
+            sizes = proper.sum(1)
+            weights = [(count - 1) / (comb(count, s) * s * (count - s)) for s in sizes.tolist()]
+            return np.concatenate([ends, proper]), np.array([0, 0, *weights])
+        first, second = tf.random.split(seed, 2)
+        half = self.samples // 2
+        sizes = np.arange(1, count)
+        shares = np.cumsum(1 / (sizes * (count - sizes)))
+        draw = tf.random.stateless_uniform([half], first).numpy() * shares[-1]
+        chosen = sizes[np.searchsorted(shares, draw).clip(max=count - 2)]
+        order = tf.random.stateless_uniform([half, count], second).numpy().argsort(axis=1)
+        proper = order.argsort(axis=1) < chosen[:, None]
+        both = np.stack([proper, ~proper], axis=1).reshape(-1, count)[: self.samples - 2]
+        return np.concatenate([ends, both]), np.array([0, 0, *np.ones(len(both))])
+
+
+def _solved(coalitions: Array, weights: Array, worth: Array) -> Array:
+    """Return the values that sum to what the full coalition gains over the empty one."""
+    gain = worth[1] - worth[0]
+    count = coalitions.shape[1]
+    sizes = coalitions.mean(axis=1)
+    if not weights.any():
+        return np.full(count, gain / count)
+    # Values less their mean sum to 0: so does the shortest solution for rows less their mean.
+    fit = library("sklearn.linear_model").LinearRegression(fit_intercept=False)
+    fit.fit(coalitions - sizes[:, None], worth - worth[0] - sizes * gain, sample_weight=weights)
+    return np.asarray(fit.coef_ + gain / count)

@@ -1,0 +1,95 @@
+"""LIME: a linear model of the score near the image, with segments as its features.
+
+M. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?", KDD 2016: the coefficients of the ridge
+regression of Y(z) on z, where each segment is kept (1) or replaced (0) at random; a sample's weight is
+sqrt(exp(-distance(z, all kept) ** 2 / width ** 2)), as the authors' package has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from kviz._checks import validate_choice, validate_int
+from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._perturb import Array, check_baseline, replacement
+from kviz.attribution.methods._superpixels import (
+    check_segments,
+    coalition_scores,
+    library,
+    players,
+    segmented,
+    spread,
+)
+from kviz.engine.backend import tf
+from kviz.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lime(Method):
+    """LIME on superpixels; needs `keras-kviz[superpixels]`.
+
+    Args:
+        segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
+            vector, by default each feature is one.
+        samples: perturbed images, the first of which is the image itself.
+        baseline: what replaces a segment, as `Occlusion` takes it.
+        distance: `"cosine"`, or `"euclidean"`: the root of the number of segments replaced.
+        width: of the kernel; by default .25 for cosine, and .75 times the root of the number of
+            segments for euclidean.
+        alpha: the ridge's penalty.
+
+    >>> Lime(segments=30).distance
+    'cosine'
+    """
+
+    layer_sized: ClassVar[bool] = True
+    fixed_target: ClassVar[bool] = True
+
+    segments: Any = 50
+    samples: int = 1000
+    baseline: Any = "black"
+    distance: Literal["cosine", "euclidean"] = "cosine"
+    width: float | None = None
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_segments(self.segments)
+        check_baseline(self.baseline)
+        validate_int("samples", self.samples, 2)
+        validate_choice("distance", self.distance, ("cosine", "euclidean"))
+        if self.alpha < 0 or (self.width is not None and self.width <= 0):
+            raise OptionError("alpha is 0 or more, and width above 0.")
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …)` of the input's size, as `Method.maps`."""
+        library("sklearn.linear_model")
+        labels = segmented(self.segments, request)
+        taken = [
+            self._kept(count, (request.seed, request.first + place))
+            for place, count in enumerate(players(labels))
+        ]
+        scores, classes = request.passes.scores(request.pixels, request.target)
+        worth = coalition_scores(request, labels, taken, replacement(self.baseline, request))
+        values = [self._solved(kept, row) for kept, row in zip(taken, worth, strict=True)]
+        return Found(maps=spread(values, labels), scores=scores, classes=classes)
+
+    def _kept(self, count: int, seed: tuple[int, int]) -> Array:
+        kept: Array = tf.random.stateless_uniform([self.samples, count], seed).numpy() < 0.5
+        kept[0] = True
+        return kept
+
+    def _solved(self, kept: Array, worth: Array) -> Array:
+        count = kept.shape[1]
+        share = kept.mean(axis=1)
+        if self.distance == "cosine":
+            square, width = (1 - np.sqrt(share)) ** 2, self.width or 0.25
+        else:
+            square, width = count * (1 - share), self.width or 0.75 * sqrt(count)
+        weights = np.sqrt(np.exp(-square / width**2))
+        fit = library("sklearn.linear_model").Ridge(alpha=self.alpha)
+        fit.fit(kept.astype(np.float64), worth, sample_weight=weights)
+        return np.asarray(fit.coef_)

@@ -1,0 +1,37 @@
+"""Gradient of the loss: what to change in the image to be more wrong about a label.
+
+The gradient of the cross-entropy with a label, as in I. Goodfellow et al., "Explaining and Harnessing
+Adversarial Examples", ICLR 2015.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.engine.passes import Passes
+from kviz.errors import OptionError
+from kviz.scores import ClassScore, LossScore
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossGradient(Method):
+    """The signed gradient of the cross-entropy with the class that is given, or predicted.
+
+    Args:
+        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+
+    >>> LossGradient().reduce
+    'sum'
+    """
+
+    reduce: Reduce = "sum"
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …, channels)`, as `Method.maps`; the scores are minus the loss."""
+        passes = request.passes
+        if not isinstance(passes.score, ClassScore):
+            raise OptionError("loss_gradient needs a class; it takes no score= of another kind.")
+        lossy = Passes(passes.network, LossScore(passes.score), passes.shapes, passes.input_name)
+        (scores, classes), gradient = lossy.gradient(request.pixels, request.target)
+        return Found(maps=-gradient, scores=scores, classes=classes)

@@ -1,0 +1,63 @@
+"""Score-CAM: a layer's maps, weighted by the score of the image seen through each.
+
+H. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR
+2020 workshop: each map, enlarged and scaled to 0-1, masks the image; the weights are the softmax over
+the channels of the scores of what is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kviz.attribution.method import Found, Request
+from kviz.attribution.methods._cam import Cam
+from kviz.attribution.methods._copies import copies, gathered
+from kviz.engine.backend import tf
+from kviz.errors import OptionError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreCam(Cam):
+    """Score-CAM of one layer; needs no gradient, but a forward pass a channel.
+
+    >>> ScoreCam(layer_names="fire9_concat").relu
+    True
+    """
+
+    fixed_target: ClassVar[bool] = True
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, H, W)` of the layer's size, as `Method.maps`."""
+        passes = request.passes
+        place, fixed = passes.place, passes.network.fixed_batch
+        if len(request.images.shape) != 4:
+            raise OptionError("score_cam takes images (N, H, W, channels).")
+        (scores, classes), maps = self.one_layer(request)
+        low = tf.reduce_min(maps, [1, 2], keepdims=True)
+        width = tf.reduce_max(maps, [1, 2], keepdims=True) - low
+        masks = tf.transpose(tf.math.divide_no_nan(maps - low, width), [0, 3, 1, 2])
+
+        def run(*arguments: Any) -> Any:
+            *inputs, small, rows, channels = arguments
+            several = gathered(inputs, rows, fixed)
+            seen = tf.gather_nd(small, tf.stack([rows, channels], 1))[..., None]
+            seen = tf.image.resize(seen, tf.shape(several[place])[1:3])
+            several[place] *= tf.cast(seen, several[place].dtype)
+            return passes.forward(several)[0][0]
+
+        rows_of = tf.TensorSpec((fixed,), "int32")
+        compiled = passes.compiled(
+            "score cam",
+            run,
+            [tf.TensorSpec([None] * 4, masks.dtype), rows_of, rows_of],
+            passes.by_copies([False, True, True]),
+        )
+        seen = [
+            compiled(*request.pixels, request.target, masks, rows, channels)[: (owners >= 0).sum()]
+            for rows, channels, owners in copies(request, maps.shape[-1])
+        ]
+        weights = tf.nn.softmax(tf.reshape(tf.concat(seen, 0), [len(maps), 1, 1, -1]))
+        return Found(
+            maps=self.fused([tf.reduce_sum(maps * weights, -1)]), scores=scores, classes=classes
+        )

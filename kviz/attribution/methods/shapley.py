@@ -1,0 +1,97 @@
+"""Shapley values: each player's mean contribution over all orders of joining, exactly.
+
+L. Shapley, "A Value for n-Person Games", 1953: player i of n gets the sum over coalitions S without i
+of |S|! (n - |S| - 1)! / n! * (Y(S and i) - Y(S)), where Y(S) is the score of the image with the
+others' pixels replaced by the baseline. Their sum is Y(x) - Y(baseline).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import comb
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._perturb import Array, check_baseline, replacement
+from kviz.attribution.methods._superpixels import (
+    check_segments,
+    coalition_scores,
+    players,
+    segmented,
+    spread,
+)
+from kviz.errors import OptionError
+
+MOST = 14
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Shapley(Method):
+    """Exact Shapley values of few players: 2 to the power of their number passes an image.
+
+    Args:
+        segments: which pixels or features are one player: an integer array of a map's size, or about
+            how many superpixels (these need `keras-kviz[superpixels]`); by default each pixel or
+            feature is its own. Every pixel of a player has the player's value.
+        baseline: what replaces those who have not joined, as `Occlusion` takes it.
+
+    >>> import numpy as np
+    >>> Shapley(segments=np.array([0, 0, 1])).baseline
+    'black'
+    """
+
+    layer_sized: ClassVar[bool] = True
+    fixed_target: ClassVar[bool] = True
+
+    segments: Any = None
+    baseline: Any = "black"
+
+    def __post_init__(self) -> None:
+        check_segments(self.segments)
+        check_baseline(self.baseline)
+
+    def maps(self, request: Request) -> Found:
+        """Return `(N, …)` of the input's size, as `Method.maps`."""
+        labels = segmented(self.segments, request)
+        counts = players(labels)
+        if max(counts) > MOST:
+            raise OptionError(
+                f"Exact Shapley values of {max(counts)} players need 2 ** {max(counts)} passes; "
+                f"expected at most {MOST}. Give fewer segments=, or take method='kernel_shap'."
+            )
+        # Fewer players than another image's are filled up with dummies, whose value is 0.
+        all_of_them = subsets(max(counts))
+        scores, classes = request.passes.scores(request.pixels, request.target)
+        low = replacement(self.baseline, request)
+        taken = [all_of_them] * len(counts)
+        worth = coalition_scores(request, labels, taken, low)
+        maps = spread([shapley_values(row) for row in worth], labels)
+        return Found(maps=maps, scores=scores, classes=classes)
+
+
+def subsets(count: int) -> Array:
+    """Return all coalitions of players, bool `(2 ** count, count)`; bit i of the row is player i.
+
+    >>> subsets(2).astype(int).tolist()
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    return (np.arange(2**count)[:, None] >> np.arange(count) & 1).astype(bool)
+
+
+def shapley_values(worth: Array) -> Array:
+    """Return each player's value from what the coalitions are worth, in the order of `subsets`.
+
+    >>> shapley_values(np.array([0.0, 1.0, 2.0, 5.0])).tolist()
+    [2.0, 3.0]
+    """
+    count = len(worth).bit_length() - 1
+    members = subsets(count)
+    sizes = members.sum(1)
+    values = []
+    for player in range(count):
+        without = np.flatnonzero(~members[:, player])
+        weights = [1 / (count * comb(count - 1, size)) for size in sizes[without]]
+        values.append(float(weights @ (worth[without + 2**player] - worth[without])))
+    return np.array(values)

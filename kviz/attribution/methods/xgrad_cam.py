@@ -1,0 +1,29 @@
+"""XGrad-CAM: Grad-CAM with gradients weighted by the map's share at each position.
+
+R. Fu et al., "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs", BMVC 2020:
+the weight of channel k is sum(A_k * dY / dA_k) / sum(A_k).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kviz.attribution.methods._cam import Cam
+from kviz.engine.backend import tf
+
+
+@dataclass(frozen=True, kw_only=True)
+class XGradCam(Cam):
+    """XGrad-CAM of one layer or the mean of several.
+
+    >>> XGradCam(layer_names="fire9_concat").relu
+    True
+    """
+
+    def weighted(self, maps: Any, gradients: Any) -> Any:
+        """Return one layer's map, as `Cam.weighted`."""
+        space = list(range(1, maps.shape.rank - 1))
+        moved = tf.reduce_sum(maps * gradients, space, keepdims=True)
+        weights = tf.math.divide_no_nan(moved, tf.reduce_sum(maps, space, keepdims=True))
+        return tf.reduce_sum(maps * weights, -1)

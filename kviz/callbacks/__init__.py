@@ -1,0 +1,5 @@
+"""Callbacks for `fit`."""
+
+from kviz.callbacks.film import Film, Frame
+
+__all__ = ["Film", "Frame"]

@@ -1,0 +1,1 @@
+"""From tiles to figures, tables, pages and films."""

@@ -1,0 +1,113 @@
+"""Tables and tiles as HTML: in a notebook's cell, or as one file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kviz._checks import sanitise
+from kviz.draw.plots import tile_png
+from kviz.draw.tables import Table
+from kviz.tiles import Tile
+
+_STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+caption { text-align: left; font-weight: 600; padding: .5rem 0; }
+th, td { padding: .2rem .9rem .2rem 0; text-align: left; border-bottom: 1px solid #8886; }
+figure { margin: 2rem 0; }
+img { max-width: 100%; height: auto; }
+"""
+
+_TEMPLATE = """\
+{%- macro table(t) -%}
+<table class="kviz">
+<caption>{{ t.caption | sanitise(200) }}</caption>
+<thead><tr>{% for h in t.headers %}<th scope="col">{{ h | sanitise(200) }}</th>{% endfor %}</tr></thead>
+<tbody>
+{% for row in t.rows %}<tr>{% for cell in row %}<td>{{ cell | sanitise(200) }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table>
+{%- endmacro -%}
+{%- macro content() -%}
+{% for note in notes %}<p><strong>{{ note | sanitise(400) }}</strong></p>
+{% endfor %}{% for t in tables %}{{ table(t) }}
+{% endfor %}{% for p in pictures %}<figure>
+<img src="data:image/png;base64,{{ p.data }}" alt="{{ p.alt | sanitise(1000) }}"
+{%- if not whole %} style="max-width: 100%"{% endif %}>
+</figure>
+{% endfor %}
+{%- endmacro -%}
+{%- if whole -%}
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title | sanitise(200) }}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src '@HASH@';
+ base-uri 'none'; form-action 'none'">
+<style>@STYLE@</style></head><body><main><h1>{{ title | sanitise(200) }}</h1>
+{{ content() }}</main></body></html>
+{% else %}{{ content() }}{% endif %}"""
+
+
+@functools.cache
+def _template() -> Any:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.filters["sanitise"] = sanitise
+    # The page allows this one style sheet, by its hash, and nothing else.
+    digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+    whole = _TEMPLATE.replace("@STYLE@", _STYLE).replace("@HASH@", f"sha256-{digest}")
+    return environment.from_string(whole)
+
+
+def html(
+    *,
+    title: str | None = None,
+    tables: Sequence[Table] = (),
+    tiles: Sequence[Tile] = (),
+    notes: Sequence[str] = (),
+    max_side: int | None = None,
+) -> str:
+    """Return tables and tiles as HTML in which every name is text.
+
+    Args:
+        title: a whole page's title; None gives a fragment, for a notebook's cell.
+        tables: shown first.
+        tiles: shown below them, each with its alternative text.
+        notes: warnings, shown above all.
+        max_side: tiles larger than this are averaged down to it, and say so.
+
+    Returns:
+        The HTML.
+
+    >>> "&lt;b&gt;" in html(title="<b>")
+    True
+    """
+    pictures = [
+        {"data": base64.b64encode(tile_png(_reduced(tile, max_side))).decode(), "alt": tile.alt}
+        for tile in tiles
+    ]
+    text: str = _template().render(
+        whole=title is not None, title=title, tables=tables, pictures=pictures, notes=notes
+    )
+    return text
+
+
+def _reduced(tile: Tile, max_side: int | None) -> Tile:
+    step = -(-max(tile.levels.shape[:2]) // max_side) if max_side else 1
+    if step < 2:
+        return tile
+    # Averaged: to pick every n-th pixel would lose lines of the grid.
+    levels = np.asarray(Image.fromarray(tile.levels).reduce(step))
+    return replace(
+        tile, levels=levels, detail=f"{tile.detail} · mean of {step} × {step} pixels shown"
+    )

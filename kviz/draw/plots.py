@@ -1,0 +1,381 @@
+"""Tiles to pictures: a Matplotlib figure, or a captioned PNG. The only user of Matplotlib."""
+
+from __future__ import annotations
+
+import functools
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from kviz._checks import sanitise, suggest
+from kviz.arrays import Levels
+from kviz.errors import OptionError
+from kviz.images import png
+from kviz.tiles import Tile, check_columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH = 800
+MARGIN = 10
+# Inches that a colour bar and its numbers take beside a picture.
+BAR = 0.9
+
+
+@functools.cache
+def palette(cmap: str) -> Levels:
+    """Return the 256 colours of a Matplotlib colour map.
+
+    Args:
+        cmap: a name that Matplotlib knows.
+
+    Returns:
+        uint8 array `(256, 3)`.
+
+    Raises:
+        OptionError: if there is no colour map of that name.
+
+    >>> palette("viridis")[0].tolist()
+    [68, 1, 84]
+    """
+    import matplotlib
+
+    if cmap not in matplotlib.colormaps:
+        raise OptionError(
+            f"There is no colour map {sanitise(cmap)!r}. "
+            f"{suggest(str(cmap), list(matplotlib.colormaps))}"
+        )
+    colours = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))
+    result: Levels = np.rint(colours[:, :3] * 255).astype(np.uint8)
+    result.flags.writeable = False
+    return result
+
+
+def coloured(tile: Tile) -> Levels:
+    """Return a tile's picture in RGB.
+
+    Args:
+        tile: the tile.
+
+    Returns:
+        uint8 array `(H, W, 3)`.
+
+    >>> coloured(Tile(np.zeros((1, 1), np.uint8), "", "", "")).tolist()
+    [[[68, 1, 84]]]
+    """
+    return tile.levels if tile.levels.ndim == 3 else palette(tile.cmap)[tile.levels]
+
+
+def tile_png(tile: Tile) -> bytes:
+    r"""Return a tile as a PNG file with its title and detail above the picture.
+
+    A picture up to 400 pixels wide is enlarged by a whole number, to at most 800, each pixel to a
+    square. The file carries the tile's alternative text in its `Description`.
+
+    Args:
+        tile: the tile.
+
+    Returns:
+        The file's bytes.
+
+    >>> tile_png(Tile(np.zeros((2, 2), np.uint8), "conv1", "1 channel", "A dark square."))[:4]
+    b'\x89PNG'
+    """
+    zoom = max(1, WIDTH // tile.levels.shape[1])
+    zoom = max(1, min(zoom, 2 * WIDTH // max(tile.levels.shape[:2])))
+    levels = tile.levels
+    if zoom > 1:
+        levels = levels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    width = max(levels.shape[1], WIDTH // 2)
+    colours = palette(tile.cmap) if tile.levels.ndim == 2 else None
+    caption = _caption(tile, width, colours)
+    picture = np.zeros((len(caption) + len(levels), width, *levels.shape[2:]), np.uint8)
+    picture[: len(caption)] = caption
+    picture[len(caption) :] = caption[0, 0]
+    picture[len(caption) :, : levels.shape[1]] = levels
+    notes = {"Title": sanitise(tile.title, 400), "Description": sanitise(tile.alt, 1000)}
+    return png(picture, colours, notes, repetitive=zoom > 1)
+
+
+def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
+    """Return title and detail in `width` pixels, in RGB or in levels of the tile's own colours.
+
+    With levels, the file needs one byte a pixel and the picture keeps its 256 colours exactly.
+    """
+    size = 14 if width < 1400 else 24
+    fonts = (font_of(size + 4), font_of(size))
+    lines = [
+        (line, font)
+        for text, font in zip((tile.title, tile.detail), fonts, strict=True)
+        for line in wrapped(sanitise(text, 400), font, width - 2 * MARGIN)
+    ]
+    height = sum(int(font.size * 1.35) for _, font in lines) + 2 * MARGIN
+    mask = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(mask)
+    top = MARGIN
+    for line, font in lines:
+        draw.text((MARGIN, top), line, fill=255, font=font)
+        top += int(font.size * 1.35)
+    inks = np.asarray(mask)
+    if colours is None:
+        return np.broadcast_to((255 - inks)[..., None], (*inks.shape, 3))
+    levels: Levels = _ink_levels(tile.cmap)[inks]
+    return levels
+
+
+def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """Return `text` as lines of at most `width` pixels; a word longer than that is broken.
+
+    >>> wrapped("of a layer", font_of(12), 40)
+    ['of a', 'layer']
+    """
+    # Measuring word by word is slow, and few captions are too long.
+    if font.getlength(text) <= width:
+        return [text]
+    lines, line = [], ""
+    for word in text.replace(" %", "\N{NO-BREAK SPACE}%").split(" "):
+        longer = f"{line} {word}".strip()
+        if line and font.getlength(longer) > width:
+            lines.append(line)
+            longer = word
+        line = longer
+        while font.getlength(line) > width:
+            fits = next(n for n in range(len(line), 0, -1) if font.getlength(line[:n]) <= width)
+            lines.append(line[:fits])
+            line = line[fits:]
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in (*lines, line)]
+
+
+@functools.cache
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """Return Matplotlib's own font, in pixels: Pillow's lacks the multiplication sign.
+
+    >>> font_of(12).size
+    12
+    """
+    import matplotlib
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
+
+
+@functools.cache
+def _ink_levels(cmap: str) -> Levels:
+    """Return for each amount of ink 0-255 the level whose colour comes nearest to it."""
+    colours = palette(cmap).astype(float)
+    bright = colours @ (0.2126, 0.7152, 0.0722)
+    paper, ink = int(bright.argmin()), int(bright.argmax())
+    share = np.linspace(0, 1, 256)[:, None]
+    wanted = colours[paper] * (1 - share) + colours[ink] * share
+    distance = ((wanted[:, None] - colours[None]) ** 2).sum(axis=2)
+    levels: Levels = distance.argmin(axis=1).astype(np.uint8)
+    return levels
+
+
+def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.0) -> Figure:
+    """Draw tiles as a Matplotlib figure, each with its title, detail and colour bar.
+
+    Args:
+        tiles: one or more tiles.
+        columns: tiles a row; by default one where a tile is a wide mosaic, else up to four.
+        width: the figure's width in inches, at most; small pictures take less.
+
+    Returns:
+        A `matplotlib.figure.Figure`. A script shows it with `matplotlib.pyplot.show()`; a
+        notebook shows it once, with its alternative text.
+
+    Raises:
+        OptionError: if there are no tiles, or one has a colour map that is not there.
+
+    >>> figure([Tile(np.zeros((2, 2), np.uint8), "conv1", "", "")]).axes[0].get_title(loc="left")
+    'conv1'
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    if not tiles:
+        raise OptionError("There is nothing to draw: no tiles.")
+    if columns is not None:
+        check_columns(columns)
+    else:
+        widest = max(tile.levels.shape[1] for tile in tiles)
+        columns = min(len(tiles), max(1, min(4, 1024 // widest)))
+    rows = math.ceil(len(tiles) / columns)
+    sizes = [_drawn_size(tile, width / columns) for tile in tiles]
+    bar = BAR if any(tile.limits for tile in tiles) else 0.0
+    cell = min(width / columns, max(5.0, max(across for across, _ in sizes) + bar))
+    titles = [_lines(tile.title, cell, 11) for tile in tiles]
+    details = [_lines(tile.detail, cell, 8) for tile in tiles]
+    above_all = [
+        down + 0.21 * len(title) + 0.16 * len(detail) + 0.15
+        for (_, down), title, detail in zip(sizes, titles, details, strict=True)
+    ]
+    heights = [max(above_all[row * columns : (row + 1) * columns]) for row in range(rows)]
+    with plt.rc_context({"figure.max_open_warning": 0}):
+        drawn = plt.figure(
+            FigureClass=_figure_class(),
+            figsize=(cell * columns, sum(heights)),
+            layout="constrained",
+        )
+    grid = drawn.subplots(rows, columns, squeeze=False, height_ratios=heights)
+    for axes in grid.flat:
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        axes.set_anchor("NW")
+    for axes in grid.flat[len(tiles) :]:
+        axes.remove()
+    texts = zip(grid.flat, tiles, sizes, titles, details, strict=False)
+    for axes, tile, (across, down), title, detail in texts:
+        colours = ListedColormap(palette(tile.cmap) / 255)
+        # Shrunk pictures are averaged: to pick every n-th pixel would lose lines of the grid.
+        axes.imshow(tile.levels, cmap=colours, vmin=0, vmax=255, interpolation="auto")
+        axes.set_title("\n".join(title), loc="left", fontsize=11, parse_math=False)
+        axes.set_xlabel("\n".join(detail), loc="left", fontsize=8, parse_math=False)
+        if tile.limits is not None:
+            tall = min(1.0, 4 / down)
+            place = axes.inset_axes((1 + 0.1 / across, 1 - tall, 0.15 / across, tall))
+            # Beside a thin strip there is room for two numbers.
+            ticks = None if tall * down > 1 else list(tile.limits)
+            scale = ScalarMappable(Normalize(*tile.limits), colours)
+            drawn.colorbar(scale, cax=place, ticks=ticks, format="%.3g" if ticks else None)
+            place.tick_params(labelsize=8)
+    drawn.kviz_alt = "\n".join(sanitise(tile.alt, 1000) for tile in tiles)  # type: ignore[attr-defined]
+    return drawn
+
+
+def curves(
+    lines: Mapping[str, npt.NDArray[np.floating]],
+    title: str,
+    across: str,
+    up: str,
+    *,
+    first: float = 0,
+    each: float = 1,
+    legend: bool = True,
+) -> Tile:
+    """Draw lines in one diagram.
+
+    Args:
+        lines: values by what a line is called; NaN is left out.
+        title: what is shown.
+        across: what is counted to the right.
+        up: what the values are.
+        first: where the lines begin, to the right.
+        each: how far it is from value to value.
+        legend: whether the lines are named; without, all are of one colour.
+
+    Returns:
+        A tile in RGB.
+
+    >>> curves({"a": np.arange(2.0)}, "the score", "step", "score").levels.shape[2]
+    3
+    """
+    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    with plt.style.context("default"):
+        drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
+        axes = drawn.subplots()
+        for name, values in lines.items():
+            # Matplotlib leaves out of its legend what begins with a line.
+            label = f" {sanitise(name, 48)}"
+            style = {"label": label} if legend else {"color": "#4060a0", "alpha": 0.4}
+            # One point alone would be no line.
+            mark = "o" if np.isfinite(values).sum() == 1 else ""
+            places = first + each * np.arange(len(values))
+            axes.plot(places, values, marker=mark, linewidth=1.6, **style)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        axes.set_xlabel(across, parse_math=False)
+        axes.set_ylabel(up, parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25)
+        if legend:
+            for entry in axes.legend(frameon=False, fontsize=8).get_texts():
+                entry.set_parse_math(False)
+        canvas = FigureCanvasAgg(drawn)
+        with warnings.catch_warnings():
+            # What its font does not have is a box, as in a tile's caption.
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            canvas.draw()  # type: ignore[no-untyped-call]
+        levels = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
+    ends = [
+        f"{sanitise(name, 48)} from {values[0]:.4g} to {values[-1]:.4g}"
+        for name, line in list(lines.items())[:8]
+        if len(values := line[np.isfinite(line)])
+    ]
+    alt = f"{title}: " + "; ".join(ends) + ("; and others." if len(lines) > 8 else ".")
+    return Tile(levels, title, "", alt)
+
+
+def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
+    """Return the inches, across and down, that a tile's picture takes in a cell of that width."""
+    height, width = tile.levels.shape[:2]
+    across = cell - (BAR if tile.limits else 0.1)
+    tallest = min(max(cell / 2, 0.06 * height), 1.2 * cell)
+    down = min(across * height / width, tallest)
+    return down * width / height, max(down, 0.1)
+
+
+def _lines(text: str, inches: float, points: int) -> list[str]:
+    """Return `text` as lines that fit; Matplotlib itself wraps at the figure's edge only."""
+    # A point is a 72nd of an inch. On a screen letters are rounded up to whole pixels.
+    return wrapped(sanitise(text, 200), font_of(10 * points), int(0.85 * 720 * inches))
+
+
+# The bytes from which on a notebook shows a figure as a JPEG.
+_PNG_IN_A_CELL = 200_000
+
+
+@functools.cache
+def _figure_class() -> type[Figure]:
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+
+    class DescribedFigure(Figure):
+        """A figure that a notebook shows once, with alternative text, wherever it is made."""
+
+        kviz_alt = ""
+
+        def _ipython_display_(self) -> None:
+            import io
+
+            from IPython.display import display
+
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=100)
+            kind, data = "image/png", buffer.getvalue()
+            # Photos and noise as PNG files would make notebooks too large to open or to keep.
+            if len(data) > _PNG_IN_A_CELL:
+                kind, buffer = "image/jpeg", io.BytesIO()
+                options = {"quality": 90, "subsampling": 0}
+                self.savefig(buffer, format="jpeg", dpi=100, pil_kwargs=options)
+                data = buffer.getvalue()
+            display(
+                {kind: data, "text/plain": self.kviz_alt},
+                raw=True,
+                metadata={kind: {"alt": self.kviz_alt}},
+            )
+            # As a cell's value it has been shown now; open, the cell's end would show it again.
+            plt.close(self)
+
+    return DescribedFigure
+
+
+def close(drawn: Figure) -> None:
+    """Close a figure that nobody is going to look at any more.
+
+    Args:
+        drawn: as `figure` gives it.
+    """
+    import matplotlib.pyplot as plt
+
+    plt.close(drawn)

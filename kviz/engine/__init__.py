@@ -1,0 +1,1 @@
+"""How a model runs: the only rooms that know TensorFlow's graph."""

@@ -1,0 +1,337 @@
+"""The only user of tf.GradientTape: forward and backward passes of one network for one score.
+
+Each pass is one `tf.function`, kept on the network and traced once, whatever the class (it is a
+tensor) and the number of images. A backward pass ends at the layer that is asked for: what TensorFlow
+has traced beyond it, it prunes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from kviz._checks import sanitise
+from kviz.engine.backend import keras, tf
+from kviz.engine.devices import Share
+from kviz.engine.layers import LayerInfo, LayerTable, Selector, selector_key
+from kviz.engine.tracing import Edits, Trace
+from kviz.errors import LayerError
+from kviz.network.network import Network
+from kviz.scores import ClassScore, Score
+
+Rule = Callable[[], AbstractContextManager[Any]]
+
+
+class Passes:
+    """The passes of a network for a score, with respect to one of its inputs.
+
+    Args:
+        network: the network.
+        score: what is differentiated.
+        pixels: an array an input, as `Network.pixels` gives them; only their shapes count.
+        input_name: the input that is looked at.
+    """
+
+    def __init__(
+        self, network: Network, score: Score, pixels: Mapping[str, Any], input_name: str
+    ) -> None:
+        self.network = network
+        self.score = score
+        self.shapes = pixels
+        self.specs = network.specs(pixels)
+        self.input_name = input_name
+        self.place = list(self.specs).index(input_name)
+        # One unit for two named classes speaks for the second.
+        self.binary = (
+            isinstance(score, ClassScore)
+            and network.classes == 1
+            and len(network.class_names or ()) == 2
+        )
+
+    def by_copies(self, cut: Sequence[bool], added: Any = False) -> Share:
+        """Return how work is shared out where pixels and targets go whole to each device.
+
+        Args:
+            cut: for each further argument of a compiled function, whether it is cut.
+            added: as `Share` takes it.
+        """
+        return Share(cut=[False] * (len(self.specs) + 1) + list(cut), added=added)
+
+    def scores(self, pixels: Sequence[Any], target: Any) -> tuple[Any, Any]:
+        """Return the scores and the class of each, both `(N,)`.
+
+        Args:
+            pixels: an array or tensor an input, in the network's order.
+            target: int32 `(N,)`.
+        """
+        run = self.compiled("scores", lambda *arguments: self.forward(arguments)[0])
+        result: tuple[Any, Any] = run(*pixels, target)
+        return result
+
+    def gradient(self, pixels: Sequence[Any], target: Any, rule: Rule | None = None) -> Any:
+        """Return (scores, classes), both `(N,)`, and the scores' gradient to the input's pixels.
+
+        Args:
+            pixels: an array or tensor an input, in the network's order.
+            target: int32 `(N,)`.
+            rule: a context manager under which the model is called, to change how some of its
+                operations pass gradients on.
+
+        Raises:
+            LayerError: if the score does not depend on the pixels.
+        """
+
+        def run(*arguments: Any) -> Any:
+            return self.differentiated(arguments, rule)
+
+        return self.compiled(("gradient", rule), run)(*pixels, target)
+
+    def differentiated(self, arguments: Sequence[Any], rule: Rule | None = None) -> Any:
+        """Return scores and pixel gradient while a `tf.function` traces, for a method's own loop.
+
+        Args:
+            arguments: a tensor an input, and the targets.
+            rule: as `gradient` takes it.
+        """
+        watched = arguments[self.place]
+        with tf.GradientTape(watch_accessed_variables=False) as tape, (rule or nullcontext)():
+            tape.watch(watched)
+            value, _, _ = self.forward(arguments)
+        gradient = tape.gradient(value[0], watched)
+        if gradient is None:
+            raise LayerError(
+                "The score does not depend on the pixels, or not by a way that has gradients."
+            )
+        return value, tf.convert_to_tensor(gradient)
+
+    def contributions(
+        self, arguments: Sequence[Any], rule: Rule, edits: Edits, start: Callable[[Trace], Any]
+    ) -> tuple[Any, Any, Any]:
+        """Return input times gradient at the end of the preprocessing, brought back to the pixels.
+
+        What preprocessing does is taken to be one number's for one number: what a number that it
+        made contributes is its pixel's, whatever was subtracted or in which order channels are.
+
+        Args:
+            arguments: a tensor an input, and the targets.
+            rule: as `gradient` takes it.
+            edits: as `kviz.engine.tracing.trace` takes them.
+            start: returns the tensor of a trace with which the preprocessing ends.
+
+        Returns:
+            (Scores, classes), both `(N,)`; the contributions `(N, …, channels)`; and the tensor.
+        """
+        watched = arguments[self.place]
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            with rule():
+                value, traced, _ = self.forward(arguments, edits)
+        begin = start(traced)
+        gradient = tape.gradient(value[0], begin)
+        if gradient is None:
+            raise LayerError(
+                "The score does not depend on the pixels, or not by a way that has gradients."
+            )
+        back, scale = (
+            tape.gradient(begin, watched, output_gradients=output)
+            for output in (begin * gradient, tf.ones_like(begin))
+        )
+        return value, tf.math.divide_no_nan(back, scale), begin
+
+    def layer_gradient(
+        self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
+    ) -> tuple[Any, list[tuple[Any, Any]]]:
+        """Return the scores and, for each layer, its maps and the scores' gradient to them.
+
+        Args:
+            pixels: an array or tensor an input, in the network's order.
+            target: int32 `(N,)`.
+            layer_names: as `LayerTable.select` takes it; None for the last layer with spatial
+                extent that feeds the score.
+
+        Returns:
+            (Scores, classes), both `(N,)`; pairs of tensors `(N, …, channels)`, channels last, in
+            order.
+
+        Raises:
+            LayerError: if a layer is not there, has no spatial output, or the score does not
+                depend on it.
+        """
+
+        def run(*arguments: Any) -> Any:
+            watched = arguments[self.place]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(watched)
+                value, traced, table = self.forward(arguments)
+            infos = layers_for(value[0], traced, table, layer_names)
+            calls = {call.path: call for call in traced.calls}
+            maps = [keras.tree.flatten(calls[info.path].outputs)[0] for info in infos]
+            pairs = []
+            for info, array, gradient in zip(
+                infos, maps, tape.gradient(value[0], maps), strict=True
+            ):
+                if gradient is None:
+                    raise LayerError(
+                        f"The score does not depend on layer {sanitise(info.path)!r}; "
+                        "choose one on its way."
+                    )
+                pairs.append((_last(array, info), _last(tf.convert_to_tensor(gradient), info)))
+            return value, pairs
+
+        result: tuple[Any, list[tuple[Any, Any]]] = self.compiled(
+            ("layer gradient", selector_key(layer_names)), run
+        )(*pixels, target)
+        return result
+
+    def layer_maps(
+        self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
+    ) -> tuple[Any, list[Any]]:
+        """Return the scores and the layers' maps, without a backward pass.
+
+        Args:
+            pixels: an array or tensor an input, in the network's order.
+            target: int32 `(N,)`.
+            layer_names: as `layer_gradient` takes it.
+
+        Returns:
+            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order.
+        """
+
+        def run(*arguments: Any) -> Any:
+            value, traced, table = self.forward(arguments)
+            infos = layers_for(value[0], traced, table, layer_names)
+            calls = {call.path: call for call in traced.calls}
+            return value, [
+                _last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos
+            ]
+
+        result: tuple[Any, list[Any]] = self.compiled(
+            ("layer maps", selector_key(layer_names)), run
+        )(*pixels, target)
+        return result
+
+    def forward(
+        self, arguments: Sequence[Any], edits: Edits | None = None
+    ) -> tuple[Any, Trace, LayerTable]:
+        """Return (scores, classes), the trace and its layers while a `tf.function` traces.
+
+        Args:
+            arguments: a tensor an input, and the targets.
+            edits: as `kviz.engine.tracing.trace` takes them.
+        """
+        *pixels, target = arguments
+        traced = self.network.traced(dict(zip(self.specs, pixels, strict=True)), edits)
+        table = self.network.table(traced)
+        if not self.binary:
+            return self.score.of(traced, table, target), traced, table
+        second, _ = self.score.of(traced, table, tf.zeros_like(target))
+        target = tf.where(target < 0, tf.cast(second > 0, "int32"), target)
+        return (tf.where(target == 1, second, -second), target), traced, table
+
+    def compiled(
+        self,
+        key: Any,
+        run: Callable[..., Any],
+        extra: Sequence[Any] = (),
+        share: Share | None = None,
+    ) -> Any:
+        """Return a function of pixels and targets compiled, and kept for this score.
+
+        Args:
+            key: tells it from others of this score, hashable.
+            run: takes a tensor an input, the targets, and what `extra` describes.
+            extra: a `tf.TensorSpec` for each further argument.
+            share: how its work is shared out over several devices; without `extra` by images.
+        """
+        specs = [*self.specs.values(), tf.TensorSpec((None,), "int32"), *extra]
+        if not extra:
+            share = Share(cut=[True] * len(specs))
+        function = self.network.compiled((self.score, self.input_name, key), run, specs, share)
+        return lambda *arguments: self.network.run(function, arguments)
+
+
+def slopes(
+    watched: Any, run: Callable[[], tuple[Sequence[Any], Any]]
+) -> tuple[Any, Any, list[Any]]:
+    """Return values, what comes with them, and each value's gradient, while a `tf.function` traces.
+
+    Args:
+        watched: the tensor with respect to which.
+        run: returns values, tensors or lists of them to be added up, and anything else.
+
+    Returns:
+        The values; the rest; a gradient for each value, None where it does not depend.
+    """
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(watched)
+        values, rest = run()
+    return values, rest, [tape.gradient(value, watched) for value in values]
+
+
+def layers_for(
+    value: Any, traced: Trace, table: LayerTable, layer_names: Selector
+) -> list[LayerInfo]:
+    """Return the layers that a selector means, or by default the last that feeds a score.
+
+    Args:
+        value: the score, symbolic.
+        traced: the trace it comes from.
+        table: its layers.
+        layer_names: as `LayerTable.select` takes it, or None.
+
+    Returns:
+        Layers, each with spatial maps.
+
+    Raises:
+        LayerError: if there is none, or one that is named has no spatial output.
+    """
+    if layer_names is None:
+        upstream = _upstream(value)
+        calls = {call.path: call for call in traced.calls}
+        fitting = [
+            info
+            for info in table
+            if info.reached
+            and info.outputs == 1
+            and not info.contains
+            and _has_extent(info)
+            and keras.tree.flatten(calls[info.path].outputs)[0].ref() in upstream
+        ]
+        if not fitting:
+            raise LayerError("No layer with spatial extent feeds the score; name one.")
+        return [max(fitting, key=lambda info: info.order)]
+    infos = table.select(layer_names, maps=True)
+    for info in infos:
+        if not info.spatial or info.outputs != 1:
+            raise LayerError(
+                f"Layer {sanitise(info.path)!r} ({info.kind}) has no spatial output. "
+                "Expected (N, H, W, channels); ask for a layer before it."
+            )
+    return infos
+
+
+def _last(tensor: Any, info: LayerInfo) -> Any:
+    if info.data_format == "channels_first":
+        return tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])
+    return tensor
+
+
+def _has_extent(info: LayerInfo) -> bool:
+    if not info.spatial:
+        return False
+    first = 2 if info.data_format == "channels_first" else 1
+    sizes = info.output_shape[first : first + len(info.output_shape) - 2]
+    return any(size is None or size > 1 for size in sizes)
+
+
+def _upstream(tensor: Any) -> set[Any]:
+    """Return references to all tensors that a tensor is computed from."""
+    seen: set[Any] = set()
+    stack = [tensor]
+    while stack:
+        top = stack.pop()
+        if top.ref() not in seen:
+            seen.add(top.ref())
+            stack += list(top.op.inputs)
+    return seen

@@ -1,0 +1,101 @@
+"""What a verb is asked about: which input, and which class of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import sanitise, validate_choice
+from kviz.errors import ImageError, OptionError
+from kviz.network.network import Network
+
+
+def looked_at(pixels: Mapping[str, Any], specs: Mapping[str, Any], input_name: str | None) -> str:
+    """Return the name of the input that a verb looks at: the one named, or the first photo.
+
+    Args:
+        pixels: what has a shape, by input.
+        specs: as `Network.specs` returns them.
+        input_name: a name, or None.
+
+    Raises:
+        OptionError: if there is no such input.
+        ImageError: if the model takes no real numbers.
+    """
+    if input_name is not None:
+        validate_choice("input_name", input_name, pixels)
+        return input_name
+    # What the model takes counts: whole numbers are pixels too where it takes real ones.
+    floats = [
+        name for name, spec in specs.items() if spec.dtype.as_numpy_dtype().dtype.kind in "fu"
+    ]
+    if not floats:
+        raise ImageError("The model has no input of real numbers, which could have a gradient.")
+    return max(floats, key=lambda name: (pixels[name].ndim == 4, pixels[name].ndim > 2))
+
+
+def class_targets(class_index: Any, network: Network, total: int) -> Any:
+    """Return int32 `(N, classes)`, -1 for the predicted class.
+
+    Args:
+        class_index: None, an index or name for all images, a list of one for each, or a list of lists
+            for several each.
+        network: the network whose classes they are.
+        total: N.
+
+    Raises:
+        OptionError: if there is no such class, or a list does not fit the images.
+    """
+    if isinstance(class_index, np.ndarray):
+        class_index = class_index.tolist()
+    if class_index is None:
+        return np.full((total, 1), -1, np.int32)
+    if isinstance(class_index, np.integer):
+        class_index = int(class_index)
+    if isinstance(class_index, int | str):
+        return np.full((total, 1), network.class_index(class_index), np.int32)
+    if not isinstance(class_index, list | tuple):
+        raise OptionError(f"class_index takes a class or a list. Received: {sanitise(class_index)}")
+    rows = [
+        [network.class_index(int(which) if isinstance(which, np.integer) else which)]
+        if isinstance(which, int | str | np.integer)
+        else [network.class_index(each) for each in _classes(which)]
+        for which in class_index
+    ]
+    if len({len(row) for row in rows}) != 1 or len(rows) not in (1, total) or not rows[0]:
+        raise OptionError(
+            f"class_index takes one class, one for each of the {total} images, or as many for each. "
+            f"Received: {sanitise(class_index)}"
+        )
+    if len(rows) < total and isinstance(class_index[0], int | str | np.integer):
+        raise OptionError(f"Expected a class for each of {total} images. Received: {len(rows)}")
+    return np.broadcast_to(np.array(rows, np.int32), (total, len(rows[0])))
+
+
+def _classes(which: Any) -> Any:
+    if not isinstance(which, list | tuple | np.ndarray):
+        raise OptionError(
+            f"class_index takes classes or lists of them. Received: {sanitise(which)}"
+        )
+    return which
+
+
+def one_target(class_index: Any, network: Network, total: int) -> Any:
+    """Return int32 `(N,)`, one class for each image, as `class_targets` takes it.
+
+    Raises:
+        OptionError: if there is no such class, or there are several for an image.
+    """
+    targets = class_targets(class_index, network, total)
+    if targets.shape[1] != 1:
+        raise OptionError(f"Expected one class for each image. Received: {sanitise(class_index)}")
+    return targets[:, 0]
+
+
+def class_label(network: Network, index: int) -> str:
+    """Return what a class is called; -1 is no class but another score."""
+    if index < 0:
+        return "score"
+    return network.class_names[index] if network.class_names else f"class {index}"

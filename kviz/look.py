@@ -1,0 +1,350 @@
+"""Reading a network: feature maps, weights and predictions."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import sanitise, suggest, validate_choice, validate_int
+from kviz.engine.backend import keras, tf
+from kviz.engine.layers import LayerInfo, Selector
+from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
+from kviz.images import image_paths, load_images
+from kviz.network.loading import as_network
+from kviz.network.network import Network
+from kviz.results import Activations, Array, KernelForm, Predictions, Progress, Weights
+
+CHUNK = 32
+
+
+def activations(
+    model: Any,
+    images: Any,
+    layer_names: Selector = None,
+    batch_size: int = CHUNK,
+    *,
+    names: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Activations:
+    """Return the feature maps of layers for images, in one forward pass.
+
+    Batch normalisation and dropout work as in inference, half precision is looked at in float32, and
+    the pass stops at the deepest layer that is asked for.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        images: array `(N, H, W, channels)`, values 0-255, or a path as `load_images` takes it; for
+            a model of several inputs a list of arrays, or a dict by the inputs' names.
+        layer_names: a path, a glob (`"block?_conv*"`), a Keras layer class or its name, an index as
+            `model.summary()` counts, or a list of these; by default every Conv2D and MaxPooling2D.
+        batch_size: images in flight at once; the result does not depend on it.
+        names: what the images are called, in titles and on disk; by default the files' names.
+        progress: called with (images done, images in all).
+
+    Returns:
+        `Activations`: float32 arrays `(N, H, W, channels)` by layer path, in order of execution;
+        float64 where the model computes in float64 is rounded to float32.
+
+    Raises:
+        LayerError: if a layer is not there, not reached, or has no spatial output.
+        ImageError: if the images do not fit the model.
+        ModelError: if the model cannot be loaded or run.
+
+    >>> maps = activations("models/squeezenet.keras", "notebooks/images/cat.png", "pool*")
+    >>> {path: array.shape for path, array in maps.items()}["pool1"]
+    (1, 56, 56, 64)
+    """
+    network = as_network(model)
+    images, names = read_images(images, network, names)
+    pixels = network.pixels(images)
+    function, infos = network.function(pixels, layer_names)
+    notes = list(network.notes)
+    if layer_names is None and (hidden := network.layers.unreached()):
+        notes.append(
+            f"Not shown, since they run inside a loop, a branch or a compiled function: "
+            f"{', '.join(sanitise(path, 40) for path in hidden[:4])}"
+        )
+        warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
+    total = len(next(iter(pixels.values())))
+    maps: dict[str, Array] = {}
+    for start, stop, chunk in network.chunks(pixels, batch_size):
+        for info, tensor in zip(infos, network.run(function, chunk)[1], strict=True):
+            part = _array(tensor)[: stop - start]
+            _check(info, part)
+            if start == 0 and stop == total:
+                maps[info.path] = part.astype(np.float32, copy=False)
+                continue
+            if start == 0:
+                maps[info.path] = np.empty((total, *part.shape[1:]), np.float32)
+            maps[info.path][start:stop] = part
+        if progress:
+            progress(stop, total)
+    for array in maps.values():
+        array.flags.writeable = False
+    return Activations(
+        maps=maps,
+        kinds={info.path: info.kind for info in infos},
+        images=pictures(pixels),
+        names=names,
+        made_by=made_by(network, verb="activations", layer_names=list(maps), batch_size=batch_size),
+        notes=tuple(notes),
+    )
+
+
+def predict(
+    model: Any,
+    images: Any,
+    top: int = 5,
+    *,
+    class_index: int | str | Sequence[int | str] = (),
+    output: int | str | None = None,
+    batch_size: int = CHUNK,
+    names: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Predictions:
+    """Return what a network answers for images: the best classes with their scores.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        images: as `activations` takes them.
+        top: how many classes to show, 1 or more.
+        class_index: classes to show besides, by index or name.
+        output: which output of a model that has several, by its key or place; by default the
+            first that is a vector of several scores, else of one.
+        batch_size: images in flight at once.
+        names: what the images are called; by default the files' names.
+        progress: called with (images done, images in all).
+
+    Returns:
+        `Predictions`: all scores `(N, classes)` float32, and the best of them by name. One sigmoid
+        unit with two class names is shown as two classes, and log-probabilities as probabilities.
+
+    Raises:
+        OptionError: if `top` is below 1 or there is no such class.
+        ModelError: if no output is a vector of scores.
+        ImageError: if the images do not fit the model.
+
+    >>> predictions = predict("models/squeezenet.keras", "notebooks/images/cat.png", top=1)
+    >>> predictions.rows[0][0][:2]
+    (285, 'Egyptian cat')
+    """
+    top = validate_int("top", top)
+    network = as_network(model)
+    single = isinstance(class_index, int | str | np.integer)
+    wanted: list[Any] = [class_index] if single else list(class_index)  # type: ignore[arg-type]
+    asked = tuple(network.class_index(which) for which in wanted)
+    images, names = read_images(images, network, names)
+    pixels = network.pixels(images)
+    function, _ = network.function(pixels, outputs=True)
+    total = len(next(iter(pixels.values())))
+    parts = []
+    notes = list(network.notes)
+    for start, stop, chunk in network.chunks(pixels, batch_size):
+        outputs = _named(network.run(function, chunk)[0])
+        which = _vector(outputs, output)
+        if start == 0 and len(outputs) > 1:
+            notes.append(
+                f"Output {sanitise(which)!r} of {sanitise(', '.join(map(str, outputs)), 120)}."
+            )
+        parts.append(_array(outputs[which])[: stop - start])
+        if progress:
+            progress(stop, total)
+    scores = np.concatenate(parts).astype(np.float32, copy=False)
+    named = network.class_names if len(network.class_names or ()) == scores.shape[1] else None
+    if scores.shape[1] > 1 and (scores <= 0).all():
+        # A log-softmax at the end; scores of no such sum stay as they are.
+        exponents = np.exp(scores)
+        if np.allclose(exponents.sum(axis=1), 1, atol=1e-3):
+            scores = exponents
+            notes.append("The model gives log-probabilities; shown are the probabilities.")
+    inside = bool((scores >= 0).all() and (scores <= 1).all())
+    if scores.shape[1] == 1 and inside and len(network.class_names or ()) == 2:
+        scores = np.concatenate([1 - scores, scores], axis=1)
+        named = network.class_names
+    sums = scores.sum(axis=1) if scores.shape[1] > 1 else np.ones(len(scores))
+    if asked and max(asked) >= scores.shape[1]:
+        raise OptionError(
+            f"Class indices go from 0 to {scores.shape[1] - 1}. Received: {max(asked)}"
+        )
+    return Predictions(
+        scores=scores,
+        top=top,
+        class_names=named,
+        probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
+        names=names,
+        asked=asked,
+        made_by=made_by(network, verb="predict", top=top, batch_size=batch_size),
+        notes=tuple(notes),
+    )
+
+
+def _named(outputs: Any) -> dict[int | str, Any]:
+    """Return a model's outputs by the keys or places that it gives them."""
+    if isinstance(outputs, dict):
+        return {str(key): value for key, value in outputs.items() if tf.is_tensor(value)}
+    return dict(enumerate(keras.tree.flatten(outputs)))
+
+
+def _vector(outputs: dict[int | str, Any], output: int | str | None) -> int | str:
+    """Return the name of the output that is a vector of scores."""
+    if output is not None:
+        validate_choice("output", output, outputs)
+        if outputs[output].shape.rank == 2:
+            return output
+    ranked = [name for name, tensor in outputs.items() if tensor.shape.rank == 2]
+    if output is not None or not ranked:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs.values())
+        raise ModelError(
+            f"The model gives no vector of scores. Expected (N, classes). Received: {shapes}"
+        )
+    return next((name for name in ranked if outputs[name].shape[1] > 1), ranked[0])
+
+
+def weights(model: Any, layer_name: Selector = None) -> Weights:
+    """Return kernels, biases and other weights by name.
+
+    Args:
+        model: a `Network`, a `keras.Model` or a path.
+        layer_name: a layer's path or another selector, as `activations` takes it, or a weight's path
+            as `model.weights` prints it (`"conv1/kernel"`), or its end; by default every Conv2D.
+
+    Returns:
+        `Weights`: arrays by weight path.
+
+    Raises:
+        LayerError: if there is no such layer or weight, or the layer has no weights.
+
+    >>> weights("models/squeezenet.keras", "conv1")["conv1/kernel"].shape
+    (3, 3, 3, 64)
+    """
+    network = as_network(model)
+    if layer_name is None:
+        layer_name = keras.layers.Conv2D
+    selectors = [layer_name] if isinstance(layer_name, str | int | type) else list(layer_name)
+    pairs = [pair for selector in selectors for pair in _weights_of(network, selector)]
+    return _weights(network, pairs)
+
+
+def _weights_of(network: Network, selector: str | int | type) -> list[tuple[str, Any]]:
+    """Return (layer path, weight) for a weight's path or for the layers that a selector means."""
+    every = network.model.weights
+    # A Sequential puts its own name before its weights' paths, which people leave out.
+    tail = f"/{selector}"
+    named = [("", w) for w in every if w.path == selector] or [
+        ("", w) for w in every if "/" in tail[1:] and w.path.endswith(tail)
+    ]
+    if named:
+        return named
+    try:
+        infos = network.layers.select(selector)
+    except LayerError as error:
+        close = suggest(str(selector), ["/".join(w.path.split("/")[-2:]) for w in every])
+        if isinstance(selector, str) and close.startswith("Did you"):
+            raise LayerError(f"The model has no weight {sanitise(selector)!r}. {close}") from error
+        raise
+    pairs = [(info.path, weight) for info in infos for weight in info.layer.weights]
+    if not pairs:
+        raise LayerError(
+            f"Layer {sanitise(infos[0].path)!r} ({infos[0].kind}) has no weights. "
+            "kviz layers lists which have."
+        )
+    return pairs
+
+
+def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
+    owners = _owners(network)
+    values: dict[str, Array] = {}
+    layers: dict[str, str] = {}
+    forms: dict[str, KernelForm] = {}
+    seen: set[int] = set()
+    for layer, weight in pairs:
+        if id(weight) in seen:
+            continue
+        seen.add(id(weight))
+        path = str(weight.path)
+        while path in values:
+            path += "#"
+        array = np.asarray(weight.value)
+        halved = array.dtype.kind == "V" or array.dtype == "bfloat16"
+        values[path] = array.astype(np.float32) if halved else array
+        info = owners.get(id(weight))
+        layers[path] = layer or (info.path if info else path.rpartition("/")[0])
+        if info is not None:
+            forms[path] = _form(info, values[path])
+    return Weights(values, layers, forms, made_by(network, verb="weights"), network.notes)
+
+
+def _owners(network: Network) -> dict[int, LayerInfo]:
+    """Return by a weight's identity the layer that it belongs to, where the layers are known."""
+    try:
+        infos = [info for info in network.layers if not info.contains]
+    except (LayerError, ModelError):
+        return {}
+    return {id(weight): info for info in infos for weight in getattr(info.layer, "weights", [])}
+
+
+def _form(info: LayerInfo, value: Array) -> KernelForm:
+    """Return how a weight is to be drawn: what its axes mean depends on its layer."""
+    if value.ndim < 3 or info.window is None:
+        return "grid"
+    if info.window.transposed:
+        return "transposed"
+    if "Depthwise" in info.kind:
+        return "depthwise"
+    channels = info.input_shape[1 if info.data_format == "channels_first" else -1]
+    return "rgb" if value.ndim == 4 and value.shape[2] == channels == 3 else "grid"
+
+
+def read_images(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
+    """Return what a verb was given as images, read where it is paths, and their names."""
+    several = isinstance(images, list | tuple) and all(isinstance(x, str | Path) for x in images)
+    if isinstance(images, str | Path) or (several and images):
+        paths = image_paths(images)
+        images = load_images(paths, network)
+        names = names or [path.name for path in paths]
+    return images, tuple(names)
+
+
+def _array(tensor: Any) -> Array:
+    """Return a tensor's numbers; on the CPU its own memory, so that nothing is copied."""
+    return np.asarray(memoryview(tensor))
+
+
+def _check(info: LayerInfo, part: Array) -> None:
+    """Refuse maps of no size, or of a shape that the layer cannot have given."""
+    expected = info.output_shape[1:]
+    if info.data_format == "channels_first":
+        expected = (*expected[1:], expected[0])
+    fits = all(size in (None, n) for size, n in zip(expected, part.shape[1:], strict=True))
+    if not fits or 0 in part.shape:
+        raise ImageError(
+            f"The images are too small for layer {sanitise(info.path)!r}: its window does not fit into "
+            "what reaches it. Give larger images, or target_size= to load_images."
+        )
+
+
+def pictures(pixels: dict[str, Array]) -> Array | None:
+    """Return a copy of the first input that can be shown as a picture, or None."""
+    found = next((a for a in pixels.values() if a.ndim == 4 and a.shape[-1] in (1, 3)), None)
+    if found is not None:
+        # A copy: what the caller does to the array later is not in the result.
+        found = found.copy()
+        found.flags.writeable = False
+    return found
+
+
+def made_by(network: Network, **settings: Any) -> dict[str, Any]:
+    """Return the versions, the model and the settings that a result records."""
+    return {
+        "kviz": version("keras-kviz"),
+        "keras": keras.__version__,
+        "tensorflow": version("tensorflow"),
+        "numpy": np.__version__,
+        "model": network.name,
+        **settings,
+    }

@@ -1,0 +1,187 @@
+"""load_model and save_model, and what a verb takes as a model."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from kviz._checks import first_line, sanitise
+from kviz.engine.backend import keras, tf
+from kviz.engine.devices import several
+from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
+from kviz.network.class_names import ClassNames
+from kviz.network.model_files import MEGABYTE, look, variables_within, write_model
+from kviz.network.network import Network, Preprocess, _preprocessing
+
+
+def load_model(
+    path: str | Path,
+    *,
+    preprocess: Preprocess | None = None,
+    class_names: ClassNames | None = None,
+    trust: bool = False,
+) -> Network:
+    """Read a saved Keras model as a function of pixels.
+
+    The file is looked at before Keras sees it, and nothing in it is run unless `trust` is given.
+    Class names come from `class_names`, or from the file (`save_model` puts them there), or from a
+    JSON file beside it, `NAME.class_names.json` for `NAME.keras`; preprocessing from `preprocess` or
+    from the file.
+
+    Args:
+        path: a `.keras` file, or with `trust` a legacy `.h5`.
+        preprocess: what turns pixels 0-255 into what the model takes: the name of a
+            `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
+        class_names: a list, a dict from index to name, or a `.json` or text file.
+        trust: load what can run code of whoever made the file: Lambda and TFSMLayer layers and
+            legacy `.h5` files, without Keras's safe mode. Safe mode is not a sandbox either.
+
+    Returns:
+        A `Network`. Weights that are not finite are warned of, and every result says so.
+
+    Raises:
+        ModelError: if the file is missing, broken, refused, or does not fit its class names.
+        OptionError: if `preprocess` is not what it takes.
+
+    >>> load_model("models/squeezenet.keras").image_size
+    (227, 227)
+    """
+    if not isinstance(path, str | Path):
+        raise ModelError(f"Expected the path of a model's file. Received: {sanitise(repr(path))}")
+    path = Path(path)
+    found = look(path, trust=trust)
+    try:
+        with variables_within(4 * found.stored + MEGABYTE), warnings.catch_warnings():
+            # What Keras remarks on a file's optimizer or build does not matter for looking.
+            warnings.simplefilter("ignore")
+            strategy = several()
+            # Each device gets a copy of the weights.
+            with strategy.scope() if strategy else nullcontext():
+                model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+        if not isinstance(model, keras.Model):
+            raise ModelError(
+                f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."
+            )
+    except KvizError:
+        raise
+    except Exception as error:  # Keras refuses files with seven types of exception
+        raise ModelError(f"{sanitise(path, 80)} cannot be loaded: {first_line(error)}") from error
+    if class_names is None:
+        class_names = found.extra.get("class_names")
+        # A list and nothing else: a string would name a file of the one who loads it.
+        if class_names is not None and not isinstance(class_names, list):
+            raise ModelError(f"The class names in {sanitise(path, 120)} are not a list.")
+        class_names = class_names or _sidecar(path)
+    if preprocess is None and (named := found.extra.get("preprocess")) is not None:
+        try:
+            _preprocessing(str(named))
+        except OptionError as error:
+            raise ModelError(f"The preprocessing in {sanitise(path, 100)}: {error}") from None
+        preprocess = str(named)
+    notes = []
+    if bad := _not_finite(model):
+        notes.append(
+            f"Weights of the model are not finite (NaN or infinite): {sanitise(', '.join(bad), 120)}"
+        )
+        warnings.warn(KvizWarning(notes[0]), stacklevel=2)
+    return Network(model, preprocess=preprocess, class_names=class_names, notes=notes, path=path)
+
+
+def _sidecar(path: Path) -> Path | None:
+    """Return the file of class names beside a model's file, if there is one."""
+    try:
+        sidecar = path.with_suffix(".class_names.json")
+        return sidecar if sidecar.is_file() else None
+    except OSError:  # a name too long to exist
+        return None
+
+
+def _not_finite(model: Any) -> list[str]:
+    """Return the paths of weights that hold NaN or infinity."""
+    bad = []
+    for weight in model.weights:
+        dtype = keras.backend.standardize_dtype(weight.dtype)
+        # The sum is quicker, but can overflow where no weight does.
+        if (
+            "float" in dtype
+            and not bool(tf.math.is_finite(tf.reduce_sum(weight.value)))
+            and not bool(tf.reduce_all(tf.math.is_finite(weight.value)))
+        ):
+            bad.append(str(weight.path))
+    return bad
+
+
+def save_model(network: Network, path: str | Path) -> Path:
+    """Save a network as `.keras`, with its class names and its preprocessing's name inside.
+
+    `keras.saving.load_model` reads the file like any other.
+
+    Args:
+        network: the network. Only a preprocessing that was given by name travels; a layer belongs
+            into the model.
+        path: a file ending in `.keras`.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: if it cannot be written, or ends otherwise.
+        OptionError: if the preprocessing is a function, which no file can hold.
+
+    >>> import tempfile
+    >>> network = load_model("models/squeezenet.keras")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_model(save_model(network, folder + "/copy.keras")).class_names[963]
+    'pizza'
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise OutputError(f"Expected a file ending in .keras. Received: {sanitise(path, 120)}")
+    extra: dict[str, Any] = {}
+    if network.class_names:
+        extra["class_names"] = list(network.class_names)
+    if network.preprocess is not None:
+        if not isinstance(network.preprocess, str):
+            raise OptionError(
+                "A function or layer as preprocess= cannot be saved. Build it into the model, or "
+                "name a keras.applications module."
+            )
+        extra["preprocess"] = network.preprocess
+    write_model(network.model, path, extra)
+    return path
+
+
+# The networks of the models that were used last, so that a loop over images compiles once. A network
+# holds its model, so these few are kept alive; more would be a leak.
+_RECENT = 4
+_networks: dict[int, Network] = {}
+
+
+def as_network(model: Any) -> Network:
+    """Return what a verb was given as a `Network`: one already, a `keras.Model`, or a path.
+
+    Args:
+        model: a `Network`, a `keras.Model` (the same one gives the same network) or a path.
+
+    Returns:
+        The network.
+
+    Raises:
+        ModelError: if it is none of these.
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    >>> as_network(model) is as_network(model)
+    True
+    """
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, str | Path):
+        return load_model(model)
+    network = _networks.pop(id(model), None) or Network(model)
+    _networks[id(model)] = network
+    while len(_networks) > _RECENT:
+        del _networks[next(iter(_networks))]
+    return network

@@ -1,0 +1,374 @@
+"""The look at a model's file before Keras sees it, and what travels in it beside the weights.
+
+Loading with Keras's safe mode runs no code from the file, but a small file can still ask for all the
+memory there is. So sizes, links, layers and custom objects are looked at first, and while Keras
+builds the model, variables are counted before they are allocated.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import stat
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from kviz._checks import sanitise
+from kviz.engine.backend import keras, tf
+from kviz.errors import ModelError, OutputError
+from kviz.files import whole_file
+
+MEGABYTE = 1 << 20
+CONFIG_SIZE = 64 * MEGABYTE
+DEPTH = 64
+LAYERS = 5_000
+MEMBERS = 1_000
+ENTRIES = 1_000_000
+INPUT_NUMBERS = 1 << 26
+INPUT_BATCH = 1 << 16
+
+_WEIGHTS = "model.weights.h5"
+_KNOWN = ("metadata.json", "config.json", _WEIGHTS)
+_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What the look at a model's file found.
+
+    Attributes:
+        path: the file.
+        stored: bytes of weights in it.
+        extra: what `save_model` put in it: class names and the name of the preprocessing.
+    """
+
+    path: Path
+    stored: int
+    extra: dict[str, Any]
+
+
+def look(path: Path, *, trust: bool) -> ModelFile:
+    """Look at a `.keras` or `.h5` file and refuse what is broken or should not be loaded.
+
+    Args:
+        path: the file.
+        trust: let through what can run code: Lambda and TFSMLayer layers and legacy `.h5`.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ModelError: if the file is missing, broken or refused.
+    """
+    name = sanitise(path, 120)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise ModelError(f"There is no file {name}.{_beside(path)}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{name} cannot be read: {sanitise(reason)}.") from error
+    if stat.S_ISDIR(status.st_mode):
+        if (path / "saved_model.pb").exists():
+            raise ModelError(
+                f"{name} is a SavedModel, which Keras 3 does not read. Where it was made, convert it: "
+                'tf.keras.models.load_model(folder).save("model.keras").'
+            )
+        raise ModelError(f"{name} is a folder. Expected a .keras file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{name} is not a regular file.")
+    if status.st_size == 0:
+        raise ModelError(f"{name} is empty. Expected a .keras file.")
+    try:
+        with path.open("rb") as file:
+            magic = file.read(8)
+        if magic == b"\x89HDF\r\n\x1a\n":
+            found, suffixes = _look_at_h5(path, name, status.st_size, trust), [".h5", ".hdf5"]
+        elif magic[:4] == b"PK\x03\x04":
+            found, suffixes = _look_at_zip(path, name, status.st_size, trust), [".keras"]
+        else:
+            raise ModelError(
+                f"{name} is not a Keras model. Expected what model.save('….keras') writes."
+            )
+        if path.suffix not in suffixes:  # by which Keras tells the two formats apart
+            raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
+        return found
+    except ModelError:
+        raise
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{name} is broken or truncated; copy or save it again.") from error
+    except Exception as error:  # zipfile, json and h5py raise many types on broken files
+        raise ModelError(f"{name} cannot be read as a model: {sanitise(error, 120)}.") from error
+
+
+def _beside(path: Path) -> str:
+    try:
+        models = sorted(file.name for file in path.parent.glob("*.keras"))
+    except OSError:
+        models = []
+    return (
+        f" Beside it there is {', '.join(sanitise(m, 40) for m in models[:3])}." if models else ""
+    )
+
+
+def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
+    if not trust:
+        raise ModelError(
+            f"{name} is a legacy .h5 file, which can run code of whoever made it when it is loaded. "
+            "If you trust them, load it with trust=True (--trust), or have it saved as .keras."
+        )
+    with h5py.File(path, "r") as file:
+        stored = _stored_bytes(file, size)
+        config = file.attrs.get("model_config")
+    if config is None:
+        raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
+    _look_at_config(_parsed(config, "config"), trust)
+    return ModelFile(path, stored, {})
+
+
+def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        names = [member.filename for member in members]
+        if len(members) > MEMBERS or len(set(names)) < len(names):
+            raise ModelError(
+                f"{name} has too many members, or two of one name; it is not as Keras saves it."
+            )
+        for member in members:
+            known = member.filename in _KNOWN or member.filename.startswith("assets/")
+            if not known or ".." in Path(member.filename).parts:
+                raise ModelError(
+                    f"{name} holds {sanitise(member.filename, 40)!r}. "
+                    f"Expected {', '.join(_KNOWN)} and assets/ only."
+                )
+            if member.filename.endswith(".json") and member.file_size > CONFIG_SIZE:
+                raise ModelError(f"{name} has a {member.filename} of over 64 MB.")
+        # All together, and against the file itself: what a member claims to take in it can be a lie.
+        if sum(member.file_size for member in members) > 4 * size + CONFIG_SIZE:
+            raise ModelError(f"{name} unpacks to far more than is stored: a decompression bomb.")
+        for member_name in ("config.json", _WEIGHTS):
+            if member_name not in names:
+                raise ModelError(
+                    f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
+                )
+        _look_at_config(_parsed(archive.read("config.json"), "config"), trust)
+        metadata = (
+            _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
+        )
+        data = archive.read(_WEIGHTS)
+    with h5py.File(io.BytesIO(data), "r") as file:
+        stored = _stored_bytes(file, len(data))
+    extra = metadata.get("kviz", {}) if isinstance(metadata, dict) else {}
+    return ModelFile(path, stored, extra if isinstance(extra, dict) else {})
+
+
+def _parsed(text: Any, what: str) -> Any:
+    data = text.encode() if isinstance(text, str) else text
+    if not isinstance(data, bytes):
+        raise ModelError(f"The model's {what} is not JSON but {sanitise(type(text).__name__)}.")
+    # Counted before they are made: empty lists take 30 times the memory of their text.
+    if data.count(b"{") + data.count(b"[") > ENTRIES:
+        raise ModelError(f"The model's {what} holds more entries than any model needs.")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ModelError(f"The model's {what} is nested more than {DEPTH} deep.") from None
+    except ValueError as error:
+        raise ModelError(f"The model's {what} is not JSON: {sanitise(error, 120)}.") from error
+
+
+def _stored_bytes(file: Any, size: int) -> int:
+    """Return what an HDF5 file's data sets declare; refuse links and declarations beyond `size`."""
+    declared = 0
+    groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
+    while groups:
+        group = groups.pop()
+        for key in group:
+            if len(seen) > 50 * LAYERS:
+                raise ModelError("The weights file holds more entries than any model needs.")
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                raise ModelError(
+                    "The weights file links to other files or places; Keras never does."
+                )
+            entry = group[key]
+            address = h5py.h5o.get_info(entry.id).addr
+            if address in seen:  # a hard link, perhaps to what holds it
+                raise ModelError("The weights file holds an entry twice; Keras never does.")
+            seen.add(address)
+            if isinstance(entry, h5py.Group):
+                groups.append(entry)
+                continue
+            if not isinstance(entry, h5py.Dataset):
+                continue
+            if entry.is_virtual or entry.external:
+                raise ModelError("The weights file takes data from other files; Keras never does.")
+            declared += entry.size * entry.dtype.itemsize if entry.shape is not None else 0
+            if declared > 4 * size + MEGABYTE:
+                raise ModelError(
+                    f"The weights file declares over {declared // MEGABYTE} MB and stores "
+                    f"{size // MEGABYTE} MB: it is broken, or made to fill the memory."
+                )
+    return declared
+
+
+def _look_at_config(config: Any, trust: bool) -> None:
+    layers = 0
+    unknown: dict[str, str] = {}
+    if isinstance(config, dict):  # how it was trained is not loaded
+        config = {key: value for key, value in config.items() if key != "compile_config"}
+    stack = [(config, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if depth > DEPTH:
+            raise ModelError(f"The model's config is nested more than {DEPTH} deep.")
+        if isinstance(value, list):
+            stack += [(entry, depth + 1) for entry in value]
+        if not isinstance(value, dict):
+            continue
+        stack += [(entry, depth + 1) for entry in value.values()]
+        inside = value.get("layers")
+        layers += len(inside) if isinstance(inside, list) else 0
+        if layers > LAYERS:
+            raise ModelError(f"The model has more than {LAYERS} layers.")
+        _look_at_shapes(value)
+        kind = value.get("class_name")
+        if not isinstance(kind, str):
+            continue
+        plain = kind.rpartition(".")[2]  # Keras takes class "layers.Lambda" of module "keras" too
+        if plain in _CODE and not trust:
+            own = value.get("config")
+            name = own.get("name") if isinstance(own, dict) else None
+            called = f"Layer {sanitise(name)!r} is" if name else "The model holds"
+            raise ModelError(
+                f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
+                "trust them as you trust a program, load it with trust=True (--trust)."
+            )
+        if _is_unknown(value):
+            # The name to say, and the name under which Keras will look for it.
+            function = value.get("config") if kind == "function" else None
+            unknown[str(function or kind)] = str(function or value["registered_name"])
+    if unknown:
+        first, registered = (sanitise(name, 40) for name in next(iter(unknown.items())))
+        names = ", ".join(repr(sanitise(name, 20)) for name in list(unknown)[:3])
+        raise ModelError(
+            f"The model uses classes of its own: {names}. Define or import them under "
+            "@keras.saving.register_keras_serializable(), or load inside "
+            f"keras.saving.custom_object_scope({{{registered!r}: {first}}})."
+        )
+
+
+def _look_at_shapes(value: dict[str, Any]) -> None:
+    """Refuse inputs so large that a state or constant of their size would fill the memory."""
+    build = value.get("build_config")
+    shapes = [value.get("batch_shape"), value.get("batch_input_shape")]
+    shapes.append(build.get("input_shape") if isinstance(build, dict) else None)
+    for shape in shapes:
+        if not isinstance(shape, list):
+            continue
+        # One for what is free, and for a 0 that would hide the others.
+        sizes = [max(n, 1) if isinstance(n, int) else 1 for n in shape[:16]]
+        if math.prod(sizes) > INPUT_NUMBERS or sizes[:1] > [INPUT_BATCH]:
+            raise ModelError(
+                f"The model takes inputs of shape {sanitise(shape)}, more than any image holds: it is "
+                "broken, or made to fill the memory."
+            )
+
+
+def _is_unknown(value: dict[str, Any]) -> bool:
+    """Return whether a config names a class that neither Keras nor the caller has."""
+    module, registered = value.get("module"), value.get("registered_name")
+    if not registered or (isinstance(module, str) and module.split(".")[0] == "keras"):
+        return False
+    if value["class_name"] == "function":
+        registered = value.get("config")
+        if module == "builtins" and hasattr(keras.activations, str(registered)):
+            return False
+    return keras.saving.get_registered_object(registered) is None
+
+
+_lock = threading.RLock()
+_local = threading.local()
+
+
+@contextmanager
+def variables_within(budget: int) -> Iterator[None]:
+    """Refuse, on this thread, to allocate more than `budget` bytes of `keras.Variable`.
+
+    Args:
+        budget: bytes.
+
+    Raises:
+        ModelError: by the first variable that goes beyond.
+    """
+    with _lock:
+        original = keras.Variable.__init__
+        own = "__init__" in vars(keras.Variable)
+        _local.left = budget
+
+        def counted(self: Any, *args: Any, **kwargs: Any) -> None:
+            given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
+            value = given.get("initializer")  # an array, or what makes one of the shape
+            shape = getattr(value, "shape", given.get("shape"))
+            left = getattr(_local, "left", None)
+            if left is not None and shape is not None:
+                dtype = given.get("dtype") or getattr(value, "dtype", "float32")
+                size = tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
+                for length in (shape,) if isinstance(shape, int) else tuple(shape):
+                    size *= length or 1
+                if size > left:
+                    raise ModelError(
+                        "The model asks for far more weights than its file holds: it is broken, "
+                        "or made to fill the memory."
+                    )
+                _local.left = left - size
+            original(self, *args, **kwargs)
+
+        keras.Variable.__init__ = counted
+        try:
+            yield
+        finally:
+            _local.left = None
+            if own:
+                keras.Variable.__init__ = original
+            else:
+                del keras.Variable.__init__
+
+
+def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
+    """Save a model as `.keras` with `extra` in its metadata, whole or not at all.
+
+    Keras reads such a file as any other: it does not look at the metadata.
+
+    Args:
+        model: the `keras.Model`.
+        path: a file ending in `.keras`.
+        extra: what should travel with the model; plain JSON.
+
+    Raises:
+        OutputError: if it cannot be written, or Keras does not know how to save the model.
+    """
+    with whole_file(path) as part:
+        plain = part.with_name("plain.keras")
+        try:
+            model.save(plain)
+        except OSError:
+            raise
+        except Exception as error:  # a custom layer's own get_config, for one, raises anything
+            raise OutputError(
+                f"Keras cannot save the model: {sanitise(' '.join(str(error).split()), 200)}"
+            ) from error
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(part, "w") as target:
+            for member in source.infolist():
+                data = source.read(member)
+                if member.filename == "metadata.json":
+                    data = json.dumps({**json.loads(data), "kviz": extra}).encode()
+                target.writestr(member, data)
+        plain.unlink()

@@ -1,0 +1,347 @@
+"""Tiles as PNG files, read back with Pillow, and as Matplotlib figures."""
+
+import io
+import sys
+import types
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from kviz.draw.plots import coloured, figure, palette, tile_png
+from kviz.errors import OptionError
+from kviz.tiles import Tile, mosaic
+
+RNG = np.random.default_rng(0)
+HOSTILE = [
+    "a\nb",
+    "a\u202egnp.exe",
+    "<img src=x onerror=alert(1)>",
+    "\x00\x1b[31m",
+    "\ud800",
+    "{{7*7}}",
+]
+
+
+def tile(levels, title="conv1 · 4 channels", detail="Conv2D", alt="Four panels.", **options):
+    return Tile(np.asarray(levels, np.uint8), title, detail, alt, **options)
+
+
+def noise(*shape):
+    return RNG.integers(0, 256, shape, np.uint8)
+
+
+def opened(made):
+    image = Image.open(io.BytesIO(tile_png(made)))
+    image.load()
+    return image
+
+
+def parts(made):
+    """Return the decoded picture's caption and panel part, and by what the panel is enlarged."""
+    pixels = np.asarray(opened(made))
+    height, width = made.levels.shape[:2]
+    for zoom in range(min(pixels.shape[1] // width, pixels.shape[0] // height), 0, -1):
+        panel = pixels[len(pixels) - zoom * height :, : zoom * width]
+        if (panel[::zoom, ::zoom] != made.levels).any():
+            continue
+        large = made.levels.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        if (panel == large).all():
+            return pixels[: len(pixels) - zoom * height], panel, zoom
+    raise AssertionError("The levels are not in the picture.")
+
+
+@pytest.mark.parametrize("cmap", ["viridis", "bwr", "gray", "tab10"])
+def test_palette_is_matplotlibs(cmap):
+    colours = np.rint(mpl.colormaps[cmap](np.linspace(0, 1, 256))[:, :3] * 255)
+    np.testing.assert_array_equal(palette(cmap), colours)
+    with pytest.raises(ValueError, match="read-only"):
+        palette(cmap)[0] = 0
+
+
+@pytest.mark.parametrize("cmap", ["viridi", "", "a\nb", "x" * 5000])
+def test_an_unknown_colour_map_is_said_so(cmap):
+    with pytest.raises(OptionError, match="There is no colour map") as caught:
+        palette(cmap)
+    assert "\n" not in str(caught.value)
+
+
+def test_near_colour_maps_are_named():
+    with pytest.raises(OptionError, match="'viridis'"):
+        palette("viridi")
+
+
+def test_coloured():
+    levels = noise(5, 6)
+    np.testing.assert_array_equal(coloured(tile(levels)), palette("viridis")[levels])
+    rgb = noise(5, 6, 3)
+    np.testing.assert_array_equal(coloured(tile(rgb)), rgb)
+
+
+@pytest.mark.parametrize(
+    ("shape", "zoom"),
+    [
+        ((4, 4), 200),
+        ((63, 271), 2),
+        ((113, 640), 1),
+        ((300, 959), 1),
+        ((455, 1823), 1),
+        ((3000, 2), 1),
+        ((700, 1), 2),
+        ((1, 1), 800),
+        ((1, 5000), 1),
+    ],
+)
+def test_the_panel_holds_the_levels_exactly_enlarged_by_a_whole_number(shape, zoom):
+    made = tile(noise(*shape))
+    image = opened(made)
+    assert image.mode == "P"
+    assert parts(made)[2] == zoom
+    assert image.getpalette() == palette("viridis").ravel().tolist()
+
+
+@pytest.mark.parametrize("cmap", ["viridis", "bwr", "gray"])
+def test_colours_of_the_file_are_those_of_the_colour_map(cmap):
+    made = tile(noise(30, 400), cmap=cmap)
+    pixels = np.asarray(opened(made).convert("RGB"))
+    expected = np.rint(mpl.colormaps[cmap](made.levels)[..., :3] * 255)
+    np.testing.assert_array_equal(pixels[-60::2, ::2], expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (100, 1200, 3), (900, 1, 3)])
+def test_colour_tiles_are_kept_exactly(shape):
+    made = tile(noise(*shape))
+    assert opened(made).mode == "RGB"
+    parts(made)
+
+
+def test_title_and_alternative_text_travel_in_the_file():
+    made = tile(noise(4, 4), title="блок1 · 猫 🐱", alt="Карты признаков: ein Kätzchen, 猫 🐱.")
+    assert opened(made).text == {"Title": "блок1 · 猫 🐱", "Description": made.alt}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_titles_become_one_line_without_control_characters(text):
+    made = tile(noise(4, 4), title=text, detail=text, alt=text)
+    noted = opened(made).text
+    assert noted["Title"].isprintable()
+    assert noted["Description"].isprintable()
+    harmless = tile(made.levels, title="?".join(["aa"]), detail="a", alt="a")
+    assert len(parts(made)[0]) == len(parts(harmless)[0])
+
+
+def ink(made):
+    """Return where the caption differs from its paper: the first and last columns, and rows."""
+    caption = parts(made)[0]
+    marks = caption != caption[0, 0]
+    marks = marks if marks.ndim == 2 else marks.any(axis=2)
+    columns, rows = np.flatnonzero(marks.any(axis=0)), np.flatnonzero(marks.any(axis=1))
+    return columns[0], columns[-1], rows[0], rows[-1], caption.shape
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (1, 1), (5, 1823), (2000, 3), (4, 4, 3)])
+@pytest.mark.parametrize(
+    "text", ["short", "words in a row " * 30, "x" * 400, "W" * 5000, "block/" * 60 + " end", "g"]
+)
+def test_captions_wrap_and_stay_inside(shape, text):
+    made = tile(noise(*shape), title=text, detail=text)
+    left, right, top, bottom, (height, width, *_) = ink(made)
+    assert left >= 5
+    assert right < width - 5
+    assert top >= 5
+    assert bottom < height - 5
+
+
+def test_a_longer_title_takes_more_lines_and_none_is_lost():
+    one = parts(tile(noise(4, 4), title="x"))[0]
+    long = parts(tile(noise(4, 4), title="word " * 70))[0]
+    broken = parts(tile(noise(4, 4), title="x" * 350))[0]
+    assert len(one) < len(long)
+    assert len(one) < len(broken)
+    # Each letter leaves the same ink, whatever line it is on.
+    levels = palette("viridis").astype(int).sum(axis=1)
+    inks = [(levels[part] - levels[part[0, 0]]).sum() for part in (one, broken)]
+    detail = (levels[np.asarray(parts(tile(noise(4, 4), title=""))[0])] - levels[0]).sum()
+    assert (inks[1] - detail) / (inks[0] - detail) == pytest.approx(350, rel=0.05)
+
+
+def test_an_empty_title():
+    assert len(parts(tile(noise(4, 4), title="", detail=""))[0]) > 0
+
+
+def test_the_caption_can_be_read_on_its_paper():
+    for cmap in ("viridis", "bwr", "gray", "tab10", "Blues"):
+        made = tile(noise(4, 4), cmap=cmap)
+        colours = np.asarray(opened(made).convert("RGB"))[: len(parts(made)[0])].astype(float)
+        bright = colours @ (0.2126, 0.7152, 0.0722)
+        # WCAG asks 3:1 of large text.
+        linear = (bright / 255) ** 2.2
+        assert (linear.max() + 0.05) / (linear.min() + 0.05) > 3, cmap
+
+
+def test_a_figure_has_an_axes_a_tile_with_title_and_detail():
+    tiles = [tile(noise(9, 9), title=f"conv{n}", detail=f"detail {n}") for n in range(3)]
+    drawn = figure(tiles)
+    assert [axes.get_title(loc="left") for axes in drawn.axes] == ["conv0", "conv1", "conv2"]
+    assert [axes.get_xlabel() for axes in drawn.axes] == ["detail 0", "detail 1", "detail 2"]
+    for axes, made in zip(drawn.axes, tiles, strict=True):
+        picture = axes.images[0]
+        np.testing.assert_array_equal(picture.get_array(), made.levels)
+        assert picture.get_clim() == (0, 255)
+        colours = picture.cmap(np.arange(256))[:, :3]
+        np.testing.assert_allclose(colours * 255, palette("viridis"), atol=1e-9)
+
+
+def test_colour_bars_stand_where_limits_are_given_and_nowhere_else():
+    tiles = [tile(noise(9, 9), limits=(-2.5, 7.5)), tile(noise(9, 9)), tile(noise(9, 9, 3))]
+    bars = [axes.child_axes for axes in figure(tiles).axes]
+    assert [len(found) for found in bars] == [1, 0, 0]
+    assert bars[0][0].get_ylim() == (-2.5, 7.5)
+
+
+def test_a_colour_bar_has_the_tiles_colours():
+    drawn = figure([tile(noise(9, 9), cmap="bwr", limits=(-1, 1))])
+    mesh = drawn.axes[0].child_axes[0].collections[-1]
+    np.testing.assert_allclose(mesh.cmap(np.arange(256))[:, :3] * 255, palette("bwr"), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "columns"),
+    [((455, 1823), 3, 1), ((63, 271), 5, 3), ((9, 9), 3, 3), ((9, 9), 9, 4), ((9, 9), 1, 1)],
+)
+def test_columns_by_default(shape, count, columns):
+    drawn = figure([tile(noise(*shape))] * count)
+    assert drawn.axes[0].get_gridspec().ncols == columns
+    assert len(drawn.axes) == count
+
+
+def test_columns_as_asked():
+    assert figure([tile(noise(9, 9))] * 3, columns=2).axes[0].get_gridspec().ncols == 2
+    with pytest.raises(OptionError, match="columns takes"):
+        figure([tile(noise(9, 9))], columns=0)
+
+
+def boxes(drawn):
+    drawn.canvas.draw()
+    renderer = drawn.canvas.get_renderer()
+    return [axes.get_tightbbox(renderer) for axes in drawn.axes], drawn.bbox
+
+
+SIZES = [(63, 271), (767, 191, 3), (4, 4), (1, 900), (1000, 1), (15, 63, 3), (1000, 512, 3)]
+
+
+@pytest.mark.parametrize("limits", [None, (-123.456, 0.001)])
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_no_tile_overlaps_another_or_leaves_the_figure(count, limits):
+    names = ["short", "block_with_a_long_name/" * 6, "words " * 30, "x" * 300] * 2
+    tiles = [
+        tile(noise(*size), title=name, detail=name, limits=limits)
+        for size, name in zip(SIZES[:count], names, strict=False)
+    ]
+    found, whole = boxes(figure(tiles))
+    for index, box in enumerate(found):
+        assert whole.x0 - 1 <= box.x0
+        assert box.x1 <= whole.x1 + 1
+        assert whole.y0 - 1 <= box.y0
+        assert box.y1 <= whole.y1 + 1
+        for other in found[:index]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            down = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert across < 1 or down < 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_picture_keeps_its_shape_and_a_figure_is_no_endless_strip(size):
+    drawn = figure([tile(noise(*size), limits=(0, 1))])
+    drawn.canvas.draw()
+    box = drawn.axes[0].get_window_extent()
+    assert box.width / box.height == pytest.approx(size[1] / size[0], rel=0.02)
+    width, height = drawn.get_size_inches()
+    assert width <= 12
+    assert height <= 16
+
+
+def test_lines_of_a_shrunk_mosaic_do_not_vanish():
+    grid = mosaic(np.full((256, 10, 10), 255, np.uint8), 64)
+    drawn = figure([tile(grid, cmap="gray")], width=3)
+    drawn.canvas.draw()
+    box = drawn.axes[0].get_window_extent()
+    pixels = np.asarray(drawn.canvas.buffer_rgba())[..., 0]
+    row = pixels[int(pixels.shape[0] - (box.y0 + box.y1) / 2), int(box.x0) + 2 : int(box.x1) - 2]
+    dips = (row[1:-1] < row[:-2]) & (row[1:-1] <= row[2:])
+    assert dips.sum() >= 60
+
+
+@pytest.mark.parametrize(
+    "text", ["$x^2$", "a $ b $ c", r"\$x$ {y", "50 $", "[red]x[/]", r"$\frac{1}"]
+)
+def test_signs_of_mathematics_and_markup_are_text(text):
+    drawn = figure([tile(noise(9, 9), title=text, detail=text)])
+    drawn.canvas.draw()
+    assert drawn.axes[0].get_title(loc="left") == text
+    assert drawn.axes[0].get_xlabel() == text
+    assert not drawn.axes[0]._left_title.get_parse_math()
+    assert not drawn.axes[0].xaxis.label.get_parse_math()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_titles_in_a_figure_stay_one_line(text):
+    drawn = figure([tile(noise(9, 9), title=text, detail=text, alt=text)])
+    drawn.canvas.draw()
+    assert drawn.axes[0].get_title(loc="left").isprintable()
+    assert drawn.axes[0].get_xlabel().isprintable()
+    assert drawn.kviz_alt.isprintable()
+
+
+def test_a_style_sheet_draws_no_grid_over_the_picture():
+    with plt.style.context("ggplot"):
+        drawn = figure([tile(noise(9, 9))])
+        drawn.canvas.draw()
+    axes = drawn.axes[0]
+    assert not any(line.get_visible() for line in axes.get_xgridlines() + axes.get_ygridlines())
+
+
+def test_many_open_figures_do_not_warn():
+    for _ in range(25):
+        figure([tile(noise(2, 2))])
+    assert len(plt.get_fignums()) == 25
+
+
+def test_nothing_to_draw_and_an_unknown_colour_map():
+    with pytest.raises(OptionError, match="no tiles"):
+        figure([])
+    with pytest.raises(OptionError, match="no colour map 'nope'"):
+        figure([tile(noise(2, 2), cmap="nope")])
+    with pytest.raises(OptionError, match="no colour map 'nope'"):
+        tile_png(tile(noise(2, 2), cmap="nope"))
+
+
+def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
+    drawn = figure([tile(noise(9, 9), alt="First."), tile(noise(9, 9), alt="Second.")])
+    large = figure([tile(noise(600, 600), alt="Noise.")])
+    shown = []
+    fake = types.ModuleType("IPython.display")
+    fake.display = lambda *values, **options: shown.append((values, options))
+    package = types.ModuleType("IPython")
+    package.display = fake
+    monkeypatch.setitem(sys.modules, "IPython", package)
+    monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    assert plt.fignum_exists(drawn.number)
+    drawn._ipython_display_()
+    ((bundle,), options), *more = shown
+    assert not more
+    assert bundle["text/plain"] == "First.\nSecond."
+    assert options == {"raw": True, "metadata": {"image/png": {"alt": "First.\nSecond."}}}
+    with Image.open(io.BytesIO(bundle["image/png"])) as image:
+        assert image.format == "PNG"
+        assert image.width == pytest.approx(100 * drawn.get_size_inches()[0], abs=1)
+    assert not plt.fignum_exists(drawn.number)
+    # A large one would fill the notebook as a PNG.
+    large._ipython_display_()
+    ((bundle,), options) = shown[1]
+    assert options["metadata"] == {"image/jpeg": {"alt": "Noise."}}
+    with Image.open(io.BytesIO(bundle["image/jpeg"])) as image:
+        assert image.format == "JPEG"
+        assert image.width == pytest.approx(100 * large.get_size_inches()[0], abs=1)

@@ -1,0 +1,565 @@
+"""Every kind of model, each captured map compared with a plain call of the layer."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from ran import operations
+
+import kviz
+from kviz.network.network import Network
+
+RNG = np.random.default_rng(0)
+
+
+def pixels(*shape):
+    return RNG.uniform(0, 255, shape).astype("float32")
+
+
+def saved(model, folder):
+    path = folder / "model.keras"
+    model.save(path)
+    return kviz.load_model(path).model
+
+
+def close(left, right, tolerance=2e-5):
+    left, right = np.asarray(left), np.asarray(right)
+    assert left.shape == right.shape
+    scale = max(float(np.abs(right).max()), 1.0)
+    np.testing.assert_allclose(left / scale, right / scale, atol=tolerance)
+
+
+def plain(*steps):
+    """Return a function that calls layers one after the other, each by itself."""
+
+    def run(x):
+        for step in steps:
+            x = step(x)
+        return x.numpy()
+
+    return run
+
+
+@keras.saving.register_keras_serializable("kviz_tests")
+class Block(layers.Layer):
+    """A custom block: two convolutions and a sum, in inference mode only where asked to."""
+
+    def __init__(self, filters=4, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.first = layers.Conv2D(filters, 3, padding="same", name="first")
+        self.norm = layers.BatchNormalization(name="norm")
+        self.second = layers.Conv2D(filters, 3, padding="same", name="second")
+        self.drop = layers.Dropout(0.9, name="drop")
+
+    def call(self, x, training=None):
+        y = keras.ops.relu(self.norm(self.first(x), training=training))
+        return x + self.drop(self.second(y), training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters}
+
+
+class Subclassed(keras.Model):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.stem = layers.Conv2D(4, 3, name="stem")
+        self.blocks = [Block(name=f"block{i}") for i in range(2)]
+        self.pool = layers.MaxPooling2D(2, name="pool")
+
+    def call(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return {"maps": self.pool(x), "mean": tf.reduce_mean(x, [1, 2])}
+
+
+def functional(folder):
+    x = inputs = keras.Input((12, 10, 3))
+    a = layers.Conv2D(4, 3, activation="relu", name="conv")(x)
+    b = layers.BatchNormalization(name="norm")(a)
+    c = layers.MaxPooling2D(2, name="pool")(b)
+    model = saved(keras.Model(inputs, layers.Dense(2)(layers.Flatten()(c))), folder)
+    get = model.get_layer
+    return model, pixels(2, 12, 10, 3), {
+        "conv": plain(get("conv")),
+        "pool": plain(get("conv"), get("norm"), get("pool")),
+    }  # fmt: skip
+
+
+def sequential_by_add(folder):
+    model = keras.Sequential()
+    model.add(layers.Conv2D(4, 3, name="a"))
+    model.add(layers.MaxPooling2D(2, name="b"))
+    model.add(layers.Dropout(0.9))
+    model.add(layers.Conv2D(2, 3, name="c"))
+    model.build((None, 12, 12, 3))
+    model = saved(model, folder)
+    a, b, _, c = model.layers
+    return model, pixels(2, 12, 12, 3), {"a": plain(a), "b": plain(a, b), "c": plain(a, b, c)}
+
+
+def sequential_never_built(_):
+    model = keras.Sequential([layers.Conv2D(4, 3, name="a"), layers.MaxPooling2D(2, name="b")])
+    a, b = model.layers
+    return model, pixels(2, 12, 12, 3), {"a": plain(a), "b": plain(a, b)}
+
+
+def nested_three_deep(folder):
+    x = inner_in = keras.Input((None, None, 4))
+    inner = keras.Model(inner_in, layers.Conv2D(4, 3, name="conv")(x), name="inner")
+    middle = keras.Sequential([inner, layers.MaxPooling2D(2, name="pool")], name="middle")
+    outer = keras.Sequential([layers.Conv2D(4, 1, name="stem"), middle], name="outer")
+    x = inputs = keras.Input((12, 12, 3))
+    model = saved(keras.Model(inputs, layers.Conv2D(2, 1, name="head")(outer(x))), folder)
+    outer = model.get_layer("outer")
+    stem, middle = outer.layers
+    inner, pool = middle.layers
+    return model, pixels(2, 12, 12, 3), {
+        "outer/stem": plain(stem),
+        "outer/middle/inner/conv": plain(stem, inner.layers[-1]),
+        "outer/middle/pool": plain(stem, inner.layers[-1], pool),
+        "head": plain(stem, inner.layers[-1], pool, model.get_layer("head")),
+    }  # fmt: skip
+
+
+def shared_layer(folder):
+    conv = layers.Conv2D(3, 3, padding="same", name="conv")
+    inputs = keras.Input((8, 8, 3))
+    model = saved(keras.Model(inputs, conv(conv(inputs))), folder)
+    conv = model.get_layer("conv")
+    return model, pixels(2, 8, 8, 3), {"conv#1": plain(conv), "conv#2": plain(conv, conv)}
+
+
+def siamese(folder):
+    encoder = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="conv")], name="encoder"
+    )
+    left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 3), name="right")
+    model = saved(
+        keras.Model([left, right], layers.Subtract()([encoder(left), encoder(right)])), folder
+    )
+    conv = model.get_layer("encoder").layers[0]
+    images = [pixels(2, 8, 8, 3), pixels(2, 8, 8, 3)]
+    return model, images, {
+        "encoder#1/conv": lambda x: conv(x[0]).numpy(),
+        "encoder#2/conv": lambda x: conv(x[1]).numpy(),
+    }  # fmt: skip
+
+
+def branches_and_outputs(folder):
+    inputs = keras.Input((8, 8, 3))
+    left = layers.Conv2D(2, 1, name="left")(inputs)
+    right = layers.Conv2D(2, 3, padding="same", name="right")(inputs)
+    joined = layers.Concatenate()([left, right])
+    end = layers.MaxPooling2D(2, name="end")(joined)
+    model = saved(keras.Model(inputs, {"a": end, "b": layers.Flatten()(joined)}), folder)
+    get = model.get_layer
+    return model, pixels(2, 8, 8, 3), {
+        "left": plain(get("left")),
+        "right": plain(get("right")),
+        "end": lambda x: get("end")(tf.concat([get("left")(x), get("right")(x)], -1)).numpy(),
+    }  # fmt: skip
+
+
+def dict_inputs(folder):
+    inputs = {"photo": keras.Input((8, 8, 3), name="photo"), "age": keras.Input((1,), name="age")}
+    conv = layers.Conv2D(2, 3, name="conv")(inputs["photo"])
+    end = layers.Dense(2)(layers.Concatenate()([layers.Flatten()(conv), inputs["age"]]))
+    model = saved(keras.Model(inputs, end), folder)
+    images = {"photo": pixels(2, 8, 8, 3), "age": pixels(2, 1)}
+    return model, images, {"conv": lambda x: model.get_layer("conv")(x["photo"]).numpy()}
+
+
+def any_size(folder):
+    inputs = keras.Input((None, None, 3))
+    conv = layers.Conv2D(2, 3, name="conv")(inputs)
+    model = saved(keras.Model(inputs, layers.GlobalAveragePooling2D()(conv)), folder)
+    return model, pixels(2, 9, 13, 3), {"conv": plain(model.get_layer("conv"))}
+
+
+def channels_first(folder):
+    inputs = keras.Input((3, 8, 10))
+    conv = layers.Conv2D(2, 3, data_format="channels_first", name="conv")(inputs)
+    act = layers.ReLU(name="act")(conv)
+    pool = layers.MaxPooling2D(2, data_format="channels_first", name="pool")(act)
+    model = saved(keras.Model(inputs, pool), folder)
+    conv, act, pool = (model.get_layer(name) for name in ("conv", "act", "pool"))
+
+    def last(run):
+        return lambda x: run(tf.transpose(x, [0, 3, 1, 2])).transpose(0, 2, 3, 1)
+
+    return model, pixels(2, 8, 10, 3), {
+        "conv": last(plain(conv)),
+        "act": last(plain(conv, act)),
+        "pool": last(plain(conv, act, pool)),
+    }  # fmt: skip
+
+
+def custom_blocks(folder):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1, name="stem")(inputs)
+    model = saved(keras.Model(inputs, Block(name="one")(Block(name="two")(x))), folder)
+    stem, two, one = (model.get_layer(name) for name in ("stem", "two", "one"))
+    return model, pixels(2, 8, 8, 3), {
+        "two/first": plain(stem, two.first),
+        "two/second": plain(stem, two.first, two.norm, tf.nn.relu, two.second),
+        "one/first": plain(stem, two, one.first),
+        "one": plain(stem, two, one),
+    }  # fmt: skip
+
+
+def subclassed(_):
+    model = Subclassed()
+    images = pixels(2, 12, 12, 3)
+    model(images)
+    b0, b1 = model.blocks
+    return model, images, {
+        "stem": plain(model.stem),
+        "block0/first": plain(model.stem, b0.first),
+        "block1/first": plain(model.stem, b0, b1.first),
+        "pool": plain(model.stem, b0, b1, model.pool),
+    }  # fmt: skip
+
+
+def subclassed_never_called(_):
+    model = Subclassed()
+    b0, b1 = model.blocks
+    return model, pixels(2, 12, 12, 3), {
+        "stem": plain(model.stem),
+        "block1/first": plain(model.stem, b0, b1.first),
+    }  # fmt: skip
+
+
+def wrappers(folder):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.SpectralNormalization(layers.Conv2D(2, 3, name="conv"), name="spectral")(inputs)
+    model = saved(keras.Model(inputs, x), folder)
+    spectral = model.get_layer("spectral")
+    return model, pixels(2, 8, 8, 3), {"spectral/conv": plain(spectral.layer)}
+
+
+def time_distributed(folder):
+    inputs = keras.Input((3, 8, 8, 3))
+    x = layers.TimeDistributed(layers.Conv2D(2, 3, name="conv"), name="frames")(inputs)
+    model = saved(keras.Model(inputs, x), folder)
+    conv = model.get_layer("frames").layer
+    return model, pixels(2, 3, 8, 8, 3), {
+        f"frames/conv#{t + 1}": lambda x, t=t: conv(x[:, t]).numpy() for t in range(3)
+    }  # fmt: skip
+
+
+def compiled_call(_):
+    class Compiled(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(2, 3, name="conv")
+
+        @tf.function
+        def call(self, x):
+            return self.conv(x)
+
+    model = Compiled()
+    images = pixels(2, 8, 8, 3)
+    model(images)
+    return model, images, {"conv": plain(model.conv)}
+
+
+def frozen(folder):
+    model, images, expected = functional(folder)
+    model.trainable = False
+    return model, images, expected
+
+
+def fixed_batch(folder):
+    inputs = keras.Input(batch_shape=(4, 8, 8, 3))
+    model = saved(keras.Model(inputs, layers.Conv2D(2, 3, name="conv")(inputs)), folder)
+    return model, pixels(6, 8, 8, 3), {"conv": plain(model.get_layer("conv"))}
+
+
+def one_dimension(folder):
+    inputs = keras.Input((20, 3))
+    x = layers.MaxPooling1D(2, name="pool")(layers.Conv1D(4, 3, name="conv")(inputs))
+    model = saved(keras.Model(inputs, x), folder)
+    conv, pool = model.get_layer("conv"), model.get_layer("pool")
+    return model, pixels(2, 20, 3), {"conv": plain(conv), "pool": plain(conv, pool)}
+
+
+def three_dimensions(folder):
+    inputs = keras.Input((6, 8, 8, 1))
+    model = saved(keras.Model(inputs, layers.Conv3D(2, 3, name="conv")(inputs)), folder)
+    return model, pixels(2, 6, 8, 8, 1), {"conv": plain(model.get_layer("conv"))}
+
+
+def kin_of_conv2d(folder):
+    x = inputs = keras.Input((16, 16, 3))
+    chain = [
+        layers.DepthwiseConv2D(3, name="depthwise"),
+        layers.SeparableConv2D(4, 3, name="separable"),
+        layers.Conv2DTranspose(3, 3, strides=2, name="transposed"),
+        layers.AveragePooling2D(2, name="average"),
+    ]
+    for layer in chain:
+        x = layer(x)
+    model = saved(keras.Model(inputs, x), folder)
+    steps = [model.get_layer(layer.name) for layer in chain]
+    return model, pixels(2, 16, 16, 3), {
+        step.name: plain(*steps[: i + 1]) for i, step in enumerate(steps)
+    }  # fmt: skip
+
+
+def raw_operations(folder):
+    inputs = keras.Input((8, 8, 3))
+    x = keras.ops.relu(layers.Conv2D(2, 3, name="a")(inputs / 255.0 - 0.5))
+    model = saved(keras.Model(inputs, layers.Conv2D(2, 3, name="b")(x * 2)), folder)
+    a, b = model.get_layer("a"), model.get_layer("b")
+    return model, pixels(2, 8, 8, 3), {
+        "a": lambda x: a(x / 255.0 - 0.5).numpy(),
+        "b": lambda x: b(tf.nn.relu(a(x / 255.0 - 0.5)) * 2).numpy(),
+    }  # fmt: skip
+
+
+TOPOLOGIES = [
+    functional, sequential_by_add, sequential_never_built, nested_three_deep, shared_layer,
+    siamese, branches_and_outputs, dict_inputs, any_size, channels_first, custom_blocks,
+    subclassed, subclassed_never_called, wrappers, time_distributed, compiled_call, frozen,
+    fixed_batch, one_dimension, three_dimensions, kin_of_conv2d, raw_operations,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.__name__)
+def test_maps_equal_a_plain_call_of_the_layer(topology, tmp_path):
+    model, images, expected = topology(tmp_path)
+    maps = kviz.activations(model, images, list(expected))
+    assert set(maps) == set(expected)
+    for path, run in expected.items():
+        close(maps[path], run(images))
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.__name__)
+def test_the_model_is_as_it_was(topology, tmp_path):
+    model, images, expected = topology(tmp_path)
+    call = keras.Layer.__call__
+    before = {w.path: np.array(w.value) for w in model.weights}
+    flags = [(layer.name, layer.trainable, layer.dtype_policy.name) for layer in model.layers]
+    kviz.activations(model, images, list(expected))
+    assert keras.Layer.__call__ is call
+    assert not any("call" in vars(layer) for layer in model._flatten_layers())
+    assert flags == [
+        (layer.name, layer.trainable, layer.dtype_policy.name) for layer in model.layers
+    ]
+    after = {w.path: np.array(w.value) for w in model.weights}
+    assert before.keys() <= after.keys()
+    for path, value in before.items():
+        np.testing.assert_array_equal(after[path], value)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "float64"])
+def test_precision(policy):
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, dtype=policy, name="conv")(inputs)
+    x = layers.BatchNormalization(dtype=policy, name="norm")(x)
+    x = layers.MaxPooling2D(2, dtype=policy, name="pool")(x)
+    model = keras.Model(inputs, x)
+    images = pixels(2, 8, 8, 3)
+    maps = kviz.activations(model, images)
+    conv = model.get_layer("conv")
+    exact = tf.nn.conv2d(
+        tf.cast(images, "float64"), tf.cast(conv.kernel.value, "float64"), 1, "VALID"
+    )
+    # Half precision would be off by 1e-3: the model is looked at in float32.
+    close(maps["conv"], exact.numpy(), 1e-6)
+    assert {array.dtype for array in maps.values()} == {np.dtype("float32")}
+    assert [layer.dtype_policy.name for layer in model.layers[1:]] == [policy] * 3
+
+
+def test_half_precision_that_overflows_is_finite():
+    """65504 is float16's largest number: the plain model gives infinity here."""
+    inputs = keras.Input((4, 4, 1))
+    conv = layers.Conv2D(1, 1, kernel_initializer=keras.initializers.Constant(1000.0),
+                         dtype="mixed_float16", name="conv")  # fmt: skip
+    model = keras.Model(inputs, conv(inputs))
+    images = np.full((1, 4, 4, 1), 255, "float32")
+    assert np.isinf(model(images)).all()
+    assert (kviz.activations(model, images)["conv"] == 255_000).all()
+
+
+def test_a_channels_first_twin_has_the_same_maps():
+    last = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, name="conv")])
+    first = keras.Sequential(
+        [keras.Input((3, 8, 8)), layers.Conv2D(4, 3, data_format="channels_first", name="conv")]
+    )
+    first.set_weights(last.get_weights())
+    images = pixels(3, 8, 8, 3)
+    close(kviz.activations(first, images)["conv"], kviz.activations(last, images)["conv"])
+
+
+def test_a_layer_inside_a_loop_is_an_error_that_names_the_way_out():
+    inputs = keras.Input((None, 8, 8, 3))
+    frames = layers.TimeDistributed(layers.Conv2D(2, 3, name="conv"), name="frames")(inputs)
+    model = keras.Model(inputs, frames)
+    # As many frames as videos: Keras 3.15 loops over the wrong of the two when both are free.
+    images = pixels(3, 3, 8, 8, 3)
+    with pytest.raises(kviz.LayerError, match="inside a loop"):
+        kviz.activations(model, images, "frames/conv")
+    assert kviz.activations(model, images, "frames")["frames"].shape == (3, 3, 6, 6, 2)
+
+
+@pytest.mark.filterwarnings("ignore:`build")  # Keras warns of the layer that has no weights yet
+def test_an_unused_layer_is_an_error():
+    class Unused(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = (
+                layers.Conv2D(1, 3, name="used"),
+                layers.Conv2D(1, 3, name="idle"),
+            )
+
+        def call(self, x):
+            return self.used(x)
+
+    with pytest.raises(kviz.LayerError, match="calls no layer 'idle'"):
+        kviz.activations(Unused(), pixels(1, 8, 8, 3), "idle")
+
+
+def test_the_forward_pass_stops_at_the_deepest_layer_asked_for():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(1, 3, name="conv"), layers.Conv2D(1, 3, name="deep")]
+    )
+    network = Network(model)
+    images = pixels(1, 8, 8, 3)
+    ran = {}
+    for layer_name in ("conv", "deep"):
+        function, _ = network.function(network.pixels(images), layer_name)
+        kinds = operations(lambda: function(tf.constant(images)))  # noqa: B023
+        ran[layer_name] = sum("Conv2D" in kind for kind in kinds)
+    assert ran == {"conv": 1, "deep": 2}
+
+
+def test_threads_do_not_see_each_other():
+    import threading
+
+    models = [
+        keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(n, 3, name=f"conv{n}")])
+        for n in range(1, 9)
+    ]
+    images = pixels(1, 8, 8, 3)
+    found = {}
+
+    def look(model):
+        model(images)
+        found[model] = list(kviz.activations(model, images))
+
+    threads = [threading.Thread(target=look, args=(model,)) for model in models]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[model] for model in models] == [[f"conv{n}"] for n in range(1, 9)]
+
+
+def test_a_model_that_fails_is_one_sentence_and_leaves_keras_as_it_was():
+    class Fails(keras.Model):
+        def call(self, x):
+            raise RuntimeError(f"of its own accord, at {x.shape}")
+
+    call = keras.Layer.__call__
+    with pytest.raises(kviz.ModelError, match="of its own accord"):
+        kviz.activations(Fails(), pixels(1, 8, 8, 3))
+    assert keras.Layer.__call__ is call
+
+
+@pytest.mark.parametrize("name", ["my conv", "<b>", "卷积", "_leading", "{{7*7}}", "a\nb", " "])
+def test_names_that_tensorflow_takes_for_no_scope(name):
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3, name=name)], name=name)
+    images = pixels(1, 8, 8, 3)
+    close(kviz.activations(model, images)[name], model(images))
+    assert model.name == model.layers[0].name == name
+
+
+def test_threads_that_call_the_same_model_are_not_noted():
+    """TimeDistributed runs its layer by a call that is swapped on the layer itself."""
+    import threading
+
+    inputs = keras.Input((3, 8, 8, 3))
+    frames = layers.TimeDistributed(layers.Conv2D(2, 3, name="conv"), name="frames")(inputs)
+    model = keras.Model(inputs, frames)
+    images = pixels(2, 3, 8, 8, 3)
+    expected, stop, failures = np.array(model(images)), threading.Event(), []
+
+    def call():
+        while not stop.is_set():
+            try:
+                np.testing.assert_array_equal(np.array(model(images)), expected)
+            except Exception as error:  # shown below, in the test's own thread
+                failures.append(error)
+
+    threads = [threading.Thread(target=call) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    tables = [[info.path for info in Network(model).layers] for _ in range(5)]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+    assert all(
+        table[1:] == ["frames", *(f"frames/conv#{t}" for t in (1, 2, 3))] for table in tables
+    )
+
+
+@pytest.mark.filterwarnings("ignore:When providing `inputs` as a dict")  # Keras advises otherwise
+def test_dict_inputs_go_by_the_keys_that_keras_takes():
+    one, two = keras.Input((8, 8, 3), name="b"), keras.Input((8, 8, 3), name="a")
+    model = keras.Model({"a": one, "b": two}, layers.Subtract()([one, two]))
+    images = {"a": pixels(2, 8, 8, 3), "b": pixels(2, 8, 8, 3)}
+    close(Network(model)(images), model(images))
+    with pytest.raises(kviz.ImageError, match="takes the inputs a, b"):
+        Network(model)({"a": images["a"]})
+
+
+def test_a_list_of_one_input():
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model([inputs], layers.Conv2D(2, 3, name="conv")(inputs))
+    images = pixels(2, 8, 8, 3)
+    close(kviz.activations(model, [images])["conv"], model([images]))
+    close(kviz.activations(model, images)["conv"], model([images]))
+
+
+def test_a_subclassed_model_that_takes_a_dict_of_one():
+    class Keyed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(2, 3, name="conv")
+
+        def call(self, inputs):
+            return self.conv(inputs["photo"])
+
+    model, images = Keyed(), {"photo": pixels(2, 8, 8, 3)}
+    maps = kviz.activations(model, images)
+    close(maps["conv"], model(images))
+
+
+def test_one_row_of_many_channels_is_not_channels_first():
+    inputs = keras.Input((1, 128, 8))
+    model = keras.Model(inputs, layers.Conv2D(4, (1, 3), name="conv")(inputs))
+    images = pixels(2, 1, 128, 8)
+    close(kviz.activations(model, images)["conv"], model(images))
+
+
+def test_a_layer_that_is_not_reached_is_said_and_no_hole():
+    class Choosing(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.conv = layers.Conv2D(3, 1, name="conv")
+            self.conv.build((None, 8, 8, 3))
+
+        def call(self, x):
+            return keras.ops.cond(keras.ops.mean(x) > 0, lambda: self.conv(x), lambda: x)
+
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, layers.Conv2D(2, 3, name="ok")(Choosing(name="choose")(inputs)))
+    with pytest.warns(kviz.KvizWarning, match="Not shown.*choose/conv"):
+        maps = kviz.activations(model, pixels(1, 8, 8, 3))
+    assert list(maps) == ["ok"]
+    assert "choose/conv" in maps.notes[0]
