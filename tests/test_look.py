@@ -315,7 +315,7 @@ def test_every_change_of_a_model_is_seen(change):
     change(model)
     network = kviz.Network(model)
     np.testing.assert_allclose(
-        np.array(kviz.network.network.as_network(model)(five)), np.array(network(five)), rtol=1e-6
+        np.array(kviz.network.loading.as_network(model)(five)), np.array(network(five)), rtol=1e-6
     )
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share
 from kviz.engine.layers import LayerInfo, LayerTable, Selector, selector_key
+from kviz.engine.lifting import lift
 from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
 from kviz.network.network import Network
@@ -235,6 +237,8 @@ class Passes:
         run: Callable[..., Any],
         extra: Sequence[Any] = (),
         share: Share | None = None,
+        *,
+        settings: Any = None,
     ) -> Any:
         """Return a function of pixels and targets compiled, and kept for this score.
 
@@ -243,12 +247,36 @@ class Passes:
             run: takes a tensor an input, the targets, and what `extra` describes.
             extra: a `tf.TensorSpec` for each further argument.
             share: how its work is shared out over several devices; without `extra` by images.
+            settings: a structure of settings as `kviz.engine.lifting.lift` takes it apart: what is no
+                number in it belongs to the key. Given, `run` takes it first, with float64 tensors in
+                place of its floats, to be cast to what they are used with; the compiled function takes
+                no more arguments for it.
         """
         specs = [*self.specs.values(), tf.TensorSpec((None,), "int32"), *extra]
         if not extra:
             share = Share(cut=[True] * len(specs))
-        function = self.network.compiled((self.score, self.input_name, key), run, specs, share)
-        return lambda *arguments: self.network.run(function, arguments)
+        structure, numbers, restore = lift(settings)
+        # A Python float is double precision, a NumPy one what it is.
+        numbers = [tf.constant(x, "float64") if type(x) is float else x for x in numbers]
+        numbers = [tf.convert_to_tensor(number) for number in numbers]
+        count = len(specs)
+        specs += [tf.TensorSpec([None] * number.shape.rank, number.dtype) for number in numbers]
+        if share is not None:
+            share = replace(share, cut=[*share.cut, *[False] * len(numbers)])
+
+        def whole(*arguments: Any) -> Any:
+            if settings is None:
+                return run(*arguments)
+            return run(restore(arguments[count:]), *arguments[:count])
+
+        key = (self.score, self.input_name, key, structure)
+        function = self.network.compiled(key, whole, specs, share)
+        return lambda *arguments: self.network.run(function, [*arguments, *numbers])
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The number of images that the model was built for, None where any will do."""
+        return self.network.fixed_batch
 
 
 def slopes(

@@ -28,7 +28,7 @@ def copies(
         Int32 arrays `(B,)`: the images' places, the copies' numbers, and the images' places again, but
         -1 for what only fills up the batch of a model that was built for a fixed one.
     """
-    fixed = request.passes.network.fixed_batch
+    fixed = request.passes.fixed_batch
     step = fixed or min(request.batch_size, limit or request.batch_size)
     total = len(request.images) * count
     for start in range(0, total, step):

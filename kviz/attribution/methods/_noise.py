@@ -38,7 +38,7 @@ class Noise(Method):
     def maps(self, request: Request) -> Found:
         """Return maps like the base's, as `Method.maps`."""
         passes, total = request.passes, len(request.images)
-        place, fixed = passes.place, passes.network.fixed_batch
+        place, fixed = passes.place, passes.fixed_batch
         scores, classes = passes.scores(request.pixels, request.target)
 
         def run(*arguments: Any) -> Any:

@@ -87,7 +87,7 @@ def perturbed_scores(
     """
     passes, place = request.passes, request.passes.place
     total = len(request.images)
-    fixed = passes.network.fixed_batch
+    fixed = passes.fixed_batch
 
     def run(*arguments: Any) -> Any:
         pixels = arguments[: len(passes.specs)]

@@ -32,7 +32,7 @@ class AblationCam(Cam):
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
         passes = request.passes
-        fixed = passes.network.fixed_batch
+        fixed = passes.fixed_batch
         (scores, classes), maps = self.one_layer(request)
 
         def run(*arguments: Any) -> Any:

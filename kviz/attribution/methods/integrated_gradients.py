@@ -89,7 +89,7 @@ def _points(rule: Rule, steps: int) -> tuple[Any, Any]:
 def _path(request: Request, baseline: Any, points: Any, weights: Any) -> Any:
     """Return the weighted sum of the gradients at points between baseline and image."""
     passes = request.passes
-    place, fixed = passes.place, passes.network.fixed_batch
+    place, fixed = passes.place, passes.fixed_batch
 
     def run(*arguments: Any) -> Any:
         *inputs, low, rows, owners, shares, factors = arguments

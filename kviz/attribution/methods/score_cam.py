@@ -30,7 +30,7 @@ class ScoreCam(Cam):
     def maps(self, request: Request) -> Found:
         """Return `(N, H, W)` of the layer's size, as `Method.maps`."""
         passes = request.passes
-        place, fixed = passes.place, passes.network.fixed_batch
+        place, fixed = passes.place, passes.fixed_batch
         if len(request.images.shape) != 4:
             raise OptionError("score_cam takes images (N, H, W, channels).")
         (scores, classes), maps = self.one_layer(request)

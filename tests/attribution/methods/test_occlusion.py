@@ -129,7 +129,7 @@ def test_every_window_by_hand(shape, window, stride, overlap):
     model = total(2.0, shape) if len(shape) == 1 else scored(shape)
     x = photos(2, shape)
     score = (lambda y: y) if len(shape) == 1 else first
-    network = kviz.network.network.as_network(model)
+    network = kviz.network.loading.as_network(model)
     found = attribute(
         network, x, "occlusion", window=window, stride=stride, overlap=overlap, score=score
     )
