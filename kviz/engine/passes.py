@@ -1,4 +1,4 @@
-"""The only user of tf.GradientTape: forward and backward passes of one network for one score.
+"""Forward and backward passes of one network for one score.
 
 Each pass is one `tf.function`, kept on the network and traced once, whatever the class (it is a
 tensor) and the number of images. A backward pass ends at the layer that is asked for: what TensorFlow
@@ -8,7 +8,6 @@ has traced beyond it, it prunes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +20,6 @@ from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
 from kviz.network.network import Network
 from kviz.scores import ClassScore, Score
-
-Rule = Callable[[], AbstractContextManager[Any]]
 
 
 class Passes:
@@ -71,33 +68,27 @@ class Passes:
         result: tuple[Any, Any] = run(*pixels, target)
         return result
 
-    def gradient(self, pixels: Sequence[Any], target: Any, rule: Rule | None = None) -> Any:
+    def gradient(self, pixels: Sequence[Any], target: Any) -> Any:
         """Return (scores, classes), both `(N,)`, and the scores' gradient to the input's pixels.
 
         Args:
             pixels: an array or tensor an input, in the network's order.
             target: int32 `(N,)`.
-            rule: a context manager under which the model is called, to change how some of its
-                operations pass gradients on.
 
         Raises:
             LayerError: if the score does not depend on the pixels.
         """
+        run = self.compiled("gradient", lambda *arguments: self.differentiated(arguments))
+        return run(*pixels, target)
 
-        def run(*arguments: Any) -> Any:
-            return self.differentiated(arguments, rule)
-
-        return self.compiled(("gradient", rule), run)(*pixels, target)
-
-    def differentiated(self, arguments: Sequence[Any], rule: Rule | None = None) -> Any:
+    def differentiated(self, arguments: Sequence[Any]) -> Any:
         """Return scores and pixel gradient while a `tf.function` traces, for a method's own loop.
 
         Args:
             arguments: a tensor an input, and the targets.
-            rule: as `gradient` takes it.
         """
         watched = arguments[self.place]
-        with tf.GradientTape(watch_accessed_variables=False) as tape, (rule or nullcontext)():
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
             value, _, _ = self.forward(arguments)
         gradient = tape.gradient(value[0], watched)
@@ -106,40 +97,6 @@ class Passes:
                 "The score does not depend on the pixels, or not by a way that has gradients."
             )
         return value, tf.convert_to_tensor(gradient)
-
-    def contributions(
-        self, arguments: Sequence[Any], rule: Rule, edits: Edits, start: Callable[[Trace], Any]
-    ) -> tuple[Any, Any, Any]:
-        """Return input times gradient at the end of the preprocessing, brought back to the pixels.
-
-        What preprocessing does is taken to be one number's for one number: what a number that it
-        made contributes is its pixel's, whatever was subtracted or in which order channels are.
-
-        Args:
-            arguments: a tensor an input, and the targets.
-            rule: as `gradient` takes it.
-            edits: as `kviz.engine.tracing.trace` takes them.
-            start: returns the tensor of a trace with which the preprocessing ends.
-
-        Returns:
-            (Scores, classes), both `(N,)`; the contributions `(N, …, channels)`; and the tensor.
-        """
-        watched = arguments[self.place]
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(watched)
-            with rule():
-                value, traced, _ = self.forward(arguments, edits)
-        begin = start(traced)
-        gradient = tape.gradient(value[0], begin)
-        if gradient is None:
-            raise LayerError(
-                "The score does not depend on the pixels, or not by a way that has gradients."
-            )
-        back, scale = (
-            tape.gradient(begin, watched, output_gradients=output)
-            for output in (begin * gradient, tf.ones_like(begin))
-        )
-        return value, tf.math.divide_no_nan(back, scale), begin
 
     def layer_gradient(
         self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
