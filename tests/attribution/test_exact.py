@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 import kviz
-from kviz.attribution import attribute, integrated_gradients
+from kviz.attribution import attribute
+from kviz.attribution.methods import integrated_gradients
 from kviz.scores import ClassScore
 
 
