@@ -100,7 +100,7 @@ class Passes:
 
     def layer_gradient(
         self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
-    ) -> tuple[Any, list[tuple[Any, Any]]]:
+    ) -> tuple[Any, list[tuple[Any, Any]], Any]:
         """Return the scores and, for each layer, its maps and the scores' gradient to them.
 
         Args:
@@ -111,7 +111,7 @@ class Passes:
 
         Returns:
             (Scores, classes), both `(N,)`; pairs of tensors `(N, …, channels)`, channels last, in
-            order.
+            order; the layers' paths, a tensor of strings.
 
         Raises:
             LayerError: if a layer is not there, has no spatial output, or the score does not
@@ -136,16 +136,16 @@ class Passes:
                         "choose one on its way."
                     )
                 pairs.append((_last(array, info), _last(tf.convert_to_tensor(gradient), info)))
-            return value, pairs
+            return value, pairs, tf.constant([info.path for info in infos])
 
-        result: tuple[Any, list[tuple[Any, Any]]] = self.compiled(
+        result: tuple[Any, list[tuple[Any, Any]], Any] = self.compiled(
             ("layer gradient", selector_key(layer_names)), run
         )(*pixels, target)
         return result
 
     def layer_maps(
         self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
-    ) -> tuple[Any, list[Any]]:
+    ) -> tuple[Any, list[Any], Any]:
         """Return the scores and the layers' maps, without a backward pass.
 
         Args:
@@ -154,18 +154,18 @@ class Passes:
             layer_names: as `layer_gradient` takes it.
 
         Returns:
-            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order.
+            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order; the
+            layers' paths, a tensor of strings.
         """
 
         def run(*arguments: Any) -> Any:
             value, traced, table = self.forward(arguments)
             infos = layers_for(value[0], traced, table, layer_names)
             calls = {call.path: call for call in traced.calls}
-            return value, [
-                _last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos
-            ]
+            maps = [_last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos]
+            return value, maps, tf.constant([info.path for info in infos])
 
-        result: tuple[Any, list[Any]] = self.compiled(
+        result: tuple[Any, list[Any], Any] = self.compiled(
             ("layer maps", selector_key(layer_names)), run
         )(*pixels, target)
         return result

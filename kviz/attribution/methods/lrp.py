@@ -13,18 +13,18 @@ a times the gradient in which each activation function f has the slope f(z) / z*
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._activations import NO_GRADIENT, Activation, noted, pulled_back
+from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Call, Trace
-from kviz.errors import LayerError, OptionError
+from kviz.errors import LayerError
 from kviz.scores import last_operation
 
 # Functions with f(0) = 0, through which relevance passes whole, and what a share can be made by where
@@ -61,9 +61,17 @@ _PASSING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Lrp(Method):
-    """Relevance by layer-wise propagation; what preprocessing made of a pixel counts as the pixel.
+    """Layer-wise relevance propagation: the score is handed back from layer to layer to what made it.
 
-    Without biases, and with a small epsilon, the map sums to the score: relevance is conserved.
+    What preprocessing made of a pixel counts as the pixel. Without biases, and with a small epsilon,
+    the map sums to the score: relevance is conserved.
+
+    Paper: S. Bach et al., "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by
+    Layer-Wise Relevance Propagation", PLOS ONE 2015; G. Montavon et al., "Layer-Wise Relevance
+    Propagation: An Overview", 2019.
+
+    Equation: Epsilon: R_i = sum over j of a_i w_ij / z_j* R_j, where z* is z moved away from 0. z+:
+    only (a_i w_ij)+, divided by their sum.
 
     Args:
         rule: `"epsilon"` for all layers, or `"z_plus"` for convolutions, together with the batch
@@ -75,14 +83,11 @@ class Lrp(Method):
     1e-06
     """
 
-    rule: Literal["epsilon", "z_plus"] = "epsilon"
-    epsilon: float = 1e-6
-    reduce: Reduce = "sum"
+    display_name: ClassVar[str] = "LRP"
 
-    def __post_init__(self) -> None:
-        validate_choice("rule", self.rule, ("epsilon", "z_plus"))
-        if not 0 < self.epsilon < math.inf:
-            raise OptionError(f"epsilon takes a number above 0. Received: {self.epsilon}")
+    rule: Literal["epsilon", "z_plus"] = "epsilon"
+    epsilon: float = option(1e-6, above=0)
+    reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` where a layer has no rule."""
