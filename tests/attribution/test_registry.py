@@ -142,7 +142,7 @@ def test_film_report_and_command_line_find_it(installed):
     assert {found["method"] for found in page.facts["attributions"]} == {"flat"}
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); import kviz.cli; kviz.cli.main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "attribute", "--list-methods"],
+        [sys.executable, "-c", code, "attribute", "--list"],
         check=True, capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert "flat" in done.stdout.split()
