@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.methods.gradient import Gradient
@@ -58,40 +60,39 @@ class Noise(Method):
 
     def _sums(self, request: Request, base: Method, rows: Any, numbers: Any, owners: Any) -> Any:
         """Return sums over copies of each of the `powers` of the maps of a base, in one call."""
-        passes, count = request.passes, self.samples
+        passes = request.passes
 
         def run(settings: Any, *arguments: Any) -> Any:
             level, base = settings
-            *inputs, rows, numbers, seed, first, owners = arguments
-            several = _with_noise(passes, level, count, inputs, rows, numbers, seed, first)
-            _, maps = base.traced(passes, several)
+            *inputs, rows, numbers, owners, place = arguments
+            _, maps = base.traced(passes, _with_noise(passes, level, inputs, rows, numbers, place))
             return self._added(maps, owners, tf.shape(inputs[0])[0])
 
-        rows_of, whole = tf.TensorSpec((passes.fixed_batch,), "int32"), tf.TensorSpec((), "int32")
+        rows_of = tf.TensorSpec((passes.fixed_batch,), "int32")
         summed = passes.compiled(
-            ("noise", self.powers, count),
+            ("noise", self.powers),
             run,
-            [rows_of, rows_of, whole, whole, rows_of],
-            passes.by_copies([True, True, False, False, True], added=[True] * len(self.powers)),
+            [rows_of, rows_of, rows_of, tf.TensorSpec((3,), "int32")],
+            passes.by_copies([True, True, True, False], added=[True] * len(self.powers)),
             settings=(self.noise_level, base),
         )
-        return summed(
-            *request.pixels, request.target, rows, numbers, request.seed, request.first, owners
-        )
+        return summed(*request.pixels, request.target, rows, numbers, owners, self._place(request))
 
     def _noisy(self, request: Request, rows: Any, numbers: Any) -> Any:
         """Return copies of the pixels with noise, and their targets."""
-        passes, count = request.passes, self.samples
+        passes = request.passes
 
         def run(level: Any, *arguments: Any) -> Any:
-            *inputs, rows, numbers, seed, first = arguments
-            return _with_noise(passes, level, count, inputs, rows, numbers, seed, first)
+            *inputs, rows, numbers, place = arguments
+            return _with_noise(passes, level, inputs, rows, numbers, place)
 
-        rows_of, whole = tf.TensorSpec((passes.fixed_batch,), "int32"), tf.TensorSpec((), "int32")
-        noisy = passes.compiled(
-            ("noisy", count), run, [rows_of, rows_of, whole, whole], settings=self.noise_level
-        )
-        return noisy(*request.pixels, request.target, rows, numbers, request.seed, request.first)
+        rows_of = tf.TensorSpec((passes.fixed_batch,), "int32")
+        extra = [rows_of, rows_of, tf.TensorSpec((3,), "int32")]
+        noisy = passes.compiled("noisy", run, extra, settings=self.noise_level)
+        return noisy(*request.pixels, request.target, rows, numbers, self._place(request))
+
+    def _place(self, request: Request) -> Any:
+        return np.array([request.seed, request.first, self.samples], np.int32)
 
     def _added(self, maps: Any, owners: Any, total: Any) -> list[Any]:
         powers = [maps if power == 1 else tf.square(maps) for power in self.powers]
@@ -103,21 +104,23 @@ class Noise(Method):
 
 
 def _with_noise(
-    passes: Passes,
-    level: Any,
-    count: int,
-    inputs: Any,
-    rows: Any,
-    numbers: Any,
-    seed: Any,
-    first: Any,
+    passes: Passes, level: Any, inputs: Any, rows: Any, numbers: Any, place: Any
 ) -> list[Any]:
     """Return the rows of inputs and targets, with noise in the input that is looked at, while tracing.
 
     A copy's noise is a stretch of one stream of random numbers, at a place of its own: it depends on
     the seed, the image and the copy, not on what is drawn beside it. Copies in flight follow each
     other, so that theirs is drawn at once.
+
+    Args:
+        passes: the network's passes.
+        level: the noise's standard deviation as a share of an image's range.
+        inputs: a tensor an input, and the targets.
+        rows: int32 `(B,)`, the image of each copy.
+        numbers: int32 `(B,)`, which of the image's copies it is.
+        place: the seed, the place of the first image among all, and how many copies each has.
     """
+    seed, first, count = tf.unstack(place)
     images = inputs[passes.place]
     axes = list(range(1, images.shape.rank))
     ranges = tf.reduce_max(images, axes, keepdims=True) - tf.reduce_min(images, axes, keepdims=True)
