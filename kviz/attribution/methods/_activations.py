@@ -15,9 +15,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from kviz.engine.backend import tf
+from kviz.engine.graph import last_operation
 from kviz.engine.passes import Passes
 from kviz.errors import LayerError
-from kviz.scores import last_operation
 
 NO_GRADIENT = "The score does not depend on the pixels, or not by a way that has gradients."
 

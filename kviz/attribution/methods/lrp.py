@@ -22,10 +22,10 @@ from kviz.attribution.method import Method, Reduce
 from kviz.attribution.methods._activations import NO_GRADIENT, Activation, noted, pulled_back
 from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
+from kviz.engine.graph import last_operation
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Call, Trace
 from kviz.errors import LayerError
-from kviz.scores import last_operation
 
 # Functions with f(0) = 0, through which relevance passes whole, and what a share can be made by where
 # a function is a value times a share of it: silu, gelu, mish, hard_silu.
