@@ -1,8 +1,8 @@
 """Nothing of the caller's changes, whatever verb looks and however it ends.
 
-One model holds what is easily left changed: an RNN's states, a loss made in `call`, a seed that moves
-with each call, half precision, a name that is no TensorFlow scope. Every verb looks at it and ends well,
-with an error of its own, with one of the caller's, and with Ctrl-C.
+One model holds what is easily left changed: an RNN's states, a loss made in `call`, a seed that
+moves with each call, half precision, a name that is no TensorFlow scope. Every verb looks at it and
+ends well, with an error of its own, with one of the caller's, and with Ctrl-C.
 """
 
 import random
@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from untouched import differences, everything
 
 import kviz
 from kviz.attribution import method_named, method_names
-from untouched import differences, everything
 
 # So little work that a test is quick: of these, each method takes what it has.
 LITTLE = {
@@ -117,7 +117,7 @@ def models(five):
     return found
 
 
-class Mine(Exception):
+class CallersError(Exception):
     """An error of the caller's own."""
 
 
@@ -169,7 +169,9 @@ def endings(verb, **bad):
     return {
         "when all is well": swallowing(verb),
         "with a bad option": swallowing(lambda: verb(**bad), kviz.KvizError),
-        "with the caller's error": swallowing(lambda: verb(progress=raising(Mine())), Mine),
+        "with the caller's error": swallowing(
+            lambda: verb(progress=raising(CallersError())), CallersError
+        ),
         "when interrupted": interrupted(verb),
     }
 
@@ -186,38 +188,40 @@ def interrupted(verb):
     return run
 
 
-# Each verb on (model, five images), with an option that is found to be wrong only after work was done.
+def look_early(model, images, layer_names="my conv", **options):
+    kviz.activations(model, images, layer_names, **options)
+
+
+def imagine(model, _images, **options):
+    kviz.class_image(model, [0, 1], steps=2, **options)
+
+
+def draw_filters(model, _images, layer_name="last", **options):
+    kviz.filter_patterns(model, layer_name, [0, 1], steps=2, **options)
+
+
+def dream(model, images, layer_names="last", **options):
+    kviz.deep_dream(model, images[:2], layer_names, octaves=1, steps=2, **options)
+
+
+def fool(model, images, **options):
+    kviz.fool(model, images[:3], 1, steps=2, film=True, **options)
+
+
+def write_report(model, images, **options):
+    kviz.report(model, images[:2], quick=True, methods=["grad_cam"], **options)
+
+
+# Each verb with an option that is found to be wrong only after work was done.
 VERBS = {
     "activations": (kviz.activations, {"layer_names": "lost"}),
-    "activations of an early layer": (
-        lambda m, x, layer_names="my conv", **k: kviz.activations(m, x, layer_names, **k),
-        {"layer_names": "lost"},
-    ),
+    "activations of an early layer": (look_early, {"layer_names": "lost"}),
     "predict": (kviz.predict, {"output": "lost"}),
-    "class_image": (
-        lambda m, x, **k: kviz.class_image(m, [0, 1], steps=2, **k),
-        {"score": lambda y: y},
-    ),
-    "filter_patterns": (
-        lambda m, x, layer_name="last", **k: kviz.filter_patterns(
-            m, layer_name, [0, 1], steps=2, **k
-        ),
-        {"layer_name": "mean"},
-    ),
-    "deep_dream": (
-        lambda m, x, layer_names="last", **k: kviz.deep_dream(
-            m, x[:2], layer_names, octaves=1, steps=2, **k
-        ),
-        {"layer_names": "lost"},
-    ),
-    "fool": (
-        lambda m, x, **k: kviz.fool(m, x[:3], 1, steps=2, film=True, **k),
-        {"score": lambda y: y},
-    ),
-    "report": (
-        lambda m, x, **k: kviz.report(m, x[:2], quick=True, methods=["grad_cam"], **k),
-        {"layer_names": "lost"},
-    ),
+    "class_image": (imagine, {"score": lambda outputs: outputs}),
+    "filter_patterns": (draw_filters, {"layer_name": "mean"}),
+    "deep_dream": (dream, {"layer_names": "lost"}),
+    "fool": (fool, {"score": lambda outputs: outputs}),
+    "report": (write_report, {"layer_names": "lost"}),
 }
 
 
@@ -257,12 +261,14 @@ def test_a_method_changes_nothing(name, models, five):
 def test_a_score_that_fails_while_it_is_traced_changes_nothing(name, models, five):
     model, method = models["whole"], little(name)
 
-    def score(outputs):
-        raise Mine
+    def score(_outputs):
+        raise CallersError
 
     def looked(score):
         return swallowing(
-            lambda: kviz.attribute(model, five[:2], method, score=score), kviz.KvizError, Mine
+            lambda: kviz.attribute(model, five[:2], method, score=score),
+            kviz.KvizError,
+            CallersError,
         )
 
     compare_endings(
@@ -283,7 +289,7 @@ def test_a_subclassed_model_is_as_it_was(name, models, five):
     compare_endings(model, five, endings(verb, **bad))
 
 
-@pytest.mark.parametrize("error", [Mine, KeyboardInterrupt])
+@pytest.mark.parametrize("error", [CallersError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", ["activations", "attribute"])
 def test_a_model_that_fails_in_its_call_is_as_it_was(name, error, five):
     keras.utils.set_random_seed(1)
