@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kviz.attribution.attribute import attribute
+    from kviz.engine.activation_model import ActivationModel
     from kviz.errors import (
         ImageError,
         KvizError,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         OutputError,
     )
     from kviz.images import load_images
-    from kviz.look import activations, predict, weights
+    from kviz.look import activation_model, activations, predict, weights
     from kviz.network.loading import load_model, save_model
     from kviz.network.network import Network
     from kviz.reports.report import Report, report
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ActivationModel": "engine.activation_model",
     "Activations": "results.activations",
     "Attribution": "results.attribution",
     "ImageError": "errors",
@@ -53,6 +55,7 @@ _HOMES = {
     "Synthesis": "results.synthesis",
     "Tile": "tiles",
     "Weights": "results.weights",
+    "activation_model": "look",
     "activations": "look",
     "attribute": "attribution.attribute",
     "class_image": "synthesis.class_image",
@@ -70,6 +73,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ActivationModel",
     "Activations",
     "Attribution",
     "ImageError",
@@ -85,6 +89,7 @@ __all__ = [
     "Synthesis",
     "Tile",
     "Weights",
+    "activation_model",
     "activations",
     "attribute",
     "class_image",

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+# TensorFlow turns oneDNN on by itself on some processors only, and on a CPU runs channels_first
+# convolutions only with it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 ROOT = Path(__file__).parents[1]
 

@@ -431,7 +431,7 @@ def test_the_forward_pass_stops_at_the_deepest_layer_asked_for():
     images = pixels(1, 8, 8, 3)
     ran = {}
     for layer_name in ("conv", "deep"):
-        function, _ = network.function(network.pixels(images), layer_name)
+        function = network.engine.maps(network.specs({"0": images}), layer_name).function
         kinds = operations(lambda: function(tf.constant(images)))  # noqa: B023
         ran[layer_name] = sum("Conv2D" in kind for kind in kinds)
     assert ran == {"conv": 1, "deep": 2}
