@@ -255,7 +255,7 @@ class ActivationModel(keras.Model):  # type: ignore[misc]
             lambda x: tf.TensorSpec(x.shape, x.dtype, name=None), self.input
         )
 
-        @tf.function(input_signature=[specs], autograph=False)
+        @tf.function(input_signature=[specs], autograph=False)  # type: ignore[untyped-decorator]
         def serve(inputs: Any) -> Any:
             values = [value.read_value() for value in module.values]
             with keras.StatelessScope(list(zip(self.variables, values, strict=True))):
