@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kviz.attribution.attribute import attribute
+    from kviz import attribution as attribution
+    from kviz import callbacks as callbacks
+    from kviz import scores as scores
+    from kviz.attribution.typed import attribute
     from kviz.engine.activation_model import ActivationModel
     from kviz.errors import (
         ImageError,
@@ -111,12 +114,15 @@ __all__ = [
 _MODULES = ("attribution", "callbacks", "scores")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"kviz.{name}")
-    if name in _HOMES:
-        return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'kviz' has no attribute {name!r}")
+# A type checker would take any name for one of these.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"kviz.{name}")
+        if name in _HOMES:
+            return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'kviz' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

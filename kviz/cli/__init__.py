@@ -419,8 +419,9 @@ def attribute(
     for name in chosen:
         with _progress(name) as progress:
             found = kviz.attribute(
-                network, pixels, name, class_index=class_index, seed=seed,
-                batch_size=options["batch_size"], names=names, progress=progress, **given,
+                network, pixels, kviz.attribution.method_named(name, **given),
+                class_index=class_index, seed=seed, batch_size=options["batch_size"], names=names,
+                progress=progress,
             )  # fmt: skip
         facts.append(found)
     if compare:
