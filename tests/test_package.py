@@ -27,6 +27,7 @@ FLOORS = (
     "scores inputs look attribution synthesis reports callbacks __init__ cli"
 ).split()
 VERBS = [
+    "activation_model",
     "activations",
     "attribute",
     "class_image",

@@ -5,30 +5,39 @@ M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", EC
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
 from kviz.attribution.methods._activations import relu_gradient
 from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deconvnet(Method):
-    """The gradient by a deconvnet, signed.
+    """Deconvnet: the gradient, which passes a ReLU where it is positive, whatever its input was.
+
+    Paper: M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
+
+    Equation: dY / dx, with relu's gradient g made g * [g > 0].
 
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> Deconvnet().reduce
     'sum'
     """
 
+    display_name: ClassVar[str] = "Deconvnet"
+
     reduce: Reduce = "sum"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
-        return relu_gradient(request, _backward, "deconvnet")
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, as `Method.traced`; a `LayerError` if the model has no ReLU."""
+        return relu_gradient(passes, arguments, _backward, "deconvnet")
 
 
 def _backward(upstream: Any, _: Any) -> Any:

@@ -6,25 +6,37 @@ its sum is the score.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
+from kviz.engine.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputXGradient(Method):
-    """The pixels times the gradient of the score, signed.
+    """Each pixel times the score's gradient to it, signed.
+
+    For a net of linear layers and ReLUs without biases its sum is the score.
+
+    Paper: A. Shrikumar et al., "Not Just a Black Box", 2016.
+
+    Equation: x * dY / dx.
 
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> InputXGradient().reduce
     'sum'
     """
 
+    display_name: ClassVar[str] = "Input × gradient"
+
     reduce: Reduce = "sum"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`."""
-        (scores, classes), gradient = request.passes.gradient(request.pixels, request.target)
-        return Found(maps=request.images * gradient, scores=scores, classes=classes)
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, as `Method.traced`."""
+        value, gradient = passes.differentiated(arguments)
+        return value, arguments[passes.place] * gradient
