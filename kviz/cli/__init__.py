@@ -516,7 +516,9 @@ _PARAMETRIZATIONS = click.Choice(["pixel", "fourier", "maco"])
 @click.option(
     "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
 )
-@click.option("--step", type=float, help="A step's length; by default it begins small and grows.")
+@click.option(
+    "--step", "step_size", type=float, help="A step's length; by default it begins small and grows."
+)
 @click.option("--max-norm", type=float, help="How far from the photo it may go.")
 @click.option("--norm", type=click.Choice(["l2", "linf"]), default="l2", show_default=True)
 @click.option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
@@ -542,7 +544,16 @@ def fool(
     image_paths(images)
     network = _load(model, preprocess, class_names, trust)
     pixels, names = _pixels(images, network, options)
-    keys = ("step", "max_norm", "norm", "steps", "random_start", "confidence", "seed", "batch_size")
+    keys = (
+        "step_size",
+        "max_norm",
+        "norm",
+        "steps",
+        "random_start",
+        "confidence",
+        "seed",
+        "batch_size",
+    )
     with _progress("Fooling") as progress:
         found = kviz.fool(
             network, pixels, class_index, targeted=not away, names=names, film=options["gif"],
@@ -636,7 +647,9 @@ def filters(
 @click.option(
     "--octave-scale", type=float, default=1.4, show_default=True, help="From size to size."
 )
-@click.option("--step", type=float, default=1.5, show_default=True, help="Levels of 255 a step.")
+@click.option(
+    "--step", "step_size", type=float, default=1.5, show_default=True, help="Levels of 255 a step."
+)
 @_dream_options(20, "dreams")
 def dream(
     model: str,
@@ -655,7 +668,7 @@ def dream(
     image_paths(images)
     network = _load(model, preprocess, class_names, trust)
     pixels, names = _pixels(images, network, options)
-    keys = ("octaves", "octave_scale", "step", "steps", "seed", "batch_size")
+    keys = ("octaves", "octave_scale", "step_size", "steps", "seed", "batch_size")
     with _progress("Dreaming") as progress:
         found = kviz.deep_dream(
             network, pixels, list(layers) or None, names=names, film=options["gif"],
@@ -740,7 +753,7 @@ def _begun(network: Network, options: dict[str, Any]) -> dict[str, Any]:
     colours = options["colours_of"]
     return {
         "statistics": load_images(list(colours), network) if colours else None,
-        "size": options["size"] or None,
+        "target_size": options["size"] or None,
         "film": options["gif"],
         **{key: options[key] for key in ("parametrization", "steps", "batch_size", "seed")},
     }

@@ -27,12 +27,12 @@ Array = npt.NDArray[Any]
 NAMES = ("pixel", "fourier", "maco")
 
 
-def image_size(network: Network, size: Any) -> tuple[int, int]:
+def image_size(network: Network, target_size: Any) -> tuple[int, int]:
     """Return the height and width of the images to make.
 
     Args:
         network: the network.
-        size: a pair or a number; None for the model's own, or 224 where that is free.
+        target_size: a pair or a number; None for the model's own, or 224 where that is free.
 
     Raises:
         OptionError: if it does not fit the model, or the model takes no photo.
@@ -43,14 +43,20 @@ def image_size(network: Network, size: Any) -> tuple[int, int]:
             "This verb makes images for models that take one photo, (N, H, W, channels)."
         )
     own = network.image_size
-    if size is None:
+    if target_size is None:
         return own[0] or 224, own[1] or 224
-    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    pair = (
+        tuple(target_size) if isinstance(target_size, tuple | list) else (target_size, target_size)
+    )
     fits = [isinstance(side, int | np.integer) and side > 0 for side in pair]
     if fits != [True, True] or bool in map(type, pair):
-        raise OptionError(f"size takes a height and a width in pixels. Received: {sanitise(size)}")
+        raise OptionError(
+            f"target_size takes a height and a width in pixels. Received: {sanitise(target_size)}"
+        )
     if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
-        raise OptionError(f"The model takes images of {own[0]} x {own[1]}. Received: size={size}")
+        raise OptionError(
+            f"The model takes images of {own[0]} x {own[1]}. Received: target_size={target_size}"
+        )
     return int(pair[0]), int(pair[1])
 
 

@@ -35,7 +35,7 @@ def class_image(
     parametrization: Name = "fourier",
     score: Any = None,
     steps: int = 256,
-    size: int | tuple[int, int] | None = None,
+    target_size: int | tuple[int, int] | None = None,
     statistics: Any = None,
     batch_size: int = 16,
     seed: int = 0,
@@ -53,7 +53,7 @@ def class_image(
         parametrization: `"pixel"`, `"fourier"` or `"maco"`.
         score: what grows, by default the class's unnormalised score.
         steps: how many, 1 or more.
-        size: height and width, for models that take any.
+        target_size: height and width, or one number for both, for models that take any size.
         statistics: photos `(N, H, W, channels)` in 0-255 whose colours it should have; by default those
             of ImageNet.
         batch_size: images in flight at once.
@@ -76,7 +76,7 @@ def class_image(
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
     wanted = list(class_index) if several else [class_index]
     target = one_target(wanted, network, len(wanted))
-    pair = image_size(network, size)
+    pair = image_size(network, target_size)
     ascent = _ascent(
         parametrization, parametrized(parametrization, pair, statistics, network), pair
     )
@@ -124,8 +124,8 @@ def class_image(
         confidences=found.scores[np.arange(count), target[:count]][:, None],
         frames=climbed.frames,
         made_by=made_by(
-            network, verb="class_image", classes=target.tolist(), parametrization=parametrization,
-            steps=steps, size=list(pair), seed=seed, own_colours=statistics is not None,
+            network, verb="class_image", class_index=target.tolist(), parametrization=parametrization,
+            steps=steps, target_size=list(pair), seed=seed, own_colours=statistics is not None,
         ),
         notes=tuple(notes),
     )  # fmt: skip

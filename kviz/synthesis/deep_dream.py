@@ -57,7 +57,7 @@ def deep_dream(
     octaves: int = 4,
     octave_scale: float = 1.4,
     steps: int = 20,
-    step: float = 1.5,
+    step_size: float = 1.5,
     batch_size: int = 8,
     seed: int = 0,
     names: Sequence[str] = (),
@@ -77,7 +77,7 @@ def deep_dream(
         octaves: how many sizes, the last the image's own.
         octave_scale: by what each is larger than the one before, above 1.
         steps: at each size.
-        step: a step's length: the mean change of a pixel, of 255.
+        step_size: a step's length: the mean change of a pixel, of 255.
         batch_size: images in flight at once.
         seed: for shifts.
         names: what the images are called; by default the files' names.
@@ -100,9 +100,9 @@ def deep_dream(
     validate_int("octaves", octaves)
     validate_int("steps", steps)
     validate_int("seed", seed, 0)
-    if not octave_scale > 1 or not step > 0:
+    if not octave_scale > 1 or not step_size > 0:
         raise OptionError(
-            f"octave_scale is above 1 and step above 0. Received: {octave_scale} and {step}"
+            f"octave_scale is above 1 and step_size above 0. Received: {octave_scale} and {step_size}"
         )
     network = as_network(model)
     images, names = read_images(images, network, names)
@@ -135,7 +135,7 @@ def deep_dream(
             detail = _resized(detail, size)
             seen = [base if free and p == place else array for p, array in enumerate(chunk)]
             passes = Passes(network, score, dict(zip(pixels, seen, strict=True)), explained)
-            length = step * float(np.sqrt(base[0].size))
+            length = step_size * float(np.sqrt(base[0].size))
             ascent = Ascent(
                 move=Step(length),
                 parametrization=Pixels(),
@@ -189,8 +189,8 @@ def deep_dream(
         frames=found.frames,
         names=tuple(names)[:count],
         made_by=made_by(
-            network, verb="deep_dream", layers=[info.path for info in chosen], octaves=octaves,
-            octave_scale=octave_scale, steps=steps, step=step, seed=seed,
+            network, verb="deep_dream", layer_names=[info.path for info in chosen], octaves=octaves,
+            octave_scale=octave_scale, steps=steps, step_size=step_size, seed=seed,
         ),
         notes=tuple(notes),
     )  # fmt: skip

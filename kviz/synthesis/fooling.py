@@ -51,7 +51,7 @@ def fool(
     *,
     targeted: bool = True,
     score: Any = None,
-    step: float | None = None,
+    step_size: float | None = None,
     max_norm: float | None = None,
     norm: Norm = "l2",
     steps: int = 100,
@@ -77,8 +77,8 @@ def fool(
             for each. With `targeted=False` the class to get away from, by default the predicted one.
         targeted: go to the class; False goes away from it.
         score: what grows (or, not targeted, falls), by default the class's unnormalised score.
-        step: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by default
-            it begins small and grows.
+        step_size: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by
+            default it begins small and grows.
         max_norm: how far from the original an image may go, by `norm`.
         norm: `"l2"` or `"linf"`.
         steps: how many at most, 1 or more.
@@ -104,7 +104,7 @@ def fool(
     >>> found.arrived.tolist(), found.predictions
     ([True], (('Egyptian cat', 'pizza'),))
     """
-    _check(norm, steps, step, max_norm, confidence, random_start, seed)
+    _check(norm, steps, step_size, max_norm, confidence, random_start, seed)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
@@ -152,9 +152,9 @@ def fool(
     reach = np.sqrt(originals[0].size) if norm == "l2" else 1.0
     ascent = Ascent(
         move=Step(
-            step or float(_FIRST[norm] * span * reach),
+            step_size or float(_FIRST[norm] * span * reach),
             norm,
-            1.0 if step else _GROWTH,
+            1.0 if step_size else _GROWTH,
             down=not targeted,
         ),
         parametrization=Pixels(),
@@ -194,8 +194,9 @@ def fool(
             break
     return _result(
         network, pixels, explained, target, joined(parts, counts), names, verdict, batch_size,
-        {"targeted": targeted, "step": step, "max_norm": max_norm, "norm": norm, "steps": steps,
-         "random_start": random_start, "confidence": confidence, "bounds": bounds, "seed": seed},
+        {"targeted": targeted, "step_size": step_size, "max_norm": max_norm, "norm": norm,
+         "steps": steps, "random_start": random_start, "confidence": confidence, "bounds": bounds,
+         "seed": seed},
     )  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def _between(bounds: Any) -> tuple[float, float]:
 def _check(
     norm: str,
     steps: int,
-    step: Any,
+    step_size: Any,
     max_norm: Any,
     confidence: Any,
     random_start: bool,
@@ -221,7 +222,7 @@ def _check(
     validate_choice("norm", norm, ("l2", "linf"))
     validate_int("steps", steps)
     validate_int("seed", seed, 0)
-    for option, value in (("step", step), ("max_norm", max_norm)):
+    for option, value in (("step_size", step_size), ("max_norm", max_norm)):
         if value is not None and not 0 < value < np.inf:
             raise OptionError(f"{option} takes a number above 0. Received: {value}")
     if confidence is not None and not 0 < confidence < 1:
@@ -394,6 +395,6 @@ def _result(
         ).T,
         frames=went.frames,
         names=tuple(names)[:count],
-        made_by=made_by(network, verb="fool", classes=target.tolist(), **settings),
+        made_by=made_by(network, verb="fool", class_index=target.tolist(), **settings),
         notes=tuple(notes),
     )

@@ -78,7 +78,7 @@ def test_the_score_is_the_mean_of_the_filters_map(model):
     np.testing.assert_allclose(found.scores[-1], own, rtol=1e-3)
     assert found.scores.shape == (11, 2)
     assert found.labels == ("second filter 5", "second filter 2")
-    assert found.made_by["filters"] == [5, 2]
+    assert found.made_by["filter_indices"] == [5, 2]
 
 
 def test_pixels_are_for_filters_that_see_few_of_them(model):
@@ -272,14 +272,14 @@ def test_a_layer_of_a_nested_model_read_from_disk(tmp_path):
 
 def test_a_model_of_any_size():
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, name="conv")])
-    assert kviz.filter_patterns(model, "conv", [1], size=(9, 14), steps=1).images.shape == (
+    assert kviz.filter_patterns(model, "conv", [1], target_size=(9, 14), steps=1).images.shape == (
         1,
         9,
         14,
         3,
     )
     with pytest.raises(kviz.OptionError, match="16 x 16"):
-        kviz.filter_patterns(net(), "first", 1, size=20)
+        kviz.filter_patterns(net(), "first", 1, target_size=20)
 
 
 def test_photos_say_which_colours(model):
