@@ -5,10 +5,43 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from kviz.errors import OptionError
+
+_written: ContextVar[Callable[[str, str], str]] = ContextVar("_written")
+
+
+@contextmanager
+def spelling(written: Callable[[str, str], str]) -> Iterator[None]:
+    """Let messages name options, within the body, as the user there writes them.
+
+    Args:
+        written: returns what stands for an option, given its name and, or "", its value in Python.
+
+    >>> with spelling(lambda option, value: f"--{option} {value}"):
+    ...     spelled("steps", "3")
+    '--steps 3'
+    """
+    token = _written.set(written)
+    try:
+        yield
+    finally:
+        _written.reset(token)
+
+
+def spelled(option: str, value: str = "") -> str:
+    """Return an option as the user writes it: in Python by its name, in a terminal otherwise.
+
+    >>> spelled("steps"), spelled("trust", "True")
+    ('steps', 'trust=True')
+    """
+    if written := _written.get(None):
+        return written(option, value)
+    return f"{option}={value}" if value else option
 
 
 def sanitise(value: object, length: int = 60) -> str:
@@ -53,7 +86,8 @@ def validate_choice(option: str, value: object, choices: Iterable[object]) -> No
     known = tuple(choices)
     if value not in known:
         raise OptionError(
-            f"{option} takes one of {', '.join(map(repr, known))}. Received: {sanitise(repr(value))}"
+            f"{spelled(option)} takes one of {', '.join(map(repr, known))}. "
+            f"Received: {sanitise(repr(value))}"
         )
 
 
@@ -69,7 +103,7 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         number = least - 1
     if number < least or isinstance(value, bool):
         raise OptionError(
-            f"{option} takes a whole number from {least}. Received: {sanitise(repr(value))}"
+            f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
         )
     return number
 

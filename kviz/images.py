@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise, spelled, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
 
@@ -137,12 +137,13 @@ def load_images(
         whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
         if whole != [True, True] or bool in map(type, sides):
             raise OptionError(
-                f"target_size takes (height, width) in pixels. Received: {sanitise(repr(target_size))}"
+                f"{spelled('target_size')} takes a height and a width in pixels. "
+                f"Received: {sanitise(repr(target_size))}"
             )
         if height not in (None, target_size[0]) or width not in (None, target_size[1]):
             raise OptionError(
                 f"The model takes images of {height} x {width} only. "
-                f"Received: target_size={tuple(target_size)}"
+                f"Received: {target_size[0]} x {target_size[1]}"
             )
         height, width = target_size
     images = []
@@ -164,7 +165,8 @@ def load_images(
         raise ImageError(
             "The images have several sizes (height x width: "
             + ", ".join(f"{h} x {w}" for h, w in sizes[:3])
-            + ") and the model takes any size. Pass target_size=(height, width) to resize them."
+            + ") and the model takes any size. "
+            + f"Resize them with {spelled('target_size', '(height, width)')}."
         )
     return np.stack(images)
 

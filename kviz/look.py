@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise, suggest, validate_choice, validate_int
+from kviz._checks import sanitise, spelled, suggest, validate_choice, validate_int
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerInfo, Selector
 from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
@@ -101,7 +101,7 @@ def predict(
     images: Any,
     top: int = 5,
     *,
-    class_index: int | str | Sequence[int | str] = (),
+    also: int | str | Sequence[int | str] = (),
     output: int | str | None = None,
     batch_size: int = CHUNK,
     names: Sequence[str] = (),
@@ -113,7 +113,7 @@ def predict(
         model: a `Network`, a `keras.Model` or a path.
         images: as `activations` takes them.
         top: how many classes to show, 1 or more.
-        class_index: classes to show besides, by index or name.
+        also: classes to show besides the best ones, by index or name.
         output: which output of a model that has several, by its key or place; by default the
             first that is a vector of several scores, else of one.
         batch_size: images in flight at once.
@@ -135,8 +135,8 @@ def predict(
     """
     top = validate_int("top", top)
     network = as_network(model)
-    single = isinstance(class_index, int | str | np.integer)
-    wanted: list[Any] = [class_index] if single else list(class_index)  # type: ignore[arg-type]
+    single = isinstance(also, int | str | np.integer)
+    wanted: list[Any] = [also] if single else list(also)  # type: ignore[arg-type]
     asked = tuple(network.class_index(which) for which in wanted)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
@@ -205,12 +205,12 @@ def _vector(outputs: dict[int | str, Any], output: int | str | None) -> int | st
     return next((name for name in ranked if outputs[name].shape[1] > 1), ranked[0])
 
 
-def weights(model: Any, layer_name: Selector = None) -> Weights:
+def weights(model: Any, layer_names: Selector = None) -> Weights:
     """Return kernels, biases and other weights by name.
 
     Args:
         model: a `Network`, a `keras.Model` or a path.
-        layer_name: a layer's path or another selector, as `activations` takes it, or a weight's path
+        layer_names: a layer's path or another selector, as `activations` takes it, or a weight's path
             as `model.weights` prints it (`"conv1/kernel"`), or its end; by default every Conv2D.
 
     Returns:
@@ -223,9 +223,9 @@ def weights(model: Any, layer_name: Selector = None) -> Weights:
     (3, 3, 3, 64)
     """
     network = as_network(model)
-    if layer_name is None:
-        layer_name = keras.layers.Conv2D
-    selectors = [layer_name] if isinstance(layer_name, str | int | type) else list(layer_name)
+    if layer_names is None:
+        layer_names = keras.layers.Conv2D
+    selectors = [layer_names] if isinstance(layer_names, str | int | type) else list(layer_names)
     pairs = [pair for selector in selectors for pair in _weights_of(network, selector)]
     return _weights(network, pairs)
 
@@ -324,7 +324,7 @@ def _check(info: LayerInfo, part: Array) -> None:
     if not fits or 0 in part.shape:
         raise ImageError(
             f"The images are too small for layer {sanitise(info.path)!r}: its window does not fit into "
-            "what reaches it. Give larger images, or target_size= to load_images."
+            f"what reaches it. Give larger images; {spelled('target_size')} resizes what is read."
         )
 
 

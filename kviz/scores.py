@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise
+from kviz._checks import sanitise, spelled
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerTable
 from kviz.engine.tracing import Trace
@@ -68,7 +68,7 @@ class ClassScore:
         if rank != 4:
             raise ModelError(
                 f"The output is of shape {sanitise(logits.shape)}. Expected (N, classes) or "
-                "(N, H, W, classes); give score= a function of the outputs."
+                "(N, H, W, classes). In Python score= takes a function of the outputs."
             )
         best = tf.argmax(logits, 3, "int32")
         flat = tf.reshape(tf.reduce_mean(logits, [1, 2]), [-1, tf.shape(logits)[3]])
@@ -201,7 +201,7 @@ def chosen(outputs: Any, output: int | str | None) -> Any:
         said = "" if output is None else f" Received: {sanitise(repr(output))}"
         raise OptionError(
             f"The model has the outputs {sanitise(names, 120)}. "
-            f"Choose one with score=kviz.scores.ClassScore(output=…).{said}"
+            f"Choose one with {spelled('score', 'kviz.scores.ClassScore(output=…)')}.{said}"
         )
     return outputs[output] if isinstance(outputs, dict) else flat[int(output)]
 

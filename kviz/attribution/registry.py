@@ -7,7 +7,7 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
-from kviz._checks import sanitise, suggest
+from kviz._checks import sanitise, spelled, suggest
 from kviz.attribution import methods
 from kviz.attribution.method import Method
 from kviz.errors import OptionError
@@ -23,7 +23,7 @@ def method_names() -> list[str]:
     return sorted(module.name for module in found if not module.name.startswith("_"))
 
 
-def method_named(name: str, **options: Any) -> Method:
+def method_named(name: str, /, **options: Any) -> Method:
     """Return a method by its name, with its options.
 
     Args:
@@ -50,7 +50,8 @@ def method_named(name: str, **options: Any) -> Method:
     for option in options:
         if option not in known:
             raise OptionError(
-                f"{name} has no option {sanitise(repr(option))}. {suggest(option, known)}"
+                f"{name} has no option {sanitise(repr(spelled(option)))}. "
+                f"{suggest(option, map(spelled, known))}"
             )
     method: Method = kind(**options)
     return method

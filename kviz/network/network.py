@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import first_line, sanitise, suggest, validate_int
+from kviz._checks import first_line, sanitise, spelled, suggest, validate_int
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share, several, shared
 from kviz.engine.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key
@@ -159,7 +159,8 @@ class Network:
             if not self.class_names:
                 raise OptionError(
                     f"The model has no class names, so {sanitise(which)!r} means nothing. Give an index"
-                    + (f" from 0 to {count - 1}." if count else ", or class_names=.")
+                    + (f" from 0 to {count - 1}" if count else "")
+                    + f", or {spelled('class_names', '…')}."
                 )
             found = [i for i, name in enumerate(self.class_names) if name == which] or [
                 i for i, name in enumerate(self.class_names) if name.casefold() == which.casefold()
@@ -607,7 +608,7 @@ def _preprocessing(preprocess: Preprocess | None) -> Callable[[Any], Any] | None
     }
     if not isinstance(preprocess, str) or preprocess not in modules:
         raise OptionError(
-            f"preprocess takes a keras.applications module, a layer or a function. "
+            f"{spelled('preprocess')} takes a keras.applications module, a layer or a function. "
             f"Received: {sanitise(repr(preprocess))}. {suggest(str(preprocess), modules)}"
         )
     function: Callable[..., Any] = modules[preprocess].preprocess_input

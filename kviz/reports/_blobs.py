@@ -199,8 +199,12 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                     # What a reader sees at first: clipped, as Attribution.tiles() does.
                     "peak": [_peak(one) for one in found.maps[image]],
                     "classes": [
-                        {"index": int(index), "name": class_label(parts.network, int(index))}
-                        for index in found.classes[image]
+                        {
+                            "index": int(index),
+                            "name": class_label(parts.network, int(index)),
+                            "rival": place >= parts.explained,
+                        }
+                        for place, index in enumerate(found.classes[image])
                     ],
                     "scores": found.scores[image].tolist(),
                     "gaps": None if found.gaps is None else found.gaps[image].tolist(),

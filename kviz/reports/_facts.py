@@ -46,10 +46,12 @@ def facts_of(parts: Parts, settings: Settings) -> dict[str, Any]:
             network,
             verb="report",
             methods=list(settings.methods),
-            class_index=settings.class_index,
+            class_index=list(settings.class_index),
             layer_names=None if settings.layer_names is None else str(settings.layer_names),
             quick=settings.quick,
-            pattern_layer=settings.pattern_layer,
+            pattern_layer_names=None
+            if settings.pattern_layer_names is None
+            else str(settings.pattern_layer_names),
             pattern_steps=None if parts.patterns is None else PATTERN_STEPS,
             class_image_steps=None if parts.class_images is None else CLASS_STEPS,
             seed=settings.seed,
@@ -84,19 +86,22 @@ def _images(parts: Parts) -> list[dict[str, Any]]:
     predictions = parts.predictions
     score = "probability" if predictions is None or predictions.probability else "score"
     for index, name in enumerate(parts.names):
-        image: dict[str, Any] = {"name": name, "predictions": [], "explained": None, "rival": None}
+        image: dict[str, Any] = {"name": name, "predictions": [], "explained": [], "rival": None}
         if predictions is not None:
             image["predictions"] = [
                 {"class_index": number, "name": label, score: value}
                 for number, label, value in predictions.rows[index]
             ]
-            chosen = parts.classes[index]
-            for key, number in zip(("explained", "rival"), chosen, strict=False):
-                image[key] = {
+            chosen = [
+                {
                     "class_index": number,
                     "name": class_label(parts.network, number),
                     score: float(predictions.scores[index, number]),
                 }
+                for number in parts.classes[index]
+            ]
+            image["explained"] = chosen[: parts.explained]
+            image["rival"] = chosen[parts.explained] if chosen[parts.explained :] else None
         found.append(image)
     return found
 

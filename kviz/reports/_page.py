@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise
+from kviz._checks import sanitise, spelled
 from kviz.draw.plots import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
@@ -123,7 +123,7 @@ def page(
     if size > room:
         raise OutputError(
             f"The page takes {size / MEGABYTE:.3g} MB even with small maps, and may take "
-            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room (max_mb)."
+            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room ({spelled('max_mb')})."
         )
     return text
 

@@ -22,6 +22,8 @@ from kviz.synthesis.fooling import fool
 
 METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
 QUICK_METHODS = ("grad_cam", "saliency")
+# What a quick report leaves out.
+SLOW_PARTS = ("filter patterns", "class images", "fooling image")
 TOP = 5
 PATTERNS = 8
 PATTERN_STEPS = 32
@@ -36,19 +38,19 @@ class Settings:
     """What a reader can choose.
 
     Attributes:
-        class_index: the class explained, None for each photo's predicted one.
+        class_index: the classes explained, () for each photo's predicted one and its strongest rival.
         methods: names of attribution methods.
         layer_names: whose feature maps are shown.
-        pattern_layer: whose filters' patterns are drawn, None for one in the middle.
+        pattern_layer_names: whose filters' patterns are drawn, None for one in the middle.
         quick: leave out what takes long.
         seed: for what is drawn at random.
         batch_size: images in flight at once.
     """
 
-    class_index: int | None
+    class_index: tuple[int, ...]
     methods: tuple[str, ...]
     layer_names: Selector
-    pattern_layer: str | None
+    pattern_layer_names: Selector
     quick: bool
     seed: int
     batch_size: int
@@ -63,7 +65,8 @@ class Parts:
         names: the photos' names.
         layers: the table of its layers.
         predictions: the best classes.
-        classes: for each photo the class explained and its strongest rival, where it has one.
+        classes: for each photo the classes explained and, of one alone, its strongest rival.
+        explained: how many of these are explained; what is behind them is the rival.
         activations: feature maps.
         attributions: maps by method, of the shape `(N, classes, H, W)`.
         weights: kernels of the layers that have feature maps, and of the first convolution.
@@ -79,6 +82,7 @@ class Parts:
     layers: LayerTable | None = None
     predictions: Predictions | None = None
     classes: list[list[int]] = field(default_factory=list)
+    explained: int = 1
     activations: Activations | None = None
     attributions: dict[str, Attribution] = field(default_factory=dict)
     weights: Weights | None = None
@@ -175,7 +179,7 @@ def gather(
             found[method] = made
     patterns = class_images = fooled = None
     if settings.quick:
-        for part in ("filter patterns", "class images", "fooling image"):
+        for part in SLOW_PARTS:
             clock.skipped[part] = "Left out of a quick report."
     else:
         patterns = clock.run(
@@ -203,6 +207,7 @@ def gather(
         layers=table,
         predictions=predictions,
         classes=classes,
+        explained=max(len(settings.class_index), 1),
         activations=maps,
         attributions=found,
         weights=kernels,
@@ -221,14 +226,16 @@ def _unless(reason: str | None, clock: _Clock, part: str, work: Callable[[Progre
     return None
 
 
-def _classes(predictions: Predictions | None, chosen: int | None) -> list[list[int]]:
-    """Return for each photo the class explained and the strongest of the others."""
+def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:
+    """Return for each photo the classes explained; to one alone the strongest of the others."""
     if predictions is None:
         return []
+    if len(chosen) > 1:
+        return [list(chosen) for _ in predictions.scores]
     pairs = []
     for scores in predictions.scores:
         order = np.argsort(-scores, kind="stable").tolist()
-        first = order[0] if chosen is None else chosen
+        (first,) = chosen or order[:1]
         pairs.append([first, *[index for index in order if index != first][:1]])
     return pairs
 
@@ -263,7 +270,7 @@ def _patterns(
 ) -> Synthesis:
     if maps is None:
         raise KvizError("It needs feature maps, to tell which filters are the strongest.")
-    path = settings.pattern_layer
+    path = settings.pattern_layer_names
     if path is None:
         convolutions = [name for name in maps if "Conv" in maps.kinds[name]] or list(maps)
         path = convolutions[len(convolutions) // 2]

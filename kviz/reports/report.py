@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise, validate_int
+from kviz._checks import sanitise, spelled, validate_int
 from kviz.attribution import method_named
 from kviz.engine.layers import Selector
 from kviz.errors import OptionError, OutputError
@@ -19,6 +19,7 @@ from kviz.files import whole_file
 from kviz.images import png
 from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
+from kviz.network.network import Network
 from kviz.reports._data import plainly
 from kviz.reports._facts import facts_of
 from kviz.reports._page import MEGABYTE, page
@@ -80,10 +81,10 @@ def report(
     images: Any,
     path: str | Path | None = None,
     *,
-    class_index: int | str | None = None,
+    class_index: int | str | Sequence[int | str] | None = None,
     methods: Sequence[str] | None = None,
     layer_names: Selector = None,
-    pattern_layer: str | None = None,
+    pattern_layer_names: Selector = None,
     quick: bool = False,
     max_mb: float | None = MAX_MB,
     seed: int = 0,
@@ -99,14 +100,14 @@ def report(
         model: a `Network`, a `keras.Model` or a path.
         images: as `activations` takes them.
         path: a file ending in `.html`; None writes none.
-        class_index: the class to explain, by index or name; by default each photo's predicted one.
-            Explained too is the strongest of the other classes.
+        class_index: the class to explain, by index or name, or a list of them; by default each
+            photo's predicted one. Beside one alone the strongest of the others is explained too.
         methods: attribution methods by name; by default `grad_cam`, `saliency`,
             `integrated_gradients` and `occlusion`, of which a quick report has the first two; `()`
             for none.
         layer_names: whose feature maps are shown, as `activations` takes it.
-        pattern_layer: the layer whose strongest filters' patterns are drawn; by default one in the
-            middle.
+        pattern_layer_names: the layer whose strongest filters' patterns are drawn, the first of
+            several; by default one in the middle.
         quick: leave out what takes long: dreams, and methods of many passes.
         max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
             for no limit.
@@ -138,7 +139,7 @@ def report(
             )
     if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
         raise OptionError(
-            f"max_mb takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
+            f"{spelled('max_mb')} takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
         )
     if isinstance(methods, str):
         raise OptionError("methods takes a list of names. Received: one string")
@@ -154,17 +155,17 @@ def report(
     count = len(next(iter(pixels.values())))
     known = tuple(names[:count])
     names = known + tuple(f"image {index}" for index in range(len(known), count))
-    for selector in (layer_names, pattern_layer):
+    for selector in (layer_names, pattern_layer_names):
         if selector is not None:
             # A subclassed model lists its layers only once it has been traced.
             network.function(pixels, outputs=True)
             network.layers.select(selector, maps=True)
     _check_room(pixels, count if quick else 4 * count, max_mb)
     settings = Settings(
-        class_index=None if class_index is None else network.class_index(class_index),
+        class_index=_classes(class_index, network),
         methods=chosen,
         layer_names=layer_names,
-        pattern_layer=pattern_layer,
+        pattern_layer_names=pattern_layer_names,
         quick=quick,
         seed=validate_int("seed", seed, 0),
         batch_size=validate_int("batch_size", batch_size),
@@ -186,6 +187,14 @@ def report(
     return made
 
 
+def _classes(class_index: Any, network: Network) -> tuple[int, ...]:
+    if class_index is None:
+        return ()
+    several = isinstance(class_index, list | tuple)
+    wanted = class_index if several else [class_index]
+    return tuple(dict.fromkeys(network.class_index(which) for which in wanted))
+
+
 def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> None:
     """Refuse at once more photos than a page can take; fooling shows each three times more."""
     photos = pictures(dict(pixels))
@@ -195,7 +204,7 @@ def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> 
     if size > max_mb:
         raise OutputError(
             f"The photos alone would take about {size:.0f} MB of the page, which may take {max_mb:g}. "
-            "Give fewer, or a higher max_mb."
+            f"Give fewer, or a higher {spelled('max_mb')}."
         )
 
 

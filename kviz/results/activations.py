@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise, spelled, validate_choice
 from kviz.arrays import Levels, empty_channels, standardised, stretched
 from kviz.draw.plots import coloured, figure, palette, tile_png
 from kviz.draw.tables import Table
@@ -325,7 +325,9 @@ def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | N
 
 def _beside(images: Array | None, image: int, tile: Tile) -> Tile:
     if images is None or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise OptionError("show_image needs images of 1 or 3 channels; these are no pictures.")
+        raise OptionError(
+            f"{spelled('show_image')} needs images of 1 or 3 channels; these are no pictures."
+        )
     photo = photo_of(images[image])
     grid = coloured(tile)
     height = max(len(photo), len(grid))

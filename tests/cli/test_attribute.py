@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from kviz.cli import main
 
+BOTH = ("--method", "grad_cam", "--method", "saliency")
 JOB = ("attribute", "models/squeezenet.keras", "notebooks/images/cat.png")
 
 
@@ -15,7 +16,16 @@ def run(*arguments):
 
 
 def test_several_methods_side_by_side(tmp_path):
-    done = run("--compare", "grad_cam,saliency", "--class", "tabby", "--out", tmp_path / "maps")
+    done = run(
+        "--method",
+        "grad_cam",
+        "--method",
+        "saliency",
+        "--class",
+        "tabby",
+        "--out",
+        tmp_path / "maps",
+    )
     assert done.exit_code == 0, done.output
     assert [file.name for file in (tmp_path / "maps").iterdir()] == [
         "001_cat-png-b94f5ce0_compared.png"
@@ -25,7 +35,7 @@ def test_several_methods_side_by_side(tmp_path):
 
 def test_json_and_options(tmp_path):
     out = tmp_path / "found.npz"
-    done = run("--method", "integrated_gradients", "-o", "steps=8", "--json", "--out", out)
+    done = run("--method", "integrated_gradients", "--set", "steps=8", "--json", "-o", out)
     assert done.exit_code == 0, done.output
     (found,) = json.loads(done.stdout)["maps"]
     assert found["class"] == "Egyptian cat"
@@ -53,13 +63,17 @@ def test_the_list_of_methods():
     ("arguments", "code", "words"),
     [
         (("--method", "grad_cm"), 1, "'grad_cam'"),
-        (("-o", "steps"), 2, "NAME=VALUE"),
-        (("-o", "steps=3"), 1, "no option 'steps'"),
+        (("--set", "steps"), 2, "NAME=VALUE"),
+        (("--set", "=3"), 2, "NAME=VALUE"),
+        (("--set", "steps=3"), 1, "no option 'steps'"),
+        (("--set", "name=saliency"), 1, "no option 'name'"),
+        (("--method", "saliency", "--layers", "conv1"), 1, "no option '--layers'"),
         (("--class", "unicorn"), 1, "no class 'unicorn'"),
         (("--layers", "lost"), 1, "no layer 'lost'"),
-        (("--compare", "grad_cam,saliency", "--format", "npz"), 2, "pictures only"),
-        (("--compare", "grad_cam,saliency", "-o", "steps=3"), 2, "leave it out"),
-        (("--compare", "grad_cam,"), 1, "no method ''"),
+        ((*BOTH, "--format", "npz"), 2, "pictures only"),
+        ((*BOTH, "--set", "relu=true"), 1, "saliency has no option 'relu'"),
+        (("--method", "grad_cam,saliency"), 2, "--method grad_cam --method saliency"),
+        (("--method", ""), 1, "no method ''"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(arguments, code, words, tmp_path):

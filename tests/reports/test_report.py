@@ -525,7 +525,7 @@ def test_an_interrupt_within_a_dream_ends_the_report(tmp_path):
         ({"methods": "grad_cam"}, "methods takes a list", kviz.OptionError),
         ({"class_index": "zebu"}, "no class 'zebu'", kviz.OptionError),
         ({"layer_names": "convx"}, "no layer 'convx'", kviz.LayerError),
-        ({"pattern_layer": "convx"}, "no layer 'convx'", kviz.LayerError),
+        ({"pattern_layer_names": "convx"}, "no layer 'convx'", kviz.LayerError),
         ({"max_mb": 0}, "max_mb takes a size over 0", kviz.OptionError),
         ({"seed": -1}, "seed takes a whole number", kviz.OptionError),
         ({"path": "report.pdf"}, "ending in .html. Received: report.pdf", kviz.OutputError),
@@ -554,10 +554,10 @@ def test_no_method_is_none():
 def test_a_class_and_layers_are_chosen(squeezenet, cat):
     report = kviz.report(
         squeezenet, cat, class_index="lynx", methods=["gradient"], layer_names="pool*",
-        pattern_layer="conv1", names=["a"],
+        pattern_layer_names="conv1", names=["a"],
     )  # fmt: skip
     (image,) = report.facts["images"]
-    assert (image["explained"]["name"], image["rival"]["name"]) == ("lynx", "Egyptian cat")
+    assert (image["explained"][0]["name"], image["rival"]["name"]) == ("lynx", "Egyptian cat")
     assert [layer["path"] for layer in report.facts["feature_maps"]] == ["pool1", "pool3", "pool5"]
     assert all(one["filter"].startswith("conv1 filter") for one in report.facts["patterns"])
     assert [one["class"] for one in report.facts["class_images"]] == ["lynx", "Egyptian cat"]

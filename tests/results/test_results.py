@@ -653,7 +653,7 @@ class TestRoundTrip:
 
     def test_predictions(self, predictions, squeezenet, cat, tmp_path):
         bare = Predictions(np.ones((1, 3), "float32"), 1, probability=False)
-        real = kviz.predict(squeezenet, cat, 3, class_index="pizza", names=["cat.png"])
+        real = kviz.predict(squeezenet, cat, 3, also="pizza", names=["cat.png"])
         for result in (predictions, bare, real):
             same(result, load_result(result.save(tmp_path / "scores.npz")[0]))
 

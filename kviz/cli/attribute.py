@@ -1,0 +1,97 @@
+"""kviz attribute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.job import Job
+from kviz.cli.output import print_json, print_written
+from kviz.cli.progress import start_up_talk_kept_back
+
+
+def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    with start_up_talk_kept_back():
+        from kviz.attribution import method_names
+    click.echo("\n".join(method_names()))
+    ctx.exit()
+
+
+@click.command(short_help="Show which pixels decide, by any method.")
+@take.model
+@take.images
+@take.methods
+@take.settings
+@take.classes
+@take.layers
+@take.output("score")
+@take.seed
+@take.out("attribution")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_methods,
+    help="List the methods and stop.",
+)
+def attribute(
+    methods: list[str] | None, settings: dict[str, Any], class_index: Any, **options: Any
+) -> None:
+    """Show which pixels of each IMAGE decide what MODEL says; by default by grad_cam.
+
+    Several methods are drawn side by side. What --set and --layers say, each of them is told.
+    """
+    methods = methods or ["grad_cam"]
+    job = Job(options)
+    if len(methods) > 1 and job.target.form != "png":
+        raise click.UsageError("Several methods side by side are written as pictures only.")
+    if layer_names := options.pop("layer_names"):
+        settings["layer_names"] = layer_names
+    with start_up_talk_kept_back():
+        from kviz.attribution import method_named
+    # Made here, since an option that a method does not take is said before the model is read.
+    made = [method_named(name, **settings) for name in methods]
+    if class_index and len(class_index) > 1:
+        class_index = [class_index]  # all of them for each photo
+    found = [
+        job.run("attribute", method, doing=name, class_index=class_index, **options)
+        for name, method in zip(methods, made, strict=True)
+    ]
+    if len(found) > 1:
+        from kviz.results import save_compared
+
+        written = save_compared(found, job.target.path)
+    else:
+        written = job.target.write(found[0], "attribution")
+    if job.as_json:
+        print_json(
+            {
+                "files": [str(file) for file in written],
+                "maps": [
+                    {
+                        "method": one.method,
+                        "image": job.names[index // many],
+                        "class": one.class_names[index],
+                        "score": float(score),
+                        "completeness_gap": None
+                        if one.gaps is None
+                        else float(one.gaps.flat[index]),
+                    }
+                    for one in found
+                    for many in [len(one.class_names) // len(one.maps)]
+                    for index, score in enumerate(one.scores.flat)
+                ],
+                "notes": [note for one in found for note in one.notes],
+            }
+        )
+        return
+    for one in found:
+        click.echo(repr(one))
+        for note in one.notes:
+            click.echo(f"note: {note}")
+    print_written(written, job.target.path)

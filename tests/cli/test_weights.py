@@ -1,0 +1,36 @@
+"""kviz weights: kernels as pictures, all weights as numbers."""
+
+import json
+
+from commands import MODEL, files, fine, one_line
+
+import kviz
+
+
+def test_pictures(run, tmp_path):
+    out = fine(run("weights", MODEL, "--layers", "conv1", "--columns", 8))
+    assert out.startswith("Wrote 1 picture\n")
+    assert "3 × 3 × 3 × 64" in out
+    (name,) = files(tmp_path)
+    assert name.startswith("kernels/001_conv1-kernel")
+
+
+def test_json_numbers_and_page(run, tmp_path):
+    found = json.loads(fine(run("weights", MODEL, "--layers", "conv1", "--out", "k.npz", "--json")))
+    assert found == {
+        "files": ["k.npz"],
+        "weights": [
+            {"path": "conv1/kernel", "layer": "conv1", "shape": [3, 3, 3, 64]},
+            {"path": "conv1/bias", "layer": "conv1", "shape": [64]},
+        ],
+    }
+    assert kviz.load_result("k.npz")["conv1/bias"].shape == (64,)
+    assert fine(run("weights", MODEL, "--layers", "conv1", "--out", "k.html")) == "Wrote k.html\n"
+    assert files(tmp_path) == ["k.html", "k.npz"]
+
+
+def test_a_bias_alone_has_no_picture(run, tmp_path):
+    line = one_line(run("weights", MODEL, "--layers", "conv1/bias"))
+    assert "a vector has no picture" in line
+    assert files(tmp_path) == []
+    fine(run("weights", MODEL, "--layers", "conv1/bias", "--out", "b.npz"))
