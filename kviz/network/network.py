@@ -155,7 +155,7 @@ class Network:
         names = self.class_names or ()
         # One unit can have names for two classes.
         count = max(self.classes or 0, len(names)) or None
-        if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]+", which)):
+        if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]{1,18}", which)):
             if not self.class_names:
                 raise OptionError(
                     f"The model has no class names, so {sanitise(which)!r} means nothing. Give an index"

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise, validate_int
+from kviz._checks import validate_int
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
+from kviz.images import validate_size
 from kviz.network.network import Network
 from kviz.scores import Score
 from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
@@ -45,19 +46,7 @@ def image_size(network: Network, target_size: Any) -> tuple[int, int]:
     own = network.image_size
     if target_size is None:
         return own[0] or 224, own[1] or 224
-    pair = (
-        tuple(target_size) if isinstance(target_size, tuple | list) else (target_size, target_size)
-    )
-    fits = [isinstance(side, int | np.integer) and side > 0 for side in pair]
-    if fits != [True, True] or bool in map(type, pair):
-        raise OptionError(
-            f"target_size takes a height and a width in pixels. Received: {sanitise(target_size)}"
-        )
-    if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
-        raise OptionError(
-            f"The model takes images of {own[0]} x {own[1]}. Received: target_size={target_size}"
-        )
-    return int(pair[0]), int(pair[1])
+    return validate_size(target_size, own)
 
 
 def parametrized(
