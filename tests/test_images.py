@@ -381,7 +381,9 @@ def test_a_network_of_any_size_keeps_the_size(tmp_path):
 
 def test_images_of_several_sizes_need_a_target_size(tmp_path):
     paths = [written(tmp_path / f"{n}.png", noise(40, 50 + n)) for n in range(5)]
-    with refused(r"several sizes \(height x width: 40 x 50, 40 x 51.*Resize them with target_size="):
+    with refused(
+        r"several sizes \(height x width: 40 x 50, 40 x 51.*Resize them with target_size="
+    ):
         load_images(paths, Input())
     assert load_images(paths, Input(), target_size=(30, 31)).shape == (5, 30, 31, 3)
     assert load_images(paths, GREY_28).shape == (5, 28, 28, 1)

@@ -24,7 +24,7 @@ def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @click.command(short_help="Show which pixels decide, by any method.")
 @take.model
 @take.images
-@take.methods
+@take.method("method")
 @take.settings
 @take.classes
 @take.layers
@@ -40,27 +40,27 @@ def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="List the methods and stop.",
 )
 def attribute(
-    methods: list[str] | None, settings: dict[str, Any], class_index: Any, **options: Any
+    method: list[str] | None, settings: dict[str, Any], class_index: Any, **options: Any
 ) -> None:
     """Show which pixels of each IMAGE decide what MODEL says; by default by grad_cam.
 
     Several methods are drawn side by side. What --set and --layers say, each of them is told.
     """
-    methods = methods or ["grad_cam"]
+    names = method or ["grad_cam"]
     job = Job(options)
-    if len(methods) > 1 and job.target.form != "png":
+    if len(names) > 1 and job.target.form != "png":
         raise click.UsageError("Several methods side by side are written as pictures only.")
     if layer_names := options.pop("layer_names"):
         settings["layer_names"] = layer_names
     with start_up_talk_kept_back():
         from kviz.attribution import method_named
     # Made here, since an option that a method does not take is said before the model is read.
-    made = [method_named(name, **settings) for name in methods]
+    made = [method_named(name, **settings) for name in names]
     if class_index and len(class_index) > 1:
         class_index = [class_index]  # all of them for each photo
     found = [
-        job.run("attribute", method, doing=name, class_index=class_index, **options)
-        for name, method in zip(methods, made, strict=True)
+        job.run("attribute", one, doing=name, class_index=class_index, **options)
+        for name, one in zip(names, made, strict=True)
     ]
     if len(found) > 1:
         from kviz.results import save_compared

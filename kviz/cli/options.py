@@ -86,13 +86,6 @@ classes = repeated(
     metavar="NAME|INDEX",
     help="A class to explain, by default the predicted one.",
 )
-methods = repeated(
-    "--method",
-    "methods",
-    metavar="NAME",
-    callback=_one_each,
-    help="A method that kviz attribute --list names.",
-)
 settings = click.option(
     "--set",
     "settings",
@@ -122,6 +115,12 @@ _target_size = click.option(
     metavar="H W",
     help="Height and width of the images, where the model takes any.",
 )
+
+
+def method(name: str) -> Decorator:
+    """Return the option of attribution methods, for the verb's parameter of this name."""
+    text = "A method that kviz attribute --list names."
+    return repeated("--method", name, metavar="NAME", callback=_one_each, help=text)
 
 
 def output(name: str) -> Decorator:

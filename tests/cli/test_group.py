@@ -57,13 +57,20 @@ def test_end_in_one_line_and_write_nothing(run, tmp_path, mistake):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["a\nb", "\x1b[31mred", "x" * 5000, "[red]x[/red]"])
+@pytest.mark.parametrize(
+    "name", ["a\nb", "\x1b[31mred", "x" * 5000, "[red]x[/red]", "9" * 5000, "²"]
+)
 def test_hostile_words_stay_in_one_short_line(run, name):
     for command in (
         ("layers", name),
         ("activations", MODEL, CAT, "--layers", name),
         ("activations", MODEL, CAT, "--cmap", name),
         ("predict", MODEL, CAT, "--also", name),
+        ("weights", MODEL, "--layers", name),
+        ("attribute", MODEL, CAT, "--class", name),
+        ("attribute", MODEL, CAT, "--method", name),
+        ("attribute", MODEL, CAT, "--set", f"relu={name}"),
+        ("attribute", MODEL, CAT, "--set", f"{name}=1"),
     ):
         line = one_line(run(*command))
         assert line.isprintable()
