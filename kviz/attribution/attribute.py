@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise, validate_choice, validate_int
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.registry import method_named
+from kviz.attribution.registry import as_method, method_name, method_named, title_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
@@ -21,6 +23,11 @@ from kviz.results import Array, Attribution, Progress
 from kviz.scores import ClassScore, as_score
 
 Resize = Literal["bilinear", "nearest"] | None
+
+# TensorFlow's random numbers take two of 32 bits.
+MOST_SEED = 2**31 - 1
+# Of an array that a method was given, what a result tells in full.
+MOST_NUMBERS = 64
 
 
 def attribute(
@@ -43,8 +50,8 @@ def attribute(
     Args:
         model: a `Network`, a `keras.Model` or a path.
         images: as `activations` takes them.
-        method: a name (`kviz.attribution.method_names()`), with its fields as options, or an
-            instance.
+        method: a name (`kviz.attribution.method_names()`), with its options, or an instance such as
+            `kviz.attribution.GradCam(layer_names="conv5")`, which `help` explains.
         class_index: an index or name for all images, a list of one for each image, or a list of
             lists for several classes an image; by default the predicted class of each.
         score: what is explained: by default the class's unnormalised score; a score of
@@ -54,10 +61,10 @@ def attribute(
         input_name: the input that is explained, of a model that has several; by default the first
             image.
         batch_size: images in flight at once, whatever the method multiplies them by.
-        seed: for methods that draw at random.
+        seed: for methods that draw at random; a whole number from 0.
         names: what the images are called; by default the files' names.
         progress: called with (images done, images in all).
-        **options: the method's fields.
+        **options: the method's, as `help` of its class lists them.
 
     Returns:
         `Attribution`: `.maps` float32 `(N, H, W)`, or `(N, classes, H, W)` for several classes.
@@ -72,14 +79,20 @@ def attribute(
     ((1, 227, 227), ('Egyptian cat',))
     """
     validate_choice("resize", resize, ("bilinear", "nearest", None))
+    seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
+    if seed > MOST_SEED:
+        raise OptionError(f"seed takes a whole number up to {MOST_SEED}. Received: {seed}")
     if isinstance(method, Method) and options:
         raise OptionError("Options belong to a method's name; give an instance its fields.")
-    chosen = method if isinstance(method, Method) else method_named(method, **options)
+    chosen = (
+        method_named(method, **options) if isinstance(method, str) else as_method("method", method)
+    )
+    score = as_score(score)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
     explained = looked_at(pixels, network.specs(pixels), input_name)
-    passes = Passes(network, as_score(score), pixels, explained)
+    passes = Passes(network, score, pixels, explained)
     pixels = {
         name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
         for name, array in pixels.items()
@@ -102,13 +115,47 @@ def attribute(
         parts.append(rows)
         if progress:
             progress(stop, total)
-    return _result(network, chosen, parts, pixels[explained], resize, class_index, seed, names)
+    found = _result(network, chosen, parts, pixels[explained], resize, class_index, names)
+    settings = _settings(chosen, parts[0][0].layers) | {
+        "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
+        "resize": resize, "input_name": explained, "batch_size": batch_size, "seed": seed,
+    }  # fmt: skip
+    made = made_by(network, verb="attribute", method=found.method, settings=settings)
+    return replace(found, made_by=made)
 
 
 def _numbers(found: Found, count: int) -> Found:
-    arrays = {key: value for key, value in vars(found).items() if value is not None}
-    return Found(**{key: np.asarray(memoryview(value) if tf.is_tensor(value) else value)[:count]
-                    for key, value in arrays.items()})  # fmt: skip
+    arrays = {
+        key: np.asarray(memoryview(value) if tf.is_tensor(value) else value)[:count]
+        for key, value in vars(found).items()
+        if value is not None and key != "layers"
+    }
+    # Several devices each say which layers they looked at.
+    said = () if found.layers is None else np.asarray(found.layers).tolist()
+    return Found(**arrays, layers=tuple(dict.fromkeys(path.decode() for path in said)))
+
+
+def _settings(method: Method, layers: tuple[str, ...]) -> dict[str, Any]:
+    """Return a method's options, as `attribute` takes them, with the layers that it looked at."""
+    settings = {field.name: getattr(method, field.name) for field in fields(method) if field.init}
+    if "layer_names" in settings and layers:
+        settings["layer_names"] = layers[0] if len(layers) == 1 else list(layers)
+    return {name: _plain(value, layers) for name, value in settings.items()}
+
+
+def _plain(value: Any, layers: tuple[str, ...]) -> Any:
+    if isinstance(value, Method):
+        return {"name": method_name(value), **_settings(value, layers)}
+    if isinstance(value, np.ndarray):
+        if value.size <= MOST_NUMBERS:
+            return value.tolist()
+        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(each, layers) for each in value]
+    return sanitise(getattr(value, "__name__", None) or getattr(value, "name", value), 200)
 
 
 def _result(
@@ -118,7 +165,6 @@ def _result(
     images: Array,
     resize: Resize,
     class_index: Any,
-    seed: int,
     names: Sequence[str],
 ) -> Attribution:
     def joined(key: str) -> Any:
@@ -140,7 +186,6 @@ def _result(
             maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
     elif images.ndim > 2:
         reduce = getattr(method, "reduce", "sum")
-        validate_choice("reduce", reduce, ("max_abs", "sum", None))
         if reduce == "sum":
             maps = raw.sum(axis=-1)
         elif reduce == "max_abs":
@@ -152,7 +197,7 @@ def _result(
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
     notes = list(network.notes)
-    notes += _nothing(type(method).__name__, maps.reshape(classes.size, -1), len(maps), names)
+    notes += _nothing(title_of(method), maps.reshape(classes.size, -1), len(maps), names)
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(
         maps=maps,
@@ -160,17 +205,10 @@ def _result(
         scores=joined("scores").astype(np.float32),
         classes=classes,
         class_names=tuple(class_label(network, index) for index in classes.reshape(-1)),
-        method=type(method).__name__,
+        method=method_name(method),
         images=pictures({"": images}),
         gaps=gaps,
         names=tuple(names),
-        made_by=made_by(
-            network,
-            verb="attribute",
-            method=type(method).__name__,
-            seed=seed,
-            settings={k: sanitise(v, 200) for k, v in vars(method).items()},
-        ),
         notes=tuple(notes),
     )
 

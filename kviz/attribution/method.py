@@ -1,16 +1,17 @@
 """What an attribution method is: a frozen dataclass with one function, in a file named after it.
 
-A method's file is found by its name; nothing else has to be told. `kviz/attribution/grad_cam.py` holds
-the class `GradCam`, which `attribute(..., method="grad_cam")` and `kviz attribute --method grad_cam`
-make with their options as its fields.
+A method's file is found by its name; nothing else has to be told. `methods/grad_cam.py` holds the class
+`GradCam`, which `attribute(..., method="grad_cam")` and `kviz attribute --method grad_cam` make with
+their options as its fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
+from kviz.attribution.options import types_of, validated
 from kviz.engine.passes import Passes
 
 Reduce = Literal["max_abs", "sum"] | None
@@ -61,12 +62,14 @@ class Found:
         classes: int32 `(N,)`, their classes, -1 where there are none.
         gaps: for path methods `(N,)`: the sum of the maps less the score's difference to the
             baseline's, relative to that difference.
+        layers: for methods that look at layers, the paths of those that they looked at.
     """
 
     maps: Any
     scores: Any
     classes: Any
     gaps: Any = None
+    layers: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +80,19 @@ class Method:
     map, or (`layer_sized`) maps of a layer's size, which are then brought to the image's.
     """
 
+    # What people call it, in titles; by default its name.
+    display_name: ClassVar[str] = ""
     layer_sized: ClassVar[bool] = False
     # Where the score is computed for other images too, a class has to be chosen before.
     fixed_target: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        hints = types_of(kind)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            value = validated(each.name, hints.get(each.name, Any), value, each.metadata)
+            object.__setattr__(self, each.name, value)
 
     def maps(self, request: Request) -> Found:
         """Return the attribution of a chunk of images.

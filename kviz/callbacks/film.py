@@ -17,7 +17,7 @@ import numpy as np
 
 from kviz._checks import sanitise, validate_int
 from kviz.arrays import Levels, empty_channels
-from kviz.attribution import Method, attribute, method_named
+from kviz.attribution import Method, attribute, method_name, method_named
 from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
 from kviz.draw.plots import coloured
@@ -481,7 +481,7 @@ def _methods(given: Sequence[str | Method]) -> dict[str, Method]:
                 f"attributions takes names of methods, or instances. Received: {sanitise(repr(one))}"
             )
         method = one if isinstance(one, Method) else method_named(one)
-        name = one if isinstance(one, str) else type(one).__name__
+        name = method_name(method)
         while name in found:
             name += "#"
         found[name] = method

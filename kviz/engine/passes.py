@@ -1,4 +1,4 @@
-"""The only user of tf.GradientTape: forward and backward passes of one network for one score.
+"""Forward and backward passes of one network for one score.
 
 Each pass is one `tf.function`, kept on the network and traced once, whatever the class (it is a
 tensor) and the number of images. A backward pass ends at the layer that is asked for: what TensorFlow
@@ -8,7 +8,6 @@ has traced beyond it, it prunes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +20,6 @@ from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
 from kviz.network.network import Network
 from kviz.scores import ClassScore, Score
-
-Rule = Callable[[], AbstractContextManager[Any]]
 
 
 class Passes:
@@ -71,33 +68,27 @@ class Passes:
         result: tuple[Any, Any] = run(*pixels, target)
         return result
 
-    def gradient(self, pixels: Sequence[Any], target: Any, rule: Rule | None = None) -> Any:
+    def gradient(self, pixels: Sequence[Any], target: Any) -> Any:
         """Return (scores, classes), both `(N,)`, and the scores' gradient to the input's pixels.
 
         Args:
             pixels: an array or tensor an input, in the network's order.
             target: int32 `(N,)`.
-            rule: a context manager under which the model is called, to change how some of its
-                operations pass gradients on.
 
         Raises:
             LayerError: if the score does not depend on the pixels.
         """
+        run = self.compiled("gradient", lambda *arguments: self.differentiated(arguments))
+        return run(*pixels, target)
 
-        def run(*arguments: Any) -> Any:
-            return self.differentiated(arguments, rule)
-
-        return self.compiled(("gradient", rule), run)(*pixels, target)
-
-    def differentiated(self, arguments: Sequence[Any], rule: Rule | None = None) -> Any:
+    def differentiated(self, arguments: Sequence[Any]) -> Any:
         """Return scores and pixel gradient while a `tf.function` traces, for a method's own loop.
 
         Args:
             arguments: a tensor an input, and the targets.
-            rule: as `gradient` takes it.
         """
         watched = arguments[self.place]
-        with tf.GradientTape(watch_accessed_variables=False) as tape, (rule or nullcontext)():
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
             value, _, _ = self.forward(arguments)
         gradient = tape.gradient(value[0], watched)
@@ -107,43 +98,9 @@ class Passes:
             )
         return value, tf.convert_to_tensor(gradient)
 
-    def contributions(
-        self, arguments: Sequence[Any], rule: Rule, edits: Edits, start: Callable[[Trace], Any]
-    ) -> tuple[Any, Any, Any]:
-        """Return input times gradient at the end of the preprocessing, brought back to the pixels.
-
-        What preprocessing does is taken to be one number's for one number: what a number that it
-        made contributes is its pixel's, whatever was subtracted or in which order channels are.
-
-        Args:
-            arguments: a tensor an input, and the targets.
-            rule: as `gradient` takes it.
-            edits: as `kviz.engine.tracing.trace` takes them.
-            start: returns the tensor of a trace with which the preprocessing ends.
-
-        Returns:
-            (Scores, classes), both `(N,)`; the contributions `(N, …, channels)`; and the tensor.
-        """
-        watched = arguments[self.place]
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(watched)
-            with rule():
-                value, traced, _ = self.forward(arguments, edits)
-        begin = start(traced)
-        gradient = tape.gradient(value[0], begin)
-        if gradient is None:
-            raise LayerError(
-                "The score does not depend on the pixels, or not by a way that has gradients."
-            )
-        back, scale = (
-            tape.gradient(begin, watched, output_gradients=output)
-            for output in (begin * gradient, tf.ones_like(begin))
-        )
-        return value, tf.math.divide_no_nan(back, scale), begin
-
     def layer_gradient(
         self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
-    ) -> tuple[Any, list[tuple[Any, Any]]]:
+    ) -> tuple[Any, list[tuple[Any, Any]], Any]:
         """Return the scores and, for each layer, its maps and the scores' gradient to them.
 
         Args:
@@ -154,7 +111,7 @@ class Passes:
 
         Returns:
             (Scores, classes), both `(N,)`; pairs of tensors `(N, …, channels)`, channels last, in
-            order.
+            order; the layers' paths, a tensor of strings.
 
         Raises:
             LayerError: if a layer is not there, has no spatial output, or the score does not
@@ -179,16 +136,16 @@ class Passes:
                         "choose one on its way."
                     )
                 pairs.append((_last(array, info), _last(tf.convert_to_tensor(gradient), info)))
-            return value, pairs
+            return value, pairs, tf.constant([info.path for info in infos])
 
-        result: tuple[Any, list[tuple[Any, Any]]] = self.compiled(
+        result: tuple[Any, list[tuple[Any, Any]], Any] = self.compiled(
             ("layer gradient", selector_key(layer_names)), run
         )(*pixels, target)
         return result
 
     def layer_maps(
         self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
-    ) -> tuple[Any, list[Any]]:
+    ) -> tuple[Any, list[Any], Any]:
         """Return the scores and the layers' maps, without a backward pass.
 
         Args:
@@ -197,18 +154,18 @@ class Passes:
             layer_names: as `layer_gradient` takes it.
 
         Returns:
-            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order.
+            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order; the
+            layers' paths, a tensor of strings.
         """
 
         def run(*arguments: Any) -> Any:
             value, traced, table = self.forward(arguments)
             infos = layers_for(value[0], traced, table, layer_names)
             calls = {call.path: call for call in traced.calls}
-            return value, [
-                _last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos
-            ]
+            maps = [_last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos]
+            return value, maps, tf.constant([info.path for info in infos])
 
-        result: tuple[Any, list[Any]] = self.compiled(
+        result: tuple[Any, list[Any], Any] = self.compiled(
             ("layer maps", selector_key(layer_names)), run
         )(*pixels, target)
         return result

@@ -119,13 +119,6 @@ def _input_layers(root: Call, inputs: list[Any]) -> list[Call]:
 
 
 @contextmanager
-def exclusively() -> Iterator[None]:
-    """Hold the lock under which Keras and TensorFlow are changed while a model is traced."""
-    with _lock:
-        yield
-
-
-@contextmanager
 def _noted_by(recorder: _Recorder) -> Iterator[None]:
     """Send this thread's layer calls through `recorder`; other threads' pass by untouched."""
     with _lock:

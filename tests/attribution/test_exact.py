@@ -1,5 +1,6 @@
 """Attributions against finite differences, against each other, and on every kind of model."""
 
+from dataclasses import dataclass, field
 from functools import partial
 
 import keras
@@ -9,7 +10,8 @@ import tensorflow as tf
 from keras import layers
 
 import kviz
-from kviz.attribution import attribute, integrated_gradients
+from kviz.attribution import attribute
+from kviz.attribution.methods import integrated_gradients
 from kviz.scores import ClassScore
 
 
@@ -302,6 +304,28 @@ def test_noise_statistics_agree():
     close(variance, square - mean**2, 1e-4)
     other = attribute(network, x, "smooth_grad", **{**options, "seed": 50}).maps
     assert np.abs(other - mean).max() > 0.01 * np.abs(mean).max()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen(kviz.attribution.Gradient):
+    """The gradient, and the images that it was asked for."""
+
+    images: list = field(default_factory=list)
+
+    def maps(self, request):
+        self.images.append(np.array(request.images))
+        return super().maps(request)
+
+
+def test_noise_is_a_share_of_each_images_range():
+    # Narrow and far from 0; wide.
+    x = np.stack([200 + photos(1, top=10)[0], photos(1)[0]])
+    base = Seen()
+    attribute(convnet(), x, "smooth_grad", base=base, samples=20, noise_level=0.2, class_index=0)
+    seen = np.concatenate(base.images).reshape(2, 20, -1)
+    noise = seen - x.reshape(2, 1, -1)
+    np.testing.assert_allclose(noise.std((1, 2)), 0.2 * np.ptp(x, (1, 2, 3)), rtol=0.05)
+    assert np.abs(noise.mean((1, 2))).max() < 0.01 * noise.std()
 
 
 @pytest.mark.parametrize("base", ["gradient", "saliency", "guided_backprop", "input_x_gradient"])

@@ -370,11 +370,11 @@ def test_what_is_shown_can_be_chosen(path):
     )
     fit(net(), film, epochs=1)
     assert list(film.frame.activations) == ["conv1", "conv2"]
-    assert list(film.frame.attributions) == ["GradCam", "saliency"]
+    assert list(film.frame.attributions) == ["grad_cam", "saliency"]
     assert film.frame.attributions["saliency"].class_names == ("high",)
     titles = [column.title for column in film._columns(film.frame)]
     dense = next(title for title in titles if title.startswith("dense"))
-    assert titles == ["conv1/kernel", dense, "image", "conv1", "conv2", "GradCam", "saliency"]
+    assert titles == ["conv1/kernel", dense, "image", "conv1", "conv2", "grad_cam", "saliency"]
     only = Film(FEW, path, layer_names=(), weights=(), attributions=())
     fit(net(), only, epochs=1)
     assert [column.title for column in only._columns(only.frame)] == ["image"]

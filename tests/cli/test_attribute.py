@@ -50,7 +50,7 @@ def test_a_map_of_nothing_is_said(tmp_path):
     done = CliRunner().invoke(main, job)
     assert done.exit_code == 0
     (note,) = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
-    assert "GradCam found nothing that decides: all is zero for 4_coat.png." in note
+    assert "Grad-CAM found nothing that decides: all is zero for 4_coat.png." in note
 
 
 def test_the_list_of_methods():

@@ -1,42 +1,106 @@
-"""Other gradients for activation functions: as a layer, an argument or an operation.
+"""Other gradients for activation functions, as layers, arguments or operations of TensorFlow.
 
-Keras's activations of every kind call functions of `tf.nn`, exchanged while a model is traced.
+Nothing that another thread could see is exchanged: TensorFlow notes the gradient's name in the
+operations that are made for the graph being traced, and no graph of the caller's own is that one.
+What is an activation function only as several operations together (a threshold, or a value times a
+share of it, as in silu and gelu) is found in the finished graph, and gradients step over it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from functools import cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from kviz.attribution.method import Found, Request
 from kviz.engine.backend import tf
-from kviz.engine.tracing import exclusively
 from kviz.errors import LayerError
+from kviz.scores import last_operation
 
-Backward = Callable[[Any, Any], Any]
+NO_GRADIENT = "The score does not depend on the pixels, or not by a way that has gradients."
+
+_RELU = ("Relu", "Relu6")
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """An activation function in a graph.
+
+    Attributes:
+        operation: the last of its operations.
+        z: what it is computed from.
+    """
+
+    operation: Any
+    z: Any
+
+    @property
+    def value(self) -> Any:
+        """What it gives, a tensor like `z`."""
+        return self.operation.outputs[0]
+
+
+# Takes the upstream gradient and an activation function, and returns the gradient of its `z`.
+Backward = Callable[[Any, Activation], Any]
+
+_of_graph: WeakKeyDictionary[Any, Backward] = WeakKeyDictionary()
+_NAME = "KvizActivation"
+
+
+@tf.RegisterGradient(_NAME)  # type: ignore[untyped-decorator]
+def _gradient(operation: Any, upstream: Any) -> Any:
+    return _of_graph[operation.graph](upstream, Activation(operation, operation.inputs[0]))
 
 
 @contextmanager
-def exchanged(makers: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    """Let functions of `tf.nn` be others for this while.
+def noted(types: Iterable[str]) -> Iterator[None]:
+    """Let operations that are made in the graph being traced ask `pulled_back` for their gradient.
 
     Args:
-        makers: by a function's name, what makes another of it.
+        types: TensorFlow's names of their kinds, each with one input that has a gradient.
     """
-    with exclusively():
-        kept = {name: getattr(tf.nn, name) for name in makers}
-        for name, maker in makers.items():
-            setattr(tf.nn, name, maker(kept[name]))
-        try:
-            yield
-        finally:
-            for name, function in kept.items():
-                setattr(tf.nn, name, function)
+    with tf.compat.v1.get_default_graph().gradient_override_map(dict.fromkeys(types, _NAME)):
+        yield
 
 
-def relu_gradient(request: Request, backward: Backward, name: str) -> Found:
+def pulled_back(value: Any, start: Any, several: Sequence[Activation], backward: Backward) -> Any:
+    """Return the gradient of a value in which activation functions have another one.
+
+    Args:
+        value: a tensor that was computed under `noted`.
+        start: the tensor with respect to which.
+        several: activation functions that are several operations, in the graph's order.
+        backward: the gradient of these, and of what was noted.
+
+    Raises:
+        LayerError: if the value does not depend on `start`.
+    """
+    ends = [start, *(activation.value for activation in several)]
+    sums: dict[Any, Any] = {}
+
+    def pull(tensor: Any, upstream: Any) -> None:
+        parts = tf.gradients(tensor, ends, grad_ys=upstream, stop_gradients=ends)
+        for end, part in zip(ends, parts, strict=True):
+            if part is not None:
+                sums[end.ref()] = sums[end.ref()] + part if end.ref() in sums else part
+
+    graph = value.graph
+    _of_graph[graph] = backward
+    try:
+        pull(value, None)
+        for activation in reversed(several):
+            if (upstream := sums.get(activation.value.ref())) is not None:
+                pull(activation.z, backward(upstream, activation))
+    finally:
+        del _of_graph[graph]
+    if start.ref() not in sums:
+        raise LayerError(NO_GRADIENT)
+    return tf.convert_to_tensor(sums[start.ref()])
+
+
+def relu_gradient(request: Request, backward: Callable[[Any, Any], Any], name: str) -> Found:
     """Return the pixel gradient with another gradient for ReLU.
 
     Args:
@@ -48,43 +112,90 @@ def relu_gradient(request: Request, backward: Backward, name: str) -> Found:
         Maps `(N, …, channels)`.
 
     Raises:
-        LayerError: if the model calls no ReLU.
+        LayerError: if the model calls no ReLU, or one where its gradient cannot be changed.
     """
-    (scores, classes), gradient = request.passes.gradient(
-        request.pixels, request.target, rule=_rule(backward, name)
-    )
+    passes = request.passes
+
+    def changed(upstream: Any, relu: Activation) -> Any:
+        kind, value = relu.operation.type, relu.value
+        if kind == "SelectV2":
+            through = relu.operation.inputs[0]
+        else:
+            through = (value > 0) & (value < 6) if kind == "Relu6" else value > 0
+        return backward(upstream, tf.cast(through, upstream.dtype))
+
+    def run(*arguments: Any) -> Any:
+        with noted(_RELU):
+            value, _, _ = passes.forward(arguments)
+        operations = upstream_operations(value[0])
+        if inner := _inner_types(operations) & set(_RELU):
+            raise LayerError(
+                f"A {'/'.join(sorted(inner))} of the model runs inside a loop, a branch or a compiled "
+                f"function, where {name} cannot change its gradient. Use saliency or gradient instead."
+            )
+        above = _above_threshold(operations)
+        if not above and not any(operation.type in _RELU for operation in operations):
+            raise LayerError(
+                f"The model has no ReLU whose gradient {name} could change; the map would be the plain "
+                "gradient. Use saliency or gradient instead."
+            )
+        return value, pulled_back(value[0], arguments[passes.place], above, changed)
+
+    compiled = passes.compiled(("relu gradient", name), run)
+    (scores, classes), gradient = compiled(*request.pixels, request.target)
     return Found(maps=gradient, scores=scores, classes=classes)
 
 
-@cache  # one rule is one compiled pass
-def _rule(backward: Backward, name: str) -> Callable[[], AbstractContextManager[None]]:
-    return lambda: _relu_with(backward, name)
+def upstream_operations(value: Any) -> list[Any]:
+    """Return the operations that a tensor is computed by, in the graph's order."""
+    seen: set[Any] = set()
+    stack = [value.op]
+    while stack:
+        operation = stack.pop()
+        if operation not in seen:
+            seen.add(operation)
+            stack += [tensor.op for tensor in operation.inputs]
+    return [operation for operation in value.graph.get_operations() if operation in seen]
 
 
-@contextmanager
-def _relu_with(backward: Backward, name: str) -> Iterator[None]:
-    swapped = 0
+def _above_threshold(operations: Iterable[Any]) -> list[Activation]:
+    """Return what is 0 up to a threshold, and above it what it is computed from."""
+    found = []
+    for operation in operations:
+        if operation.type == "SelectV2":
+            above, z, other = operation.inputs
+            if (
+                above.op.type == "Greater"
+                and above.op.inputs[0] is z
+                and last_operation(above.op.inputs[1]).type == other.op.type == "Const"
+                and not tf.get_static_value(other).any()
+            ):
+                found.append(Activation(operation, z))
+    return found
 
-    def modified(ceiling: float, original: Callable[..., Any]) -> Callable[..., Any]:
-        @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def run(x: Any) -> Any:
-            def gradient(upstream: Any) -> Any:
-                through = tf.cast((x > 0) & (x < ceiling), upstream.dtype)
-                return backward(upstream, through)
 
-            return original(x), gradient
+def _inner_types(operations: Sequence[Any]) -> set[str]:
+    """Return the kinds of operations in functions that operations call, themselves or by others."""
+    called = {name for operation in operations for name in _functions(operation.node_def)}
+    if not called:
+        return set()
+    library = {
+        function.signature.name: function.node_def
+        for function in operations[0].graph.as_graph_def().library.function
+    }
+    types: set[str] = set()
+    stack, seen = list(called), set(called)
+    while stack:
+        for node in library.get(stack.pop(), ()):
+            types.add(node.op)
+            new = set(_functions(node)) - seen
+            seen |= new
+            stack += new
+    return types
 
-        def relu(features: Any, name: str | None = None) -> Any:  # noqa: ARG001 - as tf.nn.relu
-            nonlocal swapped
-            swapped += 1
-            return run(tf.convert_to_tensor(features))
 
-        return relu
-
-    with exchanged({"relu": partial(modified, float("inf")), "relu6": partial(modified, 6.0)}):
-        yield
-    if not swapped:
-        raise LayerError(
-            f"The model has no ReLU whose gradient {name} could change; the map would be the plain "
-            "gradient. Use saliency or gradient instead."
-        )
+def _functions(node: Any) -> list[str]:
+    """Return the names of functions that an operation calls."""
+    named = [attribute for attribute in node.attr.values() if attribute.HasField("func")]
+    lists = [a.list.func for a in node.attr.values() if a.HasField("list") and a.list.func]
+    return [a.func.name for a in named] + [each.name for several in lists for each in several]

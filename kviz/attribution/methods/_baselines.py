@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise
+from kviz._checks import sanitise, validate_choice
 from kviz.attribution.method import Request
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
-NAMES = ("black", "white", "blur", "noise")
+NAMES = ("black", "white", "grey", "mean", "blur", "noise")
+
+
+def validate_baseline(name: str, value: Any) -> Any:
+    """Return what was given as a baseline, or raise an `OptionError`.
+
+    >>> validate_baseline("baseline", "grey")
+    'grey'
+    """
+    if isinstance(value, str):
+        validate_choice(name, value, NAMES)
+        return value
+    return (
+        value
+        if isinstance(value, int | float) and isfinite(value)
+        else validate_numbers(name, value)
+    )
+
+
+def validate_numbers(name: str, value: Any) -> Any:
+    """Return an array of finite numbers that was given as an option, or raise an `OptionError`.
+
+    >>> validate_numbers("references", [[0, 255]]).shape
+    (1, 2)
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "iuf" and array.size and np.isfinite(array).all():
+            return array
+    except (TypeError, ValueError):  # rows of unequal length, or what is no array at all
+        pass
+    names = f"one of {', '.join(map(repr, NAMES))}, a number or " if name == "baseline" else ""
+    raise OptionError(f"{name} takes {names}an array of numbers. Received: {sanitise(repr(value))}")
 
 
 def baseline_of(baseline: Any, request: Request) -> Any:
     """Return a baseline for each image of a request.
 
     Args:
-        baseline: `"black"` (0), `"white"` (255), `"blur"` (a Gaussian of a tenth of the height),
-            `"noise"` (uniform between 0 and 255), a number, or an array like one image.
+        baseline: `"black"` (0), `"white"` (255), `"grey"` (127.5), `"mean"` (each image's own, a
+            channel at a time), `"blur"` (a Gaussian of a tenth of the height), `"noise"` (uniform
+            between 0 and 255), a number, or an array like one image.
         request: the images.
 
     Returns:
@@ -30,8 +64,12 @@ def baseline_of(baseline: Any, request: Request) -> Any:
     """
     images = tf.convert_to_tensor(request.images)
     if isinstance(baseline, str):
-        if baseline in ("black", "white"):
-            return tf.fill(images.shape, tf.cast(255 if baseline == "white" else 0, images.dtype))
+        levels = {"black": 0.0, "white": 255.0, "grey": 127.5}
+        if baseline in levels:
+            return tf.fill(images.shape, tf.cast(levels[baseline], images.dtype))
+        if baseline == "mean":
+            axes = list(range(1, max(2, images.shape.rank - 1)))
+            return tf.zeros_like(images) + tf.reduce_mean(images, axes, keepdims=True)
         if baseline == "noise":
             drawn = [
                 tf.random.stateless_uniform(images.shape[1:], (request.seed, request.first + place))
@@ -40,10 +78,7 @@ def baseline_of(baseline: Any, request: Request) -> Any:
             return tf.cast(255 * tf.stack(drawn), images.dtype)
         if baseline == "blur" and images.shape.rank == 4:
             return _blurred(images)
-        raise OptionError(
-            f"baseline takes one of {NAMES} (blur for images only), a number or an array. "
-            f"Received: {sanitise(repr(baseline))}"
-        )
+        raise OptionError(f"The baseline {baseline!r} is for images (N, H, W, channels) only.")
     array = np.asarray(baseline, images.dtype.as_numpy_dtype)
     try:
         return tf.convert_to_tensor(np.broadcast_to(array, images.shape))

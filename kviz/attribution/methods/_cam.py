@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.options import option, validate_layers
+from kviz.attribution.registry import method_name
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import Selector
 from kviz.errors import OptionError
@@ -24,7 +26,7 @@ class Cam(Method):
 
     layer_sized: ClassVar[bool] = True
 
-    layer_names: Selector = None
+    layer_names: Selector = option(None, check=validate_layers)
     relu: bool = True
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
@@ -33,11 +35,11 @@ class Cam(Method):
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
-        (scores, classes), pairs = request.passes.layer_gradient(
+        (scores, classes), pairs, layers = request.passes.layer_gradient(
             request.pixels, request.target, self.layer_names
         )
         maps = self.fused([self.weighted(maps, gradients) for maps, gradients in pairs])
-        return Found(maps=maps, scores=scores, classes=classes)
+        return Found(maps=maps, scores=scores, classes=classes, layers=layers)
 
     def fused(self, maps: list[Any]) -> Any:
         """Return one map of each layer's."""
@@ -56,9 +58,11 @@ class Cam(Method):
             scaled.append(part)
         return tf.add_n(scaled) / len(scaled)
 
-    def one_layer(self, request: Request) -> tuple[Any, Any]:
-        """Return (scores, classes) and the maps of the one layer that is named."""
-        found, layers = request.passes.layer_maps(request.pixels, request.target, self.layer_names)
-        if len(layers) != 1:
-            raise OptionError(f"This method takes one layer. Received: {len(layers)}")
-        return found, layers[0]
+    def one_layer(self, request: Request) -> tuple[Any, Any, Any]:
+        """Return (scores, classes), the maps of the one layer that is named, and its path."""
+        found, maps, layers = request.passes.layer_maps(
+            request.pixels, request.target, self.layer_names
+        )
+        if len(maps) != 1:
+            raise OptionError(f"{method_name(self)} takes one layer. Received: {len(maps)}")
+        return found, maps[0], layers

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.methods.gradient import Gradient
+from kviz.attribution.options import option
+from kviz.attribution.registry import as_method
 from kviz.engine.backend import tf
-from kviz.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +27,10 @@ class Noise(Method):
     fixed_target: ClassVar[bool] = True
     powers: ClassVar[tuple[int, ...]] = (1,)
 
-    base: Method = field(default_factory=Gradient)
+    base: Method | str = option(default_factory=Gradient, check=as_method)
     samples: int = 50
-    noise_level: float = 0.15
+    noise_level: float = option(0.15, least=0)
     reduce: Reduce = "max_abs"
-
-    def __post_init__(self) -> None:
-        if self.samples < 1 or self.noise_level < 0:
-            raise OptionError("samples is 1 or more, and noise_level 0 or more.")
 
     def maps(self, request: Request) -> Found:
         """Return maps like the base's, as `Method.maps`."""
@@ -65,16 +62,19 @@ class Noise(Method):
         rows_of = tf.TensorSpec((fixed,), "int32")
         noisy = passes.compiled(("noise", self.noise_level), run, [rows_of, rows_of, whole, whole])
         sums: dict[int, Any] = {}
+        base = as_method("base", self.base)
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
             *pixels, target = noisy(
                 *request.pixels, request.target, rows, numbers, request.seed, request.first
             )
-            maps = self.base.maps(replace(request, pixels=pixels, target=target)).maps
+            found = base.maps(replace(request, pixels=pixels, target=target))
+            maps = found.maps
             for power in self.powers:
                 values = maps if power == 1 else tf.square(maps)
                 sums[power] = added(sums.get(power), values, owners, total)
         means = [sums[power] / self.samples for power in self.powers]
-        return Found(maps=self.statistic(*means), scores=scores, classes=classes)
+        maps = self.statistic(*means)
+        return Found(maps=maps, scores=scores, classes=classes, layers=found.layers)
 
     def statistic(self, *means: Any) -> Any:
         """Return the statistic, given the mean of each of the `powers` of the maps."""

@@ -8,44 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import validate_choice
 from kviz.attribution.method import Request
-from kviz.attribution.methods._baselines import NAMES, baseline_of
 from kviz.attribution.methods._copies import copies
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
 Array = npt.NDArray[Any]
-MORE_NAMES = (*NAMES, "grey", "mean")
-
-
-def check_baseline(baseline: Any) -> None:
-    """Raise an OptionError where a baseline is a name that there is not."""
-    if isinstance(baseline, str):
-        validate_choice("baseline", baseline, MORE_NAMES)
-
-
-def replacement(baseline: Any, request: Request) -> Any:
-    """Return what replaces each image of a request where it is perturbed.
-
-    Args:
-        baseline: as `baseline_of` takes it, or `"grey"` (127.5), or `"mean"`: each image's own, a
-            channel at a time.
-        request: the images.
-
-    Returns:
-        A tensor of the images' shape and dtype.
-
-    Raises:
-        OptionError: if it is none of these.
-    """
-    images = tf.convert_to_tensor(request.images)
-    if isinstance(baseline, str) and baseline == "mean":
-        axes = list(range(1, max(2, images.shape.rank - 1)))
-        return tf.zeros_like(images) + tf.reduce_mean(images, axes, keepdims=True)
-    return baseline_of(
-        127.5 if isinstance(baseline, str) and baseline == "grey" else baseline, request
-    )
 
 
 def spatial(request: Request) -> tuple[int, ...]:

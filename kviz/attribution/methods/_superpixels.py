@@ -9,6 +9,7 @@ import numpy as np
 
 from kviz._checks import validate_int
 from kviz.attribution.method import Request
+from kviz.attribution.methods._baselines import validate_numbers
 from kviz.attribution.methods._perturb import Array, perturbed_scores, spatial
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
@@ -29,16 +30,22 @@ def library(name: str) -> Any:
         ) from error
 
 
-def check_segments(segments: Any) -> None:
-    """Raise an OptionError unless `segments` is a whole number from 1, an integer array or None."""
-    if segments is None:
-        return
-    if np.ndim(segments) == 0:
-        validate_int("segments", segments)
-    elif np.asarray(segments).dtype.kind not in "iu":
-        raise OptionError(
-            f"segments as an array holds whole numbers. Received: {np.asarray(segments).dtype}"
-        )
+def validate_segments(name: str, value: Any) -> Any:
+    """Return a whole number from 1, an integer array or None, or raise an `OptionError`.
+
+    >>> validate_segments("segments", 30)
+    30
+    """
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple | np.ndarray):
+        return validate_int(name, value)
+    array = validate_numbers(name, value)
+    if array.ndim == 0:
+        return validate_int(name, array.item())
+    if array.dtype.kind not in "iu":
+        raise OptionError(f"{name} as an array holds whole numbers. Received: {array.dtype}")
+    return array
 
 
 def segmented(segments: Any, request: Request) -> Array:

@@ -21,11 +21,26 @@ from kviz.engine.tracing import Call
 
 @dataclass(frozen=True, kw_only=True)
 class AblationCam(Cam):
-    """Ablation-CAM of one layer; needs no gradient, but a forward pass a channel.
+    """Ablation-CAM: a layer's maps, weighted by how much the score falls without each.
+
+    It needs no gradient, but a forward pass a channel. Of a score below 0 it shows what speaks
+    against the class.
+
+    Paper: S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network
+    via Gradient-free Localization", WACV 2020.
+
+    Equation: relu(sum over channels k of w_k A_k), where w_k = (Y - Y without A_k) / Y.
+
+    Args:
+        layer_names: a layer's path or a glob that means one layer; by default the last with spatial
+            extent that feeds the score.
+        relu: keep only what speaks for the class.
 
     >>> AblationCam(layer_names="fire9_concat").relu
     True
     """
+
+    display_name: ClassVar[str] = "Ablation-CAM"
 
     fixed_target: ClassVar[bool] = True
 
@@ -33,7 +48,7 @@ class AblationCam(Cam):
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
         passes = request.passes
         fixed = passes.fixed_batch
-        (scores, classes), maps = self.one_layer(request)
+        (scores, classes), maps, layers = self.one_layer(request)
 
         def run(*arguments: Any) -> Any:
             *inputs, rows, gone = arguments
@@ -64,4 +79,4 @@ class AblationCam(Cam):
         weights = tf.math.divide_no_nan(scores[:, None] - left, scores[:, None])
         shape = [len(maps), *[1] * (maps.shape.rank - 2), maps.shape[-1]]
         weighted = tf.reduce_sum(maps * tf.reshape(weights, shape), -1)
-        return Found(maps=self.fused([weighted]), scores=scores, classes=classes)
+        return Found(maps=self.fused([weighted]), scores=scores, classes=classes, layers=layers)

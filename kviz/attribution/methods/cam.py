@@ -17,7 +17,15 @@ from kviz.scores import ClassScore, chosen, unnormalised
 
 @dataclass(frozen=True, kw_only=True)
 class Cam(Method):
-    """The class activation map; its mean is the class's unnormalised score, less the bias.
+    """CAM: the logits before the global average that a net ends in.
+
+    For nets that end in convolution, global average and at most one dense layer. The map's mean is the
+    class's unnormalised score, less the bias.
+
+    Paper: B. Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016.
+
+    Equation: relu(sum over channels k of w_k A_k), where w_k are the class's weights behind the
+    average.
 
     Args:
         relu: keep only what speaks for the class.
@@ -25,6 +33,8 @@ class Cam(Method):
     >>> Cam().relu
     True
     """
+
+    display_name: ClassVar[str] = "CAM"
 
     layer_sized: ClassVar[bool] = True
 

@@ -6,7 +6,7 @@ M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", EC
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._activations import relu_gradient
@@ -15,14 +15,21 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class Deconvnet(Method):
-    """The gradient by a deconvnet, signed.
+    """Deconvnet: the gradient, which passes a ReLU where it is positive, whatever its input was.
+
+    Paper: M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
+
+    Equation: dY / dx, with relu's gradient g made g * [g > 0].
 
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> Deconvnet().reduce
     'sum'
     """
+
+    display_name: ClassVar[str] = "Deconvnet"
 
     reduce: Reduce = "sum"
 

@@ -7,6 +7,7 @@ A = U S V^T of the maps (positions x channels), the map is A V_1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kviz.attribution.method import Found, Request
 from kviz.attribution.methods._cam import Cam
@@ -15,24 +16,38 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class EigenCam(Cam):
-    """Eigen-CAM of one layer or the mean of several; needs no gradient.
+    """Eigen-CAM: the first principal component of a layer's maps, whatever the class.
 
-    The sign of a component is free; it is chosen so that the map's sum is not below 0.
+    It needs no gradient. The sign of a component is free; it is chosen so that the map's sum is not
+    below 0.
+
+    Paper: M. Muhammad, M. Yeasin, "Eigen-CAM: Class Activation Map using Principal Components",
+    IJCNN 2020.
+
+    Equation: relu(A V_1), with A = U S V^T of the maps (positions x channels).
+
+    Args:
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
 
     >>> EigenCam(layer_names="fire9_concat").relu
     True
     """
 
+    display_name: ClassVar[str] = "Eigen-CAM"
+
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
-        (scores, classes), layers = request.passes.layer_maps(
+        (scores, classes), maps_of_layers, layers = request.passes.layer_maps(
             request.pixels, request.target, self.layer_names
         )
         projected = []
-        for maps in layers:
+        for maps in maps_of_layers:
             flat = tf.reshape(maps, [maps.shape[0], -1, maps.shape[-1]])
             _, _, right = tf.linalg.svd(flat)
             first = tf.linalg.matvec(flat, right[..., 0])
             first *= tf.where(tf.reduce_sum(first, 1, keepdims=True) < 0, -1.0, 1.0)
             projected.append(tf.reshape(first, maps.shape[:-1]))
-        return Found(maps=self.fused(projected), scores=scores, classes=classes)
+        return Found(maps=self.fused(projected), scores=scores, classes=classes, layers=layers)

@@ -13,14 +13,26 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.methods._baselines import validate_numbers
 from kviz.attribution.methods._copies import GRADIENTS, added, copies
+from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
 
+def _images(name: str, value: Any) -> Any:
+    return None if value is None else validate_numbers(name, value)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExpectedGradients(Method):
-    """Expected gradients over images that stand for what is usual.
+    """Expected gradients: integrated gradients averaged over images that stand for what is usual.
+
+    Paper: G. Erion et al., "Improving performance of deep learning models with axiomatic
+    attribution priors and expected gradients", Nature Machine Intelligence 2021.
+
+    Equation: The mean over baselines b and shares a, both drawn at random, of (x - b) * dY / dx at
+    b + a (x - b).
 
     Args:
         references: an array of such images `(M, …)`; by default uniform noise between 0 and 255.
@@ -31,9 +43,11 @@ class ExpectedGradients(Method):
     'sum'
     """
 
+    display_name: ClassVar[str] = "Expected gradients"
+
     fixed_target: ClassVar[bool] = True
 
-    references: Any = None
+    references: Any = option(None, check=_images)
     samples: int = 100
     reduce: Reduce = "sum"
 

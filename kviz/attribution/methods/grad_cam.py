@@ -7,7 +7,7 @@ Localization", ICCV 2017: relu(sum over channels k of mean(dY / dA_k) * A_k).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kviz.attribution.methods._cam import Cam
 from kviz.engine.backend import tf
@@ -15,11 +15,27 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class GradCam(Cam):
-    """Grad-CAM of one layer or the mean of several, by default the last that feeds the score.
+    """Grad-CAM: a layer's maps, weighted by how much the score wants more of each.
 
-    >>> GradCam(layer_names="fire9_concat").relu
-    True
+    Paper: R. Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
+    Localization", ICCV 2017.
+
+    Equation: relu(sum over channels k of w_k A_k), where w_k is the mean of dY / dA_k over the map.
+
+    Args:
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
+
+    >>> import kviz
+    >>> cat = "notebooks/images/cat.png"
+    >>> found = kviz.attribute("models/squeezenet.keras", cat, "grad_cam", layer_names="fire9_concat")
+    >>> found.method, found.maps.shape
+    ('grad_cam', (1, 227, 227))
     """
+
+    display_name: ClassVar[str] = "Grad-CAM"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

@@ -8,18 +8,29 @@ sum(alpha * relu(g)). The paper derives it for exp(Y), which only scales the map
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from kviz._checks import validate_choice
 from kviz.attribution.methods._cam import Cam
 from kviz.engine.backend import tf
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradCamPlusPlus(Cam):
-    """Grad-CAM++ of one layer or the mean of several.
+    """Grad-CAM++: Grad-CAM with a weight for each position, so that several objects all count.
+
+    The paper derives it for exp(Y), which only scales the map, and is left out.
+
+    Paper: A. Chattopadhay et al., "Grad-CAM++: Improved Visual Explanations for Deep Convolutional
+    Networks", WACV 2018.
+
+    Equation: relu(sum over channels k of w_k A_k), where w_k = sum(alpha * relu(g)), g = dY / dA_k
+    and alpha = g^2 / (2 g^2 + sum(A_k) g^3).
 
     Args:
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
         formula: `"common"`: the paper's equation 19 as most libraries have it; `"paper"`: as its
             authors' own program has it, with each channel's alphas made to sum to 1.
 
@@ -27,10 +38,9 @@ class GradCamPlusPlus(Cam):
     'common'
     """
 
-    formula: Literal["common", "paper"] = "common"
+    display_name: ClassVar[str] = "Grad-CAM++"
 
-    def __post_init__(self) -> None:
-        validate_choice("formula", self.formula, ("common", "paper"))
+    formula: Literal["common", "paper"] = "common"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 
@@ -11,12 +12,19 @@ from kviz.attribution.method import Found, Method, Reduce, Request
 class Gradient(Method):
     """The gradient of the score with respect to each pixel, signed: per unit of a pixel 0-255.
 
+    Paper: K. Simonyan, A. Vedaldi, A. Zisserman, "Deep Inside Convolutional Networks", 2013.
+
+    Equation: dY / dx.
+
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> Gradient().reduce
     'sum'
     """
+
+    display_name: ClassVar[str] = "Gradient"
 
     reduce: Reduce = "sum"
 

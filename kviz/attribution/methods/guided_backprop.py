@@ -6,7 +6,7 @@ J. Springenberg et al., "Striving for Simplicity: The All Convolutional Net", IC
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._activations import relu_gradient
@@ -15,14 +15,22 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedBackprop(Method):
-    """The gradient by guided backpropagation, signed.
+    """Guided backpropagation: a gradient passes a ReLU where its input and it are positive.
+
+    Paper: J. Springenberg et al., "Striving for Simplicity: The All Convolutional Net", ICLR 2015
+    workshop.
+
+    Equation: dY / dx, with relu's gradient g made g * [z > 0] * [g > 0].
 
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> GuidedBackprop().reduce
     'sum'
     """
+
+    display_name: ClassVar[str] = "Guided backpropagation"
 
     reduce: Reduce = "sum"
 

@@ -5,33 +5,46 @@ R. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.2: the product of the two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.guided_backprop import GuidedBackprop
+from kviz.attribution.options import option, validate_layers
 from kviz.engine.backend import keras
 from kviz.engine.layers import Selector
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCam(Method):
-    """Guided backpropagation times Grad-CAM, brought to the image's size bilinearly.
+    """Guided Grad-CAM: guided backpropagation where Grad-CAM says that it matters.
+
+    Grad-CAM's map is brought to the image's size bilinearly.
+
+    Paper: R. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.2.
+
+    Equation: Guided backpropagation times Grad-CAM.
 
     Args:
-        layer_names: Grad-CAM's layer or layers.
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> GuidedGradCam().reduce
     'sum'
     """
 
-    layer_names: Selector = None
+    display_name: ClassVar[str] = "Guided Grad-CAM"
+
+    layer_names: Selector = option(None, check=validate_layers)
     reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, H, W, channels)`, as `Method.maps`."""
         guided = GuidedBackprop().maps(request)
-        cam = GradCam(layer_names=self.layer_names).maps(request).maps
-        wide = keras.ops.image.resize(cam[..., None], request.images.shape[1:3])
-        return Found(maps=guided.maps * wide, scores=guided.scores, classes=guided.classes)
+        cam = GradCam(layer_names=self.layer_names).maps(request)
+        wide = keras.ops.image.resize(cam.maps[..., None], request.images.shape[1:3])
+        return replace(guided, maps=guided.maps * wide, layers=cam.layers)

@@ -8,7 +8,7 @@ layer the map is what the score is made of.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kviz.attribution.methods._cam import Cam
 from kviz.engine.backend import tf
@@ -16,11 +16,26 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class HiResCam(Cam):
-    """HiResCAM of one layer or the mean of several.
+    """HiResCAM: a layer's maps times the score's gradient to each position, summed over channels.
+
+    On a net that ends in one linear layer the map is what the score is made of.
+
+    Paper: R. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of
+    convolutional neural networks", 2020.
+
+    Equation: relu(sum over channels k of dY / dA_k * A_k).
+
+    Args:
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
 
     >>> HiResCam(layer_names="fire9_concat").relu
     True
     """
+
+    display_name: ClassVar[str] = "HiResCAM"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

@@ -7,20 +7,30 @@ its sum is the score.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 
 
 @dataclass(frozen=True, kw_only=True)
 class InputXGradient(Method):
-    """The pixels times the gradient of the score, signed.
+    """Each pixel times the score's gradient to it, signed.
+
+    For a net of linear layers and ReLUs without biases its sum is the score.
+
+    Paper: A. Shrikumar et al., "Not Just a Black Box", 2016.
+
+    Equation: x * dY / dx.
 
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> InputXGradient().reduce
     'sum'
     """
+
+    display_name: ClassVar[str] = "Input × gradient"
 
     reduce: Reduce = "sum"
 

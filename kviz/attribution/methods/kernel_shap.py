@@ -13,28 +13,35 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kviz._checks import validate_int
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._perturb import Array, check_baseline, replacement
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._perturb import Array
 from kviz.attribution.methods._superpixels import (
-    check_segments,
     coalition_scores,
     library,
     players,
     segmented,
     spread,
+    validate_segments,
 )
 from kviz.attribution.methods.shapley import subsets
+from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KernelShap(Method):
-    """Shapley values of superpixels; exact where all coalitions fit into `samples`.
+    """Kernel SHAP: Shapley values of superpixels, as the solution of a weighted linear regression.
 
-    Otherwise coalitions are drawn by the kernel's weights, each with its complement. Needs
-    `keras-kviz[superpixels]`.
+    Exact where all coalitions fit into `samples`; otherwise coalitions are drawn by the kernel's
+    weights, each with its complement. It needs `keras-kviz[superpixels]`.
+
+    Paper: S. Lundberg, S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", NIPS
+    2017.
+
+    Equation: The v that minimise the sum over coalitions S of (n - 1) / (C(n, |S|) |S| (n - |S|)) *
+    (Y(S) - Y(baseline) - sum of v over S)^2, and sum to Y(x) - Y(baseline).
 
     Args:
         segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
@@ -46,17 +53,14 @@ class KernelShap(Method):
     50
     """
 
+    display_name: ClassVar[str] = "Kernel SHAP"
+
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
 
-    segments: Any = 50
-    samples: int = 1000
-    baseline: Any = "black"
-
-    def __post_init__(self) -> None:
-        check_segments(self.segments)
-        check_baseline(self.baseline)
-        validate_int("samples", self.samples, 2)
+    segments: Any = option(50, check=validate_segments)
+    samples: int = option(1000, least=2)
+    baseline: Any = option("black", check=validate_baseline)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
@@ -77,7 +81,7 @@ class KernelShap(Method):
         taken = [np.resize(coalitions, (longest, coalitions.shape[1])) for coalitions, _ in drawn]
         weights = [np.pad(weight, (0, longest - len(weight))) for _, weight in drawn]
         scores, classes = request.passes.scores(request.pixels, request.target)
-        worth = coalition_scores(request, labels, taken, replacement(self.baseline, request))
+        worth = coalition_scores(request, labels, taken, baseline_of(self.baseline, request))
         values = [_solved(*parts) for parts in zip(taken, weights, worth, strict=True)]
         return Found(maps=spread(values, labels), scores=scores, classes=classes)
 

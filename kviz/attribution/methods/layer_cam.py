@@ -7,7 +7,7 @@ P.-T. Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kviz.attribution.methods._cam import Cam
 from kviz.engine.backend import tf
@@ -15,11 +15,26 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCam(Cam):
-    """LayerCAM of one layer or the mean of several.
+    """LayerCAM: like HiResCAM, but only where the score wants more of the map.
+
+    It is sharp in early layers too.
+
+    Paper: P.-T. Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for
+    Localization", IEEE TIP 2021.
+
+    Equation: relu(sum over channels k of relu(dY / dA_k) * A_k).
+
+    Args:
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
 
     >>> LayerCam(layer_names="fire9_concat").relu
     True
     """
+
+    display_name: ClassVar[str] = "LayerCAM"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

@@ -13,24 +13,31 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from kviz._checks import validate_choice, validate_int
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._perturb import Array, check_baseline, replacement
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._perturb import Array
 from kviz.attribution.methods._superpixels import (
-    check_segments,
     coalition_scores,
     library,
     players,
     segmented,
     spread,
+    validate_segments,
 )
+from kviz.attribution.options import option
 from kviz.engine.backend import tf
-from kviz.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lime(Method):
-    """LIME on superpixels; needs `keras-kviz[superpixels]`.
+    """LIME: a linear model of the score near the image, with superpixels as its features.
+
+    It needs `keras-kviz[superpixels]`.
+
+    Paper: M. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?", KDD 2016.
+
+    Equation: The coefficients of the ridge regression of Y(z) on z, where each segment is kept (1)
+    or replaced (0) at random; a sample's weight is sqrt(exp(-distance(z, all kept)^2 / width^2)).
 
     Args:
         segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
@@ -46,23 +53,17 @@ class Lime(Method):
     'cosine'
     """
 
+    display_name: ClassVar[str] = "LIME"
+
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
 
-    segments: Any = 50
-    samples: int = 1000
-    baseline: Any = "black"
+    segments: Any = option(50, check=validate_segments)
+    samples: int = option(1000, least=2)
+    baseline: Any = option("black", check=validate_baseline)
     distance: Literal["cosine", "euclidean"] = "cosine"
-    width: float | None = None
-    alpha: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_segments(self.segments)
-        check_baseline(self.baseline)
-        validate_int("samples", self.samples, 2)
-        validate_choice("distance", self.distance, ("cosine", "euclidean"))
-        if self.alpha < 0 or (self.width is not None and self.width <= 0):
-            raise OptionError("alpha is 0 or more, and width above 0.")
+    width: float | None = option(None, above=0)
+    alpha: float = option(1.0, least=0)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
@@ -73,7 +74,7 @@ class Lime(Method):
             for place, count in enumerate(players(labels))
         ]
         scores, classes = request.passes.scores(request.pixels, request.target)
-        worth = coalition_scores(request, labels, taken, replacement(self.baseline, request))
+        worth = coalition_scores(request, labels, taken, baseline_of(self.baseline, request))
         values = [self._solved(kept, row) for kept, row in zip(taken, worth, strict=True)]
         return Found(maps=spread(values, labels), scores=scores, classes=classes)
 

@@ -7,6 +7,7 @@ Adversarial Examples", ICLR 2015.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.engine.passes import Passes
@@ -16,14 +17,23 @@ from kviz.scores import ClassScore, LossScore
 
 @dataclass(frozen=True, kw_only=True)
 class LossGradient(Method):
-    """The signed gradient of the cross-entropy with the class that is given, or predicted.
+    """What to change in the image to be more wrong about the class that is given, or predicted.
+
+    The result's scores are minus the loss.
+
+    Paper: I. Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 2015.
+
+    Equation: dL / dx, where L is the cross-entropy with the class.
 
     Args:
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> LossGradient().reduce
     'sum'
     """
+
+    display_name: ClassVar[str] = "Loss gradient"
 
     reduce: Reduce = "sum"
 

@@ -13,23 +13,27 @@ a times the gradient in which each activation function f has the slope f(z) / z*
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise
 from kviz.attribution.method import Found, Method, Reduce, Request
-from kviz.attribution.methods._activations import exchanged
+from kviz.attribution.methods._activations import NO_GRADIENT, Activation, noted, pulled_back
+from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Call, Trace
-from kviz.errors import LayerError, OptionError
+from kviz.errors import LayerError
+from kviz.scores import last_operation
 
-# Functions with f(0) = 0, through which relevance passes whole.
-_ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "selu", "tanh", "silu", "swish", "gelu")
+# Functions with f(0) = 0, through which relevance passes whole, and what a share can be made by where
+# a function is a value times a share of it: silu, gelu, mish, hard_silu.
+_ACTIVATIONS = {"Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Tanh"}
+_ELEMENTWISE = {
+    *_ACTIVATIONS, "AddV2", "Cast", "Erf", "Erfc", "Exp", "Identity", "Maximum", "Minimum", "Mul",
+    "Neg", "Pow", "RealDiv", "Sigmoid", "Softplus", "Square", "Sub",
+}  # fmt: skip
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -57,9 +61,17 @@ _PASSING = {
 
 @dataclass(frozen=True, kw_only=True)
 class Lrp(Method):
-    """Relevance by layer-wise propagation; what preprocessing made of a pixel counts as the pixel.
+    """Layer-wise relevance propagation: the score is handed back from layer to layer to what made it.
 
-    Without biases, and with a small epsilon, the map sums to the score: relevance is conserved.
+    What preprocessing made of a pixel counts as the pixel. Without biases, and with a small epsilon,
+    the map sums to the score: relevance is conserved.
+
+    Paper: S. Bach et al., "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by
+    Layer-Wise Relevance Propagation", PLOS ONE 2015; G. Montavon et al., "Layer-Wise Relevance
+    Propagation: An Overview", 2019.
+
+    Equation: Epsilon: R_i = sum over j of a_i w_ij / z_j* R_j, where z* is z moved away from 0. z+:
+    only (a_i w_ij)+, divided by their sum.
 
     Args:
         rule: `"epsilon"` for all layers, or `"z_plus"` for convolutions, together with the batch
@@ -71,14 +83,11 @@ class Lrp(Method):
     1e-06
     """
 
-    rule: Literal["epsilon", "z_plus"] = "epsilon"
-    epsilon: float = 1e-6
-    reduce: Reduce = "sum"
+    display_name: ClassVar[str] = "LRP"
 
-    def __post_init__(self) -> None:
-        validate_choice("rule", self.rule, ("epsilon", "z_plus"))
-        if not 0 < self.epsilon < math.inf:
-            raise OptionError(f"epsilon takes a number above 0. Received: {self.epsilon}")
+    rule: Literal["epsilon", "z_plus"] = "epsilon"
+    epsilon: float = option(1e-6, above=0)
+    reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` where a layer has no rule."""
@@ -89,16 +98,37 @@ class Lrp(Method):
             divided: set[Any] = set()
             if self.rule == "z_plus":
                 edits = _z_plus(passes.forward(arguments)[1], self.epsilon, divided)
-            rule = partial(_sloped, self.epsilon, divided)
-            value, relevance, start = passes.contributions(
-                arguments, rule, edits, partial(_preprocessed, passes)
-            )
-            _check(value[0], start)
-            return value, relevance
+
+            def sloped(upstream: Any, activation: Activation) -> Any:
+                epsilon = 0.0 if activation.z.ref() in divided else self.epsilon
+                return upstream * _divided(activation.value, activation.z, epsilon)
+
+            with noted(_ACTIVATIONS):
+                value, traced, _ = passes.forward(arguments, edits)
+            start = _preprocessed(passes, traced)
+            gated = _gated(start)
+            _check(value[0], start, gated)
+            relevance = start * pulled_back(value[0], start, gated, sloped)
+            return value, _of_pixels(relevance, start, arguments[passes.place])
 
         compiled = passes.compiled(("lrp", self.rule, self.epsilon), run)
         (scores, classes), relevance = compiled(*request.pixels, request.target)
         return Found(maps=relevance, scores=scores, classes=classes)
+
+
+def _of_pixels(relevance: Any, start: Any, pixels: Any) -> Any:
+    """Return the relevance of the pixels, given that of what preprocessing made of them.
+
+    What preprocessing does is taken to be one number's for one number: what a number that it made
+    contributes is its pixel's, whatever was subtracted or in which order channels are.
+    """
+    back, scale = (
+        tf.gradients(start, pixels, grad_ys=upstream)[0]
+        for upstream in (relevance, tf.ones_like(start))
+    )
+    if back is None:
+        raise LayerError(NO_GRADIENT)
+    return tf.math.divide_no_nan(back, scale)
 
 
 def _divided(value: Any, by: Any, epsilon: float) -> Any:
@@ -110,20 +140,6 @@ def _divided(value: Any, by: Any, epsilon: float) -> Any:
 def _as_if(value: Any, surrogate: Any) -> Any:
     """Return a value with another one's gradient."""
     return tf.stop_gradient(value - surrogate) + surrogate
-
-
-def _sloped(epsilon: float, divided: set[Any]) -> AbstractContextManager[None]:
-    """Let activation functions have the slope f(z) / z*, or f(z) / z where z is divided already."""
-
-    def modified(original: Callable[..., Any]) -> Callable[..., Any]:
-        def activation(features: Any, *args: Any, **kwargs: Any) -> Any:
-            z = tf.convert_to_tensor(features)
-            value = original(z, *args, **kwargs)
-            return _as_if(value, z * _divided(value, z, 0.0 if z.ref() in divided else epsilon))
-
-        return activation
-
-    return exchanged(dict.fromkeys(_ACTIVATIONS, modified))
 
 
 def _preprocessed(passes: Passes, traced: Trace) -> Any:
@@ -197,15 +213,67 @@ def _positive(call: Call, outputs: Any, scale: Any, epsilon: float) -> Any:
     return _as_if(outputs, z * _divided(outputs, z, epsilon))
 
 
-def _check(score: Any, start: Any) -> None:
+def _gated(start: Any) -> list[Activation]:
+    """Return activation functions that are a value times a share computed from the value alone."""
+    graph = start.graph
+    depends = {start.ref()}
+    found: dict[Any, Activation] = {}
+    for operation in graph.get_operations():
+        if not any(tensor.ref() in depends for tensor in operation.inputs):
+            continue
+        depends |= {tensor.ref() for tensor in operation.outputs}
+        if operation.type == "Mul":
+            left, right = operation.inputs
+            for value, share in ((left, right), (right, left)):
+                z = _scaled(value, depends)
+                if value.ref() in depends and _made_of(share, z, depends):
+                    found[operation] = Activation(operation, z)
+        elif operation.type == "IdentityN":
+            # tf.nn.silu has a gradient of its own, which begins here.
+            inner = found.get(last_operation(operation.inputs[0]))
+            data = {x.ref() for x in operation.inputs[1:] if x.ref() in depends}
+            if inner is not None and data == {inner.z.ref()}:
+                found[operation] = Activation(operation, inner.z)
+    return list(found.values())
+
+
+def _scaled(tensor: Any, depends: set[Any]) -> Any:
+    """Return what a tensor is a fixed multiple of, or itself."""
+    if tensor.op.type == "Mul":
+        data = [x for x in tensor.op.inputs if x.ref() in depends]
+        if len(data) == 1:
+            return data[0]
+    return tensor
+
+
+def _made_of(share: Any, z: Any, depends: set[Any]) -> bool:
+    """Return whether each number of a tensor is computed from the same one of `z` alone."""
+    if share is z:
+        return False
+    stack, seen = [share], set()
+    while stack:
+        tensor = stack.pop()
+        if tensor is z or tensor.ref() not in depends or tensor.ref() in seen:
+            continue
+        if tensor.op.type not in _ELEMENTWISE:
+            return False
+        seen.add(tensor.ref())
+        stack += list(tensor.op.inputs)
+    return share.ref() in depends
+
+
+def _check(score: Any, start: Any, gated: list[Activation]) -> None:
     """Raise a LayerError if relevance came through an operation that has no rule."""
+    stepped_over = {activation.operation: activation.z for activation in gated}
     upstream, stack = set(), [score]
     while stack:
         tensor = stack.pop()
         if tensor.ref() in upstream or not tensor.dtype.is_floating:
             continue
         upstream.add(tensor.ref())
-        if tensor is not start and tensor.op.type != "StopGradient":
+        if tensor.op in stepped_over:
+            stack.append(stepped_over[tensor.op])
+        elif tensor is not start and tensor.op.type != "StopGradient":
             stack += list(tensor.op.inputs)
     depends = {start.ref()}
     for op in score.graph.get_operations():
@@ -216,13 +284,14 @@ def _check(score: Any, start: Any) -> None:
             continue
         depends |= {out.ref() for out in op.outputs if out.dtype.is_floating}
         fits = (
-            op.type in _PASSING
+            op in stepped_over
+            or op.type in _PASSING | _ACTIVATIONS
             or (op.type in _WEIGHTED and len(data) == 1)
             or (op.type in _DIVIDING and data == [0])
         )
         if not fits:
             raise LayerError(
                 f"lrp has no rule for the operation {op.type} ({sanitise(op.name, 100)}). It knows "
-                "convolution, dense, pooling, normalisation at inference, sums and the activations "
-                f"{', '.join(_ACTIVATIONS)}."
+                "convolution, dense, pooling, normalisation at inference, sums, and activations that "
+                "are 0 at 0, such as relu, tanh, silu and gelu."
             )

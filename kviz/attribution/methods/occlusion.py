@@ -13,25 +13,30 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from kviz._checks import validate_choice, validate_int
 from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._perturb import (
     Array,
-    check_baseline,
     each_axis,
     perturbed_scores,
-    replacement,
     spatial,
 )
+from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Occlusion(Method):
-    """Occlusion by a sliding window, which covers all channels at once.
+    """Occlusion: how much the score falls when a window of the image is covered.
 
-    The last window of a row is cut at the border, so that every pixel is covered.
+    A window covers all channels at once, and the last of a row is cut at the border, so that every
+    pixel is covered.
+
+    Paper: M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014,
+    section 4.2.
+
+    Equation: Y(x) - Y(x with a window replaced), given to every pixel of the window.
 
     Args:
         window: a side in pixels, or one for each axis; of a vector, how many features. By default an
@@ -41,25 +46,22 @@ class Occlusion(Method):
             `"noise"`, a number, or an array like one image.
         overlap: `"mean"` or `"sum"` of the windows over a pixel.
 
-    >>> Occlusion(window=32, stride=(16, 8)).overlap
-    'mean'
+    >>> import kviz
+    >>> cat = "notebooks/images/cat.png"
+    >>> found = kviz.attribute("models/squeezenet.keras", cat, "occlusion", window=114, stride=113)
+    >>> found.maps.shape
+    (1, 227, 227)
     """
+
+    display_name: ClassVar[str] = "Occlusion"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
 
     window: int | tuple[int, ...] | None = None
     stride: int | tuple[int, ...] | None = None
-    baseline: Any = "black"
+    baseline: Any = option("black", check=validate_baseline)
     overlap: Literal["mean", "sum"] = "mean"
-
-    def __post_init__(self) -> None:
-        validate_choice("overlap", self.overlap, ("mean", "sum"))
-        check_baseline(self.baseline)
-        for option, value in (("window", self.window), ("stride", self.stride)):
-            for side in value if isinstance(value, list | tuple) else (value,):
-                if side is not None:
-                    validate_int(option, side)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
@@ -74,7 +76,7 @@ class Occlusion(Method):
             return [first, first + np.array(windows, np.int32)]
 
         scores, classes = request.passes.scores(request.pixels, request.target)
-        low = replacement(self.baseline, request)
+        low = baseline_of(self.baseline, request)
         key, count = f"boxes {len(size)}", math.prod(shape)
         covered, _ = perturbed_scores(request, key, _outside, count, drawn, low)
         maps = scores.numpy().astype(np.float64)[:, None] - covered

@@ -12,29 +12,32 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kviz._checks import validate_int
 from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._perturb import (
     Array,
-    check_baseline,
     each_axis,
     perturbed_scores,
-    replacement,
     spatial,
 )
+from kviz.attribution.options import option
 from kviz.engine.backend import tf
-from kviz.errors import OptionError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rise(Method):
-    """RISE with the score itself as a mask's weight, less its mean over all masks.
+    """RISE: the mean of random masks, weighted by the score of the image seen through them.
 
     The paper weighs by the class's probability, 0 or more and often near 0. An unnormalised score is
     neither, and then the sum shows how often a pixel happened to be kept more than what it does; the
     mean taken off, it shows how much more or less the score is where the pixel is kept. The paper's
     sum, of a model that ends in probabilities, is `centred=False` with
     `score=lambda outputs: outputs[:, class_index]`.
+
+    Paper: V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of
+    Black-box Models", BMVC 2018.
+
+    Equation: 1 / (p n) * sum over n masks m of (Y(x * m) - mean of Y) * m.
 
     Args:
         masks: how many, for each image.
@@ -47,22 +50,16 @@ class Rise(Method):
     8
     """
 
+    display_name: ClassVar[str] = "RISE"
+
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
 
     masks: int = 1000
     cells: int | tuple[int, ...] = 8
-    p: float = 0.5
-    baseline: Any = "black"
+    p: float = option(0.5, above=0, below=1)
+    baseline: Any = option("black", check=validate_baseline)
     centred: bool = True
-
-    def __post_init__(self) -> None:
-        validate_int("masks", self.masks)
-        check_baseline(self.baseline)
-        for cells in self.cells if isinstance(self.cells, list | tuple) else (self.cells,):
-            validate_int("cells", cells)
-        if not 0 < self.p < 1:
-            raise OptionError(f"p is a probability between 0 and 1. Received: {self.p}")
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
@@ -80,7 +77,7 @@ class Rise(Method):
             ]
 
         scores, classes = request.passes.scores(request.pixels, request.target)
-        low = replacement(self.baseline, request)
+        low = baseline_of(self.baseline, request)
         key = f"rise {len(size)}"
         seen, (weighted, plain) = perturbed_scores(
             request, key, _masks, self.masks, drawn, low, summed=True

@@ -19,11 +19,26 @@ from kviz.errors import OptionError
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreCam(Cam):
-    """Score-CAM of one layer; needs no gradient, but a forward pass a channel.
+    """Score-CAM: a layer's maps, weighted by the score of the image seen through each.
+
+    It needs no gradient, but a forward pass a channel.
+
+    Paper: H. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural
+    Networks", CVPR 2020 workshop.
+
+    Equation: relu(sum over channels k of w_k A_k), where w is the softmax over the channels of the
+    scores of the image times A_k, enlarged and brought to 0-1.
+
+    Args:
+        layer_names: a layer's path or a glob that means one layer; by default the last with spatial
+            extent that feeds the score.
+        relu: keep only what speaks for the class.
 
     >>> ScoreCam(layer_names="fire9_concat").relu
     True
     """
+
+    display_name: ClassVar[str] = "Score-CAM"
 
     fixed_target: ClassVar[bool] = True
 
@@ -33,7 +48,7 @@ class ScoreCam(Cam):
         place, fixed = passes.place, passes.fixed_batch
         if len(request.images.shape) != 4:
             raise OptionError("score_cam takes images (N, H, W, channels).")
-        (scores, classes), maps = self.one_layer(request)
+        (scores, classes), maps, layers = self.one_layer(request)
         low = tf.reduce_min(maps, [1, 2], keepdims=True)
         width = tf.reduce_max(maps, [1, 2], keepdims=True) - low
         masks = tf.transpose(tf.math.divide_no_nan(maps - low, width), [0, 3, 1, 2])
@@ -58,6 +73,5 @@ class ScoreCam(Cam):
             for rows, channels, owners in copies(request, maps.shape[-1])
         ]
         weights = tf.nn.softmax(tf.reshape(tf.concat(seen, 0), [len(maps), 1, 1, -1]))
-        return Found(
-            maps=self.fused([tf.reduce_sum(maps * weights, -1)]), scores=scores, classes=classes
-        )
+        weighted = self.fused([tf.reduce_sum(maps * weights, -1)])
+        return Found(maps=weighted, scores=scores, classes=classes, layers=layers)

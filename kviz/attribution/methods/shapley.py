@@ -14,14 +14,16 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._perturb import Array, check_baseline, replacement
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._perturb import Array
 from kviz.attribution.methods._superpixels import (
-    check_segments,
     coalition_scores,
     players,
     segmented,
     spread,
+    validate_segments,
 )
+from kviz.attribution.options import option
 from kviz.errors import OptionError
 
 MOST = 14
@@ -29,7 +31,14 @@ MOST = 14
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Shapley(Method):
-    """Exact Shapley values of few players: 2 to the power of their number passes an image.
+    """Shapley values: each player's mean contribution over all orders of joining, exactly.
+
+    Of few players: 2 to the power of their number passes an image.
+
+    Paper: L. Shapley, "A Value for n-Person Games", 1953.
+
+    Equation: The sum over coalitions S without i of |S|! (n - |S| - 1)! / n! * (Y(S and i) - Y(S)),
+    where Y(S) is the score of the image with the others' pixels replaced by the baseline.
 
     Args:
         segments: which pixels or features are one player: an integer array of a map's size, or about
@@ -42,15 +51,13 @@ class Shapley(Method):
     'black'
     """
 
+    display_name: ClassVar[str] = "Shapley values"
+
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
 
-    segments: Any = None
-    baseline: Any = "black"
-
-    def __post_init__(self) -> None:
-        check_segments(self.segments)
-        check_baseline(self.baseline)
+    segments: Any = option(None, check=validate_segments)
+    baseline: Any = option("black", check=validate_baseline)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
@@ -64,7 +71,7 @@ class Shapley(Method):
         # Fewer players than another image's are filled up with dummies, whose value is 0.
         all_of_them = subsets(max(counts))
         scores, classes = request.passes.scores(request.pixels, request.target)
-        low = replacement(self.baseline, request)
+        low = baseline_of(self.baseline, request)
         taken = [all_of_them] * len(counts)
         worth = coalition_scores(request, labels, taken, low)
         maps = spread([shapley_values(row) for row in worth], labels)

@@ -6,16 +6,31 @@ D. Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kviz.attribution.methods._noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothGrad(Noise):
-    """The mean over noisy copies of each image of another method's maps.
+    """SmoothGrad: the mean of another method's maps over copies of the image with noise.
 
-    Args, besides those of its base: see `Noise`.
+    Paper: D. Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017.
 
-    >>> SmoothGrad(samples=10).noise_level
-    0.15
+    Equation: The mean over noise e of M(x + e), where M is the base.
+
+    Args:
+        base: the method, by its name or an instance such as `IntegratedGradients()`; by default the
+            signed gradient.
+        samples: copies of each image.
+        noise_level: the noise's standard deviation as a share of each image's range.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
+
+    >>> import kviz
+    >>> cat = "notebooks/images/cat.png"
+    >>> kviz.attribute("models/squeezenet.keras", cat, "smooth_grad", samples=2, base="saliency").method
+    'smooth_grad'
     """
+
+    display_name: ClassVar[str] = "SmoothGrad"

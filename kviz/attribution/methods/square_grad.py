@@ -6,18 +6,32 @@ S. Hooker et al., "A Benchmark for Interpretability Methods in Deep Neural Netwo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kviz.attribution.methods._noise import Noise
 
 
 @dataclass(frozen=True, kw_only=True)
 class SquareGrad(Noise):
-    """The mean square over noisy copies of each image of another method's maps.
+    """SquareGrad: the mean square of another method's maps over copies of the image with noise.
 
-    Args, besides those of its base: see `Noise`.
+    Paper: S. Hooker et al., "A Benchmark for Interpretability Methods in Deep Neural Networks",
+    NeurIPS 2019.
+
+    Equation: The mean over noise e of M(x + e)^2, where M is the base.
+
+    Args:
+        base: the method, by its name or an instance such as `IntegratedGradients()`; by default the
+            signed gradient.
+        samples: copies of each image.
+        noise_level: the noise's standard deviation as a share of each image's range.
+        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
+            None to keep them.
 
     >>> SquareGrad(samples=10).noise_level
     0.15
     """
+
+    display_name: ClassVar[str] = "SquareGrad"
 
     powers = (2,)

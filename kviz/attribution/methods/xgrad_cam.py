@@ -7,7 +7,7 @@ the weight of channel k is sum(A_k * dY / dA_k) / sum(A_k).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from kviz.attribution.methods._cam import Cam
 from kviz.engine.backend import tf
@@ -15,11 +15,24 @@ from kviz.engine.backend import tf
 
 @dataclass(frozen=True, kw_only=True)
 class XGradCam(Cam):
-    """XGrad-CAM of one layer or the mean of several.
+    """XGrad-CAM: Grad-CAM with gradients weighted by the map's share at each position.
+
+    Paper: R. Fu et al., "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of
+    CNNs", BMVC 2020.
+
+    Equation: relu(sum over channels k of w_k A_k), where w_k = sum(A_k * dY / dA_k) / sum(A_k).
+
+    Args:
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
+            divided by their largest absolute value, brought to the first one's size and averaged. By
+            default the last layer with spatial extent that feeds the score.
+        relu: keep only what speaks for the class.
 
     >>> XGradCam(layer_names="fire9_concat").relu
     True
     """
+
+    display_name: ClassVar[str] = "XGrad-CAM"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

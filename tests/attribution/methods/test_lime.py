@@ -98,7 +98,7 @@ def test_without_scikit_image(monkeypatch):
         ({"segments": np.zeros((3, 3), int)}, "segments as an array has the size of a map"),
         ({"segments": 0}, "segments takes a whole number from 1"),
         ({"distance": "manhattan"}, "distance"),
-        ({"width": 0.0}, "width above 0"),
+        ({"width": 0.0}, "width takes a number above 0"),
     ],
 )
 def test_what_it_refuses(options, said):

@@ -222,7 +222,7 @@ def test_the_cats_face():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"window": 0}, "window takes a whole number from 1. Received: 0"),
+        ({"window": 0}, "window takes a whole number from 1, or one for each axis. Received: 0"),
         ({"window": 2.5}, "window takes a whole number from 1"),
         ({"stride": (1, 0)}, "stride takes a whole number from 1"),
         ({"window": (3, 3, 3)}, r"window takes a number or 2 of them here"),

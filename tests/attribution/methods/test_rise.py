@@ -107,7 +107,7 @@ def test_the_cats_face():
         ({"masks": 0}, "masks takes a whole number from 1. Received: 0"),
         ({"cells": 0}, "cells takes a whole number from 1"),
         ({"cells": (8, 8, 8)}, "cells takes a number or 2 of them here"),
-        ({"p": 1.0}, "p is a probability between 0 and 1"),
+        ({"p": 1.0}, "p takes a number between 0 and 1"),
         ({"baseline": "gray"}, "baseline"),
     ],
 )

@@ -1,0 +1,167 @@
+"""Class activation maps by hand in NumPy: the net's gradients are the weights of its last layer."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kviz
+
+CLASS = 1
+
+
+@pytest.fixture(scope="module")
+def net():
+    keras.utils.set_random_seed(5)
+    inputs = keras.Input((6, 6, 3))
+    conv = layers.Conv2D(
+        5, 3, activation="leaky_relu", bias_initializer="random_normal", name="maps"
+    )
+    # A scale at which the softmax over channels of Score-CAM is neither flat nor all of one.
+    dense = layers.Dense(3, kernel_initializer=keras.initializers.RandomNormal(stddev=1.5, seed=2))
+    model = keras.Model(inputs, dense(layers.Flatten()(conv(inputs))))
+    kernel, bias = conv.get_weights()
+    # A channel that is the same everywhere.
+    kernel[..., 4], bias[4] = 0, 0.7
+    conv.set_weights([kernel, bias])
+    return model
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(2).normal(0.5, 1, (3, 6, 6, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def maps(net, images):
+    """Return the layer's maps, convolved by hand."""
+    kernel, bias = (np.array(weight, "float64") for weight in net.get_layer("maps").weights)
+    windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(1, 2))
+    z = np.einsum("nhwcij,ijck->nhwk", windows, kernel) + bias
+    return np.where(z > 0, z, 0.2 * z)
+
+
+@pytest.fixture(scope="module")
+def gradients(net):
+    return np.array(net.layers[-1].kernel, "float64")[:, CLASS].reshape(1, 4, 4, 5)
+
+
+def found(net, images, method, **options):
+    options = {"class_index": CLASS, "resize": None, "relu": False, **options}
+    return kviz.attribute(net, images, method, layer_names="maps", **options).maps
+
+
+def close(actual, expected):
+    size = np.abs(expected).max()
+    assert size > 0
+    np.testing.assert_allclose(actual / size, expected / size, atol=2e-5)
+
+
+def test_grad_cam(net, images, maps, gradients):
+    expected = (maps * gradients.mean((1, 2), keepdims=True)).sum(-1)
+    close(found(net, images, "grad_cam"), expected)
+    close(found(net, images, "grad_cam", relu=True), expected.clip(0))
+
+
+def test_xgrad_cam(net, images, maps, gradients):
+    weights = (maps * gradients).sum((1, 2)) / maps.sum((1, 2))
+    close(found(net, images, "xgrad_cam"), np.einsum("nhwk,nk->nhw", maps, weights))
+
+
+@pytest.mark.parametrize("formula", ["common", "paper"])
+def test_grad_cam_plus_plus(net, images, maps, gradients, formula):
+    total = maps.sum((1, 2), keepdims=True)
+    alphas = gradients**2 / (2 * gradients**2 + total * gradients**3)
+    positive = gradients.clip(0)
+    if formula == "paper":
+        alphas = np.where(gradients > 0, alphas, 0)
+        alphas = alphas / alphas.sum((1, 2), keepdims=True)
+    weights = (alphas * positive).sum((1, 2))
+    expected = np.einsum("nhwk,nk->nhw", maps, weights)
+    close(found(net, images, "grad_cam_plus_plus", formula=formula), expected)
+
+
+def test_eigen_cam(net, images, maps):
+    expected = []
+    for one in maps.reshape(3, 16, 5):
+        # The first direction, as the eigenvector of A^T A of the largest eigenvalue.
+        values, vectors = np.linalg.eigh(one.T @ one)
+        along = one @ vectors[:, values.argmax()]
+        expected.append(along * np.sign(along.sum()))
+    close(found(net, images, "eigen_cam"), np.reshape(expected, (3, 4, 4)))
+
+
+def enlarged(grid, size):
+    """Return `(H, W)` brought to a square size bilinearly, pixels' centres at half numbers."""
+    for axis in (0, 1):
+        length = grid.shape[axis]
+        at = ((np.arange(size) + 0.5) * length / size - 0.5).clip(0, length - 1)
+        low = np.floor(at).astype(int)
+        high = (low + 1).clip(max=length - 1)
+        share = (at - low)[:, None] if axis == 0 else at - low
+        grid = grid.take(low, axis) * (1 - share) + grid.take(high, axis) * share
+    return grid
+
+
+def test_score_cam(net, images, maps):
+    expected = []
+    for image, own in zip(images, maps, strict=True):
+        scores = []
+        for channel in range(5):
+            grid = own[..., channel]
+            width = np.ptp(grid)
+            mask = (grid - grid.min()) / width if channel < 4 else np.zeros((4, 4))
+            seen = image * enlarged(mask, 6)[..., None]
+            scores.append(float(np.array(net(seen[None]))[0, CLASS]))
+        weights = np.exp(scores) / np.exp(scores).sum()
+        assert 0.25 < weights.max() < 0.9, "neither flat nor all of one channel"
+        expected.append(own @ weights)
+    close(found(net, images, "score_cam"), np.array(expected))
+
+
+def test_guided_grad_cam_is_the_product_of_the_two(net, images):
+    inputs = keras.Input((6, 6, 3))
+    model = keras.Model(inputs, keras.ops.relu(net(inputs)) * np.array([1.0, 2.0, 3.0]))
+    options = {"class_index": CLASS, "reduce": None}
+    product = kviz.attribute(model, images, "guided_grad_cam", layer_names="*/maps", **options)
+    guided = kviz.attribute(model, images, "guided_backprop", **options)
+    cam = kviz.attribute(model, images, "grad_cam", layer_names="*/maps", class_index=CLASS)
+    wide = np.stack([enlarged(grid, 6) for grid in cam.raw])
+    close(product.maps, guided.maps * wide[..., None])
+    assert np.abs(product.maps - guided.maps).max() > 0.1 * np.abs(guided.maps).max()
+    assert product.made_by["settings"]["layer_names"].endswith("/maps")
+
+
+def test_a_head_of_one_position_is_no_layer_of_maps():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, name="last")(inputs)
+    x = layers.GlobalAveragePooling2D(keepdims=True, name="mean")(x)
+    x = layers.Conv2D(3, 1, name="head")(x)
+    model = keras.Model(inputs, layers.Flatten()(x))
+    photo = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
+    result = kviz.attribute(model, photo, "grad_cam", resize=None)
+    assert result.maps.shape == (1, 6, 6)
+    assert result.made_by["settings"]["layer_names"] == "last"
+
+
+def test_a_photo_is_looked_at_before_what_comes_first():
+    keras.utils.set_random_seed(0)
+    facts, photo = keras.Input((4,), name="facts"), keras.Input((8, 8, 3), name="photo")
+    x = layers.Flatten()(layers.Conv2D(4, 3)(photo))
+    model = keras.Model([facts, photo], layers.Dense(3)(layers.Concatenate()([facts, x])))
+    given = {"facts": np.ones((1, 4)), "photo": np.ones((1, 8, 8, 3))}
+    result = kviz.attribute(model, given, "gradient", class_index=0)
+    assert result.maps.shape == (1, 8, 8)
+    assert result.made_by["settings"]["input_name"] == "photo"
+
+
+def test_max_abs_keeps_the_sign_of_what_is_furthest_from_zero():
+    inputs = keras.Input((2, 2, 3))
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False)(layers.Flatten()(inputs)))
+    kernel = np.array([[1, -3, 2], [-1, -2, 0], [4, 1, -3], [0, 0, -5]], "float32")
+    model.layers[-1].kernel.assign(kernel.reshape(-1, 1))
+    result = kviz.attribute(
+        model, np.ones((1, 2, 2, 3)), "gradient", reduce="max_abs", class_index=0
+    )
+    np.testing.assert_array_equal(result.maps[0], [[-3, -2], [4, -5]])
