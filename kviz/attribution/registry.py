@@ -111,7 +111,7 @@ def as_method(option: str, value: Any) -> Method:
     if isinstance(value, str):
         return method_named(value)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return method_named(**value)
+        return method_named(value["name"], **{k: value[k] for k in value if k != "name"})
     raise OptionError(
         f"{option} takes a method's name, such as 'gradient', or an instance of one. "
         f"Received: {sanitise(repr(value))}"

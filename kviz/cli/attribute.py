@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,9 @@ from kviz.cli import options as take
 from kviz.cli.job import Job
 from kviz.cli.output import print_json, print_written
 from kviz.cli.progress import start_up_talk_kept_back
+
+if TYPE_CHECKING:
+    from kviz.attribution import Method
 
 
 def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -19,6 +23,18 @@ def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
         from kviz.attribution import method_names
     click.echo("\n".join(method_names()))
     ctx.exit()
+
+
+def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
+    """Return methods with those of the options that they have; what none of them has is refused."""
+    with start_up_talk_kept_back():
+        from kviz.attribution import method_class, method_named
+    known = [{field.name for field in fields(method_class(name))} for name in names]
+    unknown = settings.keys() - set().union(*known)
+    return [
+        method_named(name, **{key: settings[key] for key in settings if key in own | unknown})
+        for name, own in zip(names, known, strict=True)
+    ]
 
 
 @click.command(short_help="Show which pixels decide, by any method.")
@@ -44,7 +60,7 @@ def attribute(
 ) -> None:
     """Show which pixels of each IMAGE decide what MODEL says; by default by grad_cam.
 
-    Several methods are drawn side by side. What --set and --layers say, each of them is told.
+    Several methods are drawn side by side; --set and --layers are for those that have such an option.
     """
     names = method or ["grad_cam"]
     job = Job(options)
@@ -52,10 +68,7 @@ def attribute(
         raise click.UsageError("Several methods side by side are written as pictures only.")
     if layer_names := options.pop("layer_names"):
         settings["layer_names"] = layer_names
-    with start_up_talk_kept_back():
-        from kviz.attribution import method_named
-    # Made here, since an option that a method does not take is said before the model is read.
-    made = [method_named(name, **settings) for name in names]
+    made = _made(names, settings)
     if class_index and len(class_index) > 1:
         class_index = [class_index]  # all of them for each photo
     found = [

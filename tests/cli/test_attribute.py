@@ -5,6 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+import kviz
 from kviz.cli import main
 
 BOTH = ("--method", "grad_cam", "--method", "saliency")
@@ -16,21 +17,21 @@ def run(*arguments):
 
 
 def test_several_methods_side_by_side(tmp_path):
-    done = run(
-        "--method",
-        "grad_cam",
-        "--method",
-        "saliency",
-        "--class",
-        "tabby",
-        "--out",
-        tmp_path / "maps",
-    )
+    # Each option is for the one of them that has it.
+    given = ("--layers", "fire9_concat", "--set", "reduce=sum", "--class", "tabby")
+    done = run(*BOTH, *given, "--out", tmp_path / "maps")
     assert done.exit_code == 0, done.output
     assert [file.name for file in (tmp_path / "maps").iterdir()] == [
         "001_cat-png-b94f5ce0_compared.png"
     ]
     assert "tabby" in done.stdout
+
+
+def test_several_classes_are_explained_for_each_photo(tmp_path):
+    done = run("--class", "tabby", "--class", "lynx", "--json", "-o", tmp_path / "found.npz")
+    assert done.exit_code == 0, done.output
+    assert [found["class"] for found in json.loads(done.stdout)["maps"]] == ["tabby", "lynx"]
+    assert kviz.load_result(tmp_path / "found.npz").maps.shape == (1, 2, 227, 227)
 
 
 def test_json_and_options(tmp_path):
@@ -71,7 +72,7 @@ def test_the_list_of_methods():
         (("--class", "unicorn"), 1, "no class 'unicorn'"),
         (("--layers", "lost"), 1, "no layer 'lost'"),
         ((*BOTH, "--format", "npz"), 2, "pictures only"),
-        ((*BOTH, "--set", "relu=true"), 1, "saliency has no option 'relu'"),
+        ((*BOTH, "--set", "steps=3"), 1, "grad_cam has no option 'steps'"),
         (("--method", "grad_cam,saliency"), 2, "--method grad_cam --method saliency"),
         (("--method", ""), 1, "no method ''"),
     ],

@@ -187,7 +187,7 @@ def _z_plus(traced: Trace, epsilon: float, divided: set[Any]) -> dict[int, Calla
         elif isinstance(call.layer, _OTHER):
             raise LayerError(
                 f"lrp's rule z_plus does not know layer {sanitise(call.path)!r} "
-                f"({sanitise(type(call.layer).__name__)}). Use rule='epsilon'."
+                f"({sanitise(type(call.layer).__name__)}). Take the rule epsilon."
             )
     return edits
 
