@@ -5,43 +5,11 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
 from typing import Any
 
+from kviz._caller import spelled
 from kviz.errors import OptionError
-
-_written: ContextVar[Callable[[str, str], str]] = ContextVar("_written")
-
-
-@contextmanager
-def spelling(written: Callable[[str, str], str]) -> Iterator[None]:
-    """Let messages name options, within the body, as the user there writes them.
-
-    Args:
-        written: returns what stands for an option, given its name and, or "", its value in Python.
-
-    >>> with spelling(lambda option, value: f"--{option} {value}"):
-    ...     spelled("steps", "3")
-    '--steps 3'
-    """
-    token = _written.set(written)
-    try:
-        yield
-    finally:
-        _written.reset(token)
-
-
-def spelled(option: str, value: str = "") -> str:
-    """Return an option as the user writes it: in Python by its name, in a terminal otherwise.
-
-    >>> spelled("steps"), spelled("trust", "True")
-    ('steps', 'trust=True')
-    """
-    if written := _written.get(None):
-        return written(option, value)
-    return f"{option}={value}" if value else option
 
 
 def sanitise(value: object, length: int = 60) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise, spelled, suggest, validate_choice, validate_int
+from kviz._caller import spelled
+from kviz._checks import sanitise, suggest, validate_choice, validate_int
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerInfo, Selector
 from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise, spelled
+from kviz._caller import spelled
+from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerTable
 from kviz.engine.tracing import Trace

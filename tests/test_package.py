@@ -18,7 +18,7 @@ PACKAGE = ROOT / "kviz"
 # From the ground floor up: a module imports only from floors below its own. A floor is a room (a module
 # or a package of kviz), or one module of a package that stands elsewhere than the rest of it.
 FLOORS = (
-    "errors _checks arrays files tiles images draw results "
+    "errors _caller _checks arrays files tiles images draw results "
     "engine.backend engine.lifting engine.devices "
     "engine.tracing engine.receptive_fields engine.layers network inputs look scores "
     "engine.passes attribution synthesis reports callbacks __init__ cli"

@@ -19,7 +19,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from kviz._checks import first_line, sanitise, spelled, suggest
+from kviz._caller import spelled
+from kviz._checks import first_line, sanitise, suggest
 from kviz.attribution import methods
 from kviz.attribution.method import Method
 from kviz.errors import KvizWarning, OptionError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from typing import Any
 import click
 
 from kviz import __version__
-from kviz._checks import sanitise, spelling
+from kviz._caller import Caller, called_by
+from kviz._checks import sanitise
 from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
 # In the order of the story that the README tells.
@@ -44,13 +46,16 @@ class Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options that stand before the command's name."""
+        # A file's name may be no Unicode; what is kept of the command is.
+        typed = shlex.join(["kviz", *args]).encode("utf-8", "backslashreplace")
+        ctx.meta[__name__] = typed.decode()
         with _usage_in_one_line():
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
-            with spelling(option_written), _usage_in_one_line():
+            with called_by(Caller(ctx.meta[__name__], option_written)), _usage_in_one_line():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click's own, and a reader such as head that has seen enough

@@ -21,7 +21,8 @@ from typing import Any
 
 import h5py
 
-from kviz._checks import sanitise, spelled
+from kviz._caller import spelled
+from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
 from kviz.files import whole_file

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import first_line, sanitise, spelled, suggest, validate_int
+from kviz._caller import spelled
+from kviz._checks import first_line, sanitise, suggest, validate_int
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share, several, shared
 from kviz.engine.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key

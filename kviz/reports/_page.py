@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise, spelled
+from kviz._caller import spelled
+from kviz._checks import sanitise
 from kviz.draw.plots import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError

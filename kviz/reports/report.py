@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise, spelled, validate_int
+from kviz._caller import spelled
+from kviz._checks import sanitise, validate_int
 from kviz.attribution import method_named
 from kviz.engine.layers import Selector
 from kviz.errors import OptionError, OutputError

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise, spelled, validate_choice
+from kviz._caller import spelled
+from kviz._checks import sanitise, validate_choice
 from kviz.arrays import Levels, empty_channels, standardised, stretched
 from kviz.draw.plots import coloured, figure, palette, tile_png
 from kviz.draw.tables import Table
