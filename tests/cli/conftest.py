@@ -1,9 +1,12 @@
 """A command in an empty folder, and models for it."""
 
 import keras
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from commands import MODEL, NAMES
+from keras import layers
+from PIL import Image
 
 import kviz
 from kviz.cli import main
@@ -40,3 +43,19 @@ def odd_model(tmp_path_factory):
         x = keras.layers.Conv2D(2, 3, padding="same", name=name)(x)
     keras.Model(inputs, x).save(path)
     return path
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """A folder with a small model, `m.keras`, and a photo for it, `p.png`."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
+         layers.Conv2D(4, 3, activation="relu", name="conv"), layers.GlobalAveragePooling2D(),
+         layers.Dense(3, activation="softmax")]
+    )  # fmt: skip
+    model.save(tmp_path / "m.keras")
+    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), "uint8")
+    Image.fromarray(photo).save(tmp_path / "p.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

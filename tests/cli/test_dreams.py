@@ -2,29 +2,11 @@
 
 import json
 
-import keras
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from keras import layers
 from PIL import Image
 
 from kviz.cli import main
-
-
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
-         layers.Conv2D(4, 3, activation="relu", name="conv"), layers.GlobalAveragePooling2D(),
-         layers.Dense(3, activation="softmax")]
-    )  # fmt: skip
-    model.save(tmp_path / "m.keras")
-    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), "uint8")
-    Image.fromarray(photo).save(tmp_path / "p.png")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(*words):
