@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kviz.attribution.attribute import attribute
+    from kviz.attribution.compare import compare
     from kviz.errors import (
         ImageError,
         KvizError,
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from kviz.network.loading import load_model, save_model
     from kviz.network.network import Network
     from kviz.reports.report import Report, report
-    from kviz.results import load_result
     from kviz.results.activations import Activations
     from kviz.results.attribution import Attribution
+    from kviz.results.comparison import Comparison
+    from kviz.results.loading import load_result
+    from kviz.results.made_by import MadeBy
     from kviz.results.predictions import Predictions
     from kviz.results.synthesis import Synthesis
     from kviz.results.weights import Weights
@@ -40,10 +43,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "Activations": "results.activations",
     "Attribution": "results.attribution",
+    "Comparison": "results.comparison",
     "ImageError": "errors",
     "KvizError": "errors",
     "KvizWarning": "errors",
     "LayerError": "errors",
+    "MadeBy": "results.made_by",
     "ModelError": "errors",
     "Network": "network.network",
     "OptionError": "errors",
@@ -56,12 +61,13 @@ _HOMES = {
     "activations": "look",
     "attribute": "attribution.attribute",
     "class_image": "synthesis.class_image",
+    "compare": "attribution.compare",
     "deep_dream": "synthesis.deep_dream",
     "filter_patterns": "synthesis.filter_patterns",
     "fool": "synthesis.fooling",
     "load_images": "images",
     "load_model": "network.loading",
-    "load_result": "results",
+    "load_result": "results.loading",
     "mosaic": "tiles",
     "predict": "look",
     "report": "reports.report",
@@ -72,10 +78,12 @@ _HOMES = {
 __all__ = [
     "Activations",
     "Attribution",
+    "Comparison",
     "ImageError",
     "KvizError",
     "KvizWarning",
     "LayerError",
+    "MadeBy",
     "ModelError",
     "Network",
     "OptionError",
@@ -88,6 +96,7 @@ __all__ = [
     "activations",
     "attribute",
     "class_image",
+    "compare",
     "deep_dream",
     "filter_patterns",
     "fool",

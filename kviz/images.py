@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import io
 import stat
 import warnings
@@ -18,6 +19,7 @@ from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
+from kviz.files import file_sha256
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -179,6 +181,7 @@ def load_images(
         if channels == 1:
             image = image.convert("L")
         images.append(np.asarray(image, np.uint8).reshape(size[1], size[0], -1))
+        _remember(images[-1], path)
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) > 1:
         raise ImageError(
@@ -188,6 +191,47 @@ def load_images(
             + f"Resize them with {spelled('target_size', '(height, width)')}."
         )
     return np.stack(images)
+
+
+# By the hash of pixels that were read, the hash of their file: kept by value, the newest ones only.
+_SOURCES: dict[str, str] = {}
+_MOST_SOURCES = 4096
+
+
+def _remember(pixels: Pixels, path: Path) -> None:
+    if len(_SOURCES) >= _MOST_SOURCES:
+        _SOURCES.pop(next(iter(_SOURCES)), None)
+    _SOURCES[array_sha256(pixels)] = file_sha256(path)
+
+
+def array_sha256(array: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of an array's bytes.
+
+    >>> array_sha256(np.zeros(0))[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def source_sha256(pixels: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of the file that pixels were read from, where they are as they were read.
+
+    Args:
+        pixels: one image, `(H, W, channels)`.
+
+    Returns:
+        The hash of the file; of the array's bytes, where it is not as `load_images` read it. Whole
+        numbers 0-255 count as bytes, whatever type they have.
+
+    >>> source_sha256(load_images("notebooks/images/cat.png")[0])[:8]
+    '596aa1e7'
+    """
+    if pixels.dtype != np.uint8:
+        with np.errstate(invalid="ignore"):
+            levels = pixels.astype(np.uint8)
+        pixels = levels if (levels == pixels).all() else pixels
+    digest = array_sha256(pixels)
+    return _SOURCES.get(digest, digest)
 
 
 def _read(path: Path) -> Image.Image:

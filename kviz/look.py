@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from kviz.images import image_paths, load_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Activations, Array, KernelForm, Predictions, Progress, Weights
+from kviz.results.made_by import made_by
 
 CHUNK = 32
 
@@ -92,7 +92,9 @@ def activations(
         kinds={info.path: info.kind for info in infos},
         images=pictures(pixels),
         names=names,
-        made_by=made_by(network, verb="activations", layer_names=list(maps), batch_size=batch_size),
+        made_by=made_by(
+            network, "activations", pixels, layer_names=list(maps), batch_size=batch_size
+        ),
         notes=tuple(notes),
     )
 
@@ -176,10 +178,18 @@ def predict(
         scores=scores,
         top=top,
         class_names=named,
-        probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
+        is_probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
         names=names,
         asked=asked,
-        made_by=made_by(network, verb="predict", top=top, batch_size=batch_size),
+        made_by=made_by(
+            network,
+            "predict",
+            pixels,
+            top=top,
+            class_index=asked,
+            output=output,
+            batch_size=batch_size,
+        ),
         notes=tuple(notes),
     )
 
@@ -277,7 +287,8 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
         layers[path] = layer or (info.path if info else path.rpartition("/")[0])
         if info is not None:
             forms[path] = _form(info, values[path])
-    return Weights(values, layers, forms, made_by(network, verb="weights"), network.notes)
+    made = made_by(network, "weights", layer_names=list(values))
+    return Weights(values, layers, forms, made, network.notes)
 
 
 def _owners(network: Network) -> dict[int, LayerInfo]:
@@ -337,15 +348,3 @@ def pictures(pixels: dict[str, Array]) -> Array | None:
         found = found.copy()
         found.flags.writeable = False
     return found
-
-
-def made_by(network: Network, **settings: Any) -> dict[str, Any]:
-    """Return the versions, the model and the settings that a result records."""
-    return {
-        "kviz": version("keras-kviz"),
-        "keras": keras.__version__,
-        "tensorflow": version("tensorflow"),
-        "numpy": np.__version__,
-        "model": network.name,
-        **settings,
-    }

@@ -27,6 +27,7 @@ VERBS = [
     "activations",
     "attribute",
     "class_image",
+    "compare",
     "deep_dream",
     "filter_patterns",
     "fool",

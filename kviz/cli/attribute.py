@@ -76,9 +76,9 @@ def attribute(
         for name, one in zip(names, made, strict=True)
     ]
     if len(found) > 1:
-        from kviz.results import save_compared
+        from kviz import compare
 
-        written = save_compared(found, job.target.path)
+        written = compare(found).save(job.target.path)
     else:
         written = job.target.write(found[0], "attribution")
     if job.as_json:

@@ -26,7 +26,7 @@ def predict(also: list[str] | None, **options: Any) -> None:
     if not job.as_json:
         click.echo(repr(found))
         return
-    score = "probability" if found.probability else "score"
+    score = "probability" if found.is_probability else "score"
     print_json(
         [
             {

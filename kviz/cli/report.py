@@ -53,13 +53,13 @@ def report(out: str, full: bool, **options: Any) -> None:
         options["max_mb"] = None
     made = job.run("report", path, doing=None, **options)
     if job.as_json:
-        print_json({"files": [str(made.path)], **made.facts})
+        print_json({"files": [str(made.path)], **made.facts()})
         return
-    from kviz.reports._parts import SLOW_PARTS
-
-    for part, why in made.facts["skipped"].items():
-        if not (options["quick"] and part in SLOW_PARTS):
-            say(f"note: {part} left out. {why}")
+    facts = made.facts()
+    for one in facts["skipped"]:
+        if one["reason"] != "quick":
+            part = f"{one['part']}: {one['item']}" if one["item"] else one["part"]
+            say(f"note: {part} left out. {one['why']}")
     size = len(made.html.encode()) / 1e6
-    seconds = sum(made.facts["seconds"].values())
+    seconds = sum(facts["seconds"].values())
     click.echo(f"Wrote {made.path}: {size:.1f} MB, in {seconds:.0f} s. Open it in a browser.")

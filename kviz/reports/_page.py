@@ -6,7 +6,7 @@ import base64
 import functools
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -24,7 +24,7 @@ from kviz.look import pictures
 from kviz.reports import _blobs
 from kviz.reports._data import NAME_LENGTH, Array, packed, script_json
 from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
-from kviz.reports._parts import Parts
+from kviz.reports._parts import Parts, Skipped
 from kviz.results.result import photo_of
 
 MEGABYTE = 1_000_000
@@ -118,7 +118,8 @@ def page(
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
     }
-    context |= {"layers": layers.sections, "unexplained": _unexplained(facts["skipped"])}
+    context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
+    facts["skipped"] = [vars(one) for one in parts.skipped]
     text = _rendered({**context, "told": told, "blobs": blobs})
     size = len(text.encode())
     if size > room:
@@ -204,22 +205,21 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
         if found is None:
             continue
         # One at a time: many at once would be one grid.
-        tiles = [tile for index in range(len(found.images)) for tile in found.tiles(index)]
         dreams[key] = [
             _picture(tile.levels, tile.title, tile.detail, tile.alt)
-            for tile in tiles
-            if tile.levels.shape[:2] == found.images.shape[1:3]
+            for index in range(len(found.images))
+            for tile in found.tiles(image=index)
+            if tile.role != "curve"
         ]
     return dreams
 
 
-def _unexplained(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+def _unexplained(skipped: Sequence[Skipped]) -> dict[str, list[str]]:
     """Return the attribution methods that are not shown, by the reason."""
     reasons: dict[str, list[str]] = {}
-    for part, why in skipped.items():
-        if part.startswith(("attribution: ", "picture of ")):
-            name = part.removeprefix("attribution: ").removeprefix("picture of ")
-            reasons.setdefault(why, []).append(name)
+    for one in skipped:
+        if one.part == "attribution" and one.item is not None:
+            reasons.setdefault(one.why, []).append(one.item)
     return reasons
 
 

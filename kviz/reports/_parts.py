@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,8 +22,6 @@ from kviz.synthesis.fooling import fool
 
 METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
 QUICK_METHODS = ("grad_cam", "saliency")
-# What a quick report leaves out.
-SLOW_PARTS = ("filter patterns", "class images", "fooling image")
 TOP = 5
 PATTERNS = 8
 PATTERN_STEPS = 32
@@ -57,6 +55,23 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A part of the page that is not there.
+
+    Attributes:
+        part: which.
+        why: a sentence for readers.
+        item: the method or the layer, where it is only this one.
+        reason: whether it was left out of a quick report, or could not be made.
+    """
+
+    part: str
+    why: str
+    item: str | None = None
+    reason: Literal["quick", "failed"] = "failed"
+
+
+@dataclass(frozen=True)
 class Parts:
     """What the verbs found; what could not be made is None or missing, and `skipped` says why.
 
@@ -74,7 +89,7 @@ class Parts:
         class_images: of the first photo's classes.
         fooled: the photos, changed until they are taken for the least likely class.
         seconds: how long each part took.
-        skipped: why a part is not there.
+        skipped: what is not there.
     """
 
     network: Network
@@ -90,7 +105,7 @@ class Parts:
     class_images: Synthesis | None = None
     fooled: Synthesis | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 class _Clock:
@@ -98,34 +113,48 @@ class _Clock:
 
     def __init__(self, progress: PartProgress | None) -> None:
         self.seconds: dict[str, float] = {}
-        self.skipped: dict[str, str] = {}
+        self.skipped: list[Skipped] = []
         self.progress = progress
 
-    def run(self, part: str, work: Callable[[Progress], Any]) -> Any:
+    def run(
+        self,
+        part: str,
+        work: Callable[[Progress], Any],
+        *,
+        item: str | None = None,
+        unless: str | None = None,
+    ) -> Any:
+        """Return what a part's work gives, None where it fails or `unless` says why it cannot be."""
+        if unless is not None:
+            self.skipped.append(Skipped(part, unless, item))
+            return None
+        name = f"{part}: {item}" if item else part
         begun = time.perf_counter()
-        self._tell(part, 0, 1)
+        self._tell(name, 0, 1)
+        found = None
         try:
-            found = work(lambda done, total: self._tell(part, done, total))
-        except KvizError as error:
-            self.skipped[part] = str(error)
-            found = None
-        except MemoryError:
-            self.skipped[part] = "The memory is used up. Try fewer layers, images or a smaller one."
-            found = None
+            found = work(lambda done, total: self._tell(name, done, total))
         except Exception as error:  # a part may fail in a way of its own; the page says so
-            self.skipped[part] = f"It failed with {type(error).__name__}: {sanitise(error, 160)}"
-            found = None
+            self.skipped.append(Skipped(part, _why(error), item))
         # The verbs that dream give back what they have when they are interrupted; half a page is
         # none, so that here an interrupt goes on.
-        if any(note.startswith("Interrupted") for note in getattr(found, "notes", ())):
+        if isinstance(found, Synthesis) and found.stopped:
             raise KeyboardInterrupt
-        self.seconds[part] = time.perf_counter() - begun
-        self._tell(part, 1, 1)
+        self.seconds[name] = time.perf_counter() - begun
+        self._tell(name, 1, 1)
         return found
 
     def _tell(self, part: str, done: int, total: int) -> None:
         if self.progress:
             self.progress(part, done, total)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KvizError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The memory is used up. Try fewer layers, images or a smaller one."
+    return f"It failed with {type(error).__name__}: {sanitise(error, 160)}"
 
 
 def gather(
@@ -164,7 +193,7 @@ def gather(
     )
     kernels = clock.run("kernels", lambda _: _kernels(network, table, maps))
     classes = _classes(predictions, settings.class_index)
-    no_class = None if classes else f"It needs a predicted class. {clock.skipped['predictions']}"
+    no_class = None if classes else f"It needs a predicted class. {clock.skipped[0].why}"
     found: dict[str, Attribution] = {}
     for method in settings.methods:
 
@@ -174,32 +203,32 @@ def gather(
                 progress=tell,
             )  # fmt: skip
 
-        made = _unless(no_class, clock, f"attribution: {method}", explain)
+        made = clock.run("attribution", explain, item=method, unless=no_class)
         if made is not None:
             found[method] = made
     patterns = class_images = fooled = None
     if settings.quick:
-        for part in SLOW_PARTS:
-            clock.skipped[part] = "Left out of a quick report."
+        clock.skipped += [
+            Skipped(part, "Left out of a quick report.", reason="quick")
+            for part in ("filter patterns", "class images", "fooling image")
+        ]
     else:
         patterns = clock.run(
             "filter patterns", lambda tell: _patterns(network, maps, settings, tell)
         )
-        class_images = _unless(
-            no_class,
-            clock,
+        class_images = clock.run(
             "class images",
             lambda tell: class_image(
                 network, classes[0], steps=CLASS_STEPS, seed=settings.seed, progress=tell
             ),
+            unless=no_class,
         )
-        fooled = _unless(
-            no_class,
-            clock,
+        fooled = clock.run(
             "fooling image",
             lambda tell: fool(
                 network, images, _farthest(predictions), seed=settings.seed, **shared, progress=tell
             ),
+            unless=no_class,
         )
     return Parts(
         network=network,
@@ -217,13 +246,6 @@ def gather(
         seconds=clock.seconds,
         skipped=clock.skipped,
     )
-
-
-def _unless(reason: str | None, clock: _Clock, part: str, work: Callable[[Progress], Any]) -> Any:
-    if reason is None:
-        return clock.run(part, work)
-    clock.skipped[part] = reason
-    return None
 
 
 def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:

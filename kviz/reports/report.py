@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import time
 from collections.abc import Mapping, Sequence
@@ -36,12 +37,12 @@ class Report:
 
     Attributes:
         html: the page: one file, without anything from elsewhere.
-        facts: the same in numbers and text, as JSON has them.
+        told: the same in numbers and text, as JSON has them; `facts` returns it.
         path: where it was written, if it was.
     """
 
     html: str
-    facts: dict[str, Any]
+    told: dict[str, Any]
     path: Path | None = None
 
     def save(self, path: str | Path) -> list[Path]:
@@ -61,8 +62,16 @@ class Report:
             part.write_text(self.html, encoding="utf-8")
         return [path]
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the page says as dicts and lists that JSON can hold, as all results do.
+
+        `"images"` and `"layers"` are as `kviz.results.result.Result` says, each part has what its own
+        result's facts say of its images or layers, and `"skipped"` is what is not there and why.
+        """
+        return copy.deepcopy(self.told)
+
     def __repr__(self) -> str:
-        model, images = self.facts["model"]["name"], len(self.facts["images"])
+        model, images = self.told["model"]["name"], len(self.told["images"])
         return (
             f"<kviz.Report of {sanitise(model)}, {images} image{'s' * (images != 1)}, "
             f"{len(self.html) / MEGABYTE:.1f} MB"
@@ -128,7 +137,7 @@ def report(
         OutputError: if the page cannot be written.
 
     >>> made = report("models/squeezenet.keras", "notebooks/images/cat.png", quick=True)
-    >>> made.facts["images"][0]["predictions"][0]["name"]
+    >>> made.facts()["images"][0]["classes"][0]["name"]
     'Egyptian cat'
     """
     if path is not None:
@@ -173,7 +182,7 @@ def report(
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
-    facts = facts_of(parts, settings)
+    facts = facts_of(parts, settings, pixels)
     facts["seconds"] = {"reading": round(loaded, 3), **facts["seconds"]}
     if progress:
         progress("page", 0, 1)

@@ -14,10 +14,12 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import validate_choice
+from kviz.images import array_sha256
 from kviz.inputs import class_label, one_target
-from kviz.look import made_by, predict
+from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.results import Predictions, Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, LossScore, as_score
 from kviz.synthesis._ascent import Ascent
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
@@ -120,12 +122,17 @@ def class_image(
         labels=tuple(class_label(network, int(index)) for index in target[:count]),
         verb="class_image",
         arrived=best == target[:count],
-        predictions=tuple(("", row[0][1]) for row in found.rows),
-        confidences=found.scores[np.arange(count), target[:count]][:, None],
+        predictions=tuple(("", row[0].name) for row in found.rows),
+        confidences=np.array([(np.nan, row[0].score) for row in found.rows], np.float32),
+        target_scores=found.scores[np.arange(count), target[:count]],
+        classes=np.array([(-1, row[0].class_index) for row in found.rows], np.int32),
+        is_probability=found.is_probability,
+        stopped=climbed.stopped,
         frames=climbed.frames,
         made_by=made_by(
-            network, verb="class_image", class_index=target.tolist(), parametrization=parametrization,
-            steps=steps, target_size=list(pair), seed=seed, own_colours=statistics is not None,
+            network, "class_image", class_index=target, parametrization=parametrization,
+            steps=steps, target_size=pair, seed=seed,
+            statistics=None if statistics is None else array_sha256(np.asarray(statistics)),
         ),
         notes=tuple(notes),
     )  # fmt: skip
@@ -135,7 +142,7 @@ def _taken_for(found: Predictions) -> Any:
     """Return the predicted classes, -1 where one unit does not say its own."""
     best = np.array([row[0][0] for row in found.rows])
     if found.scores.shape[1] == 1:
-        best[found.scores[:, 0] <= (0.5 if found.probability else 0)] = -1
+        best[found.scores[:, 0] <= (0.5 if found.is_probability else 0)] = -1
     return best
 
 

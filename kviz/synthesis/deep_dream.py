@@ -20,9 +20,10 @@ from kviz.engine.passes import Passes
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.inputs import looked_at
-from kviz.look import made_by, read_images
+from kviz.look import read_images
 from kviz.network.loading import as_network
 from kviz.results import Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, climb, joined
 from kviz.synthesis._moves import Step
 from kviz.synthesis._parametrizations import Pixels
@@ -186,10 +187,11 @@ def deep_dream(
         verb="deep_dream",
         arrived=found.moved,
         originals=originals[:count],
+        stopped=found.stopped,
         frames=found.frames,
         names=tuple(names)[:count],
         made_by=made_by(
-            network, verb="deep_dream", layer_names=[info.path for info in chosen], octaves=octaves,
+            network, "deep_dream", pixels, layer_names=[info.path for info in chosen], octaves=octaves,
             octave_scale=octave_scale, steps=steps, step_size=step_size, seed=seed,
         ),
         notes=tuple(notes),

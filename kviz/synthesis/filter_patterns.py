@@ -17,10 +17,10 @@ from kviz.engine.backend import tf
 from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.engine.tracing import Trace
 from kviz.errors import LayerError, OptionError
-from kviz.look import made_by
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
 from kviz.synthesis._moves import Adam, Step
@@ -179,10 +179,11 @@ def filter_patterns(
         labels=tuple(labels),
         verb="filter_patterns",
         arrived=_alive(found),
+        stopped=found.stopped,
         frames=found.frames,
         made_by=made_by(
-            network, verb="filter_patterns", layer_names=path, filter_indices=wanted, steps=steps,
-            parametrization=parametrization, target_size=list(pair), seed=seed,
+            network, "filter_patterns", layer_names=path, filter_indices=wanted, steps=steps,
+            parametrization=parametrization, target_size=pair, seed=seed,
         ),
         notes=tuple(notes),
     )  # fmt: skip

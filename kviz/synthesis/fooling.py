@@ -24,10 +24,11 @@ from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import png
 from kviz.inputs import class_label, looked_at, one_target
-from kviz.look import made_by, predict, read_images
+from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.scores import as_score, chosen, last_operation, unnormalised
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
@@ -393,8 +394,17 @@ def _result(
         confidences=np.array(
             [[row[0][2] for row in found.rows] for found in (before, after)], np.float32
         ).T,
+        classes=np.array(
+            [
+                (one[0].class_index, two[0].class_index)
+                for one, two in zip(before.rows, after.rows, strict=True)
+            ],
+            np.int32,
+        ),
+        is_probability=after.is_probability,
+        stopped=went.stopped,
         frames=went.frames,
         names=tuple(names)[:count],
-        made_by=made_by(network, verb="fool", class_index=target.tolist(), **settings),
+        made_by=made_by(network, "fool", pixels, class_index=target, **settings),
         notes=tuple(notes),
     )

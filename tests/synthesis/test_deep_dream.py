@@ -86,7 +86,7 @@ def test_scores_are_of_the_images_but_for_shifts(shape):
 def test_the_layer_in_the_middle_by_default(model):
     found = kviz.deep_dream(model, photos(1), octaves=1, steps=1)
     assert found.labels == ("second",)
-    assert found.made_by["layer_names"] == ["second"]
+    assert found.made_by.settings["layer_names"] == ("second",)
 
 
 def test_octaves_grow_up_to_the_photo():

@@ -166,8 +166,8 @@ def test_what_is_reported_is_what_is_there(model):
     )
     assert found.labels == ("class 1", "class 2", "class 3")
     assert found.names == ("a", "b", "c")
-    assert found.verb == found.made_by["verb"] == "fool"
-    assert found.made_by["class_index"] == [1, 2, 3]
+    assert found.verb == found.made_by.verb == "fool"
+    assert found.made_by.settings["class_index"] == (1, 2, 3)
 
 
 @pytest.mark.parametrize("last", [None, "softmax"])
@@ -413,7 +413,7 @@ def test_sizes(shape, tmp_path):
     x = photos(3, shape)
     found = fooled(net(shape), x, 2, tmp_path)
     assert found.images.shape == (3, *shape)
-    assert len(found.tiles(0)) == 4
+    assert len(found.tiles(image=0)) == 4
 
 
 def test_grey_images_without_the_last_axis(tmp_path):
@@ -789,5 +789,5 @@ def test_numbers_of_numpy_are_numbers(model, tmp_path):
     )
     np.testing.assert_array_equal(found.images, plain.images)
     again = kviz.load_result(found.save(tmp_path / "found.npz")[0])
-    assert again.made_by["steps"] == 40
-    assert again.made_by["step_size"] == 20
+    assert again.made_by.settings["steps"] == 40
+    assert again.made_by.settings["step_size"] == 20
