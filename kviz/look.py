@@ -186,7 +186,7 @@ def predict(
             "predict",
             pixels,
             top=top,
-            class_index=asked,
+            also=asked,
             output=output,
             batch_size=batch_size,
         ),

@@ -88,12 +88,12 @@ def attribute(
     chosen = (
         method_named(method, **options) if isinstance(method, str) else as_method("method", method)
     )
-    score = as_score(score)
+    wanted = as_score(score)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
     explained = looked_at(pixels, network.specs(pixels), input_name)
-    passes = Passes(network, score, pixels, explained)
+    passes = Passes(network, wanted, pixels, explained)
     pixels = {
         name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
         for name, array in pixels.items()
