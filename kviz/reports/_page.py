@@ -234,14 +234,20 @@ def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
         return [], f"The layers could not be laid out as a graph: {type(error).__name__}."
 
 
-def _anchors(parts: Parts) -> dict[str, str]:
-    """Return where a click on a layer leads: to its maps, its own graph, or its row in the table."""
-    pictured = set(parts.activations or ())
-    return {
-        info.path: f"layer-{slug(info.path)}"
-        if info.path in pictured
-        else f"graph-{slug(info.path)}"
-        if info.contains
-        else f"row-{slug(info.path)}"
-        for info in parts.layers or ()
-    }
+@dataclass(frozen=True)
+class Anchor:
+    """Where a click on a layer leads: to its maps, its own graph, or no further than its row."""
+
+    id: str
+    is_row: bool
+
+
+def _anchors(parts: Parts) -> dict[str, Anchor]:
+    """Return where a click on a layer leads, by its path."""
+    made = {}
+    for info in parts.layers or ():
+        place = "graph" if info.contains else "row"
+        if parts.activations is not None and info.path in parts.activations:
+            place = "layer"
+        made[info.path] = Anchor(f"{place}-{slug(info.path)}", place == "row")
+    return made

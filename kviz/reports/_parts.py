@@ -294,7 +294,8 @@ def _patterns(
         raise KvizError("It needs feature maps, to tell which filters are the strongest.")
     path = settings.pattern_layer_names
     if path is None:
-        convolutions = [name for name in maps if "Conv" in maps.kinds[name]] or list(maps)
+        kernels = {info.path for info in network.layers if info.window and info.weight_names}
+        convolutions = [name for name in maps if name in kernels] or list(maps)
         path = convolutions[len(convolutions) // 2]
     else:
         path = network.layers.select(path, maps=True)[0].path
