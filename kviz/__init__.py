@@ -8,7 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kviz.attribution.attribute import attribute
+    from kviz import attribution as attribution
+    from kviz import callbacks as callbacks
+    from kviz import scores as scores
+    from kviz.attribution.compare import compare
+    from kviz.attribution.typed import attribute
     from kviz.engine.activation_model import ActivationModel
     from kviz.errors import (
         ImageError,
@@ -24,9 +28,11 @@ if TYPE_CHECKING:
     from kviz.network.loading import load_model, save_model
     from kviz.network.network import Network
     from kviz.reports.report import Report, report
-    from kviz.results import load_result
     from kviz.results.activations import Activations
     from kviz.results.attribution import Attribution
+    from kviz.results.comparison import Comparison
+    from kviz.results.loading import load_result
+    from kviz.results.made_by import MadeBy
     from kviz.results.predictions import Predictions
     from kviz.results.synthesis import Synthesis
     from kviz.results.weights import Weights
@@ -42,10 +48,12 @@ _HOMES = {
     "ActivationModel": "engine.activation_model",
     "Activations": "results.activations",
     "Attribution": "results.attribution",
+    "Comparison": "results.comparison",
     "ImageError": "errors",
     "KvizError": "errors",
     "KvizWarning": "errors",
     "LayerError": "errors",
+    "MadeBy": "results.made_by",
     "ModelError": "errors",
     "Network": "network.network",
     "OptionError": "errors",
@@ -59,12 +67,13 @@ _HOMES = {
     "activations": "look",
     "attribute": "attribution.attribute",
     "class_image": "synthesis.class_image",
+    "compare": "attribution.compare",
     "deep_dream": "synthesis.deep_dream",
     "filter_patterns": "synthesis.filter_patterns",
     "fool": "synthesis.fooling",
     "load_images": "images",
     "load_model": "network.loading",
-    "load_result": "results",
+    "load_result": "results.loading",
     "mosaic": "tiles",
     "predict": "look",
     "report": "reports.report",
@@ -76,10 +85,12 @@ __all__ = [
     "ActivationModel",
     "Activations",
     "Attribution",
+    "Comparison",
     "ImageError",
     "KvizError",
     "KvizWarning",
     "LayerError",
+    "MadeBy",
     "ModelError",
     "Network",
     "OptionError",
@@ -93,6 +104,7 @@ __all__ = [
     "activations",
     "attribute",
     "class_image",
+    "compare",
     "deep_dream",
     "filter_patterns",
     "fool",
@@ -111,12 +123,15 @@ __all__ = [
 _MODULES = ("attribution", "callbacks", "scores")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"kviz.{name}")
-    if name in _HOMES:
-        return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'kviz' has no attribute {name!r}")
+# A type checker would take any name for one of these.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"kviz.{name}")
+        if name in _HOMES:
+            return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'kviz' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from kviz._caller import spelled
 from kviz.errors import OptionError
 
 
@@ -53,7 +54,8 @@ def validate_choice(option: str, value: object, choices: Iterable[object]) -> No
     known = tuple(choices)
     if value not in known:
         raise OptionError(
-            f"{option} takes one of {', '.join(map(repr, known))}. Received: {sanitise(repr(value))}"
+            f"{spelled(option)} takes one of {', '.join(map(repr, known))}. "
+            f"Received: {sanitise(repr(value))}"
         )
 
 
@@ -69,7 +71,7 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         number = least - 1
     if number < least or isinstance(value, bool):
         raise OptionError(
-            f"{option} takes a whole number from {least}. Received: {sanitise(repr(value))}"
+            f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
         )
     return number
 

@@ -25,8 +25,14 @@ class ImageError(KvizError):
     """An image, an array of pixels or the file it should come from cannot be used."""
 
 
-class LayerError(KvizError):
-    """A layer was asked for that is not there, not reached, or not of the kind that is needed."""
+class LayerError(KvizError, KeyError):
+    """A layer was asked for that is not there, not reached, or not of the kind that is needed.
+
+    A KeyError too, so that results behave as mappings do: `maps.get("nope")` is None.
+    """
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would put its message in quotes
 
 
 class OptionError(KvizError):

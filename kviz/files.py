@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import re
 import shutil
@@ -32,6 +33,22 @@ def slug(name: str) -> str:
         return plain
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{plain}-{digest}" if plain else digest
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes; one that has not changed is not read again.
+
+    >>> file_sha256("notebooks/images/cat.png")[:8]
+    '596aa1e7'
+    """
+    status = Path(path).stat()
+    return _file_sha256(str(Path(path).absolute()), status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(4096)
+def _file_sha256(path: str, _changed: int, _size: int) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plainly(error: OSError, path: Path) -> OutputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import io
 import stat
 import warnings
@@ -14,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
+from kviz.files import file_sha256
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -93,12 +96,42 @@ def _files(entry: str | Path) -> list[Path]:
     return files
 
 
+def validate_size(target_size: Any, own: tuple[int | None, int | None]) -> tuple[int, int]:
+    """Return the height and width that images are to have, or say what they can have.
+
+    Args:
+        target_size: height and width, or one number for both.
+        own: height and width that a model takes, None where any will do.
+
+    Raises:
+        OptionError: if it is no size, does not fit the model, or is over 50 megapixels.
+
+    >>> validate_size(64, (None, None))
+    (64, 64)
+    """
+    sides = target_size if isinstance(target_size, tuple | list) else (target_size, target_size)
+    whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
+    if whole != [True, True] or bool in map(type, sides):
+        raise OptionError(
+            f"{spelled('target_size')} takes a height and a width in pixels. "
+            f"Received: {sanitise(repr(target_size))}"
+        )
+    height, width = map(int, sides)
+    received = f"Received: {sanitise(f'{height} x {width}')}"
+    if own[0] not in (None, height) or own[1] not in (None, width):
+        wanted = " x ".join("any" if side is None else str(side) for side in own)
+        raise OptionError(f"The model takes images of {wanted} only. {received}")
+    if height * width > MEGAPIXELS * 1_000_000:
+        raise OptionError(f"Images have at most {MEGAPIXELS} megapixels. {received}")
+    return height, width
+
+
 def load_images(
     paths: Paths,
     network: ImageInput | None = None,
     *,
     fit: Fit = "crop",
-    target_size: tuple[int, int] | None = None,
+    target_size: int | tuple[int, int] | None = None,
 ) -> Pixels:
     """Read image files as pixels of the size and channels that a network takes.
 
@@ -111,7 +144,7 @@ def load_images(
         network: a `Network`; without one, images stay RGB and of their own size.
         fit: `"crop"` keeps the shape and cuts the longer side, `"pad"` keeps it and adds black
             borders, `"stretch"` does not keep it.
-        target_size: height and width, where the network takes any size.
+        target_size: height and width, or one number for both, where the network takes any size.
 
     Returns:
         uint8 array `(N, H, W, 3)` or `(N, H, W, 1)`, values 0-255.
@@ -133,18 +166,7 @@ def load_images(
             f"3). Pass an array of shape (N, {height}, {width}, {channels}) instead."
         )
     if target_size is not None:
-        sides = target_size if isinstance(target_size, tuple | list) else ()
-        whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
-        if whole != [True, True] or bool in map(type, sides):
-            raise OptionError(
-                f"target_size takes (height, width) in pixels. Received: {sanitise(repr(target_size))}"
-            )
-        if height not in (None, target_size[0]) or width not in (None, target_size[1]):
-            raise OptionError(
-                f"The model takes images of {height} x {width} only. "
-                f"Received: target_size={tuple(target_size)}"
-            )
-        height, width = target_size
+        height, width = validate_size(target_size, (height, width))
     images = []
     for path in image_paths(paths):
         image = _read(path)
@@ -159,14 +181,57 @@ def load_images(
         if channels == 1:
             image = image.convert("L")
         images.append(np.asarray(image, np.uint8).reshape(size[1], size[0], -1))
+        _remember(images[-1], path)
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) > 1:
         raise ImageError(
             "The images have several sizes (height x width: "
             + ", ".join(f"{h} x {w}" for h, w in sizes[:3])
-            + ") and the model takes any size. Pass target_size=(height, width) to resize them."
+            + ") and the model takes any size. "
+            + f"Resize them with {spelled('target_size', '(height, width)')}."
         )
     return np.stack(images)
+
+
+# By the hash of pixels that were read, the hash of their file: kept by value, the newest ones only.
+_SOURCES: dict[str, str] = {}
+_MOST_SOURCES = 4096
+
+
+def _remember(pixels: Pixels, path: Path) -> None:
+    if len(_SOURCES) >= _MOST_SOURCES:
+        _SOURCES.pop(next(iter(_SOURCES)), None)
+    _SOURCES[array_sha256(pixels)] = file_sha256(path)
+
+
+def array_sha256(array: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of an array's bytes.
+
+    >>> array_sha256(np.zeros(0))[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def source_sha256(pixels: npt.NDArray[Any]) -> str:
+    """Return the SHA-256 of the file that pixels were read from, where they are as they were read.
+
+    Args:
+        pixels: one image, `(H, W, channels)`.
+
+    Returns:
+        The hash of the file; of the array's bytes, where it is not as `load_images` read it. Whole
+        numbers 0-255 count as bytes, whatever type they have.
+
+    >>> source_sha256(load_images("notebooks/images/cat.png")[0])[:8]
+    '596aa1e7'
+    """
+    if pixels.dtype != np.uint8:
+        with np.errstate(invalid="ignore"):
+            levels = pixels.astype(np.uint8)
+        pixels = levels if (levels == pixels).all() else pixels
+    digest = array_sha256(pixels)
+    return _SOURCES.get(digest, digest)
 
 
 def _read(path: Path) -> Image.Image:

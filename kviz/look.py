@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, suggest, validate_choice, validate_int
 from kviz.engine.activation_model import Pooling, make_activation_model
 from kviz.engine.backend import keras, tf
@@ -19,6 +19,7 @@ from kviz.images import image_paths, load_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Activations, Array, KernelForm, Predictions, Progress, Weights
+from kviz.results.made_by import made_by
 
 CHUNK = 32
 
@@ -93,7 +94,9 @@ def activations(
         kinds={info.path: info.kind for info in maps_of.infos},
         images=pictures(pixels),
         names=names,
-        made_by=made_by(network, verb="activations", layer_names=list(maps), batch_size=batch_size),
+        made_by=made_by(
+            network, "activations", pixels, layer_names=list(maps), batch_size=batch_size
+        ),
         notes=tuple(notes),
     )
 
@@ -103,7 +106,7 @@ def predict(
     images: Any,
     top: int = 5,
     *,
-    class_index: int | str | Sequence[int | str] = (),
+    also: int | str | Sequence[int | str] = (),
     output: int | str | None = None,
     batch_size: int = CHUNK,
     names: Sequence[str] = (),
@@ -115,7 +118,7 @@ def predict(
         model: a `Network`, a `keras.Model` or a path.
         images: as `activations` takes them.
         top: how many classes to show, 1 or more.
-        class_index: classes to show besides, by index or name.
+        also: classes to show besides the best ones, by index or name.
         output: which output of a model that has several, by its key or place; by default the
             first that is a vector of several scores, else of one.
         batch_size: images in flight at once.
@@ -137,8 +140,8 @@ def predict(
     """
     top = validate_int("top", top)
     network = as_network(model)
-    single = isinstance(class_index, int | str | np.integer)
-    wanted: list[Any] = [class_index] if single else list(class_index)  # type: ignore[arg-type]
+    single = isinstance(also, int | str | np.integer)
+    wanted: list[Any] = [also] if single else list(also)  # type: ignore[arg-type]
     asked = tuple(network.class_index(which) for which in wanted)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
@@ -177,10 +180,18 @@ def predict(
         scores=scores,
         top=top,
         class_names=named,
-        probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
+        is_probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
         names=names,
         asked=asked,
-        made_by=made_by(network, verb="predict", top=top, batch_size=batch_size),
+        made_by=made_by(
+            network,
+            "predict",
+            pixels,
+            top=top,
+            also=asked,
+            output=output,
+            batch_size=batch_size,
+        ),
         notes=tuple(notes),
     )
 
@@ -207,12 +218,12 @@ def _vector(outputs: dict[int | str, Any], output: int | str | None) -> int | st
     return next((name for name in ranked if outputs[name].shape[1] > 1), ranked[0])
 
 
-def weights(model: Any, layer_name: Selector = None) -> Weights:
+def weights(model: Any, layer_names: Selector = None) -> Weights:
     """Return kernels, biases and other weights by name.
 
     Args:
         model: a `Network`, a `keras.Model` or a path.
-        layer_name: a layer's path or another selector, as `activations` takes it, or a weight's path
+        layer_names: a layer's path or another selector, as `activations` takes it, or a weight's path
             as `model.weights` prints it (`"conv1/kernel"`), or its end; by default every Conv2D.
 
     Returns:
@@ -225,9 +236,9 @@ def weights(model: Any, layer_name: Selector = None) -> Weights:
     (3, 3, 3, 64)
     """
     network = as_network(model)
-    if layer_name is None:
-        layer_name = keras.layers.Conv2D
-    selectors = [layer_name] if isinstance(layer_name, str | int | type) else list(layer_name)
+    if layer_names is None:
+        layer_names = keras.layers.Conv2D
+    selectors = [layer_names] if isinstance(layer_names, str | int | type) else list(layer_names)
     pairs = [pair for selector in selectors for pair in _weights_of(network, selector)]
     return _weights(network, pairs)
 
@@ -278,7 +289,8 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
         layers[path] = layer or (info.path if info else path.rpartition("/")[0])
         if info is not None:
             forms[path] = _form(info, values[path])
-    return Weights(values, layers, forms, made_by(network, verb="weights"), network.notes)
+    made = made_by(network, "weights", layer_names=list(values))
+    return Weights(values, layers, forms, made, network.notes)
 
 
 def _owners(network: Network) -> dict[int, LayerInfo]:
@@ -326,7 +338,7 @@ def _check(info: LayerInfo, part: Array) -> None:
     if not fits or 0 in part.shape:
         raise ImageError(
             f"The images are too small for layer {sanitise(info.path)!r}: its window does not fit into "
-            "what reaches it. Give larger images, or target_size= to load_images."
+            f"what reaches it. Give larger images; {spelled('target_size')} resizes what is read."
         )
 
 
@@ -338,18 +350,6 @@ def pictures(pixels: dict[str, Array]) -> Array | None:
         found = found.copy()
         found.flags.writeable = False
     return found
-
-
-def made_by(network: Network, **settings: Any) -> dict[str, Any]:
-    """Return the versions, the model and the settings that a result records."""
-    return {
-        "kviz": version("keras-kviz"),
-        "keras": keras.__version__,
-        "tensorflow": version("tensorflow"),
-        "numpy": np.__version__,
-        "model": network.name,
-        **settings,
-    }
 
 
 def activation_model(

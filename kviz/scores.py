@@ -55,7 +55,7 @@ class ClassScore:
         if rank != 4:
             raise ModelError(
                 f"The output is of shape {sanitise(logits.shape)}. Expected (N, classes) or "
-                "(N, H, W, classes); give score= a function of the outputs."
+                "(N, H, W, classes). In Python score= takes a function of the outputs."
             )
         best = tf.argmax(logits, 3, "int32")
         flat = tf.reshape(tf.reduce_mean(logits, [1, 2]), [-1, tf.shape(logits)[3]])

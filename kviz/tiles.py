@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from kviz._checks import validate_int
 from kviz.arrays import Levels
 
 COLUMNS = 16
+
+Role = Literal["image", "map", "overlay", "made", "curve"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Tile:
         cmap: the Matplotlib colour map for `(H, W)` levels.
         limits: the values drawn as level 0 and 255, in raw units; None where each panel has
             a scale of its own, or for RGB.
+        role: what it shows: an image that the network was given, numbers as colours, these over the
+            image, an image that was made, or lines in a diagram.
     """
 
     levels: Levels
@@ -34,6 +38,7 @@ class Tile:
     alt: str
     cmap: str = "viridis"
     limits: tuple[float, float] | None = None
+    role: Role = "map"
 
 
 def check_columns(columns: object) -> None:

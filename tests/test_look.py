@@ -161,10 +161,10 @@ def test_the_images_are_not_changed(photos, network):
 def test_what_made_it_travels_along(network, photos):
     maps = kviz.activations(network, photos, "conv1", names=["a", "b"], batch_size=7)
     assert maps.names == ("a", "b")
-    assert maps.made_by["layer_names"] == ["conv1"]
-    assert maps.made_by["batch_size"] == 7
-    assert maps.made_by["model"] == "squeezenet"
-    assert maps.made_by["tensorflow"] == tf.__version__
+    assert maps.made_by.settings["layer_names"] == ("conv1",)
+    assert maps.made_by.settings["batch_size"] == 7
+    assert maps.made_by.model == "squeezenet"
+    assert maps.made_by.versions["tensorflow"] == tf.__version__
     np.testing.assert_array_equal(maps.images, photos)
 
 
@@ -188,8 +188,8 @@ def test_progress_counts_images():
         (lambda _: kviz.activations(7, images(1)), kviz.ModelError, "Keras 3 model"),
         (lambda _: kviz.activations("no.keras", images(1)), kviz.ModelError, "no file no.keras"),
         (lambda m: kviz.predict(m, images(1), 0), kviz.OptionError, "top"),
-        (lambda m: kviz.predict(m, images(1), class_index=4), kviz.OptionError, "0 to 3"),
-        (lambda m: kviz.predict(m, images(1), class_index="x"), kviz.OptionError, "no class names"),
+        (lambda m: kviz.predict(m, images(1), also=4), kviz.OptionError, "0 to 3"),
+        (lambda m: kviz.predict(m, images(1), also="x"), kviz.OptionError, "no class names"),
         (lambda m: kviz.weights(m, "pool"), kviz.LayerError, "has no weights"),
         (lambda m: kviz.weights(m, "conv/kernl"), kviz.LayerError, "conv/kernel"),
         (lambda m: kviz.weights(m, "zzz"), kviz.LayerError, "zzz"),
@@ -213,7 +213,7 @@ def test_predict_of_several_kinds_of_output():
     )
     predictions = kviz.predict(model, images(2, 8))
     assert predictions.scores.shape == (2, 3)
-    assert not predictions.probability
+    assert not predictions.is_probability
     only_maps = keras.Model(inputs, layers.Conv2D(2, 3)(inputs))
     with pytest.raises(kviz.ModelError, match=r"no vector of scores.*\(2, 6, 6, 2\)"):
         kviz.predict(only_maps, images(2, 8))
@@ -223,7 +223,7 @@ def test_one_sigmoid_unit_is_a_probability():
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
     )
-    assert kviz.predict(model, images(2, 8) / 255).probability
+    assert kviz.predict(model, images(2, 8) / 255).is_probability
 
 
 def test_weights_by_every_name_they_have(network):

@@ -1,6 +1,7 @@
 """Which pixels decide: attribute, one call for every method, and the methods themselves."""
 
-from kviz.attribution.attribute import Resize, attribute
+from kviz.attribution.attribute import Resize
+from kviz.attribution.compare import compare
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods.ablation_cam import AblationCam
 from kviz.attribution.methods.cam import Cam
@@ -38,6 +39,7 @@ from kviz.attribution.registry import (
     method_names,
     title_of,
 )
+from kviz.attribution.typed import attribute
 
 __all__ = [
     "AblationCam",
@@ -73,6 +75,7 @@ __all__ = [
     "XGradCam",
     "as_method",
     "attribute",
+    "compare",
     "method_class",
     "method_name",
     "method_named",

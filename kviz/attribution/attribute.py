@@ -15,10 +15,11 @@ from kviz.attribution.registry import as_method, method_name, method_named, titl
 from kviz.engine.backend import keras, tf
 from kviz.errors import ImageError, OptionError
 from kviz.inputs import class_label, class_targets, looked_at, passes_for
-from kviz.look import made_by, pictures, read_images
+from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Array, Attribution, Progress
+from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, as_score
 
 Resize = Literal["bilinear", "nearest"] | None
@@ -86,12 +87,12 @@ def attribute(
     chosen = (
         method_named(method, **options) if isinstance(method, str) else as_method("method", method)
     )
-    score = as_score(score)
+    wanted = as_score(score)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
     explained = looked_at(pixels, network.specs(pixels), input_name)
-    passes = passes_for(network, score, pixels, explained)
+    passes = passes_for(network, wanted, pixels, explained)
     pixels = {
         name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
         for name, array in pixels.items()
@@ -117,9 +118,10 @@ def attribute(
     found = _result(network, chosen, parts, pixels[explained], resize, class_index, names)
     settings = _settings(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
-        "resize": resize, "input_name": explained, "batch_size": batch_size, "seed": seed,
+        "score": score, "resize": resize, "input_name": explained, "batch_size": batch_size,
+        "seed": seed,
     }  # fmt: skip
-    made = made_by(network, verb="attribute", method=found.method, settings=settings)
+    made = made_by(network, "attribute", pixels, method=found.method, **settings)
     return replace(found, made_by=made)
 
 
@@ -205,6 +207,7 @@ def _result(
         classes=classes,
         class_names=tuple(class_label(network, index) for index in classes.reshape(-1)),
         method=method_name(method),
+        title=title_of(method),
         images=pictures({"": images}),
         gaps=gaps,
         names=tuple(names),

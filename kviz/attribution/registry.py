@@ -19,6 +19,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from kviz._caller import spelled
 from kviz._checks import first_line, sanitise, suggest
 from kviz.attribution import methods
 from kviz.attribution.method import Method
@@ -63,7 +64,7 @@ def method_class(name: str) -> type[Method]:
     return kind
 
 
-def method_named(name: str, **options: Any) -> Method:
+def method_named(name: str, /, **options: Any) -> Method:
     """Return a method by its name, with its options.
 
     Args:
@@ -84,7 +85,8 @@ def method_named(name: str, **options: Any) -> Method:
     for given in options:
         if given not in known:
             raise OptionError(
-                f"{name} has no option {sanitise(repr(given))}. {suggest(given, known)}"
+                f"{name} has no option {sanitise(repr(spelled(given)))}. "
+                f"{suggest(given, map(spelled, known))}"
             )
     for needed, field in known.items():
         if needed not in options and field.default is MISSING and field.default_factory is MISSING:
@@ -110,7 +112,7 @@ def as_method(option: str, value: Any) -> Method:
     if isinstance(value, str):
         return method_named(value)
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return method_named(**value)
+        return method_named(value["name"], **{k: value[k] for k in value if k != "name"})
     raise OptionError(
         f"{option} takes a method's name, such as 'gradient', or an instance of one. "
         f"Received: {sanitise(repr(value))}"

@@ -421,7 +421,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             columns += _kernels(frame)
         photos = self._photos(frame, total)
         if photos:
-            columns.append(Column("image", "and what it is taken for", photos))
+            columns.append(Column("image", "and what it is taken for", photos, given=True))
         for path in self._layers:
             cells, detail = _maps(frame, path, total)
             columns.append(Column(path, detail, cells))
@@ -454,7 +454,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         """Write a frame's pictures and numbers for TensorBoard."""
         with self._writer.as_default(step=frame.epoch):
             for column in self._columns(frame):
-                if column.title != "image" or frame.epoch == 0:
+                if not column.given or frame.epoch == 0:
                     _log_pictures(column.title, column.cells)
         self._log_scalars(frame.epoch, frame.logs)
 
@@ -516,7 +516,7 @@ def _kernels(frame: Frame) -> list[Column]:
         # The last axes are channels and filters, in this order or the other.
         part = value[..., :MOST_INPUTS, :MOST_CHANNELS] if value.ndim > 2 else value
         across = _across(part.shape[-1])
-        (tile,) = replace(frame.weights, values_by_path={path: part}).tiles(path, columns=across)
+        (tile,) = replace(frame.weights, weights={path: part}).tiles(path, columns=across)
         picture = _without_rest(coloured(tile), part.shape[-1], part.shape[:2])
         peak = float(np.abs(part[np.isfinite(part)]).max(initial=0.0))
         size = "×".join(map(str, value.shape)) + ", a part" * (part.shape != value.shape)
@@ -563,7 +563,7 @@ def _decided(frame: Frame, name: str, total: int) -> list[Cell]:
     labels = np.reshape(np.array(found.class_names, object), found.classes.shape)
     cells = []
     for image in range(total):
-        tile = found.tiles(image)[-1]
+        tile = found.tiles(image=image)[-1]
         score, label = np.ravel(found.scores[image])[-1], np.ravel(labels[image])[-1]
         said = f"score {score:.3g}" if found.maps[image].any() else "zero everywhere"
         cells.append(Cell(coloured(tile), f"{label} · {said}"))

@@ -37,11 +37,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """Pictures below each other under one title, with a line on what they are."""
+    """Pictures below each other under one title, with a line on what they are.
+
+    `given` says that they are what the network is given, which no epoch changes.
+    """
 
     title: str
     detail: str
     cells: Sequence[Cell]
+    given: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -185,8 +184,9 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
         width: the figure's width in inches, at most; small pictures take less.
 
     Returns:
-        A `matplotlib.figure.Figure`. A script shows it with `matplotlib.pyplot.show()`; a
-        notebook shows it once, with its alternative text.
+        A `matplotlib.figure.Figure` that pyplot does not know of: nobody has to close it, and
+        `pyplot.show()` does not show it. A notebook shows it, with its alternative text; a script
+        writes it with `savefig`.
 
     Raises:
         OptionError: if there are no tiles, or one has a colour map that is not there.
@@ -194,7 +194,7 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
     >>> figure([Tile(np.zeros((2, 2), np.uint8), "conv1", "", "")]).axes[0].get_title(loc="left")
     'conv1'
     """
-    import matplotlib.pyplot as plt
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
@@ -216,12 +216,8 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
         for (_, down), title, detail in zip(sizes, titles, details, strict=True)
     ]
     heights = [max(above_all[row * columns : (row + 1) * columns]) for row in range(rows)]
-    with plt.rc_context({"figure.max_open_warning": 0}):
-        drawn = plt.figure(
-            FigureClass=_figure_class(),
-            figsize=(cell * columns, sum(heights)),
-            layout="constrained",
-        )
+    drawn = _figure_class()(figsize=(cell * columns, sum(heights)), layout="constrained")
+    FigureCanvasAgg(drawn)
     grid = drawn.subplots(rows, columns, squeeze=False, height_ratios=heights)
     for axes in grid.flat:
         axes.set_xticks([])
@@ -277,43 +273,77 @@ def curves(
     >>> curves({"a": np.arange(2.0)}, "the score", "step", "score").levels.shape[2]
     3
     """
-    import matplotlib.pyplot as plt
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
     from matplotlib.ticker import MaxNLocator
 
-    with plt.style.context("default"):
-        drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained")
-        axes = drawn.subplots()
-        for name, values in lines.items():
-            # Matplotlib leaves out of its legend what begins with a line.
-            label = f" {sanitise(name, 48)}"
-            style = {"label": label} if legend else {"color": "#4060a0", "alpha": 0.4}
-            # One point alone would be no line.
-            mark = "o" if np.isfinite(values).sum() == 1 else ""
-            places = first + each * np.arange(len(values))
-            axes.plot(places, values, marker=mark, linewidth=1.6, **style)
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-        axes.set_xlabel(across, parse_math=False)
-        axes.set_ylabel(up, parse_math=False)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25)
-        if legend:
-            for entry in axes.legend(frameon=False, fontsize=8).get_texts():
-                entry.set_parse_math(False)
-        canvas = FigureCanvasAgg(drawn)
-        with warnings.catch_warnings():
-            # What its font does not have is a box, as in a tile's caption.
-            warnings.filterwarnings("ignore", "Glyph", UserWarning)
-            canvas.draw()  # type: ignore[no-untyped-call]
-        levels = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
+    # All that a style sheet of the caller's could change is said here: the picture is the same in each,
+    # and to exchange the style for a while would exchange it for other threads too.
+    drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained", facecolor="white")
+    axes = drawn.subplots()
+    axes.set_facecolor("white")
+    axes.set_axisbelow("line")
+    for place, (name, values) in enumerate(lines.items()):
+        # Matplotlib leaves out of its legend what begins with a line.
+        label = f" {_in_font(sanitise(name, 48))}"
+        colour = _COLOURS[place % len(_COLOURS)] if legend else "#4060a0"
+        # One point alone would be no line.
+        mark = "o" if np.isfinite(values).sum() == 1 else ""
+        places = first + each * np.arange(len(values))
+        axes.plot(
+            places, values, color=colour, alpha=1.0 if legend else 0.4, label=label,
+            marker=mark, markersize=6, linewidth=1.6, linestyle="-", solid_capstyle="projecting",
+        )  # fmt: skip
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.minorticks_off()
+    axes.tick_params(colors="black", labelsize=10, length=3.5, width=0.8, direction="out")
+    for name, said in (("xlabel", across), ("ylabel", up)):
+        axes.set(**{name: _in_font(said)})
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color="black", fontsize=10, parse_math=False)
+    axes.spines[:].set(edgecolor="black", linewidth=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(True, color="#b0b0b0", alpha=0.25, linestyle="-", linewidth=0.8)
+    if legend:
+        for entry in axes.legend(frameon=False, fontsize=8, labelcolor="black").get_texts():
+            entry.set_parse_math(False)
+    for written in drawn.findobj(Text):
+        written.set(fontfamily="DejaVu Sans")
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    levels = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
     ends = [
         f"{sanitise(name, 48)} from {values[0]:.4g} to {values[-1]:.4g}"
         for name, line in list(lines.items())[:8]
         if len(values := line[np.isfinite(line)])
     ]
     alt = f"{title}: " + "; ".join(ends) + ("; and others." if len(lines) > 8 else ".")
-    return Tile(levels, title, "", alt)
+    return Tile(levels, title, "", alt, role="curve")
+
+
+# Matplotlib's own.
+_COLOURS = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
+    "#17becf",
+)  # fmt: skip
+
+
+def _in_font(text: str) -> str:
+    """Return text with a box for each sign that the font lacks; Matplotlib would warn of them.
+
+    >>> _in_font("x² 猫")
+    'x² □'
+    """
+    known = _signs()
+    return "".join(sign if ord(sign) in known else "□" for sign in text)
+
+
+@functools.cache
+def _signs() -> frozenset[int]:
+    from matplotlib.font_manager import get_font
+
+    return frozenset(get_font(font_of(10).path).get_charmap())
 
 
 def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
@@ -337,11 +367,10 @@ _PNG_IN_A_CELL = 200_000
 
 @functools.cache
 def _figure_class() -> type[Figure]:
-    import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 
     class DescribedFigure(Figure):
-        """A figure that a notebook shows once, with alternative text, wherever it is made."""
+        """A figure that a notebook shows with alternative text, whatever its backend."""
 
         kviz_alt = ""
 
@@ -364,18 +393,5 @@ def _figure_class() -> type[Figure]:
                 raw=True,
                 metadata={kind: {"alt": self.kviz_alt}},
             )
-            # As a cell's value it has been shown now; open, the cell's end would show it again.
-            plt.close(self)
 
     return DescribedFigure
-
-
-def close(drawn: Figure) -> None:
-    """Close a figure that nobody is going to look at any more.
-
-    Args:
-        drawn: as `figure` gives it.
-    """
-    import matplotlib.pyplot as plt
-
-    plt.close(drawn)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, suggest, validate_choice
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerInfo, LayerTable, Selector, layer_table
@@ -80,7 +81,7 @@ def preprocessing(preprocess: Any) -> Any:
     }
     if not isinstance(preprocess, str) or preprocess not in modules:
         raise OptionError(
-            f"preprocess takes a keras.applications module, a layer or a function. "
+            f"{spelled('preprocess')} takes a keras.applications module, a layer or a function. "
             f"Received: {sanitise(repr(preprocess))}. {suggest(str(preprocess), modules)}"
         )
     function = modules[preprocess].preprocess_input
@@ -255,7 +256,7 @@ class ActivationModel(keras.Model):  # type: ignore[misc]
             lambda x: tf.TensorSpec(x.shape, x.dtype, name=None), self.input
         )
 
-        @tf.function(input_signature=[specs], autograph=False)
+        @tf.function(input_signature=[specs], autograph=False)  # type: ignore[untyped-decorator]
         def serve(inputs: Any) -> Any:
             values = [value.read_value() for value in module.values]
             with keras.StatelessScope(list(zip(self.variables, values, strict=True))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.engine.backend import keras
 from kviz.errors import OptionError
@@ -30,6 +31,6 @@ def choose_output(outputs: Any, output: int | str | None) -> Any:
         said = "" if output is None else f" Received: {sanitise(repr(output))}"
         raise OptionError(
             f"The model has the outputs {sanitise(names, 120)}. "
-            f"Choose one with score=kviz.scores.ClassScore(output=…).{said}"
+            f"Choose one with {spelled('score', 'kviz.scores.ClassScore(output=…)')}.{said}"
         )
     return outputs[output] if isinstance(outputs, dict) else flat[int(output)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -244,7 +245,7 @@ class LayerTable(Sequence[LayerInfo]):
             or fnmatchcase(_plain(info.path), selector)
             or ("/" not in selector and fnmatchcase(info.path.rpartition("/")[2], selector))
         ]
-        if not found and selector.lstrip("-").isdigit():
+        if not found and re.fullmatch("-?[0-9]{1,18}", selector):
             return self._one(int(selector), maps)
         kind = getattr(keras.layers, selector, None) if selector.isidentifier() else None
         if not found and isinstance(kind, type):

@@ -21,6 +21,7 @@ from typing import Any
 
 import h5py
 
+from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
@@ -123,7 +124,7 @@ def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
     if not trust:
         raise ModelError(
             f"{name} is a legacy .h5 file, which can run code of whoever made it when it is loaded. "
-            "If you trust them, load it with trust=True (--trust), or have it saved as .keras."
+            f"If you trust them, load it with {spelled('trust', 'True')}, or have it saved as .keras."
         )
     with h5py.File(path, "r") as file:
         stored = _stored_bytes(file, size)
@@ -249,7 +250,7 @@ def _look_at_config(config: Any, trust: bool) -> None:
             called = f"Layer {sanitise(name)!r} is" if name else "The model holds"
             raise ModelError(
                 f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
-                "trust them as you trust a program, load it with trust=True (--trust)."
+                f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
             )
         if _is_unknown(value):
             # The name to say, and the name under which Keras will look for it.

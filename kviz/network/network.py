@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, suggest
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
@@ -142,11 +143,12 @@ class Network:
         names = self.class_names or ()
         # One unit can have names for two classes.
         count = max(self.classes or 0, len(names)) or None
-        if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]+", which)):
+        if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]{1,18}", which)):
             if not self.class_names:
                 raise OptionError(
                     f"The model has no class names, so {sanitise(which)!r} means nothing. Give an index"
-                    + (f" from 0 to {count - 1}." if count else ", or class_names=.")
+                    + (f" from 0 to {count - 1}" if count else "")
+                    + f", or {spelled('class_names', '…')}."
                 )
             found = [i for i, name in enumerate(self.class_names) if name == which] or [
                 i for i, name in enumerate(self.class_names) if name.casefold() == which.casefold()

@@ -21,7 +21,8 @@ from kviz.reports._data import (
     fitted,
     packed,
 )
-from kviz.reports._parts import Parts
+from kviz.reports._parts import Parts, Skipped
+from kviz.results.attribution import peak_of
 from kviz.tiles import COLUMNS
 
 # Of a filter that reads many channels the page shows those that it weighs most.
@@ -73,7 +74,8 @@ def layers(parts: Parts, limit: float) -> Layers:
         if found:
             planes[path] = found
         else:
-            parts.skipped[f"feature maps of {path}"] = "Maps of volumes are not drawn on a page."
+            why = "Maps of volumes are not drawn on a page."
+            parts.skipped.append(Skipped("feature maps", why, path))
     texts, side = fitted(planes, limit)
     infos = {info.path: info for info in parts.layers or ()}
     made = Layers(side=side)
@@ -173,7 +175,9 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
     made = Attributions(form=form + (f", averaged to at most {side} a side" if side else ""))
     for method, found in parts.attributions.items():
         if found.maps.ndim != 4:
-            parts.skipped[f"picture of {method}"] = "Its maps are no pictures."
+            no_picture = Skipped("attribution", "Its maps are no pictures.", method)
+            if no_picture not in parts.skipped:
+                parts.skipped.append(no_picture)
             continue
         for image, maps in enumerate(found.maps[:count]):
             factor = factor_for(maps.shape[1:], side)
@@ -197,21 +201,20 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                     "low": low.tolist(),
                     "high": (low + span).tolist(),
                     # What a reader sees at first: clipped, as Attribution.tiles() does.
-                    "peak": [_peak(one) for one in found.maps[image]],
+                    "peak": [peak_of(one) for one in found.maps[image]],
                     "classes": [
-                        {"index": int(index), "name": class_label(parts.network, int(index))}
-                        for index in found.classes[image]
+                        {
+                            "index": int(index),
+                            "name": class_label(parts.network, int(index)),
+                            "rival": place >= parts.explained,
+                        }
+                        for place, index in enumerate(found.classes[image])
                     ],
                     "scores": found.scores[image].tolist(),
                     "gaps": None if found.gaps is None else found.gaps[image].tolist(),
                 }
             )
     return made
-
-
-def _peak(values: Array) -> float:
-    sizes = np.abs(values)
-    return float(np.percentile(sizes, 99)) or float(sizes.max())
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ import base64
 import functools
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.draw.plots import palette
 from kviz.engine.layers import LayerTable
@@ -23,7 +24,7 @@ from kviz.look import pictures
 from kviz.reports import _blobs
 from kviz.reports._data import NAME_LENGTH, Array, packed, script_json
 from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
-from kviz.reports._parts import Parts
+from kviz.reports._parts import Parts, Skipped
 from kviz.results.result import photo_of
 
 MEGABYTE = 1_000_000
@@ -117,13 +118,14 @@ def page(
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
     }
-    context |= {"layers": layers.sections, "unexplained": _unexplained(facts["skipped"])}
+    context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
+    facts["skipped"] = [vars(one) for one in parts.skipped]
     text = _rendered({**context, "told": told, "blobs": blobs})
     size = len(text.encode())
     if size > room:
         raise OutputError(
             f"The page takes {size / MEGABYTE:.3g} MB even with small maps, and may take "
-            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room (max_mb)."
+            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room ({spelled('max_mb')})."
         )
     return text
 
@@ -203,22 +205,21 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
         if found is None:
             continue
         # One at a time: many at once would be one grid.
-        tiles = [tile for index in range(len(found.images)) for tile in found.tiles(index)]
         dreams[key] = [
             _picture(tile.levels, tile.title, tile.detail, tile.alt)
-            for tile in tiles
-            if tile.levels.shape[:2] == found.images.shape[1:3]
+            for index in range(len(found.images))
+            for tile in found.tiles(image=index)
+            if tile.role != "curve"
         ]
     return dreams
 
 
-def _unexplained(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+def _unexplained(skipped: Sequence[Skipped]) -> dict[str, list[str]]:
     """Return the attribution methods that are not shown, by the reason."""
     reasons: dict[str, list[str]] = {}
-    for part, why in skipped.items():
-        if part.startswith(("attribution: ", "picture of ")):
-            name = part.removeprefix("attribution: ").removeprefix("picture of ")
-            reasons.setdefault(why, []).append(name)
+    for one in skipped:
+        if one.part == "attribution" and one.item is not None:
+            reasons.setdefault(one.why, []).append(one.item)
     return reasons
 
 
@@ -233,14 +234,20 @@ def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
         return [], f"The layers could not be laid out as a graph: {type(error).__name__}."
 
 
-def _anchors(parts: Parts) -> dict[str, str]:
-    """Return where a click on a layer leads: to its maps, its own graph, or its row in the table."""
-    pictured = set(parts.activations or ())
-    return {
-        info.path: f"layer-{slug(info.path)}"
-        if info.path in pictured
-        else f"graph-{slug(info.path)}"
-        if info.contains
-        else f"row-{slug(info.path)}"
-        for info in parts.layers or ()
-    }
+@dataclass(frozen=True)
+class Anchor:
+    """Where a click on a layer leads: to its maps, its own graph, or no further than its row."""
+
+    id: str
+    is_row: bool
+
+
+def _anchors(parts: Parts) -> dict[str, Anchor]:
+    """Return where a click on a layer leads, by its path."""
+    made = {}
+    for info in parts.layers or ():
+        place = "graph" if info.contains else "row"
+        if parts.activations is not None and info.path in parts.activations:
+            place = "layer"
+        made[info.path] = Anchor(f"{place}-{slug(info.path)}", place == "row")
+    return made

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from kviz._checks import sanitise
-from kviz.attribution import attribute
+from kviz.attribution import attribute, method_named
 from kviz.engine.layers import LayerTable, Selector
 from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
@@ -36,22 +36,39 @@ class Settings:
     """What a reader can choose.
 
     Attributes:
-        class_index: the class explained, None for each photo's predicted one.
+        class_index: the classes explained, () for each photo's predicted one and its strongest rival.
         methods: names of attribution methods.
         layer_names: whose feature maps are shown.
-        pattern_layer: whose filters' patterns are drawn, None for one in the middle.
+        pattern_layer_names: whose filters' patterns are drawn, None for one in the middle.
         quick: leave out what takes long.
         seed: for what is drawn at random.
         batch_size: images in flight at once.
     """
 
-    class_index: int | None
+    class_index: tuple[int, ...]
     methods: tuple[str, ...]
     layer_names: Selector
-    pattern_layer: str | None
+    pattern_layer_names: Selector
     quick: bool
     seed: int
     batch_size: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A part of the page that is not there.
+
+    Attributes:
+        part: which.
+        why: a sentence for readers.
+        item: the method or the layer, where it is only this one.
+        reason: whether it was left out of a quick report, or could not be made.
+    """
+
+    part: str
+    why: str
+    item: str | None = None
+    reason: Literal["quick", "failed"] = "failed"
 
 
 @dataclass(frozen=True)
@@ -63,7 +80,8 @@ class Parts:
         names: the photos' names.
         layers: the table of its layers.
         predictions: the best classes.
-        classes: for each photo the class explained and its strongest rival, where it has one.
+        classes: for each photo the classes explained and, of one alone, its strongest rival.
+        explained: how many of these are explained; what is behind them is the rival.
         activations: feature maps.
         attributions: maps by method, of the shape `(N, classes, H, W)`.
         weights: kernels of the layers that have feature maps, and of the first convolution.
@@ -71,7 +89,7 @@ class Parts:
         class_images: of the first photo's classes.
         fooled: the photos, changed until they are taken for the least likely class.
         seconds: how long each part took.
-        skipped: why a part is not there.
+        skipped: what is not there.
     """
 
     network: Network
@@ -79,6 +97,7 @@ class Parts:
     layers: LayerTable | None = None
     predictions: Predictions | None = None
     classes: list[list[int]] = field(default_factory=list)
+    explained: int = 1
     activations: Activations | None = None
     attributions: dict[str, Attribution] = field(default_factory=dict)
     weights: Weights | None = None
@@ -86,7 +105,7 @@ class Parts:
     class_images: Synthesis | None = None
     fooled: Synthesis | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
 
 
 class _Clock:
@@ -94,34 +113,48 @@ class _Clock:
 
     def __init__(self, progress: PartProgress | None) -> None:
         self.seconds: dict[str, float] = {}
-        self.skipped: dict[str, str] = {}
+        self.skipped: list[Skipped] = []
         self.progress = progress
 
-    def run(self, part: str, work: Callable[[Progress], Any]) -> Any:
+    def run(
+        self,
+        part: str,
+        work: Callable[[Progress], Any],
+        *,
+        item: str | None = None,
+        unless: str | None = None,
+    ) -> Any:
+        """Return what a part's work gives, None where it fails or `unless` says why it cannot be."""
+        if unless is not None:
+            self.skipped.append(Skipped(part, unless, item))
+            return None
+        name = f"{part}: {item}" if item else part
         begun = time.perf_counter()
-        self._tell(part, 0, 1)
+        self._tell(name, 0, 1)
+        found = None
         try:
-            found = work(lambda done, total: self._tell(part, done, total))
-        except KvizError as error:
-            self.skipped[part] = str(error)
-            found = None
-        except MemoryError:
-            self.skipped[part] = "The memory is used up. Try fewer layers, images or a smaller one."
-            found = None
+            found = work(lambda done, total: self._tell(name, done, total))
         except Exception as error:  # a part may fail in a way of its own; the page says so
-            self.skipped[part] = f"It failed with {type(error).__name__}: {sanitise(error, 160)}"
-            found = None
+            self.skipped.append(Skipped(part, _why(error), item))
         # The verbs that dream give back what they have when they are interrupted; half a page is
         # none, so that here an interrupt goes on.
-        if any(note.startswith("Interrupted") for note in getattr(found, "notes", ())):
+        if isinstance(found, Synthesis) and found.stopped:
             raise KeyboardInterrupt
-        self.seconds[part] = time.perf_counter() - begun
-        self._tell(part, 1, 1)
+        self.seconds[name] = time.perf_counter() - begun
+        self._tell(name, 1, 1)
         return found
 
     def _tell(self, part: str, done: int, total: int) -> None:
         if self.progress:
             self.progress(part, done, total)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, KvizError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "The memory is used up. Try fewer layers, images or a smaller one."
+    return f"It failed with {type(error).__name__}: {sanitise(error, 160)}"
 
 
 def gather(
@@ -160,42 +193,42 @@ def gather(
     )
     kernels = clock.run("kernels", lambda _: _kernels(network, table, maps))
     classes = _classes(predictions, settings.class_index)
-    no_class = None if classes else f"It needs a predicted class. {clock.skipped['predictions']}"
+    no_class = None if classes else f"It needs a predicted class. {clock.skipped[0].why}"
     found: dict[str, Attribution] = {}
     for method in settings.methods:
 
         def explain(tell: Progress, method: str = method) -> Attribution:
             return attribute(
-                network, images, method, class_index=classes, seed=settings.seed, **shared,
-                progress=tell,
+                network, images, method_named(method), class_index=classes, seed=settings.seed,
+                progress=tell, **shared,
             )  # fmt: skip
 
-        made = _unless(no_class, clock, f"attribution: {method}", explain)
+        made = clock.run("attribution", explain, item=method, unless=no_class)
         if made is not None:
             found[method] = made
     patterns = class_images = fooled = None
     if settings.quick:
-        for part in ("filter patterns", "class images", "fooling image"):
-            clock.skipped[part] = "Left out of a quick report."
+        clock.skipped += [
+            Skipped(part, "Left out of a quick report.", reason="quick")
+            for part in ("filter patterns", "class images", "fooling image")
+        ]
     else:
         patterns = clock.run(
             "filter patterns", lambda tell: _patterns(network, maps, settings, tell)
         )
-        class_images = _unless(
-            no_class,
-            clock,
+        class_images = clock.run(
             "class images",
             lambda tell: class_image(
                 network, classes[0], steps=CLASS_STEPS, seed=settings.seed, progress=tell
             ),
+            unless=no_class,
         )
-        fooled = _unless(
-            no_class,
-            clock,
+        fooled = clock.run(
             "fooling image",
             lambda tell: fool(
                 network, images, _farthest(predictions), seed=settings.seed, **shared, progress=tell
             ),
+            unless=no_class,
         )
     return Parts(
         network=network,
@@ -203,6 +236,7 @@ def gather(
         layers=table,
         predictions=predictions,
         classes=classes,
+        explained=max(len(settings.class_index), 1),
         activations=maps,
         attributions=found,
         weights=kernels,
@@ -214,21 +248,16 @@ def gather(
     )
 
 
-def _unless(reason: str | None, clock: _Clock, part: str, work: Callable[[Progress], Any]) -> Any:
-    if reason is None:
-        return clock.run(part, work)
-    clock.skipped[part] = reason
-    return None
-
-
-def _classes(predictions: Predictions | None, chosen: int | None) -> list[list[int]]:
-    """Return for each photo the class explained and the strongest of the others."""
+def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:
+    """Return for each photo the classes explained; to one alone the strongest of the others."""
     if predictions is None:
         return []
+    if len(chosen) > 1:
+        return [list(chosen) for _ in predictions.scores]
     pairs = []
     for scores in predictions.scores:
         order = np.argsort(-scores, kind="stable").tolist()
-        first = order[0] if chosen is None else chosen
+        (first,) = chosen or order[:1]
         pairs.append([first, *[index for index in order if index != first][:1]])
     return pairs
 
@@ -263,9 +292,10 @@ def _patterns(
 ) -> Synthesis:
     if maps is None:
         raise KvizError("It needs feature maps, to tell which filters are the strongest.")
-    path = settings.pattern_layer
+    path = settings.pattern_layer_names
     if path is None:
-        convolutions = [name for name in maps if "Conv" in maps.kinds[name]] or list(maps)
+        kernels = {info.path for info in network.layers if info.window and info.weight_names}
+        convolutions = [name for name in maps if name in kernels] or list(maps)
         path = convolutions[len(convolutions) // 2]
     else:
         path = network.layers.select(path, maps=True)[0].path

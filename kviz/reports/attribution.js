@@ -112,10 +112,10 @@ async function drawOverviewNow() {
   const all = told.attributions.filter((one) => one.image === looking.image);
   $("overview").replaceChildren();
   const classes = all[0].classes;
-  for (const [which, { name }] of classes.entries()) {
+  for (const [which, { name, rival }] of classes.entries()) {
     const row = document.createElement("div");
     const head = document.createElement("p");
-    head.textContent = which ? `Its strongest rival: ${name}` : `Explained: ${name}`;
+    head.textContent = rival ? `Its strongest rival: ${name}` : `Explained: ${name}`;
     head.dir = "auto";
     row.append(head);
     for (const one of all) {

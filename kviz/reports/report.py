@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_int
 from kviz.attribution import method_named
 from kviz.engine.layers import Selector
@@ -19,6 +21,7 @@ from kviz.files import whole_file
 from kviz.images import png
 from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
+from kviz.network.network import Network
 from kviz.reports._data import plainly
 from kviz.reports._facts import facts_of
 from kviz.reports._page import MEGABYTE, page
@@ -34,12 +37,12 @@ class Report:
 
     Attributes:
         html: the page: one file, without anything from elsewhere.
-        facts: the same in numbers and text, as JSON has them.
+        told: the same in numbers and text, as JSON has them; `facts` returns it.
         path: where it was written, if it was.
     """
 
     html: str
-    facts: dict[str, Any]
+    told: dict[str, Any]
     path: Path | None = None
 
     def save(self, path: str | Path) -> list[Path]:
@@ -59,8 +62,16 @@ class Report:
             part.write_text(self.html, encoding="utf-8")
         return [path]
 
+    def facts(self) -> dict[str, Any]:
+        """Return what the page says as dicts and lists that JSON can hold, as all results do.
+
+        `"images"` and `"layers"` are as `kviz.results.result.Result` says, each part has what its own
+        result's facts say of its images or layers, and `"skipped"` is what is not there and why.
+        """
+        return copy.deepcopy(self.told)
+
     def __repr__(self) -> str:
-        model, images = self.facts["model"]["name"], len(self.facts["images"])
+        model, images = self.told["model"]["name"], len(self.told["images"])
         return (
             f"<kviz.Report of {sanitise(model)}, {images} image{'s' * (images != 1)}, "
             f"{len(self.html) / MEGABYTE:.1f} MB"
@@ -80,10 +91,10 @@ def report(
     images: Any,
     path: str | Path | None = None,
     *,
-    class_index: int | str | None = None,
+    class_index: int | str | Sequence[int | str] | None = None,
     methods: Sequence[str] | None = None,
     layer_names: Selector = None,
-    pattern_layer: str | None = None,
+    pattern_layer_names: Selector = None,
     quick: bool = False,
     max_mb: float | None = MAX_MB,
     seed: int = 0,
@@ -99,14 +110,14 @@ def report(
         model: a `Network`, a `keras.Model` or a path.
         images: as `activations` takes them.
         path: a file ending in `.html`; None writes none.
-        class_index: the class to explain, by index or name; by default each photo's predicted one.
-            Explained too is the strongest of the other classes.
+        class_index: the class to explain, by index or name, or a list of them; by default each
+            photo's predicted one. Beside one alone the strongest of the others is explained too.
         methods: attribution methods by name; by default `grad_cam`, `saliency`,
             `integrated_gradients` and `occlusion`, of which a quick report has the first two; `()`
             for none.
         layer_names: whose feature maps are shown, as `activations` takes it.
-        pattern_layer: the layer whose strongest filters' patterns are drawn; by default one in the
-            middle.
+        pattern_layer_names: the layer whose strongest filters' patterns are drawn, the first of
+            several; by default one in the middle.
         quick: leave out what takes long: dreams, and methods of many passes.
         max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
             for no limit.
@@ -126,7 +137,7 @@ def report(
         OutputError: if the page cannot be written.
 
     >>> made = report("models/squeezenet.keras", "notebooks/images/cat.png", quick=True)
-    >>> made.facts["images"][0]["predictions"][0]["name"]
+    >>> made.facts()["images"][0]["classes"][0]["name"]
     'Egyptian cat'
     """
     if path is not None:
@@ -138,7 +149,7 @@ def report(
             )
     if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
         raise OptionError(
-            f"max_mb takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
+            f"{spelled('max_mb')} takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
         )
     if isinstance(methods, str):
         raise OptionError("methods takes a list of names. Received: one string")
@@ -154,24 +165,24 @@ def report(
     count = len(next(iter(pixels.values())))
     known = tuple(names[:count])
     names = known + tuple(f"image {index}" for index in range(len(known), count))
-    for selector in (layer_names, pattern_layer):
+    for selector in (layer_names, pattern_layer_names):
         if selector is not None:
             # A subclassed model lists its layers only once it has been traced.
             network.specs(pixels)
             network.layers.select(selector, maps=True)
     _check_room(pixels, count if quick else 4 * count, max_mb)
     settings = Settings(
-        class_index=None if class_index is None else network.class_index(class_index),
+        class_index=_classes(class_index, network),
         methods=chosen,
         layer_names=layer_names,
-        pattern_layer=pattern_layer,
+        pattern_layer_names=pattern_layer_names,
         quick=quick,
         seed=validate_int("seed", seed, 0),
         batch_size=validate_int("batch_size", batch_size),
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
-    facts = facts_of(parts, settings)
+    facts = facts_of(parts, settings, pixels)
     facts["seconds"] = {"reading": round(loaded, 3), **facts["seconds"]}
     if progress:
         progress("page", 0, 1)
@@ -186,6 +197,14 @@ def report(
     return made
 
 
+def _classes(class_index: Any, network: Network) -> tuple[int, ...]:
+    if class_index is None:
+        return ()
+    several = isinstance(class_index, list | tuple)
+    wanted = class_index if several else [class_index]
+    return tuple(dict.fromkeys(network.class_index(which) for which in wanted))
+
+
 def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> None:
     """Refuse at once more photos than a page can take; fooling shows each three times more."""
     photos = pictures(dict(pixels))
@@ -195,7 +214,7 @@ def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> 
     if size > max_mb:
         raise OutputError(
             f"The photos alone would take about {size:.0f} MB of the page, which may take {max_mb:g}. "
-            "Give fewer, or a higher max_mb."
+            f"Give fewer, or a higher {spelled('max_mb')}."
         )
 
 

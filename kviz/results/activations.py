@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice
 from kviz.arrays import Levels, empty_channels, standardised, stretched
-from kviz.draw.plots import coloured, figure, palette, tile_png
+from kviz.draw.plots import coloured, palette, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
-from kviz.files import slug, whole_folder
-from kviz.results.result import Array, Arrays, Progress, folder_for, photo_of
+from kviz.files import slug
+from kviz.results.made_by import MadeBy
+from kviz.results.result import (
+    Array,
+    Arrays,
+    Picture,
+    installed,
+    is_picture,
+    photo_of,
+    validate_image,
+)
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 Scale = Literal["channel", "layer", "raw"]
-
-
 Sort = Literal["mean", "deadness"]
+
+# What the axes of maps are called, by how many there are.
+_AXES = {3: ("x",), 4: ("y", "x"), 5: ("z", "y", "x")}
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """How maps are drawn, as `Activations.tiles` takes it."""
+
+    columns: int
+    cmap: str
+    scale: Scale
+    sort: Sort | None
+    channel: int | None
+
+    def __post_init__(self) -> None:
+        validate_choice("scale", self.scale, ("channel", "layer", "raw"))
+        validate_choice("sort", self.sort, (None, "mean", "deadness"))
+        palette(self.cmap)  # an unknown one is the caller's mistake here, not when it is drawn
+        check_columns(self.columns)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -41,18 +63,31 @@ class Activations(Arrays):
         names: what the images are called in titles and on disk.
         made_by: versions, model, layers and settings that made it.
         notes: what every picture should be read with.
+
+    >>> import tempfile
+    >>> maps = Activations({"conv1": np.ones((1, 2, 2, 1), "float32")}, {"conv1": "Conv2D"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in maps.save(folder)]
+    ['001_conv1.png']
     """
 
     maps: dict[str, Array]
     kinds: dict[str, str]
     images: Array | None = None
     names: tuple[str, ...] = ()
-    made_by: dict[str, Any] = field(default_factory=dict)
+    made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()
+
+    verb = "activations"
+    _title = "Feature maps"
 
     @property
     def _held(self) -> dict[str, Array]:
         return self.maps
+
+    @property
+    def _count(self) -> int:
+        return len(next(iter(self.maps.values()), ()))
 
     @property
     def empty_shares(self) -> dict[str, npt.NDArray[np.floating]]:
@@ -93,76 +128,37 @@ class Activations(Arrays):
             LayerError: if there are no maps of that layer.
             OptionError: if an option has a value outside what it takes.
         """
-        validate_choice("scale", scale, ("channel", "layer", "raw"))
-        validate_choice("sort", sort, (None, "mean", "deadness"))
-        palette(cmap)  # an unknown one is the caller's mistake here, not when it is drawn
-        check_columns(columns)
-        count = len(next(iter(self.maps.values()), ()))
-        if not isinstance(image, int | np.integer) or not 0 <= image < count:
-            raise OptionError(
-                f"image takes a number from 0 to {count - 1}. Received: {sanitise(repr(image))}"
-            )
+        how = _Drawing(columns, cmap, scale, sort, channel)
+        image = validate_image(image, self._count)
         paths = [layer_name] if layer_name is not None else list(self.maps)
-        made = [
-            self._tile(path, self[path][image], image, columns, cmap, scale, sort, channel)
-            for path in paths
-        ]
+        made = [self._tile(path, image, how) for path in paths]
         return [_beside(self.images, image, tile) for tile in made] if show_image else made
 
-    def _tile(
-        self,
-        path: str,
-        maps: Array,
-        image: int,
-        columns: int,
-        cmap: str,
-        scale: Scale,
-        sort: Sort | None,
-        channel: int | None,
-    ) -> Tile:
+    def _tile(self, path: str, image: int, how: _Drawing) -> Tile:
+        maps = self[path][image]
         *space, channels = maps.shape
         size = " × ".join(map(str, space))
         empty = int(empty_channels(maps[None]).sum())
         share = f"{100 * empty / channels:.0f} %"
         layer = sanitise(path, 120)
         title = f"{layer} · {channels} channel{'s' * (channels > 1)} of {size} · {share} empty"
-        if channel is not None:
-            if not isinstance(channel, int | np.integer) or not 0 <= channel < channels:
-                raise OptionError(
-                    f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. "
-                    f"Received: {sanitise(repr(channel))}"
-                )
-            title = f"{layer} · channel {channel} of 0-{channels - 1} · {size}"
-            maps = maps[..., channel : channel + 1]
-        order = ""
-        if sort is not None and channel is None:
-            flat = maps.reshape(-1, channels)
-            key = flat.mean(axis=0) if sort == "mean" else (flat == 0).mean(axis=0)
-            maps = maps[..., np.argsort(-key, kind="stable")]
-            order = ", highest mean first" if sort == "mean" else ", most zeros first"
-        plane = maps.reshape(-1, space[-1], maps.shape[-1])
-        levels, limits, detail = _levels(plane, scale)
-        panels = levels.reshape(-1, space[-2] if len(space) > 1 else 1, space[-1])
-        if len(space) == 2:
-            # A row that is never filled would look like channels that are empty.
-            grid = mosaic(panels, min(columns, len(panels)))
-        elif len(space) == 3:
-            grid = mosaic(panels, columns=space[0])  # a row of slices for each channel
-        else:
-            # A band for each channel; one pixel high, few of a long sequence would be a thread.
-            high = max(1, space[0] // (4 * len(panels)))
-            grid = mosaic(panels.repeat(high, axis=1), columns=1, gap=int(high > 1))
+        what, order = f"{channels} channels of {size}", ""
+        if how.channel is not None:
+            what = f"channel {how.channel}"
+            title = f"{layer} · {what} of 0-{channels - 1} · {size}"
+            maps = _channel(maps, how.channel, path)
+        elif how.sort is not None:
+            maps = _sorted(maps, how.sort)
+            order = ", highest mean first" if how.sort == "mean" else ", most zeros first"
+        levels, limits, detail = _levels(maps.reshape(-1, space[-1], maps.shape[-1]), how.scale)
         name = f" for {sanitise(self.names[image], 80)}" if image < len(self.names) else ""
-        what = (
-            f"channel {channel}" if channel is not None else f"{channels} channels of {size}{order}"
-        )
         return Tile(
-            levels=grid,
+            levels=_grid(levels, space, how.columns),
             title=title,
             detail=f"{self.kinds[path]}{name}{order} · {detail}",
-            alt=f"Feature maps of layer {layer} ({self.kinds[path]}){name}: {what}; "
+            alt=f"Feature maps of layer {layer} ({self.kinds[path]}){name}: {what}{order}; "
             f"{share} of the layer's channels are zero everywhere.",
-            cmap=cmap,
+            cmap=how.cmap,
             limits=limits,
         )
 
@@ -177,18 +173,6 @@ class Activations(Arrays):
             uint8 array `(H, W)` of levels 0-255, or RGB `(H, W, 3)` with `show_image`.
         """
         return self.tiles(layer_name, **options)[0].levels
-
-    def plot(self, layer_name: str | None = None, **options: Any) -> Figure:
-        """Draw one layer's grid, or all layers' below each other, as a Matplotlib figure.
-
-        Args:
-            layer_name: the layer's path; by default all layers.
-            **options: as `tiles` takes them.
-
-        Returns:
-            A `matplotlib.figure.Figure`.
-        """
-        return figure(self.tiles(layer_name, **options))
 
     def tables(self) -> list[Table]:
         """Return one table: each layer's shape, range and share of empty channels."""
@@ -207,90 +191,116 @@ class Activations(Arrays):
         headers = ("layer", "kind", "shape", "min", "max", "empty channels")
         return [Table("Feature maps", headers, rows)]
 
-    def save(
-        self, path: str | Path, *, progress: Progress | None = None, **options: Any
-    ) -> list[Path]:
-        """Write the maps: numbers (`.npz`), one page (`.html`), or a PNG a layer in a folder.
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "images": [{"name": self._image_name(image)} for image in range(self._count)],
+            "layers": [
+                {
+                    "path": path,
+                    "kind": self.kinds[path],
+                    "shape": maps.shape[1:],
+                    "images": [_range(one) for one in maps],
+                }
+                for path, maps in self.maps.items()
+            ],
+        }
 
-        Either all is written or nothing. With several images a folder gets one folder an image.
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "image": self._image_name(image),
+                "layer": path,
+                "kind": self.kinds[path],
+                "channels": one.shape[-1],
+                **{key: value for key, value in _range(one).items() if key != "empty_channels"},
+            }
+            for path, maps in self.maps.items()
+            for image, one in enumerate(maps)
+        ]
+
+    def to_xarray(self, layer_name: str | None = None) -> Any:
+        """Return maps as an `xarray.DataArray` with named axes: image, y, x, channel.
 
         Args:
-            path: a file ending in `.npz` or `.html`, or a folder.
-            progress: called with (done, total) as pictures are made.
-            **options: as `tiles` takes them, for pictures.
-
-        Returns:
-            The files written.
+            layer_name: the layer; by default all, as a dict by path.
 
         Raises:
-            OutputError: if they cannot be written.
-
-        >>> import tempfile
-        >>> maps = Activations({"conv1": np.ones((1, 2, 2, 1), "float32")}, {"conv1": "Conv2D"})
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     [path.name for path in maps.save(folder)]
-        ['001_conv1.png']
+            LayerError: if there are no maps of that layer.
+            OptionError: if xarray is not installed.
         """
-        path = folder_for(path)
-        count = len(next(iter(self.maps.values())))
-        wanted = [options.pop("image")] if "image" in options else list(range(count))
-        if path.suffix in (".npz", ".html"):
-            self._write(
-                path,
-                f"Feature maps of {self.made_by.get('model', 'a model')}",
-                lambda: [tile for image in wanted for tile in self.tiles(image=image, **options)],
-            )
-            return [path]
+        if layer_name is None:
+            return {path: self.to_xarray(path) for path in self.maps}
+        maps = self[layer_name]
+        return installed("xarray", "to_xarray()").DataArray(
+            maps,
+            dims=("image", *_AXES[maps.ndim], "channel"),
+            coords={"image": [self._image_name(image) for image in range(len(maps))]},
+            name=layer_name,
+            attrs={"kind": self.kinds[layer_name]},
+        )
+
+    def _page(self, **options: Any) -> list[Tile]:
+        images = [options.pop("image")] if "image" in options else range(self._count)
+        return [tile for image in images for tile in self.tiles(image=image, **options)]
+
+    def _pictures(self, **options: Any) -> list[Picture]:
+        images = [options.pop("image")] if "image" in options else range(self._count)
         only = options.pop("layer_name", None)
-        work = [
-            (image, place, name)
-            for image in wanted
-            for place, name in enumerate(self.maps, 1)
-            if only in (None, name)
-        ]
-        if not work:
+        if only is not None:
             self[only]  # raises what says which layers there are
 
-        def picture(image: int, place: int, name: str) -> tuple[str, bytes]:
-            folder = f"{image + 1:03}_{slug(self._image_name(image))}/" if len(wanted) > 1 else ""
-            file = f"{folder}{place:03}_{slug(name)}.png"
-            return file, tile_png(self.tiles(name, image=image, **options)[0])
+        def picture(image: int, place: int, path: str) -> Picture:
+            folder = f"{image + 1:03}_{self._image_slug(image)}/" if len(images) > 1 else ""
+            file = f"{folder}{place:03}_{slug(path)}.png"
+            return file, lambda: tile_png(self.tiles(path, image=image, **options)[0])
 
-        written = []
-        # NumPy and deflate both let go of the interpreter's lock, so threads share the work.
-        with whole_folder(path) as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-            for done, (file, data) in enumerate(pool.map(lambda job: picture(*job), work), 1):
-                (folder / file).parent.mkdir(exist_ok=True)
-                (folder / file).write_bytes(data)
-                written.append(path / file)
-                if progress:
-                    progress(done, len(work))
-        return written
+        return [
+            picture(image, place, path)
+            for image in images
+            for place, path in enumerate(self.maps, 1)
+            if only in (None, path)
+        ]
 
-    def _image_name(self, image: int) -> str:
-        return self.names[image] if image < len(self.names) else f"image{image}"
 
-    def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
-        header = {
-            "paths": list(self.maps),
-            "kinds": self.kinds,
-            "names": list(self.names),
-            "made_by": self.made_by,
-            "images": self.images is not None,
-        }
-        return header, [*self.maps.values(), *([] if self.images is None else [self.images])]
+def _range(maps: Array) -> dict[str, Any]:
+    """Return the facts of one image's maps `(…, channels)`."""
+    empty = empty_channels(maps[None])[0]
+    return {
+        "min": float(maps.min()),
+        "mean": float(maps.mean(dtype=np.float64)),
+        "max": float(maps.max()),
+        "empty_share": float(empty.mean()),
+        "empty_channels": np.flatnonzero(empty),
+    }
 
-    @classmethod
-    def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Activations:
-        images = arrays.pop() if header["images"] else None
-        return cls(
-            maps=dict(zip(header["paths"], arrays, strict=True)),
-            kinds=header["kinds"],
-            images=images,
-            names=tuple(header["names"]),
-            made_by=header["made_by"],
-            notes=tuple(header["notes"]),
+
+def _channel(maps: Array, channel: int, path: str) -> Array:
+    channels = maps.shape[-1]
+    if not isinstance(channel, int | np.integer) or not 0 <= channel < channels:
+        raise OptionError(
+            f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. "
+            f"Received: {sanitise(repr(channel))}"
         )
+    return maps[..., channel : channel + 1]
+
+
+def _sorted(maps: Array, sort: Sort) -> Array:
+    flat = maps.reshape(-1, maps.shape[-1])
+    key = flat.mean(axis=0) if sort == "mean" else (flat == 0).mean(axis=0)
+    return maps[..., np.argsort(-key, kind="stable")]
+
+
+def _grid(levels: Levels, space: list[int], columns: int) -> Levels:
+    """Return the panels of channels, one below the other in each, as one picture."""
+    panels = levels.reshape(-1, space[-2] if len(space) > 1 else 1, space[-1])
+    if len(space) == 2:
+        # A row that is never filled would look like channels that are empty.
+        return mosaic(panels, min(columns, len(panels)))
+    if len(space) == 3:
+        return mosaic(panels, columns=space[0])  # a row of slices for each channel
+    # A band for each channel; one pixel high, few of a long sequence would be a thread.
+    high = max(1, space[0] // (4 * len(panels)))
+    return mosaic(panels.repeat(high, axis=1), columns=1, gap=int(high > 1))
 
 
 def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | None, str]:
@@ -324,8 +334,10 @@ def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | N
 
 
 def _beside(images: Array | None, image: int, tile: Tile) -> Tile:
-    if images is None or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise OptionError("show_image needs images of 1 or 3 channels; these are no pictures.")
+    if images is None or not is_picture(images):
+        raise OptionError(
+            f"{spelled('show_image')} needs images of 1 or 3 channels; these are no pictures."
+        )
     photo = photo_of(images[image])
     grid = coloured(tile)
     height = max(len(photo), len(grid))

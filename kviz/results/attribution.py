@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from kviz.arrays import Levels, stretched
-from kviz.draw.plots import close, figure, palette, tile_png
+from kviz.arrays import Floats, Levels, as_bytes, stretched
+from kviz.draw.plots import palette, tile_png
 from kviz.draw.tables import Table
-from kviz.files import slug, whole_folder
-from kviz.results.result import Array, Progress, Result, folder_for, photo_of
+from kviz.files import slug
+from kviz.results.made_by import MadeBy
+from kviz.results.result import (
+    Array,
+    Picture,
+    Result,
+    class_facts,
+    installed,
+    photo_of,
+    validate_image,
+)
 from kviz.tiles import Tile
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+# Few values are far larger than all others; colours that reached them would show nothing else.
+PERCENTILE = 99
+
+
+class Explained(NamedTuple):
+    """One map, of one image for one class; `gap` is None for methods that have none."""
+
+    map: Array
+    class_index: int
+    label: str
+    score: float
+    gap: float | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return its numbers, as `Result.facts` has them."""
+        return {
+            "class": class_facts(self.class_index, self.label, self.score, False),
+            "min": self.map.min(),
+            "max": self.map.max(),
+            "completeness_gap": self.gap,
+        }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +57,8 @@ class Attribution(Result):
         scores: float32 `(N,)` or `(N, classes)`: the scores explained.
         classes: int32 like `scores`, -1 where the score is not a class's.
         class_names: the classes' names, flat.
-        method: the method's class.
+        method: the method's name.
+        title: what the method is called for people, where that is not its name.
         images: the pixels, or None where they are no pictures.
         gaps: for path methods, how far the maps' sum is from the score's difference, relative.
         names: what the images are called.
@@ -45,13 +72,50 @@ class Attribution(Result):
     classes: Array
     class_names: tuple[str, ...]
     method: str
+    title: str = ""
     images: Array | None = None
     gaps: Array | None = None
     names: tuple[str, ...] = ()
-    made_by: dict[str, Any] = field(default_factory=dict)
+    made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()
 
-    def tiles(self, image: int | None = None) -> list[Tile]:
+    verb = "attribute"
+
+    @property
+    def _title(self) -> str:
+        return self.title or self.method
+
+    def explained(self, image: int) -> list[Explained]:
+        """Return the maps of one image, one for each class that was explained.
+
+        Args:
+            image: which of the images, from 0.
+        """
+        image = validate_image(image, len(self.maps))
+        many = self.classes.shape[1] if self.classes.ndim > 1 else 1
+        # A view `(N, classes, …)`, also of what has one class an image.
+        maps = self.maps.reshape(len(self.maps), many, *self.maps.shape[self.classes.ndim :])
+        gaps = None if self.gaps is None else self.gaps.reshape(-1, many)
+        return [
+            Explained(
+                maps[image, place],
+                int(self.classes.reshape(-1, many)[image, place]),
+                self.class_names[image * many + place],
+                float(self.scores.reshape(-1, many)[image, place]),
+                None if gaps is None else float(gaps[image, place]),
+            )
+            for place in range(many)
+        ]
+
+    def photo(self, image: int) -> Tile | None:
+        """Return an image as a tile, None where it is no picture."""
+        if self.images is None:
+            return None
+        name = self._image_name(image)
+        levels = photo_of(self.images[image])
+        return Tile(levels, name, "the image", f"The image {name}.", role="image")
+
+    def tiles(self, *, image: int | None = None) -> list[Tile]:
         """Return for each image it, its map and both over each other; a map more for each class.
 
         Colours: viridis from 0 for magnitudes, blue-white-red about 0 for signed maps, up to the 99th
@@ -62,162 +126,154 @@ class Attribution(Result):
 
         Returns:
             Tiles.
+
+        Raises:
+            OptionError: if there is no such image.
         """
         made: list[Tile] = []
         for index in range(len(self.maps)) if image is None else [image]:
-            name = self.names[index] if index < len(self.names) else f"image {index}"
-            photo = None if self.images is None else photo_of(self.images[index])
-            if photo is not None:
-                made.append(Tile(photo, name, "the image", f"The image {name}."))
-            many = self.classes.ndim > 1
-            maps = self.maps[index] if many else self.maps[index][None]
-            scores, classes = np.atleast_1d(self.scores[index]), np.atleast_1d(self.classes[index])
-            first = index * len(classes)
-            for place, (array, score) in enumerate(zip(maps, scores, strict=True)):
-                label = self.class_names[first + place]
-                made += _heat(array, photo, self.method, name, label, float(score))
+            maps = self.explained(index)
+            photo = self.photo(index)
+            made += [photo] if photo else []
+            for one in maps:
+                made += heat(one, self._title, self._image_name(index), photo)
         return made
 
-    def plot(self, image: int | None = None) -> Figure:
-        """Draw image, map with colour bar, and overlay, a row an image.
-
-        Args:
-            image: which of the images, from 0; by default all.
-
-        Returns:
-            A `matplotlib.figure.Figure`.
-        """
-        tiles = self.tiles(image)
-        count = len(self.maps) if image is None else 1
-        return figure(tiles, columns=len(tiles) // count)
+    def _across(self, tiles: list[Tile]) -> int:
+        # A row an image: the tiles are as many for each.
+        photos = sum(tile.role == "image" for tile in tiles)
+        return len(tiles) // photos if photos else len(self.class_names) // len(self.maps)
 
     def tables(self) -> list[Table]:
         """Return one table: each map's class, score, range and gap."""
-        rows = []
-        many = self.classes.shape[1] if self.classes.ndim > 1 else 1
-        flat = self.maps.reshape(-1, *self.maps.shape[self.classes.ndim :])
-        gaps = None if self.gaps is None else self.gaps.reshape(-1)
-        for place, (array, score) in enumerate(zip(flat, self.scores.reshape(-1), strict=True)):
-            index = place // many
-            name = self.names[index] if index < len(self.names) else f"image {index}"
-            gap = "" if gaps is None else f"{gaps[place]:.2g}"
-            rows.append(
-                (name, self.class_names[place], f"{score:.4g}", f"{array.min():.4g}",
-                 f"{array.max():.4g}", gap)
-            )  # fmt: skip
+        rows = [
+            (
+                self._image_name(image),
+                one.label,
+                f"{one.score:.4g}",
+                f"{one.map.min():.4g}",
+                f"{one.map.max():.4g}",
+                "" if one.gap is None else f"{one.gap:.2g}",
+            )
+            for image in range(len(self.maps))
+            for one in self.explained(image)
+        ]
         headers = ("image", "class", "score", "min", "max", "completeness gap")
-        return [Table(f"{self.method}: what decides", headers, rows)]
+        return [Table(f"{self._title}: what decides", headers, rows)]
 
-    def save(self, path: str | Path, *, progress: Progress | None = None) -> list[Path]:
-        """Write the maps: numbers (`.npz`), one page (`.html`), or pictures in a folder.
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "images": [
+                {
+                    "name": self._image_name(image),
+                    "maps": [
+                        {"method": self.method, **one.facts()} for one in self.explained(image)
+                    ],
+                }
+                for image in range(len(self.maps))
+            ]
+        }
 
-        Args:
-            path: a file ending in `.npz` or `.html`, or a folder.
-            progress: called with (done, total) as pictures are made.
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {"image": self._image_name(image), "method": self.method, **facts.pop("class"), **facts}
+            for image in range(len(self.maps))
+            for facts in (one.facts() for one in self.explained(image))
+        ]
 
-        Returns:
-            The files written.
+    def to_xarray(self) -> Any:
+        """Return the maps as an `xarray.DataArray` with named axes: image, class, y, x, channel.
+
+        Class and channel are axes where there are several of them.
 
         Raises:
-            OutputError: if they cannot be written.
+            OptionError: if xarray is not installed.
         """
-        path = folder_for(path)
-        if path.suffix in (".npz", ".html"):
-            self._write(
-                path, f"{self.method} of {self.made_by.get('model', 'a model')}", self.tiles
-            )
-            return [path]
-        written = []
-        with whole_folder(path) as folder:
-            for index in range(len(self.maps)):
-                name = self.names[index] if index < len(self.names) else f"image{index}"
-                tiles = [tile for tile in self.tiles(index) if tile.detail != "the image"]
-                for place, tile in enumerate(tiles, 1):
-                    file = f"{index + 1:03}_{slug(name)}_{slug(self.method)}_{place:02}.png"
-                    (folder / file).write_bytes(tile_png(tile))
-                    written.append(path / file)
-                if progress:
-                    progress(index + 1, len(self.maps))
-        return written
-
-    def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
-        header = {
-            "class_names": self.class_names,
-            "method": self.method,
-            "images": self.images is not None,
-            "gaps": self.gaps is not None,
-            "names": self.names,
-            "made_by": self.made_by,
-        }
-        more = [array for array in (self.images, self.gaps) if array is not None]
-        return header, [self.maps, self.raw, self.scores, self.classes, *more]
-
-    @classmethod
-    def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Attribution:
-        maps, raw, scores, classes, *more = arrays
-        return cls(
-            maps=maps,
-            raw=raw,
-            scores=scores,
-            classes=classes,
-            class_names=tuple(header["class_names"]),
-            method=header["method"],
-            images=more[0] if header["images"] else None,
-            gaps=more[-1] if header["gaps"] else None,
-            names=tuple(header["names"]),
-            made_by=header["made_by"],
-            notes=tuple(header["notes"]),
+        lead = ("image", "class")[: self.classes.ndim]
+        rest = self.maps.ndim - len(lead)
+        # Only of a picture is it known which axis is which.
+        known = ("y", "x", "channel")[:rest]
+        axes = known if self.images is not None else [f"axis_{place}" for place in range(rest)]
+        return installed("xarray", "to_xarray()").DataArray(
+            self.maps,
+            dims=(*lead, *axes),
+            coords={
+                "image": [self._image_name(image) for image in range(len(self.maps))],
+                "class_index": (lead, self.classes),
+                "score": (lead, self.scores),
+            },
+            name=self.method,
         )
 
+    def _pictures(self, **options: Any) -> list[Picture]:
+        images = [options.pop("image")] if "image" in options else range(len(self.maps))
 
-def save_compared(found: Sequence[Attribution], path: str | Path) -> list[Path]:
-    """Write a picture an image: it, and each method's map over it, side by side.
+        def picture(image: int, place: int, tile: Tile) -> Picture:
+            file = f"{image + 1:03}_{self._image_slug(image)}_{slug(self.method)}_{place:02}.png"
+            return file, lambda: tile_png(tile)
+
+        return [
+            picture(image, place, tile)
+            for image in images
+            for place, tile in enumerate(
+                (tile for tile in self.tiles(image=image, **options) if tile.role != "image"), 1
+            )
+        ]
+
+
+def peak_of(values: Floats) -> float:
+    """Return the size of value at which colours end: the 99th percentile, or else the largest.
+
+    >>> peak_of(np.array([-100.0, *range(100)])), peak_of(np.array([0.0] * 999 + [2.0]))
+    (99.0, 2.0)
+    """
+    sizes = np.abs(values)
+    return float(np.percentile(sizes, PERCENTILE)) or float(sizes.max())
+
+
+def heat(
+    one: Explained,
+    method: str,
+    image: str,
+    photo: Tile | None,
+    limits: tuple[float, float] | None = None,
+) -> list[Tile]:
+    """Return a map's tile, and where there is a photo of its size, the map over it.
 
     Args:
-        found: what several methods found for the same images.
-        path: a folder.
-
-    Returns:
-        The files written.
-
-    Raises:
-        OutputError: if they cannot be written.
+        one: the map.
+        method: what the method is called.
+        image: what the image is called.
+        photo: the image.
+        limits: the values at which colours begin and end; by default the map's own.
     """
-    path = folder_for(path)
-    written = []
-    with whole_folder(path) as folder:
-        for index in range(len(found[0].maps)):
-            first, *_ = found[0].tiles(index)
-            tiles = [first, *(attribution.tiles(index)[-1] for attribution in found)]
-            drawn = figure(tiles, columns=len(tiles), width=3.2 * len(tiles))
-            names = found[0].names
-            name = names[index] if index < len(names) else f"image{index}"
-            file = f"{index + 1:03}_{slug(name)}_compared.png"
-            drawn.savefig(folder / file, dpi=120, metadata={"Description": vars(drawn)["kviz_alt"]})
-            close(drawn)
-            written.append(path / file)
-    return written
-
-
-def _heat(
-    array: Array, photo: Levels | None, method: str, name: str, label: str, score: float
-) -> list[Tile]:
-    """Return a map's tile, and where there is a photo of its size, the map over it."""
-    array = array if array.ndim == 2 else array.reshape(array.shape[0], -1)
-    peak = float(np.percentile(np.abs(array), 99)) or float(np.abs(array).max())
-    signed = bool(array.min() < 0)
-    cmap, low = ("bwr", -peak) if signed else ("viridis", 0.0)
-    title = f"{method} · {label}"
-    if peak == 0:
-        detail = f"{name} · score {score:.4g} · every value is zero"
-        return [Tile(np.zeros(array.shape, np.uint8), title, detail, f"{title}: empty.", cmap)]
-    levels = stretched(array, low, peak)
-    detail = f"{name} · score {score:.4g} · colours from {low:.3g} to {peak:.3g}, 99th percentile"
-    alt = f"{method} for {label} on {name}: which pixels decide."
-    made = [Tile(levels, title, detail, alt, cmap, (low, peak))]
-    if photo is not None and photo.shape[:2] == array.shape:
-        grey = photo.astype(float) @ (0.299, 0.587, 0.114)
-        over = (grey[..., None] + palette(cmap)[levels]) / 2
-        overlay = f"{detail}, over the image in grey"
-        made.append(Tile(over.astype(np.uint8), title, overlay, f"{alt} Over the image.", cmap))
+    array = one.map if one.map.ndim == 2 else one.map.reshape(one.map.shape[0], -1)
+    if limits is None:
+        peak = peak_of(array)
+        limits = (-peak if array.min() < 0 else 0.0, peak)
+    low, peak = limits
+    cmap = "bwr" if low < 0 else "viridis"
+    title = f"{method} · {one.label}"
+    detail = f"{image} · score {one.score:.4g}"
+    alt = f"{method} for {one.label} on {image}: "
+    levels = stretched(array, low, peak) if peak > low else np.zeros(array.shape, np.uint8)
+    if array.any():
+        detail += f" · colours from {low:.3g} to {peak:.3g}, {PERCENTILE}th percentile"
+        alt += "which pixels decide."
+    else:
+        detail += " · every value is zero"
+        alt += "no pixel does, every value is zero."
+    made = [Tile(levels, title, detail, alt, cmap, limits if peak > low else None)]
+    if photo is not None and photo.levels.shape[:2] == array.shape:
+        over = _over(photo.levels, palette(cmap)[levels], np.abs(array) / (peak or 1))
+        detail += ", over the image in grey, faint where it is small"
+        alt += " Over the image."
+        made.append(Tile(over, title, detail, alt, cmap, role="overlay"))
     return made
+
+
+def _over(photo: Levels, colours: Levels, opacity: Floats) -> Levels:
+    """Return colours over a photo in grey, as opaque as `opacity` says, 0 to 1."""
+    grey = (photo.astype(float) @ (0.299, 0.587, 0.114))[..., None]
+    share = np.clip(opacity, 0, 1)[..., None]
+    return as_bytes(grey * (1 - share) + colours * share)

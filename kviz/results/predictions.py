@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kviz._checks import sanitise
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
-from kviz.results.result import Array, Result
+from kviz.results.made_by import MadeBy
+from kviz.results.result import Array, Progress, Result, class_facts
 from kviz.tiles import Tile
+
+
+class Answer(NamedTuple):
+    """A class and its score."""
+
+    class_index: int
+    name: str
+    score: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,30 +33,36 @@ class Predictions(Result):
             logarithms.
         top: how many classes a row shows.
         class_names: the classes' names, or None.
-        probability: whether the outputs are probabilities.
+        is_probability: whether the outputs are probabilities.
         names: what the images are called.
         asked: classes shown besides the best ones.
         made_by: versions, model and settings that made it.
         notes: what the numbers should be read with.
+
+    >>> Predictions(np.array([[0.25, 0.75]]), top=1, class_names=("cat", "dog")).rows
+    [[Answer(class_index=1, name='dog', score=0.75)]]
     """
 
     scores: Array
     top: int
     class_names: tuple[str, ...] | None = None
-    probability: bool = True
+    is_probability: bool = True
     names: tuple[str, ...] = ()
     asked: tuple[int, ...] = ()
-    made_by: dict[str, Any] = field(default_factory=dict)
+    made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()
 
+    verb = "predict"
+    _title = "Predictions"
+
     @property
-    def rows(self) -> list[list[tuple[int, str, float]]]:
+    def rows(self) -> list[list[Answer]]:
         """For each image the best classes, best first: (class index, name, score)."""
         found = []
         for scores in self.scores:
             best = np.argsort(-scores, kind="stable")[: self.top].tolist()
             best += [index for index in self.asked if index not in best]
-            found.append([(index, self._name(index), float(scores[index])) for index in best])
+            found.append([Answer(index, self._name(index), float(scores[index])) for index in best])
         return found
 
     def _name(self, index: int) -> str:
@@ -59,22 +74,47 @@ class Predictions(Result):
 
     def tables(self) -> list[Table]:
         """Return a table an image: rank, class, name and score."""
-        what = "probability" if self.probability else "score"
+        what = "probability" if self.is_probability else "score"
         tables = []
-        for index, (row, scores) in enumerate(zip(self.rows, self.scores, strict=True)):
-            name = self.names[index] if index < len(self.names) else f"image {index}"
+        for image, (row, scores) in enumerate(zip(self.rows, self.scores, strict=True)):
             cells = [
-                (int((scores > score).sum()) + 1, number, label, f"{score:.4f}")
+                (_rank(score, scores), number, label, f"{score:.4f}")
                 for number, label, score in row
             ]
-            tables.append(Table(name, ("rank", "class", "name", what), cells))
+            tables.append(Table(self._image_name(image), ("rank", "class", "name", what), cells))
         return tables
 
-    def save(self, path: str | Path) -> list[Path]:
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "images": [
+                {
+                    "name": self._image_name(image),
+                    "classes": [class_facts(*answer, self.is_probability) for answer in row],
+                }
+                for image, row in enumerate(self.rows)
+            ]
+        }
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "image": self._image_name(image),
+                "rank": _rank(answer.score, scores),
+                **class_facts(*answer, self.is_probability),
+            }
+            for image, (row, scores) in enumerate(zip(self.rows, self.scores, strict=True))
+            for answer in row
+        ]
+
+    def save(
+        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+    ) -> list[Path]:
         """Write all scores (`.npz`) or the tables as one page (`.html`).
 
         Args:
             path: a file ending in `.npz` or `.html`.
+            progress: is not called: there are no pictures.
+            **options: none.
 
         Returns:
             The file written.
@@ -82,34 +122,12 @@ class Predictions(Result):
         Raises:
             OutputError: if it cannot be written, or ends otherwise.
         """
-        path = Path(path)
-        if path.suffix not in (".npz", ".html"):
+        if Path(path).suffix not in (".npz", ".html"):
             raise OutputError(
                 f"Expected a file ending in .npz or .html. Received: {sanitise(path)}"
             )
-        self._write(path, f"Predictions of {self.made_by.get('model', 'a model')}", list)
-        return [path]
+        return super().save(path, progress=progress, **options)
 
-    def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
-        header = {
-            "top": self.top,
-            "class_names": self.class_names,
-            "probability": self.probability,
-            "names": self.names,
-            "asked": self.asked,
-            "made_by": self.made_by,
-        }
-        return header, [self.scores]
 
-    @classmethod
-    def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Predictions:
-        return cls(
-            scores=arrays[0],
-            top=header["top"],
-            class_names=tuple(header["class_names"]) if header["class_names"] else None,
-            probability=header["probability"],
-            names=tuple(header["names"]),
-            asked=tuple(header["asked"]),
-            made_by=header["made_by"],
-            notes=tuple(header["notes"]),
-        )
+def _rank(score: float, scores: Array) -> int:
+    return int((scores > score).sum()) + 1

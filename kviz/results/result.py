@@ -1,11 +1,14 @@
-"""What all results share: showing their tiles and tables, and writing them whole."""
+"""What all results share: tiles, a figure, tables, facts, and their way to disk."""
 
 from __future__ import annotations
 
-import json
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,25 +16,70 @@ import numpy.typing as npt
 from kviz._checks import sanitise, suggest
 from kviz.arrays import Levels, stretched
 from kviz.draw.pages import html
+from kviz.draw.plots import figure
 from kviz.draw.tables import Table, text
-from kviz.errors import LayerError, OutputError
-from kviz.files import whole_file
+from kviz.errors import LayerError, OptionError, OutputError
+from kviz.files import slug, whole_file, whole_folder
+from kviz.results.made_by import MadeBy
+from kviz.results.npz import write_npz
 from kviz.tiles import Tile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
 Progress = Callable[[int, int], None]
-
+# A file's name in a folder, and what makes its bytes.
+Picture = tuple[str, Callable[[], bytes]]
 
 # Pixels a side to which a notebook's pictures are averaged down, so that it stays small.
 _IN_A_CELL = 640
 
 
 class Result:
-    """What all results share: showing their tiles and tables, and writing them whole."""
+    """What all results share; each is a frozen dataclass whose arrays cannot be written to.
 
+    `tiles` are its pictures, `plot` draws them as a figure, `tables` are its numbers for people, `save`
+    writes it, `to_frame` gives it to pandas. Where a result takes options, one item (a layer, a weight)
+    comes first and all others by keyword, `image=` being the image's number; `plot` and `save` take
+    what `tiles` takes.
+
+    `facts` are its numbers for scripts: what the command line prints with `--json`. They have one shape
+    for every verb, of plain dicts and lists that JSON can hold, with None for what is not finite:
+
+    - `"verb"`, `"made_by"` (a `MadeBy` as a dict) and `"notes"`;
+    - `"images"`, an entry an image in order, each with its `"name"`; missing for weights;
+    - `"layers"`, an entry a layer in order, each with its `"path"`, `"kind"` and `"shape"`; only where
+      the result is about layers.
+
+    A class is `{"class_index", "name", "score", "is_probability"}` everywhere, alone or in a list named
+    `"classes"`; `class_index` is None for a score that is no class's.
+    """
+
+    verb: str
+    names: tuple[str, ...] = ()
+    made_by: MadeBy
     notes: tuple[str, ...]
 
-    def tiles(self) -> list[Tile]:
+    # How many of a folder's pictures are made at once; None for as many as there are processors.
+    _workers: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in list(vars(self).items()):
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, name, _read_only(value))
+            elif isinstance(value, dict):
+                kept = {
+                    k: _read_only(v) if isinstance(v, np.ndarray) else v for k, v in value.items()
+                }
+                object.__setattr__(self, name, kept)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # NumPy forgets what is read-only when it is pickled or copied.
+        vars(self).update(state)
+        Result.__post_init__(self)
+
+    def tiles(self, *_: Any, **options: Any) -> list[Tile]:
         """Return the result's pictures."""
         raise NotImplementedError
 
@@ -39,35 +87,117 @@ class Result:
         """Return the result's numbers as tables."""
         raise NotImplementedError
 
-    def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
+    def _facts(self) -> dict[str, Any]:
+        """Return what `facts` says beside the verb, what made it and the notes."""
         raise NotImplementedError
+
+    def _rows(self) -> list[dict[str, Any]]:
+        """Return the rows of `to_frame`."""
+        raise NotImplementedError
+
+    @property
+    def _title(self) -> str:
+        raise NotImplementedError
+
+    def _page(self, **options: Any) -> list[Tile]:
+        """Return what an HTML page shows."""
+        return self.tiles(**options)
+
+    def _pictures(self, **options: Any) -> list[Picture]:
+        """Return what a folder holds."""
+        raise NotImplementedError
+
+    def _across(self, tiles: list[Tile]) -> int | None:  # noqa: ARG002 - of those that need it
+        """Return how many tiles a figure has in a row, None for as many as have room."""
+        return None
+
+    def _image_name(self, image: int) -> str:
+        return self.names[image] if image < len(self.names) else f"image {image}"
+
+    def _image_slug(self, image: int) -> str:
+        return slug(self.names[image]) if image < len(self.names) else f"image{image}"
+
+    def plot(self, *item: Any, **options: Any) -> Figure:
+        """Draw the tiles as a Matplotlib figure, which a notebook shows and `savefig` writes.
+
+        Args:
+            *item: as `tiles` takes it.
+            **options: as `tiles` takes them.
+
+        Returns:
+            A `matplotlib.figure.Figure` that pyplot does not know of, so that nothing has to be closed
+            and the caller's own figures stay as they are.
+        """
+        tiles = self.tiles(*item, **options)
+        return figure(tiles, columns=self._across(tiles))
+
+    def facts(self) -> dict[str, Any]:
+        """Return the result's numbers as dicts and lists that JSON can hold, as `Result` says."""
+        facts = {
+            "verb": self.verb,
+            "made_by": self.made_by.facts(),
+            **self._facts(),
+            "notes": self.notes,
+        }
+        plain: dict[str, Any] = json_plain(facts)
+        return plain
+
+    def to_frame(self) -> Any:
+        """Return the result's numbers as a `pandas.DataFrame`, a row for each thing told of an image.
+
+        Raises:
+            OptionError: if pandas is not installed.
+        """
+        return installed("pandas", "to_frame()").DataFrame(self._rows())
+
+    def save(
+        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+    ) -> list[Path]:
+        """Write numbers (`.npz`), one page (`.html`), or pictures in a folder; all of it or nothing.
+
+        Args:
+            path: a file ending in `.npz`, which `kviz.load_result` reads, or `.html`; or a folder.
+            progress: called with (done, total) as a folder's pictures are made.
+            **options: as `tiles` takes them, for pictures.
+
+        Returns:
+            The files written.
+
+        Raises:
+            OutputError: if they cannot be written.
+        """
+        path = folder_for(path)
+        if path.suffix in (".npz", ".html"):
+            with whole_file(path) as part:
+                if path.suffix == ".npz":
+                    write_npz(part, self)
+                else:
+                    part.write_text(self._whole_page(**options), encoding="utf-8")
+            return [path]
+        work = self._pictures(**options)
+        written = []
+        # NumPy and deflate both let go of the interpreter's lock, so threads share the work.
+        workers = self._workers or os.cpu_count()
+        with whole_folder(path) as folder, ThreadPoolExecutor(workers) as pool:
+            made = pool.map(lambda picture: picture[1](), work)
+            for done, ((file, _), data) in enumerate(zip(work, made, strict=True), 1):
+                (folder / file).parent.mkdir(exist_ok=True)
+                (folder / file).write_bytes(data)
+                written.append(path / file)
+                if progress:
+                    progress(done, len(work))
+        return written
+
+    def _whole_page(self, **options: Any) -> str:
+        title = f"{self._title} of {self.made_by.model or 'a model'}"
+        tiles = self._page(**options)
+        return html(title=title, tables=self.tables(), tiles=tiles, notes=self.notes)
 
     def __repr__(self) -> str:
         return "\n\n".join(text(table) for table in self.tables())
 
     def _repr_html_(self) -> str:
         return html(tables=self.tables(), tiles=self.tiles(), notes=self.notes, max_side=_IN_A_CELL)
-
-    def _write(self, path: Path, title: str, tiles: Callable[[], list[Tile]]) -> None:
-        with whole_file(path) as part:
-            if path.suffix == ".npz":
-                header, arrays = self._arrays()
-                header = {"result": type(self).__name__, "notes": list(self.notes), **header}
-                np.savez_compressed(
-                    part,
-                    header=np.frombuffer(json.dumps(header, default=_plain).encode(), np.uint8),
-                    **{f"array_{index}": array for index, array in enumerate(arrays)},  # type: ignore[arg-type]
-                )
-            else:
-                page = html(title=title, tables=self.tables(), tiles=tiles(), notes=self.notes)
-                part.write_text(page, encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """Return a number or an array of NumPy's as JSON has it."""
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not for JSON")
 
 
 class Arrays(Result, Mapping[str, Array]):
@@ -100,12 +230,84 @@ class Arrays(Result, Mapping[str, Array]):
         return self is other
 
 
+def _read_only(array: Array) -> Array:
+    if array.flags.writeable:
+        # A view: the array itself may be the caller's.
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def class_facts(index: int, name: str, score: float, is_probability: bool) -> dict[str, Any]:
+    """Return a class as `facts` tells of it.
+
+    >>> class_facts(-1, "score", 2.5, False)
+    {'class_index': None, 'name': 'score', 'score': 2.5, 'is_probability': False}
+    """
+    return {
+        "class_index": None if index < 0 else int(index),
+        "name": name,
+        "score": float(score),
+        "is_probability": bool(is_probability),
+    }
+
+
+def json_plain(value: Any) -> Any:
+    """Return what JSON can hold: no NumPy, no tuples, no numbers that are not finite.
+
+    >>> json_plain({"shape": (1, 2), "score": np.float32("nan"), 285: np.int64(3)})
+    {'shape': [1, 2], 'score': None, '285': 3}
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): json_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def installed(package: str, what: str) -> Any:
+    """Return a package that kviz does not ask for, imported now that it is needed.
+
+    Raises:
+        OptionError: if it is not installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise OptionError(
+            f"{what} needs {package}, which is not installed: pip install {package}."
+        ) from error
+
+
 def photo_of(photo: Array) -> Levels:
     """Return an image of any type and 1 or 3 channels as RGB."""
     if photo.dtype != np.uint8:
         low, high = (0, 255) if photo.min() >= 0 and photo.max() > 1 else (photo.min(), photo.max())
         photo = stretched(photo, float(low), float(high))
     return np.broadcast_to(photo, (*photo.shape[:2], 3))
+
+
+def is_picture(images: Array | None) -> bool:
+    """Return whether images `(N, …)` can be shown as pictures: grey or RGB."""
+    return images is not None and images.ndim == 4 and images.shape[-1] in (1, 3)
+
+
+def validate_image(image: Any, count: int) -> int:
+    """Return an image's number, or raise an OptionError where there is no such image.
+
+    >>> validate_image(1, 2)
+    1
+    """
+    whole = isinstance(image, int | np.integer) and not isinstance(image, bool)
+    if not whole or not 0 <= image < count:
+        raise OptionError(
+            f"image takes a number from 0 to {count - 1}. Received: {sanitise(repr(image))}"
+        )
+    return int(image)
 
 
 def folder_for(path: str | Path) -> Path:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from kviz._checks import sanitise
 from kviz.arrays import Levels, as_bytes
-from kviz.draw.plots import curves, figure, tile_png
+from kviz.draw.plots import curves, tile_png
 from kviz.draw.tables import Table
-from kviz.errors import OptionError, OutputError
-from kviz.files import slug, whole_file, whole_folder
+from kviz.errors import OutputError
+from kviz.files import slug, whole_file
 from kviz.images import png
-from kviz.results.result import Array, Progress, Result, folder_for
+from kviz.results.made_by import MadeBy
+from kviz.results.result import (
+    Array,
+    Picture,
+    Progress,
+    Result,
+    class_facts,
+    is_picture,
+    validate_image,
+)
 from kviz.tiles import Tile, mosaic
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # More pictures than this are shown as one grid.
 _APART = 8
@@ -40,8 +47,13 @@ class Synthesis(Result):
             dead and has not.
         originals: float32 like `images`, where it began with images.
         norms: float32 `(N, 2)`: the change's L2 and its largest part, for fooling images.
-        predictions: the predicted class's name before and after, for each fooling image.
-        confidences: float32 `(N, 2)`: their probability or score.
+        predictions: the predicted class's name before and after, for each image that was predicted; ""
+            where there was none before.
+        confidences: float32 `(N, 2)`: their probability or score, NaN where there was none before.
+        target_scores: float32 `(N,)`: the same of the class that each was made for, at the end.
+        classes: int32 `(N, 2)`: their indices, -1 where there is none.
+        is_probability: whether confidences are probabilities.
+        stopped: whether it was interrupted; the images are those so far.
         frames: uint8 `(frames, N, H, W, channels)` of the way, or None.
         names: what the originals are called.
         made_by: versions, model, settings and seed that made it.
@@ -57,9 +69,13 @@ class Synthesis(Result):
     norms: Array | None = None
     predictions: tuple[tuple[str, str], ...] = ()
     confidences: Array | None = None
+    target_scores: Array | None = None
+    classes: Array | None = None
+    is_probability: bool = True
+    stopped: bool = False
     frames: Array | None = None
     names: tuple[str, ...] = ()
-    made_by: dict[str, Any] = field(default_factory=dict)
+    made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()
 
     @property
@@ -67,7 +83,11 @@ class Synthesis(Result):
         """The images as uint8."""
         return as_bytes(self.images)
 
-    def tiles(self, image: int | None = None) -> list[Tile]:
+    @property
+    def _title(self) -> str:
+        return self.verb
+
+    def tiles(self, *, image: int | None = None) -> list[Tile]:
         """Return pictures: the images, what they were, ten times the change, and the score's way.
 
         More than eight images without originals are one grid, without those that are dead.
@@ -79,9 +99,9 @@ class Synthesis(Result):
             Tiles.
         """
         count = len(self.images)
-        if image is not None and not 0 <= image < count:
-            raise OptionError(f"image takes a number from 0 to {count - 1}. Received: {image}")
-        if self.images.ndim != 4 or self.images.shape[-1] not in (1, 3):
+        if image is not None:
+            image = validate_image(image, count)
+        if not is_picture(self.images):
             return [self._curve(image)]
         wanted = range(count) if image is None else [image]
         if self.originals is None and len(wanted) > _APART:
@@ -90,43 +110,40 @@ class Synthesis(Result):
         made = [tile for index in wanted for tile in self._tiles(index)]
         return [*made, self._curve(image)]
 
-    def _name(self, index: int) -> str:
-        return self.names[index] if index < len(self.names) else f"image {index}"
-
     def _last(self, index: int) -> float:
         values = self.scores[:, index]
         values = values[np.isfinite(values)]
         return float(values[-1]) if len(values) else float("nan")
 
     def _tiles(self, index: int) -> list[Tile]:
-        label, name = sanitise(self.labels[index], 80), self._name(index)
+        label, name = sanitise(self.labels[index], 80), self._image_name(index)
         picture = _rgb(as_bytes(self.images[index]))
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
                 return []
             detail = f"score {self._last(index):.4g}"
-            if self.predictions and self.confidences is not None:
-                sure = f"{self.confidences[index, -1]:.3g}"
+            if self.predictions and self.target_scores is not None:
+                sure = f"{self.target_scores[index]:.3g}"
                 detail += f"; taken for {sanitise(self.predictions[index][1], 60)}"
                 detail += f", {sure}" if self.arrived[index] else f", not for its class ({sure})"
             alt = f"An image made for {label}: {detail}."
-            return [Tile(picture, label, detail, alt)]
+            return [Tile(picture, label, detail, alt, role="made")]
         before = _rgb(as_bytes(self.originals[index]))
-        made = [Tile(before, name, self._said(index, 0) or "the original", f"The image {name}.")]
+        said = self._said(index, 0) or "the original"
+        made = [Tile(before, name, said, f"The image {name}.", role="image")]
         if self.norms is None:
             title = f"{name} · {label}"
-            return [*made, Tile(picture, title, f"score {self._last(index):.4g}", f"{title}.")]
+            detail = f"score {self._last(index):.4g}"
+            return [*made, Tile(picture, title, detail, f"{title}.", role="made")]
         size, peak = self.norms[index]
         change = self.images[index] - self.originals[index]
         tenfold = _rgb(as_bytes(127.5 + 10 * change))
         said = self._said(index, 1)
         norms = f"L2 {size:.4g}, largest change {peak:.4g} of 255"
-        arrived = "taken" if self.arrived[index] else "not taken"
+        title = f"{'taken' if self.arrived[index] else 'not taken'} for {label}"
         return [
             *made,
-            Tile(
-                picture, f"{arrived} for {label}", said, f"{name}, changed, {arrived} for {label}."
-            ),
+            Tile(picture, title, said, f"{name}, changed, {title}.", role="made"),
             Tile(tenfold, "the change × 10", norms, f"Ten times the change, about grey: {norms}."),
         ]
 
@@ -148,7 +165,7 @@ class Synthesis(Result):
         detail += f"; {dead} without a gradient, not drawn" if dead else ""
         names = ", ".join(sanitise(self.labels[index], 40) for index in alive[:20])
         alt = f"A grid of images made for {names}" + (" and others." if len(alive) > 20 else ".")
-        return Tile(mosaic(pictures, columns, 2), title, detail, alt)
+        return Tile(mosaic(pictures, columns, 2), title, detail, alt, role="made")
 
     def _curve(self, image: int | None) -> Tile:
         wanted = range(len(self.images)) if image is None else [image]
@@ -157,23 +174,14 @@ class Synthesis(Result):
         for at in wanted:
             name = self.labels[at]
             if self.originals is not None:
-                name = f"{self._name(at)}: {name}"
+                name = f"{self._image_name(at)}: {name}"
             # Two images may be made for one class.
             lines[f"{name}, image {at}" if name in lines else name] = self.scores[:, at]
         return curves(lines, "the score at each step", "step", "score", legend=few)
 
-    def plot(self, image: int | None = None) -> Figure:
-        """Draw the images and the score's way as a Matplotlib figure.
-
-        Args:
-            image: one of them, from 0; by default all.
-
-        Returns:
-            A `matplotlib.figure.Figure`.
-        """
-        tiles = self.tiles(image)
+    def _across(self, tiles: list[Tile]) -> int:
         columns = 3 if self.norms is not None else 2 if self.originals is not None else 4
-        return figure(tiles, columns=min(columns, len(tiles)))
+        return min(columns, len(tiles))
 
     def tables(self) -> list[Table]:
         """Return one table: each image, its score at first and at last, and what it is taken for."""
@@ -182,7 +190,7 @@ class Synthesis(Result):
             finite = self.scores[:, index][np.isfinite(self.scores[:, index])]
             first = f"{finite[0]:.4g}" if len(finite) else ""
             row = [
-                self._name(index) if self.originals is not None else str(index),
+                self._image_name(index) if self.originals is not None else str(index),
                 label,
                 first,
                 f"{self._last(index):.4g}",
@@ -209,7 +217,51 @@ class Synthesis(Result):
             return "drawn" if self.arrived[index] else "dead"
         return "arrived" if self.arrived[index] else "not arrived"
 
-    def save(self, path: str | Path, *, progress: Progress | None = None) -> list[Path]:
+    def _facts(self) -> dict[str, Any]:
+        return {"images": [self._fact(index) for index in range(len(self.images))]}
+
+    def _fact(self, index: int) -> dict[str, Any]:
+        finite = self.scores[:, index][np.isfinite(self.scores[:, index])]
+        before, after = self._answers(index)
+        size, peak = (None, None) if self.norms is None else self.norms[index]
+        return {
+            "name": self._image_name(index),
+            "made_for": self.labels[index],
+            "made_for_score": None if self.target_scores is None else self.target_scores[index],
+            "arrived": self.arrived[index],
+            "first_score": finite[0] if len(finite) else None,
+            "last_score": finite[-1] if len(finite) else None,
+            "steps": max(len(finite) - 1, 0),
+            "before": before,
+            "after": after,
+            "l2": size,
+            "largest_change": peak,
+        }
+
+    def _answers(self, index: int) -> list[dict[str, Any] | None]:
+        """Return the predicted class before and after, None where it is not known."""
+        if not self.predictions or self.confidences is None:
+            return [None, None]
+        numbers = (-1, -1) if self.classes is None else self.classes[index].tolist()
+        scores = self.confidences[index].tolist()
+        return [
+            None if math.isnan(score) else class_facts(number, name, score, self.is_probability)
+            for number, name, score in zip(numbers, self.predictions[index], scores, strict=True)
+        ]
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = []
+        for index in range(len(self.images)):
+            fact = self._fact(index)
+            for when in ("before", "after"):
+                answer = fact.pop(when) or {}
+                fact |= {f"{when}_{key}": value for key, value in answer.items()}
+            rows.append({"image": fact.pop("name"), **fact})
+        return rows
+
+    def save(
+        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+    ) -> list[Path]:
         """Write numbers (`.npz`), one page (`.html`), the way (`.gif`), or pictures in a folder.
 
         In a folder, `pixels/` holds each image as it is, without a caption.
@@ -217,6 +269,7 @@ class Synthesis(Result):
         Args:
             path: a file ending in `.npz`, `.html` or `.gif`, or a folder.
             progress: called with (done, total) as pictures are made.
+            **options: as `tiles` takes them, for pictures.
 
         Returns:
             The files written.
@@ -224,38 +277,32 @@ class Synthesis(Result):
         Raises:
             OutputError: if they cannot be written, or no frames were kept for an animation.
         """
-        path = Path(path)
-        if path.suffix == ".gif":
-            self._write_film(path)
-            return [path]
-        path = folder_for(path)
-        if path.suffix in (".npz", ".html"):
-            title = f"{self.verb} of {self.made_by.get('model', 'a model')}"
-            self._write(path, title, self.tiles)
-            return [path]
-        tiles = self.tiles()
-        plain = self.images.ndim == 4 and self.images.shape[-1] in (1, 3)
-        written = []
-        with whole_folder(path) as folder:
-            for place, tile in enumerate(tiles, 1):
-                file = f"{place:03}_{slug(tile.title)}.png"
-                (folder / file).write_bytes(tile_png(tile))
-                written.append(path / file)
-                if progress:
-                    progress(place, len(tiles))
-            (folder / "pixels").mkdir()
-            for index, picture in enumerate(self.pixels if plain else []):
-                if self.verb == "filter_patterns" and not self.arrived[index]:
-                    continue
-                file = f"pixels/{index + 1:03}_{slug(self.labels[index])}.png"
-                (folder / file).write_bytes(
-                    png(picture[..., 0] if picture.shape[-1] == 1 else picture)
-                )
-                written.append(path / file)
-        return written
+        if Path(path).suffix == ".gif":
+            self._write_film(Path(path))
+            return [Path(path)]
+        return super().save(path, progress=progress, **options)
+
+    def _pictures(self, **options: Any) -> list[Picture]:
+        def picture(place: int, tile: Tile) -> Picture:
+            return f"{place:03}_{slug(tile.title)}.png", lambda: tile_png(tile)
+
+        def plain(index: int) -> Picture:
+            levels = as_bytes(self.images[index])
+            levels = levels[..., 0] if levels.shape[-1] == 1 else levels
+            return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(levels)
+
+        image = options.get("image")
+        wanted = range(len(self.images)) if image is None else [image]
+        tiles = [picture(place, tile) for place, tile in enumerate(self.tiles(**options), 1)]
+        dead = self.verb == "filter_patterns"
+        return tiles + [
+            plain(index)
+            for index in wanted
+            if is_picture(self.images) and not (dead and not self.arrived[index])
+        ]
 
     def _write_film(self, path: Path) -> None:
-        if self.images.ndim != 4 or self.images.shape[-1] not in (1, 3):
+        if not is_picture(self.images):
             raise OutputError(f"{sanitise(path, 100)}: only grey and RGB images make an animation.")
         if self.frames is None:
             raise OutputError(
@@ -276,38 +323,6 @@ class Synthesis(Result):
                 duration=times,
                 loop=0,
             )
-
-    def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
-        optional = {key: getattr(self, key) for key in _OPTIONAL}
-        header = {
-            "labels": self.labels,
-            "verb": self.verb,
-            "predictions": self.predictions,
-            "names": self.names,
-            "made_by": self.made_by,
-            "held": [key for key, array in optional.items() if array is not None],
-        }
-        more = [array for array in optional.values() if array is not None]
-        return header, [self.images, self.scores, self.arrived, *more]
-
-    @classmethod
-    def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Synthesis:
-        images, scores, arrived, *more = arrays
-        return cls(
-            images=images,
-            scores=scores,
-            labels=tuple(header["labels"]),
-            verb=header["verb"],
-            arrived=arrived,
-            predictions=tuple((one, two) for one, two in header["predictions"]),
-            names=tuple(header["names"]),
-            made_by=header["made_by"],
-            notes=tuple(header["notes"]),
-            **dict(zip(header["held"], more, strict=True)),
-        )
-
-
-_OPTIONAL = ("originals", "norms", "confidences", "frames")
 
 
 def _rgb(picture: Levels) -> Levels:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from kviz._checks import sanitise
 from kviz.arrays import Levels, stretched
-from kviz.draw.plots import figure, palette, tile_png
+from kviz.draw.plots import palette, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import LayerError
-from kviz.files import slug, whole_folder
-from kviz.results.result import Array, Arrays, Progress, folder_for
+from kviz.files import slug
+from kviz.results.made_by import MadeBy
+from kviz.results.result import Array, Arrays, Picture
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 KernelForm = Literal["rgb", "grid", "depthwise", "transposed"]
 
@@ -28,23 +25,30 @@ class Weights(Arrays):
     """Weights of layers: a mapping from weight path to array, as the model holds them.
 
     Attributes:
-        values_by_path: arrays by weight path, such as `conv1/kernel`.
+        weights: arrays by weight path, such as `conv1/kernel`.
         layers: the path of the layer that each belongs to.
         forms: how to draw them, where the shape does not tell: `"rgb"`, `"grid"`, `"depthwise"` or
             `"transposed"` (a kernel `(H, W, filters, channels)`).
         made_by: versions and model that made it.
         notes: what every picture should be read with.
+
+    >>> found = Weights({"conv1/kernel": np.ones((3, 3, 3, 8))}, {"conv1/kernel": "conv1"})
+    >>> found.tiles()[0].title
+    'conv1/kernel · 8 filters of 3 × 3'
     """
 
-    values_by_path: dict[str, Array]
+    weights: dict[str, Array]
     layers: dict[str, str]
     forms: dict[str, KernelForm] = field(default_factory=dict)
-    made_by: dict[str, Any] = field(default_factory=dict)
+    made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()
+
+    verb = "weights"
+    _title = "Weights"
 
     @property
     def _held(self) -> dict[str, Array]:
-        return self.values_by_path
+        return self.weights
 
     def tiles(self, weight_name: str | None = None, *, columns: int = COLUMNS) -> list[Tile]:
         """Return one tile a kernel; biases and other vectors have none.
@@ -65,7 +69,7 @@ class Weights(Arrays):
             LayerError: if there is no such weight.
         """
         check_columns(columns)
-        paths = [weight_name] if weight_name is not None else list(self.values_by_path)
+        paths = [weight_name] if weight_name is not None else list(self.weights)
         return [
             _kernel_tile(path, self[path], columns, self.forms.get(path))
             for path in paths
@@ -92,18 +96,6 @@ class Weights(Arrays):
             )
         return tiles[0].levels
 
-    def plot(self, weight_name: str | None = None, **options: Any) -> Figure:
-        """Draw kernels as a Matplotlib figure.
-
-        Args:
-            weight_name: one weight; by default every kernel.
-            **options: as `tiles` takes them.
-
-        Returns:
-            A `matplotlib.figure.Figure`.
-        """
-        return figure(self.tiles(weight_name, **options))
-
     def tables(self) -> list[Table]:
         """Return one table: each weight's layer, shape and range."""
         rows = [
@@ -115,68 +107,44 @@ class Weights(Arrays):
                 f"{value.mean():.4g}",
                 f"{value.max():.4g}",
             )
-            for path, value in self.values_by_path.items()
+            for path, value in self.weights.items()
         ]
         return [Table("Weights", ("weight", "layer", "shape", "min", "mean", "max"), rows)]
 
-    def save(
-        self, path: str | Path, *, progress: Progress | None = None, **options: Any
-    ) -> list[Path]:
-        """Write the weights: numbers (`.npz`), one page (`.html`), or a PNG a kernel in a folder.
+    def _facts(self) -> dict[str, Any]:
+        layers: dict[str, list[dict[str, Any]]] = {}
+        for row in self._rows():
+            layers.setdefault(row.pop("layer"), []).append(row)
+        return {"layers": [{"path": path, "weights": rows} for path, rows in layers.items()]}
 
-        Args:
-            path: a file ending in `.npz` or `.html`, or a folder.
-            progress: called with (done, total) as pictures are made.
-            **options: as `tiles` takes them, for pictures.
+    def _rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "layer": self.layers[path],
+                "path": path,
+                "shape": value.shape,
+                "min": value.min(),
+                "mean": value.mean(),
+                "max": value.max(),
+            }
+            for path, value in self.weights.items()
+        ]
 
-        Returns:
-            The files written.
-
-        Raises:
-            OutputError: if they cannot be written.
-            LayerError: if pictures are asked for and none of the weights is a kernel.
-        """
-        path = folder_for(path)
-        if path.suffix in (".npz", ".html"):
-            title = f"Weights of {self.made_by.get('model', 'a model')}"
-            self._write(path, title, lambda: self.tiles(**options))
-            return [path]
+    def _pictures(self, **options: Any) -> list[Picture]:
         only = options.pop("weight_name", None)
         kernels = [
-            name
-            for name in ([only] if only is not None else self.values_by_path)
-            if self[name].ndim >= 2
+            path for path in ([only] if only is not None else self.weights) if self[path].ndim >= 2
         ]
         if not kernels:
             raise LayerError(
                 "None of these weights is a kernel, and a vector has no picture. "
                 "Save them as numbers, to a file ending in .npz."
             )
-        tiles = [self.tiles(name, **options)[0] for name in kernels]
-        written = []
-        with whole_folder(path) as folder:
-            for place, (name, tile) in enumerate(zip(kernels, tiles, strict=True), 1):
-                file = f"{place:03}_{slug(name)}.png"
-                (folder / file).write_bytes(tile_png(tile))
-                written.append(path / file)
-                if progress:
-                    progress(place, len(tiles))
-        return written
 
-    def _arrays(self) -> tuple[dict[str, Any], list[Array]]:
-        header = {
-            "paths": list(self),
-            "layers": self.layers,
-            "forms": self.forms,
-            "made_by": self.made_by,
-        }
-        return header, list(self.values_by_path.values())
+        def picture(place: int, path: str) -> Picture:
+            return f"{place:03}_{slug(path)}.png", lambda: tile_png(self.tiles(path, **options)[0])
 
-    @classmethod
-    def _read(cls, header: dict[str, Any], arrays: list[Array]) -> Weights:
-        values = dict(zip(header["paths"], arrays, strict=True))
-        notes = tuple(header["notes"])
-        return cls(values, header["layers"], header["forms"], header["made_by"], notes)
+        return [picture(place, path) for place, path in enumerate(kernels, 1)]
 
 
 def _kernel_tile(path: str, kernel: Array, columns: int, form: KernelForm | None) -> Tile:

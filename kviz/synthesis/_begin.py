@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise, validate_int
+from kviz._checks import validate_int
 from kviz.engine.passes import Score
 from kviz.errors import OptionError
+from kviz.images import validate_size
 from kviz.inputs import passes_for
 from kviz.network.network import Network
 from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
@@ -27,12 +28,12 @@ Array = npt.NDArray[Any]
 NAMES = ("pixel", "fourier", "maco")
 
 
-def image_size(network: Network, size: Any) -> tuple[int, int]:
+def image_size(network: Network, target_size: Any) -> tuple[int, int]:
     """Return the height and width of the images to make.
 
     Args:
         network: the network.
-        size: a pair or a number; None for the model's own, or 224 where that is free.
+        target_size: a pair or a number; None for the model's own, or 224 where that is free.
 
     Raises:
         OptionError: if it does not fit the model, or the model takes no photo.
@@ -43,15 +44,9 @@ def image_size(network: Network, size: Any) -> tuple[int, int]:
             "This verb makes images for models that take one photo, (N, H, W, channels)."
         )
     own = network.image_size
-    if size is None:
+    if target_size is None:
         return own[0] or 224, own[1] or 224
-    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    fits = [isinstance(side, int | np.integer) and side > 0 for side in pair]
-    if fits != [True, True] or bool in map(type, pair):
-        raise OptionError(f"size takes a height and a width in pixels. Received: {sanitise(size)}")
-    if any(side is not None and side != given for side, given in zip(own, pair, strict=True)):
-        raise OptionError(f"The model takes images of {own[0]} x {own[1]}. Received: size={size}")
-    return int(pair[0]), int(pair[1])
+    return validate_size(target_size, own)
 
 
 def parametrized(

@@ -14,10 +14,12 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import validate_choice
+from kviz.images import array_sha256
 from kviz.inputs import class_label, one_target
-from kviz.look import made_by, predict
+from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.results import Predictions, Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, LossScore, as_score
 from kviz.synthesis._ascent import Ascent
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
@@ -35,7 +37,7 @@ def class_image(
     parametrization: Name = "fourier",
     score: Any = None,
     steps: int = 256,
-    size: int | tuple[int, int] | None = None,
+    target_size: int | tuple[int, int] | None = None,
     statistics: Any = None,
     batch_size: int = 16,
     seed: int = 0,
@@ -53,7 +55,7 @@ def class_image(
         parametrization: `"pixel"`, `"fourier"` or `"maco"`.
         score: what grows, by default the class's unnormalised score.
         steps: how many, 1 or more.
-        size: height and width, for models that take any.
+        target_size: height and width, or one number for both, for models that take any size.
         statistics: photos `(N, H, W, channels)` in 0-255 whose colours it should have; by default those
             of ImageNet.
         batch_size: images in flight at once.
@@ -76,7 +78,7 @@ def class_image(
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
     wanted = list(class_index) if several else [class_index]
     target = one_target(wanted, network, len(wanted))
-    pair = image_size(network, size)
+    pair = image_size(network, target_size)
     ascent = _ascent(
         parametrization, parametrized(parametrization, pair, statistics, network), pair
     )
@@ -120,12 +122,17 @@ def class_image(
         labels=tuple(class_label(network, int(index)) for index in target[:count]),
         verb="class_image",
         arrived=best == target[:count],
-        predictions=tuple(("", row[0][1]) for row in found.rows),
-        confidences=found.scores[np.arange(count), target[:count]][:, None],
+        predictions=tuple(("", row[0].name) for row in found.rows),
+        confidences=np.array([(np.nan, row[0].score) for row in found.rows], np.float32),
+        target_scores=found.scores[np.arange(count), target[:count]],
+        classes=np.array([(-1, row[0].class_index) for row in found.rows], np.int32),
+        is_probability=found.is_probability,
+        stopped=climbed.stopped,
         frames=climbed.frames,
         made_by=made_by(
-            network, verb="class_image", classes=target.tolist(), parametrization=parametrization,
-            steps=steps, size=list(pair), seed=seed, own_colours=statistics is not None,
+            network, "class_image", class_index=target, parametrization=parametrization,
+            steps=steps, target_size=pair, seed=seed,
+            statistics=None if statistics is None else array_sha256(np.asarray(statistics)),
         ),
         notes=tuple(notes),
     )  # fmt: skip
@@ -135,7 +142,7 @@ def _taken_for(found: Predictions) -> Any:
     """Return the predicted classes, -1 where one unit does not say its own."""
     best = np.array([row[0][0] for row in found.rows])
     if found.scores.shape[1] == 1:
-        best[found.scores[:, 0] <= (0.5 if found.probability else 0)] = -1
+        best[found.scores[:, 0] <= (0.5 if found.is_probability else 0)] = -1
     return best
 
 

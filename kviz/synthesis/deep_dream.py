@@ -19,9 +19,10 @@ from kviz.engine.layers import LayerTable, Selector, selector_key
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.inputs import looked_at, passes_for
-from kviz.look import made_by, read_images
+from kviz.look import read_images
 from kviz.network.loading import as_network
 from kviz.results import Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, climb, joined
 from kviz.synthesis._moves import Step
 from kviz.synthesis._parametrizations import Pixels
@@ -56,7 +57,7 @@ def deep_dream(
     octaves: int = 4,
     octave_scale: float = 1.4,
     steps: int = 20,
-    step: float = 1.5,
+    step_size: float = 1.5,
     batch_size: int = 8,
     seed: int = 0,
     names: Sequence[str] = (),
@@ -76,7 +77,7 @@ def deep_dream(
         octaves: how many sizes, the last the image's own.
         octave_scale: by what each is larger than the one before, above 1.
         steps: at each size.
-        step: a step's length: the mean change of a pixel, of 255.
+        step_size: a step's length: the mean change of a pixel, of 255.
         batch_size: images in flight at once.
         seed: for shifts.
         names: what the images are called; by default the files' names.
@@ -99,9 +100,9 @@ def deep_dream(
     validate_int("octaves", octaves)
     validate_int("steps", steps)
     validate_int("seed", seed, 0)
-    if not octave_scale > 1 or not step > 0:
+    if not octave_scale > 1 or not step_size > 0:
         raise OptionError(
-            f"octave_scale is above 1 and step above 0. Received: {octave_scale} and {step}"
+            f"octave_scale is above 1 and step_size above 0. Received: {octave_scale} and {step_size}"
         )
     network = as_network(model)
     images, names = read_images(images, network, names)
@@ -134,7 +135,7 @@ def deep_dream(
             detail = _resized(detail, size)
             seen = [base if free and p == place else array for p, array in enumerate(chunk)]
             passes = passes_for(network, score, dict(zip(pixels, seen, strict=True)), explained)
-            length = step * float(np.sqrt(base[0].size))
+            length = step_size * float(np.sqrt(base[0].size))
             ascent = Ascent(
                 move=Step(length),
                 parametrization=Pixels(),
@@ -185,11 +186,12 @@ def deep_dream(
         verb="deep_dream",
         arrived=found.moved,
         originals=originals[:count],
+        stopped=found.stopped,
         frames=found.frames,
         names=tuple(names)[:count],
         made_by=made_by(
-            network, verb="deep_dream", layers=[info.path for info in chosen], octaves=octaves,
-            octave_scale=octave_scale, steps=steps, step=step, seed=seed,
+            network, "deep_dream", pixels, layer_names=[info.path for info in chosen], octaves=octaves,
+            octave_scale=octave_scale, steps=steps, step_size=step_size, seed=seed,
         ),
         notes=tuple(notes),
     )  # fmt: skip

@@ -17,10 +17,10 @@ from kviz.engine.backend import tf
 from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.engine.tracing import Trace
 from kviz.errors import LayerError, OptionError
-from kviz.look import made_by
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
 from kviz.synthesis._moves import Adam, Step
@@ -74,12 +74,12 @@ def _before_relu(tensor: Any) -> Any:
 
 def filter_patterns(
     model: Any,
-    layer_name: Any,
+    layer_names: Any,
     filter_indices: Sequence[int] | int | None = None,
     *,
     parametrization: Literal["pixel", "fourier", "maco"] | None = None,
     steps: int = 100,
-    size: int | tuple[int, int] | None = None,
+    target_size: int | tuple[int, int] | None = None,
     statistics: Any = None,
     batch_size: int = 16,
     seed: int = 0,
@@ -94,12 +94,12 @@ def filter_patterns(
 
     Args:
         model: a `Network`, a `keras.Model` or a path.
-        layer_name: a layer with maps, as `network.layers.select` takes it: one.
+        layer_names: a layer with maps, as `network.layers.select` takes it: one.
         filter_indices: filters from 0, by default all.
         parametrization: `"pixel"`, `"fourier"` or `"maco"`; by default pixels for filters that see
             fewer than 16 of them a side, which are about single ones, else Fourier.
         steps: how many, 1 or more.
-        size: height and width, for models that take any.
+        target_size: height and width, or one number for both, for models that take any size.
         statistics: as `class_image` takes it.
         batch_size: images in flight at once.
         seed: for where it begins; each image's place is put behind it.
@@ -118,8 +118,8 @@ def filter_patterns(
     """
     validate_choice("parametrization", parametrization, (None, *NAMES))
     network = as_network(model)
-    pair = image_size(network, size)
-    info, filters = _layer(network, layer_name)
+    pair = image_size(network, target_size)
+    info, filters = _layer(network, layer_names)
     path = info.path
     if parametrization is None:
         seen = getattr(info.receptive_field, "size", None)
@@ -179,10 +179,11 @@ def filter_patterns(
         labels=tuple(labels),
         verb="filter_patterns",
         arrived=_alive(found),
+        stopped=found.stopped,
         frames=found.frames,
         made_by=made_by(
-            network, verb="filter_patterns", layer=path, filters=wanted, steps=steps,
-            parametrization=parametrization, size=list(pair), seed=seed,
+            network, "filter_patterns", layer_names=path, filter_indices=wanted, steps=steps,
+            parametrization=parametrization, target_size=pair, seed=seed,
         ),
         notes=tuple(notes),
     )  # fmt: skip
@@ -192,13 +193,13 @@ def _alive(found: Climbed) -> Any:
     return found.moved & (found.scores[-1] != 0)
 
 
-def _layer(network: Network, layer_name: Any) -> tuple[LayerInfo, int]:
+def _layer(network: Network, layer_names: Any) -> tuple[LayerInfo, int]:
     """Return a layer and the number of its filters."""
-    infos = network.layers.select(layer_name, maps=True)
+    infos = network.layers.select(layer_names, maps=True)
     if len(infos) != 1 or not infos[0].spatial:
         raise LayerError(
-            f"filter_patterns takes one layer with maps. Received: {sanitise(layer_name)}, which means "
-            f"{sanitise(', '.join(info.path for info in infos), 120)}"
+            f"filter_patterns takes one layer with maps. Received: {sanitise(layer_names)}, "
+            f"which means {sanitise(', '.join(info.path for info in infos), 120)}"
         )
     shape = infos[0].output_shape
     filters = shape[1] if infos[0].data_format == "channels_first" else shape[-1]

@@ -26,10 +26,11 @@ from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import png
 from kviz.inputs import class_label, looked_at, one_target, passes_for
-from kviz.look import made_by, predict, read_images
+from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
+from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
@@ -52,7 +53,7 @@ def fool(
     *,
     targeted: bool = True,
     score: Any = None,
-    step: float | None = None,
+    step_size: float | None = None,
     max_norm: float | None = None,
     norm: Norm = "l2",
     steps: int = 100,
@@ -78,8 +79,8 @@ def fool(
             for each. With `targeted=False` the class to get away from, by default the predicted one.
         targeted: go to the class; False goes away from it.
         score: what grows (or, not targeted, falls), by default the class's unnormalised score.
-        step: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by default
-            it begins small and grows.
+        step_size: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by
+            default it begins small and grows.
         max_norm: how far from the original an image may go, by `norm`.
         norm: `"l2"` or `"linf"`.
         steps: how many at most, 1 or more.
@@ -105,7 +106,7 @@ def fool(
     >>> found.arrived.tolist(), found.predictions
     ([True], (('Egyptian cat', 'pizza'),))
     """
-    _check(norm, steps, step, max_norm, confidence, random_start, seed)
+    _check(norm, steps, step_size, max_norm, confidence, random_start, seed)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
@@ -153,9 +154,9 @@ def fool(
     reach = np.sqrt(originals[0].size) if norm == "l2" else 1.0
     ascent = Ascent(
         move=Step(
-            step or float(_FIRST[norm] * span * reach),
+            step_size or float(_FIRST[norm] * span * reach),
             norm,
-            1.0 if step else _GROWTH,
+            1.0 if step_size else _GROWTH,
             down=not targeted,
         ),
         parametrization=Pixels(),
@@ -195,8 +196,9 @@ def fool(
             break
     return _result(
         network, pixels, explained, target, joined(parts, counts), names, verdict, batch_size,
-        {"targeted": targeted, "step": step, "max_norm": max_norm, "norm": norm, "steps": steps,
-         "random_start": random_start, "confidence": confidence, "bounds": bounds, "seed": seed},
+        {"targeted": targeted, "step_size": step_size, "max_norm": max_norm, "norm": norm,
+         "steps": steps, "random_start": random_start, "confidence": confidence, "bounds": bounds,
+         "seed": seed},
     )  # fmt: skip
 
 
@@ -213,7 +215,7 @@ def _between(bounds: Any) -> tuple[float, float]:
 def _check(
     norm: str,
     steps: int,
-    step: Any,
+    step_size: Any,
     max_norm: Any,
     confidence: Any,
     random_start: bool,
@@ -222,7 +224,7 @@ def _check(
     validate_choice("norm", norm, ("l2", "linf"))
     validate_int("steps", steps)
     validate_int("seed", seed, 0)
-    for option, value in (("step", step), ("max_norm", max_norm)):
+    for option, value in (("step_size", step_size), ("max_norm", max_norm)):
         if value is not None and not 0 < value < np.inf:
             raise OptionError(f"{option} takes a number above 0. Received: {value}")
     if confidence is not None and not 0 < confidence < 1:
@@ -393,8 +395,17 @@ def _result(
         confidences=np.array(
             [[row[0][2] for row in found.rows] for found in (before, after)], np.float32
         ).T,
+        classes=np.array(
+            [
+                (one[0].class_index, two[0].class_index)
+                for one, two in zip(before.rows, after.rows, strict=True)
+            ],
+            np.int32,
+        ),
+        is_probability=after.is_probability,
+        stopped=went.stopped,
         frames=went.frames,
         names=tuple(names)[:count],
-        made_by=made_by(network, verb="fool", classes=target.tolist(), **settings),
+        made_by=made_by(network, "fool", pixels, class_index=target, **settings),
         notes=tuple(notes),
     )

@@ -74,7 +74,7 @@ def test_shape_type_and_what_is_recorded(name, model, five):
     assert found.scores.shape == found.classes.shape == (5,)
     best = np.array(model(five)).argmax(axis=1)
     np.testing.assert_array_equal(found.classes, best)
-    assert found.method == found.made_by["method"] == name
+    assert found.method == found.made_by.settings["method"] == name
     if name in SIGNLESS:
         assert found.maps.min() >= 0
 
@@ -97,7 +97,7 @@ def test_a_seed_gives_the_same_again(name, model, five):
 @pytest.mark.parametrize("name", method_names())
 def test_what_a_result_says_can_be_given_back(name, model, five):
     found = kviz.attribute(model, five[:2], named(name), seed=3, class_index=[[1, 2]])
-    settings = json.loads(json.dumps(found.made_by["settings"]))
+    settings = json.loads(json.dumps(found.made_by.settings))
     assert settings["class_index"] == [[1, 2], [1, 2]]
     assert settings["seed"] == 3
     if "layer_names" in settings:
@@ -105,29 +105,29 @@ def test_what_a_result_says_can_be_given_back(name, model, five):
         assert settings.get("relu", True) is True
     # A large array is told of only.
     arrays = {key: x for key, x in QUICK.get(name, {}).items() if isinstance(x, np.ndarray)}
-    again = kviz.attribute(model, five[:2], found.method, **{**settings, **arrays})
+    again = kviz.attribute(model, five[:2], **{**settings, **arrays})
     np.testing.assert_array_equal(again.maps, found.maps)
-    assert again.made_by["settings"] == found.made_by["settings"]
+    assert again.made_by.settings == found.made_by.settings
 
 
 def test_what_a_result_says_is_resolved(model, five):
     base = kviz.attribution.GradCam(layer_names="*st", relu=False)
     noisy = SmoothGrad(base=base, samples=2, noise_level=0)
-    settings = kviz.attribute(model, five[:2], noisy).made_by["settings"]
-    layers_of = ["first", "last"]
+    settings = kviz.attribute(model, five[:2], noisy).made_by.settings
+    layers_of = ("first", "last")
     assert settings["base"] == {"name": "grad_cam", "layer_names": layers_of, "relu": False}
     assert (settings["samples"], settings["noise_level"], settings["reduce"]) == (2, 0.0, "max_abs")
     assert all(type(index) is int for index in settings["class_index"])
     assert settings["input_name"] == "photo"
     which = {"layer_names": model.get_layer("first"), "relu": np.True_}
-    settings = kviz.attribute(model, five[:2], "grad_cam", **which).made_by["settings"]
+    settings = kviz.attribute(model, five[:2], "grad_cam", **which).made_by.settings
     assert settings["layer_names"] == "first"
     assert settings["relu"] is True
     # An image as an option is told of, not told.
     low = np.zeros((16, 16, 3), "float32")
     found = kviz.attribute(model, five[:2], "integrated_gradients", steps=1, baseline=low)
-    told = found.made_by["settings"]["baseline"]
-    assert (told["shape"], told["dtype"], len(told["sha256"])) == ([16, 16, 3], "float32", 64)
+    told = found.made_by.settings["baseline"]
+    assert (told["shape"], told["dtype"], len(told["sha256"])) == ((16, 16, 3), "float32", 64)
 
 
 def numeric_options():
@@ -177,7 +177,7 @@ def test_round_trip(name, model, five, tmp_path):
     assert (again.method, again.class_names, again.names) == (
         found.method, found.class_names, found.names,
     )  # fmt: skip
-    assert len(found.tiles(0)) == 3, "image, map and overlay"
+    assert len(found.tiles(image=0)) == 3, "image, map and overlay"
     assert len(found.save(tmp_path / "pictures")) == 4
 
 

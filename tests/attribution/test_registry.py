@@ -124,7 +124,7 @@ def test_another_packages_method_is_one_like_the_others(installed):
     assert kviz.attribute(model(), images, method_named("flat")).method == "flat"
     noisy = kviz.attribute(model(), images, "smooth_grad", base="flat", samples=2)
     np.testing.assert_allclose(noisy.maps, 0.5, rtol=1e-5)
-    assert noisy.made_by["settings"]["base"] == {"name": "flat", "level": 0.5}
+    assert noisy.made_by.settings["base"] == {"name": "flat", "level": 0.5}
     with pytest.raises(kviz.OptionError, match=r"level takes a number from 0\. Received: -1"):
         kviz.attribute(model(), images, "flat", level=-1)
     with pytest.raises(kviz.OptionError, match=r"flat has no option 'levl'\. Did you mean 'level'"):
@@ -139,7 +139,7 @@ def test_film_report_and_command_line_find_it(installed):
     net.fit(np.ones((2, 8, 8, 3)), np.zeros((2, 3)), verbose=0, callbacks=[film])
     assert list(film.frame.attributions) == ["flat"]
     page = kviz.report(net, np.ones((1, 8, 8, 3)), methods=["flat"])
-    assert {found["method"] for found in page.facts["attributions"]} == {"flat"}
+    assert {found["method"] for found in page.facts()["attributions"]} == {"flat"}
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); import kviz.cli; kviz.cli.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "attribute", "--list"],

@@ -47,5 +47,5 @@ if __name__ == "__main__":
             report=lambda: kviz.report(shipped, cat, page),
         )
         made = kviz.report(shipped, cat, page)
-        assert made.facts["patterns"][0]["filter"].startswith(LAYER)
+        assert made.facts()["patterns"][0]["made_for"].startswith(LAYER)
         line(work="size of that page", megabytes=round(page.stat().st_size / 1e6, 2))

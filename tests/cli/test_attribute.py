@@ -5,8 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
+import kviz
 from kviz.cli import main
 
+BOTH = ("--method", "grad_cam", "--method", "saliency")
 JOB = ("attribute", "models/squeezenet.keras", "notebooks/images/cat.png")
 
 
@@ -14,8 +16,15 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in (*JOB, *arguments)])
 
 
+def maps_of(done):
+    """Return what is told of each image's maps."""
+    return [image["maps"] for image in json.loads(done.stdout)["images"]]
+
+
 def test_several_methods_side_by_side(tmp_path):
-    done = run("--compare", "grad_cam,saliency", "--class", "tabby", "--out", tmp_path / "maps")
+    # Each option is for the one of them that has it.
+    given = ("--layers", "fire9_concat", "--set", "reduce=sum", "--class", "tabby")
+    done = run(*BOTH, *given, "--out", tmp_path / "maps")
     assert done.exit_code == 0, done.output
     assert [file.name for file in (tmp_path / "maps").iterdir()] == [
         "001_cat-png-b94f5ce0_compared.png"
@@ -23,12 +32,27 @@ def test_several_methods_side_by_side(tmp_path):
     assert "tabby" in done.stdout
 
 
+@pytest.mark.parametrize("out", ["both.npz", "both.html"])
+def test_several_methods_as_numbers_or_a_page(tmp_path, out):
+    done = run(*BOTH, "--json", "-o", tmp_path / out)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / out).exists()
+    assert [one["method"] for one in maps_of(done)[0]] == ["grad_cam", "saliency"]
+
+
+def test_several_classes_are_explained_for_each_photo(tmp_path):
+    done = run("--class", "tabby", "--class", "lynx", "--json", "-o", tmp_path / "found.npz")
+    assert done.exit_code == 0, done.output
+    assert [one["class"]["name"] for one in maps_of(done)[0]] == ["tabby", "lynx"]
+    assert kviz.load_result(tmp_path / "found.npz").maps.shape == (1, 2, 227, 227)
+
+
 def test_json_and_options(tmp_path):
     out = tmp_path / "found.npz"
-    done = run("--method", "integrated_gradients", "-o", "steps=8", "--json", "--out", out)
+    done = run("--method", "integrated_gradients", "--set", "steps=8", "--json", "-o", out)
     assert done.exit_code == 0, done.output
-    (found,) = json.loads(done.stdout)["maps"]
-    assert found["class"] == "Egyptian cat"
+    ((found,),) = maps_of(done)
+    assert found["class"]["name"] == "Egyptian cat"
     assert 0 <= found["completeness_gap"] < 1
     assert out.exists()
 
@@ -39,7 +63,7 @@ def test_a_map_of_nothing_is_said(tmp_path):
     job = ["attribute", "models/fashion_cnn.keras", *clothes, "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(main, job)
     assert done.exit_code == 0
-    (note,) = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    (note,) = [line for line in done.stderr.splitlines() if line.startswith("kviz: note: ")]
     assert "Grad-CAM found nothing that decides: all is zero for 4_coat.png." in note
 
 
@@ -53,13 +77,16 @@ def test_the_list_of_methods():
     ("arguments", "code", "words"),
     [
         (("--method", "grad_cm"), 1, "'grad_cam'"),
-        (("-o", "steps"), 2, "NAME=VALUE"),
-        (("-o", "steps=3"), 1, "no option 'steps'"),
+        (("--set", "steps"), 2, "NAME=VALUE"),
+        (("--set", "=3"), 2, "NAME=VALUE"),
+        (("--set", "steps=3"), 1, "no option 'steps'"),
+        (("--set", "name=saliency"), 1, "no option 'name'"),
+        (("--method", "saliency", "--layers", "conv1"), 1, "no option '--layers'"),
         (("--class", "unicorn"), 1, "no class 'unicorn'"),
         (("--layers", "lost"), 1, "no layer 'lost'"),
-        (("--compare", "grad_cam,saliency", "--format", "npz"), 2, "pictures only"),
-        (("--compare", "grad_cam,saliency", "-o", "steps=3"), 2, "leave it out"),
-        (("--compare", "grad_cam,"), 1, "no method ''"),
+        ((*BOTH, "--set", "steps=3"), 1, "grad_cam has no option 'steps'"),
+        (("--method", "grad_cam,saliency"), 2, "--method grad_cam --method saliency"),
+        (("--method", ""), 1, "no method ''"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(arguments, code, words, tmp_path):

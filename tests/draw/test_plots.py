@@ -1,8 +1,10 @@
 """Tiles as PNG files, read back with Pillow, and as Matplotlib figures."""
 
+import gc
 import io
 import sys
 import types
+import weakref
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kviz.draw.plots import coloured, figure, palette, tile_png
+from kviz.draw.plots import coloured, curves, figure, palette, tile_png
 from kviz.errors import OptionError
 from kviz.tiles import Tile, mosaic
 
@@ -303,10 +305,28 @@ def test_a_style_sheet_draws_no_grid_over_the_picture():
     assert not any(line.get_visible() for line in axes.get_xgridlines() + axes.get_ygridlines())
 
 
-def test_many_open_figures_do_not_warn():
-    for _ in range(25):
-        figure([tile(noise(2, 2))])
-    assert len(plt.get_fignums()) == 25
+def test_a_figure_is_nobodys_but_the_callers():
+    own = plt.figure()
+    drawn = figure([tile(noise(2, 2))])
+    assert plt.get_fignums() == [own.number]
+    assert plt.gcf() is own
+    gone = weakref.ref(drawn)
+    del drawn
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_diagram_is_the_same_in_every_style_and_changes_none():
+    lines = {"猫 $x^2$": np.arange(4.0) ** 2, "_b": np.array([1, np.nan, 3, 2])}
+    plain = curves(lines, "t", "step", "score").levels
+    for style in ("dark_background", "ggplot", "bmh", "fivethirtyeight", "Solarize_Light2"):
+        with plt.style.context(style):
+            before = dict(mpl.rcParams)
+            drawn = curves(lines, "t", "step", "score").levels
+            assert dict(mpl.rcParams) == before
+        # Where the axes begin is rounded to whole pixels in another way.
+        assert np.abs(drawn.astype(int) - plain).mean() < 8, style
+        assert (drawn[:3] == 255).all(), style
 
 
 def test_nothing_to_draw_and_an_unknown_colour_map():
@@ -328,7 +348,6 @@ def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
     package.display = fake
     monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", fake)
-    assert plt.fignum_exists(drawn.number)
     drawn._ipython_display_()
     ((bundle,), options), *more = shown
     assert not more
@@ -337,7 +356,6 @@ def test_a_notebook_shows_a_figure_once_with_its_alternative_text(monkeypatch):
     with Image.open(io.BytesIO(bundle["image/png"])) as image:
         assert image.format == "PNG"
         assert image.width == pytest.approx(100 * drawn.get_size_inches()[0], abs=1)
-    assert not plt.fignum_exists(drawn.number)
     # A large one would fill the notebook as a PNG.
     large._ipython_display_()
     ((bundle,), options) = shown[1]

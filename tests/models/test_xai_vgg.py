@@ -29,7 +29,7 @@ def test_confidences_are_probabilities(model):
     logs = model.predict(IMAGE, verbose=0)
     assert (logs < 0).all()
     found = kviz.predict(model, IMAGE)
-    assert found.probability
+    assert found.is_probability
     np.testing.assert_allclose(found.scores, np.exp(logs), rtol=1e-4)
     np.testing.assert_allclose(found.scores.sum(axis=1), 1, rtol=1e-5)
     assert "log-probabilities" in found.notes[0]
@@ -39,7 +39,7 @@ def test_negative_scores_that_are_no_logarithms_stay_scores():
     layers = [keras.Input((2,)), keras.layers.Identity()]
     found = kviz.predict(keras.Sequential(layers), np.array([[-1.0, -2.0]], np.float32))
     assert found.scores.tolist() == [[-1.0, -2.0]]
-    assert not found.probability
+    assert not found.is_probability
 
 
 @pytest.mark.parametrize("as_layer", [False, True])

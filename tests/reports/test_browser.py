@@ -161,7 +161,7 @@ def test_an_attribution_has_the_colours_of_its_tile(opened, made, method):
     page.select_option("#at-a", method)
     page.select_option("#at-class", "1")
     page.wait_for_timeout(200)
-    _, _, _, heat, _ = made.found[method].tiles(0)
+    _, _, _, heat, _ = made.found[method].tiles(image=0)
     found = levels(pixels(page.locator("#stage-a")), heat.cmap)
     assert np.abs(found - heat.levels).max() <= 1
     assert float(page.locator("#stage-high").inner_text()) == pytest.approx(

@@ -176,16 +176,18 @@ def test_what_a_weight_decay_leaves_of_a_kernel_is_drawn():
 
 
 def test_facts_are_what_the_verbs_say(made, squeezenet):
-    facts = made.report.facts
+    facts = made.report.facts()
     rows = made.predictions.rows[0]
-    assert [(p["class_index"], p["name"]) for p in facts["images"][0]["predictions"]] == [
+    assert [(p["class_index"], p["name"]) for p in facts["images"][0]["classes"]] == [
         (index, name) for index, name, _ in rows
     ]
     np.testing.assert_allclose(
-        [p["probability"] for p in facts["images"][0]["predictions"]],
+        [p["score"] for p in facts["images"][0]["classes"]],
         [r[2] for r in rows],
         rtol=1e-6,
     )
+    assert facts["verb"] == facts["made_by"]["verb"] == "report"
+    assert all(p["is_probability"] for p in facts["images"][0]["classes"])
     assert facts["model"]["sha256"] == hashlib.sha256(Path(MODEL).read_bytes()).hexdigest()
     assert facts["model"]["parameters"] == squeezenet.model.count_params()
     assert [layer["path"] for layer in facts["layers"]] == [i.path for i in squeezenet.layers]
@@ -198,25 +200,26 @@ def test_facts_are_what_the_verbs_say(made, squeezenet):
         assert facts["dead_channels"].get(layer["path"], []) == empty
     for fact in facts["attributions"]:
         found = made.found[fact["method"]]
-        place = [285, 281].index(fact["class_index"])
-        assert fact["score"] == pytest.approx(float(found.scores[0, place]))
+        place = [285, 281].index(fact["class"]["class_index"])
+        assert fact["class"]["score"] == pytest.approx(float(found.scores[0, place]))
         assert fact["max"] == pytest.approx(float(found.maps[0, place].max()))
     assert len(facts["attributions"]) == 8
-    assert facts["skipped"] == {}
+    assert facts["skipped"] == []
     assert facts["fooled"][0]["arrived"]
     assert (
-        facts["fooled"][0]["target"] == squeezenet.class_names[made.predictions.scores[0].argmin()]
+        facts["fooled"][0]["made_for"]
+        == squeezenet.class_names[made.predictions.scores[0].argmin()]
     )
     json.dumps(facts, allow_nan=False)
 
 
 def test_facts_are_in_the_page(made):
     text = made.report.html
-    assert made.report.facts["model"]["sha256"] in text
-    for row in made.report.facts["images"][0]["predictions"]:
+    assert made.report.facts()["model"]["sha256"] in text
+    for row in made.report.facts()["images"][0]["classes"]:
         assert f"<bdi>{row['name']}</bdi>" in text
-        assert f"{100 * row['probability']:.1f} %" in text
-    for part, seconds in made.report.facts["seconds"].items():
+        assert f"{100 * row['score']:.1f} %" in text
+    for part, seconds in made.report.facts()["seconds"].items():
         if part != "page":
             assert re.search(rf"{re.escape(part)}</th><td class=\"number\">{seconds:.2f}<", text)
 
@@ -227,9 +230,11 @@ def test_the_same_seed_gives_the_same_page():
         model = small(layers.Conv2D(4, 3, activation="relu", name="c"), size=(12, 12, 3))
         model.name = "m"
         report = kviz.report(model, noise(1, 12, 12, 3), methods=["smooth_grad"], seed=seed)
-        report.facts.pop("seconds")
-        report.facts["layers"] = None
-        return report.facts, {k: v for k, v in elements(report.html).items() if k != "told"}
+        facts = report.facts()
+        del facts["seconds"], facts["layers"], facts["made_by"]["time"]
+        for one in facts["attributions"]:
+            del one["settings"]["input_name"]  # Keras counts on
+        return facts, {k: v for k, v in elements(report.html).items() if k != "told"}
 
     first = build(3)
     assert build(3) == first
@@ -294,7 +299,7 @@ def test_a_small_page_has_smaller_maps_and_says_so(squeezenet, cat):
     report = kviz.report(squeezenet, cat, quick=True, max_mb=2)
     size = len(report.html.encode())
     assert size <= 2_000_000
-    side = report.facts["page"]["longest_map_side"]
+    side = report.facts()["page"]["longest_map_side"]
     assert side
     assert f"maps over {side} values a side are carried as means" in report.html
     maps = kviz.activations(squeezenet, cat, "conv1")["conv1"][0]
@@ -305,7 +310,7 @@ def test_a_small_page_has_smaller_maps_and_says_so(squeezenet, cat):
     assert (np.abs(values - np.moveaxis(whole, 0, -1)) <= step * 0.5 * (1 + 1e-3)).all()
     np.testing.assert_allclose(mean, maps.mean(axis=(0, 1), dtype=float), rtol=1e-5)
     full = kviz.report(squeezenet, cat, quick=True, max_mb=None)
-    assert full.facts["page"]["longest_map_side"] is None
+    assert full.facts()["page"]["longest_map_side"] is None
     # As large as the limit lets it be: the next larger size would not have fitted.
     assert size > 1_000_000
 
@@ -324,7 +329,7 @@ def test_of_several_photos_each_is_carried(squeezenet, cat):
     assert {(one["image"], one["whole"]) for one in told(report.html)["attributions"]} == {
         (image, False) for image in range(3)
     }
-    assert "one byte a value" in report.facts["page"]["attributions"]
+    assert "one byte a value" in report.facts()["page"]["attributions"]
 
 
 def test_vgg16_fits_into_20_megabytes(cat):
@@ -334,7 +339,9 @@ def test_vgg16_fits_into_20_megabytes(cat):
         kviz.Network(model, preprocess="vgg16"), photo, quick=True, methods=["grad_cam"]
     )
     assert len(report.html.encode()) <= 20_000_000
-    assert report.facts["skipped"].keys() == {"filter patterns", "class images", "fooling image"}
+    skipped = report.facts()["skipped"]
+    assert [one["part"] for one in skipped] == ["filter patterns", "class images", "fooling image"]
+    assert {one["reason"] for one in skipped} == {"quick"}
 
 
 def test_a_limit_that_cannot_be_kept_is_said(squeezenet, cat, tmp_path, monkeypatch):
@@ -435,8 +442,12 @@ def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(case):
     make, images, reasons = CASES[case]
     keras.utils.set_random_seed(1)
     report = kviz.report(make(), images, methods=["grad_cam"])
-    skipped = report.facts["skipped"]
+    skipped = {
+        f"{one['part']}: {one['item']}" if one["item"] else one["part"]: one["why"]
+        for one in report.facts()["skipped"]
+    }
     assert skipped.keys() == reasons.keys(), skipped
+    assert {one["reason"] for one in report.facts()["skipped"]} <= {"failed"}
     text = re.sub(r"&#\d+;", "?", report.html)
     for part, words in reasons.items():
         assert words in skipped[part]
@@ -448,9 +459,9 @@ def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(case):
 def test_dead_filters_and_empty_channels_are_named():
     make, images, _ = CASES["dead"]
     report = kviz.report(make(), images, methods=["gradient"])
-    (dead,) = report.facts["dead_channels"].values()
+    (dead,) = report.facts()["dead_channels"].values()
     assert dead == [0, 1, 2, 3]
-    assert [filter_["dead"] for filter_ in report.facts["patterns"]] == [True] * 4
+    assert [one["arrived"] for one in report.facts()["patterns"]] == [False] * 4
     assert "Dead, nothing moves them" in report.html
 
 
@@ -473,11 +484,12 @@ def test_a_fault_of_a_part_takes_no_other_along(monkeypatch, squeezenet, cat):
     monkeypatch.setattr("kviz.reports._parts.filter_patterns", broken)
     monkeypatch.setattr("kviz.reports._parts.class_image", broken)
     report = kviz.report(squeezenet, cat, methods=["grad_cam"])
-    assert report.facts["skipped"] == dict.fromkeys(
+    skipped = {one["part"]: one["why"] for one in report.facts()["skipped"]}
+    assert skipped == dict.fromkeys(
         ("filter patterns", "class images"), "It failed with RuntimeError: <b>it</b> broke"
     )
     assert "RuntimeError: &lt;b&gt;it&lt;/b&gt; broke" in report.html
-    assert report.facts["fooled"]
+    assert report.facts()["fooled"]
 
 
 @pytest.mark.parametrize("part", ["feature maps", "class images", "page"])
@@ -525,7 +537,7 @@ def test_an_interrupt_within_a_dream_ends_the_report(tmp_path):
         ({"methods": "grad_cam"}, "methods takes a list", kviz.OptionError),
         ({"class_index": "zebu"}, "no class 'zebu'", kviz.OptionError),
         ({"layer_names": "convx"}, "no layer 'convx'", kviz.LayerError),
-        ({"pattern_layer": "convx"}, "no layer 'convx'", kviz.LayerError),
+        ({"pattern_layer_names": "convx"}, "no layer 'convx'", kviz.LayerError),
         ({"max_mb": 0}, "max_mb takes a size over 0", kviz.OptionError),
         ({"seed": -1}, "seed takes a whole number", kviz.OptionError),
         ({"path": "report.pdf"}, "ending in .html. Received: report.pdf", kviz.OutputError),
@@ -546,22 +558,26 @@ def test_images_that_do_not_fit_are_refused(squeezenet):
 def test_no_method_is_none():
     model = small(layers.Conv2D(4, 3))
     report = kviz.report(model, noise(1, 12, 12, 3), methods=(), quick=True)
-    assert report.facts["attributions"] == []
-    assert report.facts["page"]["attributions"] == ""
+    assert report.facts()["attributions"] == []
+    assert report.facts()["page"]["attributions"] == ""
     assert "No method was asked for." in report.html
 
 
 def test_a_class_and_layers_are_chosen(squeezenet, cat):
     report = kviz.report(
         squeezenet, cat, class_index="lynx", methods=["gradient"], layer_names="pool*",
-        pattern_layer="conv1", names=["a"],
+        pattern_layer_names="conv1", names=["a"],
     )  # fmt: skip
-    (image,) = report.facts["images"]
-    assert (image["explained"]["name"], image["rival"]["name"]) == ("lynx", "Egyptian cat")
-    assert [layer["path"] for layer in report.facts["feature_maps"]] == ["pool1", "pool3", "pool5"]
-    assert all(one["filter"].startswith("conv1 filter") for one in report.facts["patterns"])
-    assert [one["class"] for one in report.facts["class_images"]] == ["lynx", "Egyptian cat"]
-    assert (report.path, report.facts["model"]["file"]) == (None, "squeezenet.keras")
+    (image,) = report.facts()["images"]
+    assert (image["explained"][0]["name"], image["rival"]["name"]) == ("lynx", "Egyptian cat")
+    assert [layer["path"] for layer in report.facts()["feature_maps"]] == [
+        "pool1",
+        "pool3",
+        "pool5",
+    ]
+    assert all(one["made_for"].startswith("conv1 filter") for one in report.facts()["patterns"])
+    assert [one["made_for"] for one in report.facts()["class_images"]] == ["lynx", "Egyptian cat"]
+    assert (report.path, report.facts()["model"]["file"]) == (None, "squeezenet.keras")
 
 
 def test_a_report_is_saved_and_shown(hostile, tmp_path):
@@ -594,9 +610,9 @@ def test_the_command_writes_a_page_and_prints_facts(tmp_path):
     done = CliRunner().invoke(main, run)
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
-    assert facts["file"] == str(out)
+    assert facts["files"] == [str(out)]
     assert {one["method"] for one in facts["attributions"]} == {"gradient", "cam"}
-    assert facts["images"][0]["predictions"][0]["name"] == "Egyptian cat"
+    assert facts["images"][0]["classes"][0]["name"] == "Egyptian cat"
     assert told(out.read_text(encoding="utf-8"))["photos"][0]["name"] == "cat.png"
 
 

@@ -2,7 +2,10 @@
 
 import copy
 import json
+import math
+import pickle
 import re
+import zipfile
 from dataclasses import FrozenInstanceError, fields
 
 import keras
@@ -14,7 +17,7 @@ import kviz
 from kviz.arrays import standardised, stretched
 from kviz.draw.plots import palette
 from kviz.errors import LayerError, OptionError, OutputError
-from kviz.results import Activations, Predictions, Weights, load_result
+from kviz.results import Activations, MadeBy, Predictions, Weights, load_result
 from kviz.tiles import Tile, mosaic
 
 HOSTILE = [
@@ -72,7 +75,14 @@ def kernels(squeezenet):
 def predictions():
     scores = np.array([[0.1, 0.7, 0.15, 0.05], [0.25, 0.25, 0.25, 0.25]], "float32")
     return Predictions(
-        scores, 2, ("a", "b", "c", "d"), True, ("cat.png",), (3,), {"model": "m"}, ("Take care.",)
+        scores,
+        2,
+        ("a", "b", "c", "d"),
+        True,
+        ("cat.png",),
+        (3,),
+        MadeBy(model="m"),
+        ("Take care.",),
     )
 
 
@@ -103,8 +113,33 @@ class TestFrozen:
         assert two != copy.copy(two)
         assert len({two, kernels, two}) == 2
 
+    def test_no_array_can_be_written_to_and_the_callers_stay_as_they_are(self, tmp_path):
+        given = random(1, 2, 2, 1)
+        result = made({"a": given}, images=np.zeros((1, 4, 4, 3)))
+        read = load_result(result.save(tmp_path / "maps.npz")[0])
+        for one in (result, read, copy.deepcopy(result), pickle.loads(pickle.dumps(result))):  # noqa: S301
+            for array in (one["a"], one.images):
+                with pytest.raises(ValueError, match="read-only"):
+                    array[:] = 0
+        assert given.flags.writeable
+
 
 class TestMapping:
+    def test_get_and_in_are_a_mappings(self, two, kernels):
+        for result, known in ((two, "conv1"), (kernels, "conv1/kernel")):
+            assert result.get("nope", 0) == 0
+            assert result.get("nope") is None
+            assert result.get(known) is result[known]
+            assert "nope" not in result
+            with pytest.raises(KeyError):
+                result["nope"]
+
+    def test_the_message_of_a_key_that_is_not_there_is_a_plain_sentence(self, two):
+        with pytest.raises(LayerError) as caught:
+            two["conv3"]
+        assert str(caught.value) == "The result holds no 'conv3'. Did you mean 'conv1'?"
+        assert isinstance(caught.value, kviz.KvizError)
+
     def test_activations(self, two):
         assert list(two) == ["conv1", "block/conv2"]
         assert len(two) == 2
@@ -646,20 +681,22 @@ class TestRoundTrip:
     def test_activations(self, two, cat_maps, tmp_path):
         for result in (two, cat_maps, made({"a": random(1, 5, 3)})):
             same(result, load_result(result.save(tmp_path / "maps.npz")[0]))
-        assert cat_maps.made_by["model"]
+        assert cat_maps.made_by.model == "squeezenet"
 
     def test_weights(self, kernels, tmp_path):
         same(kernels, load_result(str(kernels.save(tmp_path / "kernels.npz")[0])))
 
     def test_predictions(self, predictions, squeezenet, cat, tmp_path):
-        bare = Predictions(np.ones((1, 3), "float32"), 1, probability=False)
-        real = kviz.predict(squeezenet, cat, 3, class_index="pizza", names=["cat.png"])
+        bare = Predictions(np.ones((1, 3), "float32"), 1, is_probability=False)
+        real = kviz.predict(squeezenet, cat, 3, also="pizza", names=["cat.png"])
         for result in (predictions, bare, real):
             same(result, load_result(result.save(tmp_path / "scores.npz")[0]))
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_values_that_are_not_finite(self, bad, tmp_path):
-        result = made({"a": np.full((1, 2, 2, 1), bad, "float32")}, made_by={"eps": 0.5})
+        result = made(
+            {"a": np.full((1, 2, 2, 1), bad, "float32")}, made_by=MadeBy(settings={"eps": 0.5})
+        )
         same(result, load_result(result.save(tmp_path / "maps.npz")[0]))
 
     def test_hostile_names(self, tmp_path):
@@ -667,28 +704,85 @@ class TestRoundTrip:
         result = made(maps, names=("\udcff<b>",), notes=("\n",))
         same(result, load_result(result.save(tmp_path / "maps.npz")[0]))
 
-    def test_numpy_reads_the_arrays_without_kviz(self, two, tmp_path):
+    def test_numpy_reads_the_arrays_without_kviz(self, two, kernels, tmp_path):
         with np.load(two.save(tmp_path / "maps.npz")[0], allow_pickle=False) as file:
-            np.testing.assert_array_equal(file["array_0"], two["conv1"])
+            assert file.files == ["header", "maps/conv1", "maps/block/conv2", "images"]
+            np.testing.assert_array_equal(file["maps/block/conv2"], two["block/conv2"])
+            assert json.loads(str(file["header"]))["format"] == 1
+        with np.load(kernels.save(tmp_path / "kernels.npz")[0], allow_pickle=False) as file:
+            np.testing.assert_array_equal(
+                file["weights/conv1/kernel"], kernels["conv1/kernel"], strict=True
+            )
+
+    def test_what_is_read_can_be_unpacked_anywhere(self, tmp_path):
+        maps = {name: random(1, 2, 2, 1, seed=n) for n, name in enumerate([*HOSTILE, "a.npy"])}
+        with zipfile.ZipFile(made(maps).save(tmp_path / "maps.npz")[0]) as file:
+            assert len(set(file.namelist())) == len(maps) + 1
+            for name in file.namelist():
+                assert name.isascii()
+                assert name.isprintable()
+                assert len(name) < 300
+                assert ".." not in name.split("/")
+
+    def test_class_indices_stay_whole_numbers(self, tmp_path):
+        settings = {
+            "class_index": np.array([285, 3]), "names": {285: "cat", np.int64(3): "dog"},
+            "score": np.float32(0.5), "relu": np.True_, "size": (2, [3, 4]), "none": None,
+            "$array": "a name that the format uses itself", "nested": {"$x": {1: 2}},
+            "nan": float("nan"),
+        }  # fmt: skip
+        result = made({"a": random(1, 2, 2, 1)}, made_by=MadeBy(settings=settings))
+        again = load_result(result.save(tmp_path / "maps.npz")[0]).made_by.settings
+        assert math.isnan(again.pop("nan"))
+        assert again == {
+            "class_index": (285, 3), "names": {285: "cat", 3: "dog"}, "score": 0.5, "relu": True,
+            "size": (2, (3, 4)), "none": None,
+            "$array": "a name that the format uses itself", "nested": {"$x": {1: 2}},
+        }  # fmt: skip
+        assert {type(key) for key in again["names"]} == {int}
+        assert type(again["relu"]) is bool
+        assert {type(index) for index in again["class_index"]} == {int}
+
+    def test_a_field_that_an_older_file_lacks_has_its_default(self, tmp_path):
+        path = tmp_path / "maps.npz"
+        npz(
+            path,
+            {"$object": "Activations", "maps": {"a": {"$array": "x"}}, "kinds": {"a": "Conv2D"}},
+        )
+        result = load_result(path)
+        assert (result.images, result.names, result.made_by, result.notes) == (
+            None,
+            (),
+            MadeBy(),
+            (),
+        )
+
+    def test_a_field_that_this_kviz_does_not_know_is_left_out(self, predictions, tmp_path):
+        path = predictions.save(tmp_path / "scores.npz")[0]
+        with np.load(path) as file:
+            header, scores = json.loads(str(file["header"])), file["scores"]
+        np.savez(path, header=np.array(json.dumps({**header, "newer": [1]})), scores=scores)
+        same(predictions, load_result(path))
+
+    def test_a_newer_format_is_said(self, predictions, tmp_path):
+        path = predictions.save(tmp_path / "scores.npz")[0]
+        with np.load(path) as file:
+            header, scores = json.loads(str(file["header"])), file["scores"]
+        np.savez(path, header=np.array(json.dumps({**header, "format": 2})), scores=scores)
+        with pytest.raises(
+            OutputError, match=r"a newer kviz: it has format 2.* up to 1\. Update kviz"
+        ):
+            load_result(path)
 
 
-def npz(path, header, *arrays):
-    header = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    np.savez(path, header=header, **{f"array_{n}": array for n, array in enumerate(arrays)})
+def npz(path, header, **arrays):
+    """Write a header as it is, of this format where it is an object, and arrays; the array x always."""
+    if isinstance(header, dict):
+        header = {"format": 1, **header}
+    np.savez(path, **{"header": np.array(json.dumps(header)), "x": np.ones((1, 2, 2, 1)), **arrays})
 
 
-FIELDS = {
-    "kinds": {"a": "Conv2D"},
-    "images": False,
-    "names": [],
-    "made_by": {},
-    "notes": [],
-    "top": 1,
-    "class_names": None,
-    "probability": True,
-    "asked": [],
-    "layers": {},
-}
+MAPS = {"$object": "Activations", "maps": {"a": {"$array": "x"}}, "kinds": {"a": "Conv2D"}}
 
 
 class TestBrokenFiles:
@@ -748,10 +842,13 @@ class TestBrokenFiles:
         path = tmp_path / "maps.npz"
         np.savez(path, header=np.array([Bomb()], object))
         self.refused(path)
-        header = {"result": "Activations", "paths": ["a"], **FIELDS}
-        npz(path, header, np.array([Bomb()], object))
+        npz(path, MAPS, x=np.array([Bomb()], object))
         self.refused(path)
         assert not flag.exists()
+
+    def test_what_fits_is_read(self, tmp_path):
+        npz(tmp_path / "maps.npz", MAPS)
+        assert load_result(tmp_path / "maps.npz")["a"].shape == (1, 2, 2, 1)
 
     @pytest.mark.parametrize(
         "header",
@@ -760,26 +857,38 @@ class TestBrokenFiles:
             {},
             None,
             "Activations",
-            {"result": "os.system"},
-            {"result": ["Activations"]},
-            {"result": "Activations"},
-            {"result": "Activations", "paths": ["a", "b"], **FIELDS},
-            {"result": "Activations", "paths": [], **FIELDS},
-            {"result": "Activations", "paths": ["a"], **FIELDS, "images": True},
-            {"result": "Activations", "paths": 5, **FIELDS},
-            {"result": "Weights", "paths": [], **FIELDS},
-            {"result": "Predictions", **FIELDS, "asked": None},
+            {"$object": "os.system"},
+            {"$object": ["Activations"]},
+            {"$object": "Activations"},
+            {"$object": "MadeBy"},
+            {**MAPS, "format": None},
+            {**MAPS, "format": "1"},
+            {**MAPS, "maps": {"a": {"$array": "x"}, "b": {"$array": "y"}}},
+            {**MAPS, "maps": {"a": "x"}},
+            {**MAPS, "maps": {"$array": "x"}},
+            {**MAPS, "maps": {"$pairs": [[5, {"$array": "x"}]]}},
+            {**MAPS, "maps": 5},
+            {**MAPS, "images": True},
+            {**MAPS, "names": "cat"},
+            {**MAPS, "names": [1]},
+            {**MAPS, "notes": None},
+            {**MAPS, "made_by": {}},
+            {**MAPS, "made_by": {"$object": "MadeBy", "settings": []}},
+            {"$object": "Weights", "weights": {}, "layers": {}, "forms": {"a": "spiral"}},
+            {"$object": "Predictions", "scores": {"$array": "x"}, "top": 1, "asked": None},
+            {"$object": "Synthesis", "images": {"$array": "x"}, "predictions": [["a"]]},
+            {"$object": "Comparison", "attributions": [MAPS]},
         ],
     )
     def test_a_header_that_does_not_fit(self, header, tmp_path):
-        npz(tmp_path / "maps.npz", header, np.ones((1, 2, 2, 1)))
+        npz(tmp_path / "maps.npz", header)
         self.refused(tmp_path / "maps.npz")
 
     def test_no_arrays_and_a_header_too_deep(self, tmp_path):
         path = tmp_path / "maps.npz"
-        npz(path, {"result": "Predictions", **FIELDS})
+        npz(path, {"$object": "Predictions", "scores": {"$array": "scores"}, "top": 1})
         self.refused(path)
-        np.savez(path, header=np.frombuffer(b"[" * 100_000, np.uint8))
+        np.savez(path, header=np.array("[" * 100_000))
         self.refused(path)
         np.savez(path, header=np.frombuffer(b"\xff\xfe", np.uint8))
         self.refused(path)
@@ -789,7 +898,7 @@ class TestHostileNames:
     @pytest.fixture
     def hostile(self):
         maps = {name: random(1, 3, 3, 2, seed=n) for n, name in enumerate(HOSTILE)}
-        return made(maps, names=("../<img src=x>\n\udcff.png",), made_by={"model": HOSTILE[0]})
+        return made(maps, names=("../<img src=x>\n\udcff.png",), made_by=MadeBy(model=HOSTILE[0]))
 
     @pytest.fixture
     def weights(self):
@@ -868,7 +977,7 @@ class TestPredictions:
         assert first.rows[0] == (1, 1, "b", "0.7000")
 
     def test_scores_that_are_no_probabilities_and_classes_without_names(self):
-        result = Predictions(np.array([[-3.0, 12.5]], "float32"), 5, probability=False)
+        result = Predictions(np.array([[-3.0, 12.5]], "float32"), 5, is_probability=False)
         assert result.tables()[0].headers[-1] == "score"
         assert result.rows == [[(1, "class 1", 12.5), (0, "class 0", -3.0)]]
         assert result.tiles() == []

@@ -69,8 +69,8 @@ def test_a_class_image_is_taken_for_its_class(kind, model):
     assert np.isfinite(found.scores).all()
     # The score is of a random view: over some steps it grows.
     assert (found.scores[-8:].mean(0) > found.scores[:8].mean(0)).all()
-    assert found.made_by["parametrization"] == kind
-    assert found.made_by["classes"] == [3, 0, 1, 2, 4]
+    assert found.made_by.settings["parametrization"] == kind
+    assert found.made_by.settings["class_index"] == (3, 0, 1, 2, 4)
 
 
 @KINDS
@@ -132,17 +132,17 @@ def test_nothing_is_traced_twice(monkeypatch):
 def test_a_model_of_any_size_takes_a_size():
     model = any_size()
     for size, expected in (((20, 27), (20, 27)), (18, (18, 18)), (np.int64(16), (16, 16))):
-        found = kviz.class_image(model, [0, 1], size=size, steps=2)
+        found = kviz.class_image(model, [0, 1], target_size=size, steps=2)
         assert found.images.shape == (2, *expected, 3)
-        assert found.made_by["size"] == list(expected)
+        assert found.made_by.settings["target_size"] == tuple(expected)
     assert kviz.class_image(model, 0, steps=1).images.shape == (1, 224, 224, 3)
 
 
 def test_a_model_of_one_free_side():
     model = any_size(shape=(None, 20))
-    assert kviz.class_image(model, 0, size=(12, 20), steps=2).images.shape == (1, 12, 20, 3)
-    with pytest.raises(kviz.OptionError, match="size"):
-        kviz.class_image(model, 0, size=(12, 21), steps=2)
+    assert kviz.class_image(model, 0, target_size=(12, 20), steps=2).images.shape == (1, 12, 20, 3)
+    with pytest.raises(kviz.OptionError, match=r"12 x 20 only\. Received: 12 x 21"):
+        kviz.class_image(model, 0, target_size=(12, 21), steps=2)
 
 
 @KINDS
@@ -170,7 +170,7 @@ def test_photos_say_which_colours():
         model, [0, 1], statistics=red.clip(0, 255), steps=1, parametrization="maco"
     ).images
     assert (maco[..., 0] > maco[..., 1]).mean() > 0.9
-    assert found.made_by["own_colours"]
+    assert found.made_by.settings["statistics"]
 
 
 def test_photos_of_other_channels_are_refused():
@@ -325,11 +325,11 @@ def test_weights_that_are_not_finite():
         ({"parametrization": "wavelet"}, "parametrization takes one of 'pixel', 'fourier', 'maco'"),
         ({"steps": 0}, "steps takes a whole number from 1. Received: 0"),
         ({"steps": 1.5}, "Received: 1.5"),
-        ({"size": 20}, "The model takes images of 16 x 16"),
-        ({"size": (16, 16, 3)}, "height and a width"),
-        ({"size": 16.5}, "height and a width"),
-        ({"size": True}, "size"),
-        ({"size": (0, 16)}, "height and a width"),
+        ({"target_size": 20}, "The model takes images of 16 x 16"),
+        ({"target_size": (16, 16, 3)}, "height and a width"),
+        ({"target_size": 16.5}, "height and a width"),
+        ({"target_size": True}, "target_size"),
+        ({"target_size": (0, 16)}, "height and a width"),
         ({"batch_size": 0}, "batch_size takes a whole number from 1. Received: 0"),
         ({"seed": -1}, "seed"),
         ({"statistics": np.zeros((16, 16, 3))}, "statistics takes photos"),

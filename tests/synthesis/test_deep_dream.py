@@ -63,7 +63,7 @@ def test_there_is_more_of_what_layers_see(names, shape, octaves):
 
 def test_one_octave_by_hand(model):
     """Steps of the length that is asked for, from the photo itself; one step is looked at unshifted."""
-    found = kviz.deep_dream(model, photos(2), "second", octaves=1, steps=1, step=2.0)
+    found = kviz.deep_dream(model, photos(2), "second", octaves=1, steps=1, step_size=2.0)
     change = (found.images - photos(2)).reshape(2, -1)
     inside = (found.images > 0) & (found.images < 255)
     assert inside.all(), "nothing is cut off"
@@ -86,7 +86,7 @@ def test_scores_are_of_the_images_but_for_shifts(shape):
 def test_the_layer_in_the_middle_by_default(model):
     found = kviz.deep_dream(model, photos(1), octaves=1, steps=1)
     assert found.labels == ("second",)
-    assert found.made_by["layers"] == ["second"]
+    assert found.made_by.settings["layer_names"] == ("second",)
 
 
 def test_octaves_grow_up_to_the_photo():
@@ -234,8 +234,8 @@ def test_files_of_images(model, tmp_path):
         (0, {"octaves": True}, kviz.OptionError, "octaves"),
         (0, {"steps": 0}, kviz.OptionError, "steps takes a whole number from 1"),
         (0, {"steps": 1.5}, kviz.OptionError, "Received: 1.5"),
-        (0, {"step": 0}, kviz.OptionError, "step above 0"),
-        (0, {"step": -1}, kviz.OptionError, "step above 0"),
+        (0, {"step_size": 0}, kviz.OptionError, "step_size above 0"),
+        (0, {"step_size": -1}, kviz.OptionError, "step_size above 0"),
         (0, {"octave_scale": 1}, kviz.OptionError, "octave_scale is above 1"),
         (0, {"batch_size": 0}, kviz.OptionError, "batch_size"),
         (0, {"layer_names": "fist"}, kviz.LayerError, "Did you mean 'first'"),

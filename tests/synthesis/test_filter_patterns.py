@@ -78,17 +78,22 @@ def test_the_score_is_the_mean_of_the_filters_map(model):
     np.testing.assert_allclose(found.scores[-1], own, rtol=1e-3)
     assert found.scores.shape == (11, 2)
     assert found.labels == ("second filter 5", "second filter 2")
-    assert found.made_by["filters"] == [5, 2]
+    assert found.made_by.settings["filter_indices"] == (5, 2)
 
 
 def test_pixels_are_for_filters_that_see_few_of_them(model):
-    assert kviz.filter_patterns(model, "first", 0, steps=1).made_by["parametrization"] == "pixel"
+    assert (
+        kviz.filter_patterns(model, "first", 0, steps=1).made_by.settings["parametrization"]
+        == "pixel"
+    )
     keras.utils.set_random_seed(1)
     deep = keras.Sequential(
         [keras.Input((40, 40, 3)), layers.Conv2D(3, 9, strides=4, name="a"),
          layers.Conv2D(2, 4, name="b")]
     )  # fmt: skip
-    assert kviz.filter_patterns(deep, "b", 0, steps=1).made_by["parametrization"] == "fourier"
+    assert (
+        kviz.filter_patterns(deep, "b", 0, steps=1).made_by.settings["parametrization"] == "fourier"
+    )
 
 
 def test_one_filter_is_that_of_all(model):
@@ -129,7 +134,7 @@ def test_a_dead_filter_is_said_and_not_drawn(tmp_path):
     assert pictures[0].startswith("001_first-filter-0")
     assert pictures[1].startswith("004_first-filter-5")
     assert len(written) == 2 + 1 + 2
-    assert not found.tiles(1)[:-1]
+    assert not found.tiles(image=1)[:-1]
     assert [row[-1] for row in found.tables()[0].rows] == ["drawn", "dead", "dead", "drawn"]
 
 
@@ -272,14 +277,14 @@ def test_a_layer_of_a_nested_model_read_from_disk(tmp_path):
 
 def test_a_model_of_any_size():
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(4, 3, name="conv")])
-    assert kviz.filter_patterns(model, "conv", [1], size=(9, 14), steps=1).images.shape == (
+    assert kviz.filter_patterns(model, "conv", [1], target_size=(9, 14), steps=1).images.shape == (
         1,
         9,
         14,
         3,
     )
     with pytest.raises(kviz.OptionError, match="16 x 16"):
-        kviz.filter_patterns(net(), "first", 1, size=20)
+        kviz.filter_patterns(net(), "first", 1, target_size=20)
 
 
 def test_photos_say_which_colours(model):

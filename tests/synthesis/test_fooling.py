@@ -93,7 +93,7 @@ def test_fgsm_ml():
     # -log(out[0]) that grows. out[1] is ahead of out[0] by 2 whatever the input, so that the class to
     # get away from has to be that one: kviz leaves alone what is not taken for class 0 anyway.
     found = kviz.fool(
-        of_ones(), np.array([[0, 8, -1]]), class_index=1, targeted=False, norm="linf", step=0.2,
+        of_ones(), np.array([[0, 8, -1]]), class_index=1, targeted=False, norm="linf", step_size=0.2,
         steps=1, score=lambda outputs: tf.math.log(outputs[:, 0]),
     )  # fmt: skip
     np.testing.assert_allclose(found.images, [[-0.2, 7.8, -1.2]], atol=0.01)
@@ -127,7 +127,7 @@ def test_fgsm_bound():
 
 def test_fgsm_bound_from_within():
     # The same, begun where the bounds are.
-    options = {"class_index": 3, "norm": "linf", "step": 0.2, "steps": 1, "score": log_of_last}
+    options = {"class_index": 3, "norm": "linf", "step_size": 0.2, "steps": 1, "score": log_of_last}
     found = kviz.fool(below_one(), np.array([[5, 5, -5, -1]]), bounds=(-5, 5), **options)
     np.testing.assert_allclose(found.images, [[5, 5, -5, -1.2]], atol=0.01)
     with pytest.raises(kviz.ImageError, match="values from -6 to 10"):
@@ -166,8 +166,8 @@ def test_what_is_reported_is_what_is_there(model):
     )
     assert found.labels == ("class 1", "class 2", "class 3")
     assert found.names == ("a", "b", "c")
-    assert found.verb == found.made_by["verb"] == "fool"
-    assert found.made_by["classes"] == [1, 2, 3]
+    assert found.verb == found.made_by.verb == "fool"
+    assert found.made_by.settings["class_index"] == (1, 2, 3)
 
 
 @pytest.mark.parametrize("last", [None, "softmax"])
@@ -194,7 +194,7 @@ def test_the_change_is_small(model):
     """A walk in small steps: no more than is needed, and less than a long step changes."""
     found = kviz.fool(model, photos(6), 2)
     assert found.arrived.all()
-    long = kviz.fool(model, photos(6), 2, step=3000)
+    long = kviz.fool(model, photos(6), 2, step_size=3000)
     assert (found.norms[:, 0] < long.norms[:, 0]).all()
     ahead = np.sort(answers(model, found.images), axis=1)
     assert ((ahead[:, -1] - ahead[:, -2]) < 0.2).all()
@@ -318,7 +318,7 @@ def test_pgd_by_hand(model):
         logits.append(value.numpy())
         walk = walk + 3 * tf.sign(tape.gradient(value, walk))
         walk = tf.clip_by_value(tf.clip_by_value(walk, x - 10, x + 10), 0, 255)
-    found = kviz.fool(model, x, target, norm="linf", step=3, max_norm=10, steps=8)
+    found = kviz.fool(model, x, target, norm="linf", step_size=3, max_norm=10, steps=8)
     assert len(found.scores) > 4
     for at, steps in enumerate(steps_of(found)):
         expected = np.array(logits)[: steps + 1, at]
@@ -331,7 +331,7 @@ def test_fgsm_is_one_step(model):
         tape.watch(images := tf.constant(x))
         value = model(images)[:, 2]
     way = np.sign(tape.gradient(value, images))
-    found = kviz.fool(model, x, 2, norm="linf", step=4, steps=1)
+    found = kviz.fool(model, x, 2, norm="linf", step_size=4, steps=1)
     np.testing.assert_array_equal(found.images, np.clip(x + 4 * way, 0, 255))
 
 
@@ -370,7 +370,7 @@ def test_too_small_a_radius(model):
 
 def test_the_steps_are_counted_where_the_score_is_not_a_number():
     found = kviz.fool(
-        below_one(), np.array([[0.5, 0.5, -5, -9]]), 3, norm="linf", step=0.1, steps=4,
+        below_one(), np.array([[0.5, 0.5, -5, -9]]), 3, norm="linf", step_size=0.1, steps=4,
         score=log_of_last,
     )  # fmt: skip
     assert not found.arrived.any()
@@ -386,7 +386,7 @@ def test_an_interrupt_returns_what_there_is(targeted, model):
 
     x = photos(5)
     found = kviz.fool(
-        model, x, 4 if targeted else None, targeted=targeted, step=2.0, batch_size=2,
+        model, x, 4 if targeted else None, targeted=targeted, step_size=2.0, batch_size=2,
         progress=progress, names=list("abcde"),
     )  # fmt: skip
     assert "Interrupted: the best so far." in found.notes
@@ -413,7 +413,7 @@ def test_sizes(shape, tmp_path):
     x = photos(3, shape)
     found = fooled(net(shape), x, 2, tmp_path)
     assert found.images.shape == (3, *shape)
-    assert len(found.tiles(0)) == 4
+    assert len(found.tiles(image=0)) == 4
 
 
 def test_grey_images_without_the_last_axis(tmp_path):
@@ -536,7 +536,7 @@ def test_two_inputs_of_which_one_is_changed():
         after = answers(model, both | {"photo": found.images})
         np.testing.assert_array_equal(after.argmax(1), (start + 1) % 4)
         assert found.images.shape == (3, 12, 12, 3)
-    beside = kviz.fool(model, both, (start + 1) % 4, input_name="beside", step=0.3)
+    beside = kviz.fool(model, both, (start + 1) % 4, input_name="beside", step_size=0.3)
     assert beside.arrived.all()
     assert beside.images.shape == (3, 5)
     after = answers(model, both | {"beside": beside.images})
@@ -735,8 +735,8 @@ def test_nothing_is_traced_twice(monkeypatch):
         (0, {"class_index": 1, "steps": 0}, kviz.OptionError, "steps takes a whole number from 1"),
         (0, {"class_index": 1, "steps": 2.5}, kviz.OptionError, "Received: 2.5"),
         (0, {"class_index": 1, "steps": True}, kviz.OptionError, "Received: True"),
-        (0, {"class_index": 1, "step": 0}, kviz.OptionError, "step takes a number above 0"),
-        (0, {"class_index": 1, "step": -1.5}, kviz.OptionError, "above 0. Received: -1.5"),
+        (0, {"class_index": 1, "step_size": 0}, kviz.OptionError, "step_size takes a number above 0"),
+        (0, {"class_index": 1, "step_size": -1.5}, kviz.OptionError, "above 0. Received: -1.5"),
         (0, {"class_index": 1, "max_norm": 0}, kviz.OptionError, "max_norm takes a number above"),
         (0, {"class_index": 1, "max_norm": np.nan}, kviz.OptionError, "Received: nan"),
         (0, {"class_index": 1, "norm": "l1"}, kviz.OptionError, "norm takes one of 'l2', 'linf'"),
@@ -777,11 +777,16 @@ def test_bounds_as_a_list_are_bounds(model):
 
 
 def test_numbers_of_numpy_are_numbers(model, tmp_path):
-    plain = kviz.fool(model, photos(1), 2, steps=40, step=20.0, seed=3)
+    plain = kviz.fool(model, photos(1), 2, steps=40, step_size=20.0, seed=3)
     found = kviz.fool(
-        model, photos(1), np.int64(2), steps=np.int64(40), step=np.float32(20), seed=np.int64(3)
+        model,
+        photos(1),
+        np.int64(2),
+        steps=np.int64(40),
+        step_size=np.float32(20),
+        seed=np.int64(3),
     )
     np.testing.assert_array_equal(found.images, plain.images)
     again = kviz.load_result(found.save(tmp_path / "found.npz")[0])
-    assert again.made_by["steps"] == 40
-    assert again.made_by["step"] == 20
+    assert again.made_by.settings["steps"] == 40
+    assert again.made_by.settings["step_size"] == 20

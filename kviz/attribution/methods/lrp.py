@@ -180,7 +180,7 @@ def _z_plus(traced: Trace, epsilon: Any, divided: set[Any]) -> dict[int, Callabl
         elif isinstance(call.layer, _OTHER):
             raise LayerError(
                 f"lrp's rule z_plus does not know layer {sanitise(call.path)!r} "
-                f"({sanitise(type(call.layer).__name__)}). Use rule='epsilon'."
+                f"({sanitise(type(call.layer).__name__)}). Take the rule epsilon."
             )
     return edits
 

@@ -66,7 +66,7 @@ class Shapley(Method):
         if max(counts) > MOST:
             raise OptionError(
                 f"Exact Shapley values of {max(counts)} players need 2 ** {max(counts)} passes; "
-                f"expected at most {MOST}. Give fewer segments=, or take method='kernel_shap'."
+                f"expected at most {MOST}. Give fewer segments, or take kernel_shap."
             )
         # Fewer players than another image's are filled up with dummies, whose value is 0.
         all_of_them = subsets(max(counts))

@@ -129,7 +129,7 @@ def test_guided_grad_cam_is_the_product_of_the_two(net, images):
     wide = np.stack([enlarged(grid, 6) for grid in cam.raw])
     close(product.maps, guided.maps * wide[..., None])
     assert np.abs(product.maps - guided.maps).max() > 0.1 * np.abs(guided.maps).max()
-    assert product.made_by["settings"]["layer_names"].endswith("/maps")
+    assert product.made_by.settings["layer_names"].endswith("/maps")
 
 
 def test_a_head_of_one_position_is_no_layer_of_maps():
@@ -142,7 +142,7 @@ def test_a_head_of_one_position_is_no_layer_of_maps():
     photo = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
     result = kviz.attribute(model, photo, "grad_cam", resize=None)
     assert result.maps.shape == (1, 6, 6)
-    assert result.made_by["settings"]["layer_names"] == "last"
+    assert result.made_by.settings["layer_names"] == "last"
 
 
 def test_a_photo_is_looked_at_before_what_comes_first():
@@ -153,7 +153,7 @@ def test_a_photo_is_looked_at_before_what_comes_first():
     given = {"facts": np.ones((1, 4)), "photo": np.ones((1, 8, 8, 3))}
     result = kviz.attribute(model, given, "gradient", class_index=0)
     assert result.maps.shape == (1, 8, 8)
-    assert result.made_by["settings"]["input_name"] == "photo"
+    assert result.made_by.settings["input_name"] == "photo"
 
 
 def test_max_abs_keeps_the_sign_of_what_is_furthest_from_zero():

@@ -166,7 +166,7 @@ def gated(x):
     [
         (gated, {}, "no rule for the operation (Sigmoid|Mul)"),
         (layers.LayerNormalization(), {}, "no rule for the operation"),
-        (layers.Conv2DTranspose(4, 2), {"rule": "z_plus"}, "Use rule='epsilon'"),
+        (layers.Conv2DTranspose(4, 2), {"rule": "z_plus"}, "Take the rule epsilon"),
     ],
 )
 def test_where_there_is_no_rule(part, options, message):

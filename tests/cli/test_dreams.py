@@ -2,29 +2,11 @@
 
 import json
 
-import keras
-import numpy as np
 import pytest
 from click.testing import CliRunner
-from keras import layers
 from PIL import Image
 
 from kviz.cli import main
-
-
-@pytest.fixture
-def workplace(tmp_path, monkeypatch):
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
-         layers.Conv2D(4, 3, activation="relu", name="conv"), layers.GlobalAveragePooling2D(),
-         layers.Dense(3, activation="softmax")]
-    )  # fmt: skip
-    model.save(tmp_path / "m.keras")
-    photo = np.random.default_rng(0).integers(0, 256, (16, 16, 3), "uint8")
-    Image.fromarray(photo).save(tmp_path / "p.png")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def run(*words):
@@ -38,8 +20,12 @@ def run(*words):
         (("fool", "m.keras", "p.png", "--class", 1), "fooled", "fool"),
         (("fool", "m.keras", "p.png", "--away"), "fooled", "fool"),
         (("class-image", "m.keras", "--class", 1, "--class", 2), "class_images", "class_image"),
-        (("filters", "m.keras", "--layer", "conv"), "patterns", "filter_patterns"),
-        (("dream", "m.keras", "p.png", "--layers", "conv", "--octaves", 1), "dreams", "deep_dream"),
+        (("filter-patterns", "m.keras", "--layers", "conv"), "patterns", "filter_patterns"),
+        (
+            ("deep-dream", "m.keras", "p.png", "--layers", "conv", "--octaves", 1),
+            "dreams",
+            "deep_dream",
+        ),
     ],
 )
 def test_pictures_numbers_and_an_animation(workplace, words, folder, film):
@@ -64,15 +50,15 @@ def test_pictures_numbers_and_an_animation(workplace, words, folder, film):
     [
         (("fool", "m.keras", "p.png"), 2, "needs --class"),
         (("fool", "m.keras", "p.png", "--class", 7), 1, "0 to 2"),
-        (("fool", "m.keras", "p.png", "--class", 1, "--random-start"), 1, "needs max_norm"),
-        (("fool", "m.keras", "p.png", "--class", 1, "--max-norm", -1), 1, "above 0"),
+        (("fool", "m.keras", "p.png", "--class", 1, "--random-start"), 2, "needs --max-norm"),
+        (("fool", "m.keras", "p.png", "--class", 1, "--max-norm", -1), 2, "x>0"),
         (("fool", "m.keras", "lost.png", "--class", 1), 1, "lost.png"),
         (("class-image", "m.keras", "--class", "cat"), 1, "no class names"),
         (("class-image", "m.keras"), 2, "--class"),
-        (("class-image", "m.keras", "--class", 1, "--size", 9, 9), 1, "16 x 16"),
-        (("filters", "m.keras", "--layer", "cnov"), 1, "'conv'"),
-        (("filters", "m.keras", "--layer", "conv", "--filter", 4), 1, "0 to 3"),
-        (("dream", "m.keras", "p.png", "--octave-scale", 1), 1, "above 1"),
+        (("class-image", "m.keras", "--class", 1, "--target-size", 9, 9), 1, "16 x 16"),
+        (("filter-patterns", "m.keras", "--layers", "cnov"), 1, "'conv'"),
+        (("filter-patterns", "m.keras", "--layers", "conv", "--filter", 4), 1, "0 to 3"),
+        (("deep-dream", "m.keras", "p.png", "--octave-scale", 1), 2, "x>1"),
     ],
 )
 def test_bad_input_is_one_line(workplace, words, code, said):

@@ -10,7 +10,7 @@ from PIL import Image
 
 import kviz
 from kviz.draw.plots import curves
-from kviz.results import Synthesis, load_result, synthesis
+from kviz.results import MadeBy, Synthesis, load_result, synthesis
 from kviz.tiles import mosaic
 
 
@@ -33,7 +33,7 @@ def made(count=2, shape=(6, 5, 3), verb="class_image", **options):
         "labels": tuple(f"thing {at}" for at in range(count)),
         "verb": verb,
         "arrived": np.arange(count) != 1,
-        "made_by": {"model": "m", "verb": verb},
+        "made_by": MadeBy(model="m", verb=verb),
         **options,
     }
     return Synthesis(**options)
@@ -70,11 +70,11 @@ class TestTiles:
         assert "score 3" in tiles[0].detail
         # The last score that there is.
         assert "score 2" in tiles[1].detail
-        assert len(found.tiles(1)) == 2
+        assert len(found.tiles(image=1)) == 2
 
     def test_what_they_are_taken_for(self):
         found = made(
-            2, predictions=(("", "cat"), ("", "dog")), confidences=np.array([[0.875], [0.25]])
+            2, predictions=(("", "cat"), ("", "dog")), target_scores=np.array([0.875, 0.25])
         )
         one, two, _ = found.tiles()
         assert one.detail == "score 3; taken for cat, 0.875"
@@ -100,7 +100,7 @@ class TestTiles:
             tenfold.detail
         )
         assert tiles[3].title == "image 1"
-        assert len(found.tiles(0)) == 4
+        assert len(found.tiles(image=0)) == 4
 
     def test_before_and_after_a_dream(self):
         found = dreamed(2, names=("a.png", "b.png"))
@@ -122,7 +122,7 @@ class TestTiles:
         assert grid.title == "9 images from thing 0 to thing 8"
         assert "and others" in curve.alt
         assert len(made(8).tiles()) == 9
-        assert len(found.tiles(3)) == 2
+        assert len(found.tiles(image=3)) == 2
         assert len(fooled(9).tiles()) == 28, "with originals each is shown beside its own"
 
     def test_a_large_grid_does_not_take_for_ever(self, monkeypatch):
@@ -155,12 +155,12 @@ class TestTiles:
     @pytest.mark.parametrize("shape", [(4,), (6, 5, 4), (7, 3)])
     def test_what_is_no_picture_has_its_curve_only(self, shape):
         assert len(made(2, shape).tiles()) == 1
-        assert len(made(2, shape).tiles(0)) == 1
+        assert len(made(2, shape).tiles(image=0)) == 1
 
     def test_an_image_that_is_not_there(self):
         for image in (2, -1):
             with pytest.raises(kviz.OptionError, match=f"from 0 to 1. Received: {image}"):
-                made(2).tiles(image)
+                made(2).tiles(image=image)
 
     def test_showing_changes_nothing(self):
         found = fooled()
@@ -346,7 +346,7 @@ class TestFiles:
     def test_pictures_and_progress(self, tmp_path):
         calls = []
         fooled().save(tmp_path / "made", progress=lambda *at: calls.append(at))
-        assert calls == [(at, 7) for at in range(1, 8)]
+        assert calls == [(at, 9) for at in range(1, 10)]
 
     @pytest.mark.parametrize("name", ["a.png", "a.GIF", "a.csv"])
     def test_a_name_that_is_no_folders(self, name, tmp_path):
@@ -391,4 +391,4 @@ def test_plots():
         drawn = found.plot()
         assert len(drawn.axes) == axes
         assert found.tiles()[0].alt in drawn.kviz_alt
-    assert len(fooled().plot(1).axes) == 4
+    assert len(fooled().plot(image=1).axes) == 4

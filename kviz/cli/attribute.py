@@ -1,0 +1,77 @@
+"""kviz attribute."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.job import Job
+from kviz.cli.progress import start_up_talk_kept_back
+
+if TYPE_CHECKING:
+    from kviz.attribution import Method
+
+
+def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    with start_up_talk_kept_back():
+        from kviz.attribution import method_names
+    click.echo("\n".join(method_names()))
+    ctx.exit()
+
+
+def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
+    """Return methods with those of the options that they have; what none of them has is refused."""
+    with start_up_talk_kept_back():
+        from kviz.attribution import method_class, method_named
+    known = [{field.name for field in fields(method_class(name))} for name in names]
+    unknown = settings.keys() - set().union(*known)
+    return [
+        method_named(name, **{key: settings[key] for key in settings if key in own | unknown})
+        for name, own in zip(names, known, strict=True)
+    ]
+
+
+@click.command(short_help="Show which pixels decide, by any method.")
+@take.model
+@take.images
+@take.method("method")
+@take.settings
+@take.classes
+@take.layers
+@take.output("score")
+@take.seed
+@take.out("attribution")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_methods,
+    help="List the methods and stop.",
+)
+def attribute(
+    method: list[str] | None, settings: dict[str, Any], class_index: Any, **options: Any
+) -> None:
+    """Show which pixels of each IMAGE decide what MODEL says; by default by grad_cam.
+
+    Several methods are drawn side by side; --set and --layers are for those that have such an option.
+    """
+    import kviz
+
+    names = method or ["grad_cam"]
+    job = Job(options)
+    if layer_names := options.pop("layer_names"):
+        settings["layer_names"] = layer_names
+    made = _made(names, settings)
+    if class_index and len(class_index) > 1:
+        class_index = [class_index]  # all of them for each photo
+    found = [
+        job.run("attribute", one, doing=name, class_index=class_index, **options)
+        for name, one in zip(names, made, strict=True)
+    ]
+    job.end(found[0] if len(found) == 1 else kviz.compare(found))

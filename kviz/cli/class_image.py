@@ -1,0 +1,25 @@
+"""kviz class-image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.job import Job
+
+
+@click.command(short_help="Draw what the model would most take for a class.")
+@take.model
+@take.repeated(
+    "--class", "class_index", required=True, metavar="NAME|INDEX", help="The class to draw."
+)
+@take.noise
+@take.parametrization("fourier", "What the image is made in.")
+@take.output("score")
+@take.ascent(256, "class_images")
+def class_image(**options: Any) -> None:
+    """Draw the image that MODEL would most take for a class."""
+    job = Job(options)
+    job.end(job.run("class_image", doing="Dreaming", **options))

@@ -1,0 +1,55 @@
+"""kviz fool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.job import Job
+
+
+@click.command(short_help="Change a photo until the model sees another class.")
+@take.model
+@take.images
+@take.repeated(
+    "--class", "class_index", metavar="NAME|INDEX", help="What each photo is to be taken for."
+)
+@click.option(
+    "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
+)
+@click.option(
+    "--step-size",
+    type=take.ABOVE_ZERO,
+    help="A step's length; by default it begins small and grows.",
+)
+@click.option("--max-norm", type=take.ABOVE_ZERO, help="How far from the photo it may go.")
+@click.option(
+    "--norm",
+    type=click.Choice(["l2", "linf"]),
+    default="l2",
+    show_default=True,
+    help="How far is measured: over all pixels, or in the one that changes most.",
+)
+@click.option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
+@click.option(
+    "--confidence",
+    type=take.Number(0, 1, min_open=True, max_open=True),
+    help="Go on until the class is this probable.",
+)
+@take.output("score")
+@take.ascent(100, "fooled")
+def fool(class_index: list[str] | None, away: bool, **options: Any) -> None:
+    """Change each IMAGE as little as it takes for MODEL to see another class in it."""
+    if class_index is None and not away:
+        raise click.UsageError("fool needs --class, what the photo is to be taken for, or --away.")
+    if options["random_start"] and options["max_norm"] is None:
+        raise click.UsageError("--random-start needs --max-norm: the place is drawn within it.")
+    job = Job(options)
+    wanted: Any = class_index
+    if class_index:
+        count = len(job.names)
+        job.repeat(len(class_index))
+        wanted = class_index * count
+    job.end(job.run("fool", wanted, doing="Fooling", targeted=not away, **options))

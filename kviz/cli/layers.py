@@ -1,0 +1,38 @@
+"""kviz layers."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.group import say_note
+from kviz.cli.job import Job
+from kviz.cli.output import print_json
+
+# What a narrow terminal can do without, the first ones first.
+_OPTIONAL = ("padding", "weights", "kind", "params", "index", "output size", "stride")
+
+
+@click.command(short_help="List layers, shapes and receptive fields.")
+@take.model
+def layers(**options: Any) -> None:
+    """List the layers that MODEL calls: shapes, kernels, receptive fields, output sizes."""
+    job = Job(options)
+    table = job.network.layers
+    if job.as_json:
+        print_json({"files": [], "verb": "layers", "layers": [info.facts() for info in table]})
+        return
+    from kviz.draw.tables import narrowed, text
+
+    # A pipe gets lines as long as they are, a terminal what fits.
+    shown = table.table()
+    left_out: list[str] = []
+    if sys.stdout.isatty():
+        shown, left_out = narrowed(shown, shutil.get_terminal_size().columns, _OPTIONAL)
+    click.echo(text(shown))
+    if left_out:
+        say_note(f"no room for {', '.join(left_out)}; a wider window or --json shows them.")

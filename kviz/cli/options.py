@@ -1,0 +1,229 @@
+"""The options that commands share. Each is named, for the verb, as the verb's own parameter."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from kviz._checks import sanitise
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def stacked(*decorators: Decorator) -> Decorator:
+    """Return one decorator that does what these do, written above a function in this order."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorated
+
+
+def repeated(*names: str, help: str, callback: Any = None, **more: Any) -> Decorator:  # noqa: A002
+    """Return an option that may be given several times: a list, None where it is not given."""
+    callback = callback or (lambda _ctx, _param, values: list(values) or None)
+    said = f"{help} Repeat the option for several."
+    return click.option(*names, multiple=True, help=said, callback=callback, **more)
+
+
+class Number(click.FloatRange):
+    """A number of a range, in which NaN and infinity do not lie."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
+
+
+ABOVE_ZERO = Number(0, min_open=True)
+
+
+def _one_each(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> Any:
+    for name in names:
+        if "," in name:
+            raise click.UsageError(
+                f"--method takes one name. Repeat it for several: --method "
+                f"{sanitise(' --method '.join(name.split(',')), 120)}"
+            )
+    return list(dict.fromkeys(names)) or None
+
+
+def _settings(
+    _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return values by name: JSON where it is that, else text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, mark, value = text.partition("=")
+        if not name or not mark:
+            raise click.UsageError(f"--set takes NAME=VALUE. Received: {sanitise(text)}")
+        # What Python calls these is understood too.
+        value = {"None": "null", "True": "true", "False": "false"}.get(value, value)
+        try:
+            found[name] = json.loads(value)
+        except (ValueError, RecursionError):
+            found[name] = value
+    return found
+
+
+layers = repeated(
+    "--layers", "layer_names", metavar="GLOB", help="Layers by path, glob, kind or index."
+)
+classes = repeated(
+    "--class",
+    "class_index",
+    metavar="NAME|INDEX",
+    help="A class to explain, by default the predicted one.",
+)
+settings = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_settings,
+    help="A method's option, such as steps=128. Repeat the option for several.",
+)
+seed = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="For what is drawn at random.",
+)
+columns = click.option(
+    "--columns", type=click.IntRange(1), default=16, show_default=True, help="Channels a row."
+)
+
+_class_names = click.option(
+    "--class-names", metavar="FILE", help="Class names, JSON or a name a line."
+)
+_target_size = click.option(
+    "--target-size",
+    type=click.IntRange(1),
+    nargs=2,
+    metavar="H W",
+    help="Height and width of the images, where the model takes any.",
+)
+
+
+def method(name: str) -> Decorator:
+    """Return the option of attribution methods, for the verb's parameter of this name."""
+    text = "A method that kviz attribute --list names."
+    return repeated("--method", name, metavar="NAME", callback=_one_each, help=text)
+
+
+def output(name: str) -> Decorator:
+    """Return the option of which of a model's outputs counts, for the verb's parameter of this name."""
+    return click.option(
+        "--output",
+        name,
+        metavar="NAME|PLACE",
+        callback=lambda _ctx, _param, word: (
+            int(word) if re.fullmatch(r"\d{1,9}", word or "") else word
+        ),
+        help="Which output, of a model that has several.",
+    )
+
+
+def _batch_size(default: int) -> Decorator:
+    return click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="Images in flight at once.",
+    )
+
+
+model = stacked(
+    click.argument("model"),
+    click.option(
+        "--preprocess",
+        metavar="NAME",
+        help="Preprocess pixels as this keras.applications module does: vgg16 …",
+    ),
+    click.option(
+        "--trust", is_flag=True, help="Also load files that can run code: Lambda layers, .h5."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
+)
+
+images = stacked(
+    click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
+    _target_size,
+    click.option(
+        "--fit",
+        type=click.Choice(["crop", "stretch", "pad"]),
+        default="crop",
+        show_default=True,
+        help="How a photo gets the model's shape.",
+    ),
+    _batch_size(32),
+    _class_names,
+)
+
+noise = stacked(
+    _target_size,
+    click.option(
+        "--colours-of",
+        "statistics",
+        multiple=True,
+        metavar="IMAGE",
+        help="Photos whose colours it should have; by default ImageNet's.",
+    ),
+    _batch_size(16),
+    _class_names,
+)
+
+
+def out(default: str) -> Decorator:
+    """Return the options of where a result goes."""
+    return stacked(
+        click.option(
+            "--out",
+            "-o",
+            default=default,
+            show_default=True,
+            help="Folder, or a .npz or .html file.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["png", "npz", "html"]),
+            help="Pictures, numbers or one page; by default as --out ends, else png.",
+        ),
+    )
+
+
+def ascent(steps: int, folder: str) -> Decorator:
+    """Return the options of what climbs: how far, from where, and where it is written."""
+    return stacked(
+        click.option(
+            "--steps", type=click.IntRange(1), default=steps, show_default=True, help="At most."
+        ),
+        seed,
+        out(folder),
+        click.option("--gif", "film", is_flag=True, help="Write the way as an animation too."),
+    )
+
+
+def parametrization(default: str | None, text: str) -> Decorator:
+    """Return the option of what an image is made in."""
+    return click.option(
+        "--parametrization",
+        type=click.Choice(["pixel", "fourier", "maco"]),
+        default=default,
+        show_default=default is not None,
+        help=text,
+    )

@@ -1,0 +1,77 @@
+"""What the error stream shows while work goes on: bars, and not TensorFlow's talk."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from kviz.errors import KvizError
+
+if TYPE_CHECKING:
+    from kviz.results import Progress
+
+
+@contextmanager
+def bar(what: str, screen: TextIO | None = None) -> Iterator[Progress]:
+    """Show a bar on a terminal's error stream while the body runs; give what moves it."""
+    with bars(screen) as progress:
+        progress(what, 0, None)
+        yield lambda done, total: progress(what, done, total)
+
+
+@contextmanager
+def bars(screen: TextIO | None = None) -> Iterator[Callable[[str, int, Any], None]]:
+    """Show a bar for each part that is told of, as `bar` does."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(file=screen or sys.stderr)
+    if not console.is_terminal:
+        yield lambda _part, _done, _total: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as shown:
+        tasks: dict[str, Any] = {}
+
+        def tell(part: str, done: int, total: int | None) -> None:
+            if part not in tasks:
+                tasks[part] = shown.add_task(part, total=total)
+            shown.update(tasks[part], completed=done, total=total)
+
+        yield tell
+
+
+@contextmanager
+def start_up_talk_kept_back() -> Iterator[TextIO]:
+    """Keep back what TensorFlow's C++ code writes to the error stream while it starts.
+
+    It does so before any setting of ours can reach it. Gives the error stream itself; where the
+    body fails for a reason that is not the user's, what was kept back is shown.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    screen = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    with screen, tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield screen
+        except KvizError:
+            raise
+        except BaseException:
+            kept.seek(0)
+            screen.write(kept.read().decode(errors="replace"))
+            raise
+        finally:
+            screen.flush()
+            os.dup2(screen.fileno(), 2)

@@ -1,0 +1,65 @@
+"""kviz report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kviz._checks import sanitise
+from kviz.cli import options as take
+from kviz.cli.group import say_note
+from kviz.cli.job import Job
+from kviz.cli.output import print_json, try_to_write
+
+
+@click.command(short_help="Make one page of all of it.")
+@take.model
+@take.images
+@click.option("--out", "-o", default="report.html", show_default=True, help="A .html file.")
+@take.classes
+@take.method("methods")
+@take.layers
+@take.repeated(
+    "--pattern-layers",
+    "pattern_layer_names",
+    metavar="GLOB",
+    help="Whose filters' patterns; by default a middle one.",
+)
+@click.option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
+@take.seed
+@click.option(
+    "--max-mb",
+    type=take.ABOVE_ZERO,
+    default=20,
+    show_default=True,
+    help="How large the page may get; larger maps are averaged down.",
+)
+@click.option("--full", is_flag=True, help="Let the page get as large as it is.")
+def report(out: str, full: bool, **options: Any) -> None:
+    """Make one page of what MODEL sees in each IMAGE: a file that opens in any browser.
+
+    Layers, predictions, feature maps, what decides, kernels, dreams. It needs no network and no server.
+    """
+    path = Path(out)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise click.UsageError(
+            f"--out takes a file ending in .html. Received: {sanitise(out, 120)}"
+        )
+    try_to_write(path, file=True)
+    job = Job(options)
+    if full:
+        options["max_mb"] = None
+    made = job.run("report", path, doing=None, **options)
+    if job.as_json:
+        print_json({"files": [str(made.path)], **made.facts()})
+        return
+    facts = made.facts()
+    for one in facts["skipped"]:
+        if one["reason"] != "quick":
+            part = f"{one['part']}: {one['item']}" if one["item"] else one["part"]
+            say_note(f"{part} left out. {one['why']}")
+    size = len(made.html.encode()) / 1e6
+    seconds = sum(facts["seconds"].values())
+    click.echo(f"Wrote {made.path}: {size:.1f} MB, in {seconds:.0f} s. Open it in a browser.")

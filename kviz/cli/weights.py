@@ -1,0 +1,26 @@
+"""kviz weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.job import Job
+
+
+@click.command(short_help="Draw the kernels.")
+@take.model
+@take.layers
+@take.out("kernels")
+@take.columns
+def weights(layer_names: list[str] | None, columns: int, **options: Any) -> None:
+    """Draw the kernels of MODEL, in colour where they read RGB.
+
+    By default of every Conv2D; --layers also takes a weight's path, such as conv1/kernel.
+    """
+    import kviz
+
+    job = Job(options)
+    job.end(kviz.weights(job.network, layer_names), columns=columns)

@@ -1,0 +1,78 @@
+"""One small result of every kind, made by hand, so that each number is known."""
+
+import numpy as np
+
+from kviz.attribution.compare import compare
+from kviz.results import Activations, Attribution, MadeBy, Predictions, Synthesis, Weights
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, shape).astype("float32")
+
+
+def made_by(verb, **options):
+    return MadeBy(verb=verb, model="net", images_sha256=("0" * 64, "1" * 64), **options)
+
+
+def activations():
+    maps = {"conv": random(2, 4, 5, 3) - 100, "a/pool": random(2, 2, 2, 3, seed=1)}
+    maps["conv"][0, ..., 1] = 0
+    return Activations(
+        maps, {"conv": "Conv2D", "a/pool": "MaxPooling2D"}, random(2, 8, 10, 3), ("cat.png",),
+        made_by("activations"), ("Take care.",),
+    )  # fmt: skip
+
+
+def weights():
+    values = {"conv/kernel": random(3, 3, 3, 4) - 100, "conv/bias": random(4)}
+    return Weights(values, dict.fromkeys(values, "conv"), {}, made_by("weights"))
+
+
+def predictions():
+    scores = np.array([[0.125, 0.75, 0.125], [0.5, 0.25, 0.25]], "float32")
+    return Predictions(scores, 2, ("a", "b", "c"), names=("cat.png",), made_by=made_by("predict"))
+
+
+def attribution(method="grad_cam", classes=1, signed=False, **options):
+    maps = random(2, classes, 8, 10, seed=len(method)) - 100 * signed
+    indices = np.array([[1, 0, 2]] * 2, "int32")[:, :classes]
+    scores = np.arange(2 * classes, dtype="float32").reshape(2, classes)
+    shapes = [maps, indices, scores]
+    if classes == 1:
+        shapes = [array[:, 0] for array in shapes]
+    maps, indices, scores = shapes
+    names = tuple("abc"[index] for index in indices.reshape(-1))
+    options = {"images": random(2, 8, 10, 3), "names": ("cat.png",), **options}
+    options = {"made_by": made_by("attribute"), **options}
+    return Attribution(maps, maps, scores, indices, names, method, **options)
+
+
+def comparison():
+    return compare([attribution(), attribution("saliency", signed=True)])
+
+
+def synthesis(verb="class_image", **options):
+    given = {
+        "images": random(2, 6, 5, 3), "scores": np.arange(6, dtype="float32").reshape(3, 2),
+        "labels": ("a", "b"), "verb": verb, "arrived": np.array([True, False]),
+        "predictions": (("", "a"), ("", "c")), "classes": np.array([[-1, 0], [-1, 2]], "int32"),
+        "confidences": np.array([[np.nan, 0.75], [np.nan, 0.5]], "float32"),
+        "target_scores": np.array([0.75, 0.25], "float32"), "made_by": made_by(verb),
+    }  # fmt: skip
+    return Synthesis(**given | options)
+
+
+def fooled():
+    return synthesis(
+        "fool", originals=random(2, 6, 5, 3, seed=1), norms=np.array([[3, 1], [4, 2]], "float32"),
+        predictions=(("a", "b"), ("a", "a")), names=("cat.png",),
+        classes=np.array([[0, 1], [0, 0]], "int32"), target_scores=None,
+        confidences=np.array([[0.75, 0.5], [0.25, 0.25]], "float32"),
+    )  # fmt: skip
+
+
+ALL = {
+    "activations": activations, "weights": weights, "predictions": predictions,
+    "attribution": attribution, "attribution of classes": lambda: attribution(classes=3, signed=True),
+    "comparison": comparison, "class image": synthesis, "fool": fooled,
+}  # fmt: skip
