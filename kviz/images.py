@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
@@ -93,12 +94,42 @@ def _files(entry: str | Path) -> list[Path]:
     return files
 
 
+def validate_size(target_size: Any, own: tuple[int | None, int | None]) -> tuple[int, int]:
+    """Return the height and width that images are to have, or say what they can have.
+
+    Args:
+        target_size: height and width, or one number for both.
+        own: height and width that a model takes, None where any will do.
+
+    Raises:
+        OptionError: if it is no size, does not fit the model, or is over 50 megapixels.
+
+    >>> validate_size(64, (None, None))
+    (64, 64)
+    """
+    sides = target_size if isinstance(target_size, tuple | list) else (target_size, target_size)
+    whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
+    if whole != [True, True] or bool in map(type, sides):
+        raise OptionError(
+            f"{spelled('target_size')} takes a height and a width in pixels. "
+            f"Received: {sanitise(repr(target_size))}"
+        )
+    height, width = map(int, sides)
+    received = f"Received: {sanitise(f'{height} x {width}')}"
+    if own[0] not in (None, height) or own[1] not in (None, width):
+        wanted = " x ".join("any" if side is None else str(side) for side in own)
+        raise OptionError(f"The model takes images of {wanted} only. {received}")
+    if height * width > MEGAPIXELS * 1_000_000:
+        raise OptionError(f"Images have at most {MEGAPIXELS} megapixels. {received}")
+    return height, width
+
+
 def load_images(
     paths: Paths,
     network: ImageInput | None = None,
     *,
     fit: Fit = "crop",
-    target_size: tuple[int, int] | None = None,
+    target_size: int | tuple[int, int] | None = None,
 ) -> Pixels:
     """Read image files as pixels of the size and channels that a network takes.
 
@@ -111,7 +142,7 @@ def load_images(
         network: a `Network`; without one, images stay RGB and of their own size.
         fit: `"crop"` keeps the shape and cuts the longer side, `"pad"` keeps it and adds black
             borders, `"stretch"` does not keep it.
-        target_size: height and width, where the network takes any size.
+        target_size: height and width, or one number for both, where the network takes any size.
 
     Returns:
         uint8 array `(N, H, W, 3)` or `(N, H, W, 1)`, values 0-255.
@@ -133,18 +164,7 @@ def load_images(
             f"3). Pass an array of shape (N, {height}, {width}, {channels}) instead."
         )
     if target_size is not None:
-        sides = target_size if isinstance(target_size, tuple | list) else ()
-        whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
-        if whole != [True, True] or bool in map(type, sides):
-            raise OptionError(
-                f"target_size takes (height, width) in pixels. Received: {sanitise(repr(target_size))}"
-            )
-        if height not in (None, target_size[0]) or width not in (None, target_size[1]):
-            raise OptionError(
-                f"The model takes images of {height} x {width} only. "
-                f"Received: target_size={tuple(target_size)}"
-            )
-        height, width = target_size
+        height, width = validate_size(target_size, (height, width))
     images = []
     for path in image_paths(paths):
         image = _read(path)
@@ -164,7 +184,8 @@ def load_images(
         raise ImageError(
             "The images have several sizes (height x width: "
             + ", ".join(f"{h} x {w}" for h, w in sizes[:3])
-            + ") and the model takes any size. Pass target_size=(height, width) to resize them."
+            + ") and the model takes any size. "
+            + f"Resize them with {spelled('target_size', '(height, width)')}."
         )
     return np.stack(images)
 

@@ -1,0 +1,58 @@
+"""Who calls kviz: Python, or a command whose options are written otherwise and whose words are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+def _as_in_python(option: str, value: str) -> str:
+    return f"{option}={value}" if value else option
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls.
+
+    Attributes:
+        command: what was typed, None in Python.
+        written: returns what stands for an option, given its name and, or "", its value in Python.
+    """
+
+    command: str | None = None
+    written: Callable[[str, str], str] = _as_in_python
+
+
+_PYTHON = Caller()
+_calling: ContextVar[Caller] = ContextVar("_calling", default=_PYTHON)
+
+
+@contextmanager
+def called_by(caller: Caller) -> Iterator[None]:
+    """Let results and messages within the body know who calls.
+
+    >>> with called_by(Caller("kviz fool", lambda option, value: f"--{option} {value}")):
+    ...     command(), spelled("steps", "3")
+    ('kviz fool', '--steps 3')
+    """
+    token = _calling.set(caller)
+    try:
+        yield
+    finally:
+        _calling.reset(token)
+
+
+def command() -> str | None:
+    """Return the command that is running, None in Python."""
+    return _calling.get().command
+
+
+def spelled(option: str, value: str = "") -> str:
+    """Return an option as the caller writes it.
+
+    >>> spelled("steps"), spelled("trust", "True")
+    ('steps', 'trust=True')
+    """
+    return _calling.get().written(option, value)
