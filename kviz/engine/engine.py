@@ -25,7 +25,7 @@ from kviz.engine.model_inputs import (
     pack_inputs,
     to_channels_first,
 )
-from kviz.engine.tracing import Edits, Trace, is_stateful, trace
+from kviz.engine.tracing import Edits, Trace, is_stateful, on_behalf, trace
 from kviz.errors import ModelError, OptionError
 
 Preprocess = Callable[[Any], Any]
@@ -167,7 +167,12 @@ class Engine:
         whole, (stateful, noted) = self.functions.function((self._key, key), self._seen(run), specs)
         if share is None or self.strategy is None or self.fixed_batch or stateful:
             return whole, noted
-        spread = shared(self.strategy, lambda *arguments: run(*arguments)[0], share)
+
+        def on_a_device(*arguments: Any) -> Any:
+            with on_behalf():
+                return run(*arguments)[0]
+
+        spread = shared(self.strategy, on_a_device, share)
         parts, _ = self.functions.function(
             (self._key, "shared", key),
             self._seen(lambda *arguments: (spread(*arguments), None)),
