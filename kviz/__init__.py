@@ -8,8 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kviz.attribution.attribute import attribute
+    from kviz import attribution as attribution
+    from kviz import callbacks as callbacks
+    from kviz import scores as scores
     from kviz.attribution.compare import compare
+    from kviz.attribution.typed import attribute
+    from kviz.engine.activation_model import ActivationModel
     from kviz.errors import (
         ImageError,
         KvizError,
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
         OutputError,
     )
     from kviz.images import load_images
-    from kviz.look import activations, predict, weights
+    from kviz.look import activation_model, activations, predict, weights
     from kviz.network.loading import load_model, save_model
     from kviz.network.network import Network
     from kviz.reports.report import Report, report
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ActivationModel": "engine.activation_model",
     "Activations": "results.activations",
     "Attribution": "results.attribution",
     "Comparison": "results.comparison",
@@ -58,6 +63,7 @@ _HOMES = {
     "Synthesis": "results.synthesis",
     "Tile": "tiles",
     "Weights": "results.weights",
+    "activation_model": "look",
     "activations": "look",
     "attribute": "attribution.attribute",
     "class_image": "synthesis.class_image",
@@ -76,6 +82,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "ActivationModel",
     "Activations",
     "Attribution",
     "Comparison",
@@ -93,6 +100,7 @@ __all__ = [
     "Synthesis",
     "Tile",
     "Weights",
+    "activation_model",
     "activations",
     "attribute",
     "class_image",
@@ -115,12 +123,15 @@ __all__ = [
 _MODULES = ("attribution", "callbacks", "scores")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"kviz.{name}")
-    if name in _HOMES:
-        return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'kviz' has no attribute {name!r}")
+# A type checker would take any name for one of these.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"kviz.{name}")
+        if name in _HOMES:
+            return getattr(import_module(f"kviz.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'kviz' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise, validate_choice
+from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
 from kviz.network.network import Network
+from kviz.scores import ClassScore, as_score
 
 
 def looked_at(pixels: Mapping[str, Any], specs: Mapping[str, Any], input_name: str | None) -> str:
@@ -99,3 +101,22 @@ def class_label(network: Network, index: int) -> str:
     if index < 0:
         return "score"
     return network.class_names[index] if network.class_names else f"class {index}"
+
+
+def passes_for(network: Network, score: Any, pixels: Mapping[str, Any], input_name: str) -> Passes:
+    """Return the passes of a network for a score.
+
+    Args:
+        network: the network.
+        score: as `kviz.scores.as_score` takes it.
+        pixels: what has a shape, by input.
+        input_name: the input that is looked at.
+    """
+    chosen = as_score(score)
+    # One unit for two named classes speaks for the second.
+    binary = (
+        isinstance(chosen, ClassScore)
+        and network.classes == 1
+        and len(network.class_names or ()) == 2
+    )
+    return Passes(network.engine, chosen, pixels, input_name, binary=binary)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise, suggest, validate_choice, validate_int
+from kviz.engine.activation_model import Pooling, make_activation_model
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerInfo, Selector
 from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
@@ -63,9 +64,9 @@ def activations(
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
-    function, infos = network.function(pixels, layer_names)
+    maps_of = network.engine.maps(network.specs(pixels), layer_names)
     notes = list(network.notes)
-    if layer_names is None and (hidden := network.layers.unreached()):
+    if layer_names is None and (hidden := maps_of.table.unreached()):
         notes.append(
             f"Not shown, since they run inside a loop, a branch or a compiled function: "
             f"{', '.join(sanitise(path, 40) for path in hidden[:4])}"
@@ -73,8 +74,9 @@ def activations(
         warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
     total = len(next(iter(pixels.values())))
     maps: dict[str, Array] = {}
-    for start, stop, chunk in network.chunks(pixels, batch_size):
-        for info, tensor in zip(infos, network.run(function, chunk)[1], strict=True):
+    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
+        tensors = network.engine.run(maps_of.function, chunk)[1]
+        for info, tensor in zip(maps_of.infos, tensors, strict=True):
             part = _array(tensor)[: stop - start]
             _check(info, part)
             if start == 0 and stop == total:
@@ -89,7 +91,7 @@ def activations(
         array.flags.writeable = False
     return Activations(
         maps=maps,
-        kinds={info.path: info.kind for info in infos},
+        kinds={info.path: info.kind for info in maps_of.infos},
         images=pictures(pixels),
         names=names,
         made_by=made_by(
@@ -143,12 +145,12 @@ def predict(
     asked = tuple(network.class_index(which) for which in wanted)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
-    function, _ = network.function(pixels, outputs=True)
+    function = network.engine.maps(network.specs(pixels), outputs=True).function
     total = len(next(iter(pixels.values())))
     parts = []
     notes = list(network.notes)
-    for start, stop, chunk in network.chunks(pixels, batch_size):
-        outputs = _named(network.run(function, chunk)[0])
+    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
+        outputs = _named(network.engine.run(function, chunk)[0])
         which = _vector(outputs, output)
         if start == 0 and len(outputs) > 1:
             notes.append(
@@ -348,3 +350,52 @@ def pictures(pixels: dict[str, Array]) -> Array | None:
         found = found.copy()
         found.flags.writeable = False
     return found
+
+
+def activation_model(
+    model: Any,
+    layer_names: Selector = None,
+    *,
+    outputs: bool = False,
+    pooling: Pooling = None,
+) -> Any:
+    """Return a `keras.Model` from a model's inputs to the feature maps of its layers.
+
+    It is a model like any other: `summary`, `predict` on arrays and on `tf.data`, use as a layer, `fit`
+    of a head on one of its maps, `save`, `export`. Its weights are the caller's own, trainable as they
+    are, and it works in inference mode.
+
+    Args:
+        model: a `Network`, whose preprocessing is included where that is a layer or a name; a
+            `keras.Model` or a path.
+        layer_names: as `activations` takes it, by default every Conv2D and MaxPooling2D.
+        outputs: whether to give the model's outputs too.
+        pooling: `"avg"` or `"max"` over space, for one number a channel `(N, channels)`; None for maps.
+
+    Returns:
+        A `kviz.ActivationModel`, with `.layer_table`. It takes what the model takes, in its own order
+        of axes, and gives a dict of float32 maps `(N, H, W, channels)` by layer path in order of
+        execution; with `outputs` it gives `{"maps": …, "outputs": …}`. Of a model that does not know
+        its inputs' shapes, a `keras.Model` that finds its layers as soon as it gets data.
+
+    Raises:
+        LayerError: if a layer is not there, not reached, or has no spatial output.
+        OptionError: if the preprocessing is a function, or `pooling` is none of these.
+
+    >>> model = activation_model("models/squeezenet.keras", "pool*")
+    >>> model.output["pool1"].shape
+    (None, 56, 56, 64)
+    """
+    network = as_network(model)
+    preprocess = network.preprocess
+    if not isinstance(preprocess, str | keras.Layer | None):
+        raise OptionError(
+            "A function as preprocess= cannot be part of a Keras model. Pass network.model, and give "
+            "the result inputs that are preprocessed."
+        )
+    if network.input_shapes is not None:
+        # By their paths, so that what is not there is said now and not from within Keras.
+        layer_names = [info.path for info in network.layers.select(layer_names, maps=True)]
+    return make_activation_model(
+        network.model, layer_names, outputs=outputs, pooling=pooling, preprocess=preprocess
+    )

@@ -10,33 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kviz._caller import spelled
 from kviz._checks import sanitise
-from kviz.engine.backend import keras, tf
+from kviz.engine.backend import tf
+from kviz.engine.graph import unnormalise
+from kviz.engine.heads import choose_output
 from kviz.engine.layers import LayerTable
+from kviz.engine.passes import Score
 from kviz.engine.tracing import Trace
 from kviz.errors import ModelError, OptionError
-
-
-class Score(Protocol):
-    """One number for each image."""
-
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
-        """Return the scores and the class of each, both `(N,)`, while a `tf.function` traces.
-
-        Args:
-            traced: the model's call, with its outputs and every layer's.
-            table: the layers.
-            target: int32 `(N,)`, a class for each image, or -1 for the predicted one.
-
-        Returns:
-            Symbolic tensors, float and int32; the class is -1 where there is none.
-        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +44,7 @@ class ClassScore:
 
     def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:  # noqa: ARG002
         """Return the scores, as `Score.of`."""
-        logits = unnormalised(chosen(traced.outputs, self.output))
+        logits = unnormalise(choose_output(traced.outputs, self.output))
         rank = logits.shape.rank
         if rank == 2:
             target = tf.where(target < 0, tf.argmax(logits, 1, "int32"), target)
@@ -89,7 +75,7 @@ class LossScore:
 
     def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:  # noqa: ARG002
         """Return the scores, as `Score.of`."""
-        logits = unnormalised(chosen(traced.outputs, self.base.output))
+        logits = unnormalise(choose_output(traced.outputs, self.base.output))
         if logits.shape.rank != 2:
             raise ModelError("A loss needs outputs (N, classes).")
         if logits.shape[1] == 1:
@@ -149,10 +135,6 @@ class FunctionScore:
         return values, tf.fill(tf.shape(target), -1)
 
 
-# Passes are compiled for a score, and the next call finds them by the same one.
-_PREDICTED = ClassScore()
-
-
 def as_score(score: Any) -> Score:
     """Return what a verb was given as a score: None for a class's, a score, or a function.
 
@@ -169,7 +151,7 @@ def as_score(score: Any) -> Score:
     True
     """
     if score is None:
-        return _PREDICTED
+        return ClassScore()
     if hasattr(score, "of"):
         result: Score = score
         return result
@@ -179,53 +161,3 @@ def as_score(score: Any) -> Score:
         f"score takes a function of the outputs or a score of kviz.scores. "
         f"Received: {sanitise(repr(score))}"
     )
-
-
-def chosen(outputs: Any, output: int | str | None) -> Any:
-    """Return one of a model's outputs, or say which there are.
-
-    Args:
-        outputs: a tensor, or a structure of them.
-        output: a dict's key or a place; None where there is one only.
-
-    Returns:
-        The tensor.
-
-    Raises:
-        OptionError: if there is no such output, or several and none was named.
-    """
-    flat = keras.tree.flatten(outputs)
-    names = list(outputs) if isinstance(outputs, dict) else list(range(len(flat)))
-    if output is None and len(flat) == 1:
-        return flat[0]
-    if output is None or output not in names:
-        said = "" if output is None else f" Received: {sanitise(repr(output))}"
-        raise OptionError(
-            f"The model has the outputs {sanitise(names, 120)}. "
-            f"Choose one with {spelled('score', 'kviz.scores.ClassScore(output=…)')}.{said}"
-        )
-    return outputs[output] if isinstance(outputs, dict) else flat[int(output)]
-
-
-def unnormalised(tensor: Any) -> Any:
-    """Return what a softmax or sigmoid at the end was computed from, else the tensor itself.
-
-    Args:
-        tensor: an output, symbolic.
-
-    Returns:
-        A tensor of the same shape.
-    """
-    last = last_operation(tensor)
-    return last.inputs[0] if last.type in ("Softmax", "LogSoftmax", "Sigmoid") else tensor
-
-
-def last_operation(tensor: Any) -> Any:
-    """Return the operation that made a tensor, not counting changes of its type.
-
-    Args:
-        tensor: an output, symbolic.
-    """
-    while tensor.op.type in ("Identity", "Cast"):
-        tensor = tensor.op.inputs[0]
-    return tensor.op

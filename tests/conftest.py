@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+# What tests start finds the kviz that they test, not the one in the folder where they run.
+os.environ["PYTHONSAFEPATH"] = "1"
+# TensorFlow turns oneDNN on by itself on some processors only, and on a CPU runs channels_first
+# convolutions only with it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 ROOT = Path(__file__).parents[1]
 

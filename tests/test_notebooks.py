@@ -1,14 +1,13 @@
 """Every notebook runs from its first cell to its last, offline, and is saved as it came out."""
 
-import os
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from needed import need_fashion_mnist
 
-HOME = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NEEDS_FASHION_MNIST = {"07_training_film"}
@@ -37,8 +36,8 @@ def test_the_story_is_whole():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs_offline(path, monkeypatch):
-    if path.stem in NEEDS_FASHION_MNIST and not (HOME / "datasets/fashion-mnist").exists():
-        pytest.skip("Fashion-MNIST is not on this machine; the notebook would download it")
+    if path.stem in NEEDS_FASHION_MNIST:
+        need_fashion_mnist()
     # Nothing listens there: whatever asks for the internet fails.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

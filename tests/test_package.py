@@ -2,10 +2,13 @@
 
 import ast
 import importlib
+import itertools
 import json
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,12 +21,14 @@ PACKAGE = ROOT / "kviz"
 # From the ground floor up: a module imports only from floors below its own. A floor is a room (a module
 # or a package of kviz), or one module of a package that stands elsewhere than the rest of it.
 FLOORS = (
-    "errors _caller _checks arrays files tiles images draw results "
-    "engine.backend engine.lifting engine.devices "
-    "engine.tracing engine.receptive_fields engine.layers network inputs look scores "
-    "engine.passes attribution synthesis reports callbacks __init__ cli"
+    "errors _types _caller _checks arrays files tiles images draw results engine.backend "
+    "engine.lifting "
+    "engine.devices engine.tracing engine.graph engine.heads engine.receptive_fields engine.layers "
+    "engine.model_inputs engine.compiled engine.activation_model engine.engine engine.passes network "
+    "scores inputs look attribution synthesis reports callbacks __init__ cli"
 ).split()
 VERBS = [
+    "activation_model",
     "activations",
     "attribute",
     "class_image",
@@ -190,7 +195,9 @@ def test_exports_homes_and_annotations_agree():
     annotated = {
         name.removeprefix("kviz.") for _, name in imports(tree) if name.startswith("kviz.")
     }
-    assert annotated == {f"{home}.{name}" for name, home in kviz._HOMES.items()}
+    # Type checkers see `attribute` with each method's options; the modules are names of their own.
+    homes = {**kviz._HOMES, "attribute": "attribution.typed"}
+    assert annotated == {f"{home}.{name}" for name, home in homes.items()} | set(kviz._MODULES)
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -223,6 +230,31 @@ def test_what_is_imported_is_what_is_used():
     assert "numpy" in tiles
     assert tiles & {"tensorflow", "keras", "matplotlib", "PIL"} == set()
     assert results & {"tensorflow", "keras", "matplotlib", "click"} == set()
+
+
+def test_what_is_tested_is_what_is_installed():
+    """Not the files that lie beside the tests, which could hold what the wheel does not."""
+    code = "import kviz; print(kviz.__file__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == Path(kviz.__file__)
+    if os.environ.get("CI"):
+        assert Path(kviz.__file__).parent != PACKAGE
+    assert files_of(Path(kviz.__file__).parent) == files_of(PACKAGE)
+
+
+def files_of(package):
+    return {
+        str(path.relative_to(package))
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+
+
+def test_every_dependency_has_a_lower_bound():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = itertools.chain(*project["optional-dependencies"].values())
+    for requirement in itertools.chain(project["dependencies"], extras):
+        assert re.fullmatch(r"[\w-]+(\[[\w-]+\])?>=[\d.]+|keras-kviz\[.*\]", requirement)
 
 
 def test_the_version_is_one():

@@ -1,6 +1,6 @@
 """Which pixels decide: attribute, one call for every method, and the methods themselves."""
 
-from kviz.attribution.attribute import Resize, attribute
+from kviz.attribution.attribute import Resize
 from kviz.attribution.compare import compare
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods.ablation_cam import AblationCam
@@ -39,6 +39,7 @@ from kviz.attribution.registry import (
     method_names,
     title_of,
 )
+from kviz.attribution.typed import attribute
 
 __all__ = [
     "AblationCam",

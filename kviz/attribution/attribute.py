@@ -13,9 +13,8 @@ from kviz._checks import sanitise, validate_choice, validate_int
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.registry import as_method, method_name, method_named, title_of
 from kviz.engine.backend import keras, tf
-from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
-from kviz.inputs import class_label, class_targets, looked_at
+from kviz.inputs import class_label, class_targets, looked_at, passes_for
 from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -93,7 +92,7 @@ def attribute(
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
     explained = looked_at(pixels, network.specs(pixels), input_name)
-    passes = Passes(network, wanted, pixels, explained)
+    passes = passes_for(network, wanted, pixels, explained)
     pixels = {
         name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
         for name, array in pixels.items()
@@ -101,7 +100,7 @@ def attribute(
     total = len(pixels[explained])
     targets = class_targets(class_index, network, total)
     parts: list[list[Found]] = []
-    for start, stop, chunk in network.chunks(pixels, batch_size):
+    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
         rows = []
         for target in targets[start:stop].T:
             if len(target) < len(chunk[0]):

@@ -8,7 +8,7 @@ their options as its fields.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from kviz.attribution.options import types_of, validated
@@ -95,12 +95,34 @@ class Method:
             object.__setattr__(self, each.name, value)
 
     def maps(self, request: Request) -> Found:
-        """Return the attribution of a chunk of images.
+        """Return the attribution of a chunk of images; by default as `traced` computes it.
 
         Args:
             request: the images, their targets and the network's passes.
 
         Returns:
             What was found.
+        """
+        passes = request.passes
+        # Which map is made of the channels is decided afterwards.
+        settings = replace(self, reduce=None) if hasattr(self, "reduce") else self  # type: ignore[call-arg]
+        run = passes.compiled(
+            "traced", lambda method, *arguments: method.traced(passes, arguments), settings=settings
+        )
+        (scores, classes), maps = run(*request.pixels, request.target)
+        return Found(maps=maps, scores=scores, classes=classes)
+
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return the attribution while a function is traced, for methods that are one such function.
+
+        Others that look at many copies of an image then need no more than one either. Floats among the
+        options are tensors, so that another number needs no other function.
+
+        Args:
+            passes: the network's passes.
+            arguments: a tensor an input, and the targets.
+
+        Returns:
+            (Scores, classes), both `(N,)`, and maps as `Found` has them.
         """
         raise NotImplementedError

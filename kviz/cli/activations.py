@@ -8,7 +8,6 @@ import click
 
 from kviz.cli import options as take
 from kviz.cli.job import Job
-from kviz.cli.output import print_json, print_pictures
 
 
 @click.command(short_help="Draw the feature maps for photos.")
@@ -37,29 +36,4 @@ def activations(**options: Any) -> None:
     keys = ("columns", "cmap", "scale", "sort", "channel", "show_image")
     drawing = {key: options.pop(key) for key in keys}
     maps = job.run("activations", doing="Computing", **options)
-    written = job.target.write(maps, "activations", **drawing)
-    shares = maps.empty_shares
-    if job.as_json:
-        print_json(
-            {
-                "files": [str(file) for file in written],
-                "layers": [
-                    {
-                        "path": name,
-                        "kind": maps.kinds[name],
-                        "shape": array.shape,
-                        "min": float(array.min()),
-                        "max": float(array.max()),
-                        "empty_shares": shares[name].tolist(),
-                    }
-                    for name, array in maps.items()
-                ],
-            }
-        )
-        return
-    rows = [
-        (name, " × ".join(map(str, array.shape[1:])), f"{100 * shares[name][image]:.0f} % empty")
-        for image in range(len(job.names))
-        for name, array in maps.items()
-    ]
-    print_pictures(written, rows)
+    job.end(maps, **drawing)

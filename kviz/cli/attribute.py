@@ -9,7 +9,6 @@ import click
 
 from kviz.cli import options as take
 from kviz.cli.job import Job
-from kviz.cli.output import print_json, print_written
 from kviz.cli.progress import start_up_talk_kept_back
 
 if TYPE_CHECKING:
@@ -62,10 +61,10 @@ def attribute(
 
     Several methods are drawn side by side; --set and --layers are for those that have such an option.
     """
+    import kviz
+
     names = method or ["grad_cam"]
     job = Job(options)
-    if len(names) > 1 and job.target.form != "png":
-        raise click.UsageError("Several methods side by side are written as pictures only.")
     if layer_names := options.pop("layer_names"):
         settings["layer_names"] = layer_names
     made = _made(names, settings)
@@ -75,36 +74,4 @@ def attribute(
         job.run("attribute", one, doing=name, class_index=class_index, **options)
         for name, one in zip(names, made, strict=True)
     ]
-    if len(found) > 1:
-        from kviz import compare
-
-        written = compare(found).save(job.target.path)
-    else:
-        written = job.target.write(found[0], "attribution")
-    if job.as_json:
-        print_json(
-            {
-                "files": [str(file) for file in written],
-                "maps": [
-                    {
-                        "method": one.method,
-                        "image": job.names[index // many],
-                        "class": one.class_names[index],
-                        "score": float(score),
-                        "completeness_gap": None
-                        if one.gaps is None
-                        else float(one.gaps.flat[index]),
-                    }
-                    for one in found
-                    for many in [len(one.class_names) // len(one.maps)]
-                    for index, score in enumerate(one.scores.flat)
-                ],
-                "notes": [note for one in found for note in one.notes],
-            }
-        )
-        return
-    for one in found:
-        click.echo(repr(one))
-        for note in one.notes:
-            click.echo(f"note: {note}")
-    print_written(written, job.target.path)
+    job.end(found[0] if len(found) == 1 else kviz.compare(found))

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
-from kviz.cli.dreams import end
 from kviz.cli.job import Job
 
 
@@ -23,4 +22,4 @@ from kviz.cli.job import Job
 def class_image(**options: Any) -> None:
     """Draw the image that MODEL would most take for a class."""
     job = Job(options)
-    end(job, job.run("class_image", doing="Dreaming", **options))
+    job.end(job.run("class_image", doing="Dreaming", **options))

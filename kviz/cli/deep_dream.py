@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
-from kviz.cli.dreams import end
 from kviz.cli.job import Job
 
 
@@ -36,4 +35,4 @@ from kviz.cli.job import Job
 def deep_dream(**options: Any) -> None:
     """Show in each IMAGE more of what layers of MODEL see in it."""
     job = Job(options)
-    end(job, job.run("deep_dream", doing="Dreaming", **options))
+    job.end(job.run("deep_dream", doing="Dreaming", **options))

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
-from kviz.cli.dreams import end
 from kviz.cli.job import Job
 
 
@@ -29,4 +28,4 @@ from kviz.cli.job import Job
 def filter_patterns(**options: Any) -> None:
     """Draw the image that each filter of a layer of MODEL answers to most."""
     job = Job(options)
-    end(job, job.run("filter_patterns", doing="Dreaming", **options))
+    job.end(job.run("filter_patterns", doing="Dreaming", **options))

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
-from kviz.cli.dreams import end
 from kviz.cli.job import Job
 
 
@@ -53,4 +52,4 @@ def fool(class_index: list[str] | None, away: bool, **options: Any) -> None:
         count = len(job.names)
         job.repeat(len(class_index))
         wanted = class_index * count
-    end(job, job.run("fool", wanted, doing="Fooling", targeted=not away, **options))
+    job.end(job.run("fool", wanted, doing="Fooling", targeted=not away, **options))

@@ -115,6 +115,15 @@ def say(message: str) -> None:
     click.echo(f"kviz: {message}", err=True)
 
 
+def say_note(message: str) -> None:
+    """Write a note to the error stream, once: what was warned of is a result's note too."""
+    context = click.get_current_context(silent=True)
+    said: set[str] = context.meta.setdefault(f"{__name__}.notes", set()) if context else set()
+    if message not in said:
+        said.add(message)
+        say(f"note: {message}")
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kviz")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -129,4 +138,4 @@ def main(debug: bool) -> None:
     if not debug:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", KvizWarning)
-        warnings.showwarning = lambda message, *_, **__: say(f"note: {message}")
+        warnings.showwarning = lambda message, *_, **__: say_note(str(message))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kviz.cli.output import Target
+import click
+
+from kviz._checks import sanitise
+from kviz.cli.group import say_note
+from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
 
 if TYPE_CHECKING:
@@ -26,12 +30,13 @@ class Job:
 
     Attributes:
         as_json: whether a script reads what is printed.
-        target: where the result goes.
+        target: where the result goes, None for nowhere.
         names: what the photos are called.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.as_json: bool = options.pop("as_json")
+        self.target = None
         if "out" in options:
             self.target = Target.of(options.pop("out"), options.pop("form"))
         self._model = options.pop("model")
@@ -97,6 +102,19 @@ class Job:
             options["score"] = kviz.scores.ClassScore(output=options["score"])
         with bar(doing) if doing else bars() as progress:
             return getattr(kviz, verb)(*looked_at, *given, **options, progress=progress)
+
+    def end(self, found: Any, **drawing: Any) -> None:
+        """Write a result, its pictures drawn so, and say what came of it."""
+        written = self.target.write(found, **drawing) if self.target else []
+        if self.as_json:
+            print_json({"files": [str(file) for file in written], **found.facts()})
+            return
+        click.echo(repr(found))
+        for note in found.notes:
+            say_note(note)
+        if self.target:
+            many = f"{len(written)} files to {sanitise(self.target.path, 200)}"
+            click.echo(f"Wrote {many if len(written) > 1 else sanitise(written[0], 200)}")
 
 
 def _paths(images: Sequence[str]) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
-from kviz.cli.group import say
+from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
 
@@ -24,7 +24,7 @@ def layers(**options: Any) -> None:
     job = Job(options)
     table = job.network.layers
     if job.as_json:
-        print_json([info.facts() for info in table])
+        print_json({"files": [], "verb": "layers", "layers": [info.facts() for info in table]})
         return
     from kviz.draw.tables import narrowed, text
 
@@ -35,4 +35,4 @@ def layers(**options: Any) -> None:
         shown, left_out = narrowed(shown, shutil.get_terminal_size().columns, _OPTIONAL)
     click.echo(text(shown))
     if left_out:
-        say(f"note: no room for {', '.join(left_out)}; a wider window or --json shows them.")
+        say_note(f"no room for {', '.join(left_out)}; a wider window or --json shows them.")

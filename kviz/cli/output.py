@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,45 +51,32 @@ class Target:
         try_to_write(path, file=bool(suffix))
         return cls(path, form or suffix or "png")
 
-    def write(self, result: Any, name: str, **drawing: Any) -> list[Path]:
-        """Write a result.
+    def write(self, found: Any, **drawing: Any) -> list[Path]:
+        """Write a result, and beside it the animation where frames were kept.
 
         Args:
-            result: with `save`.
-            name: what a file in a folder is called.
+            found: a result; its verb names what is put into a folder.
             **drawing: how pictures are drawn.
 
         Returns:
             The files written.
         """
+        written: list[Path]
         with bar("Writing") as progress:
             if self.form == "png" or self.path.suffix == f".{self.form}":
-                written: list[Path] = result.save(self.path, progress=progress, **drawing)
-                return written
-            with whole_folder(self.path) as folder:
-                result.save(folder / f"{name}.{self.form}", progress=progress, **drawing)
-            return [self.path / f"{name}.{self.form}"]
+                written = found.save(self.path, progress=progress, **drawing)
+            else:
+                name = f"{found.verb}.{self.form}"
+                with whole_folder(self.path) as folder:
+                    found.save(folder / name, progress=progress, **drawing)
+                written = [self.path / name]
+        if getattr(found, "frames", None) is None:
+            return written
+        inside = self.path.is_dir()
+        film = self.path / f"{found.verb}.gif" if inside else self.path.with_suffix(".gif")
+        return [*written, *found.save(film)]
 
 
-def print_json(value: Any) -> None:
-    """Print a value as JSON, which has no NaN and no infinity: scripts get null."""
-    plain = json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
-    click.echo(json.dumps(plain, indent=2))
-
-
-def print_written(written: Sequence[Path], path: Path) -> None:
-    """Say how many files were written, and where."""
-    click.echo(f"Wrote {len(written)} file{'s' * (len(written) > 1)} to {sanitise(path, 200)}")
-
-
-def print_pictures(written: Sequence[Path], facts: Sequence[tuple[str, ...]]) -> None:
-    """Print a table of pictures: each one's file, and what is in it."""
-    from kviz.draw.tables import Table, text
-
-    if written[0].suffix != ".png":
-        click.echo(f"Wrote {sanitise(written[0], 200)}")
-        return
-    headers = ("file", "layer", "shape", "channels zero everywhere")[: 1 + len(facts[0])]
-    rows = [(file, *fact) for file, fact in zip(written, facts, strict=True)]
-    count = f"{len(written)} picture{'s' * (len(written) > 1)}"
-    click.echo(text(Table(f"Wrote {count}", headers, rows)))
+def print_json(facts: dict[str, Any]) -> None:
+    """Print facts for a script."""
+    click.echo(json.dumps(facts, indent=2))

@@ -9,7 +9,7 @@ import click
 
 from kviz._checks import sanitise
 from kviz.cli import options as take
-from kviz.cli.group import say
+from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json, try_to_write
 
@@ -59,7 +59,7 @@ def report(out: str, full: bool, **options: Any) -> None:
     for one in facts["skipped"]:
         if one["reason"] != "quick":
             part = f"{one['part']}: {one['item']}" if one["item"] else one["part"]
-            say(f"note: {part} left out. {one['why']}")
+            say_note(f"{part} left out. {one['why']}")
     size = len(made.html.encode()) / 1e6
     seconds = sum(facts["seconds"].values())
     click.echo(f"Wrote {made.path}: {size:.1f} MB, in {seconds:.0f} s. Open it in a browser.")

@@ -8,7 +8,6 @@ import click
 
 from kviz.cli import options as take
 from kviz.cli.job import Job
-from kviz.cli.output import print_json, print_pictures
 
 
 @click.command(short_help="Draw the kernels.")
@@ -24,18 +23,4 @@ def weights(layer_names: list[str] | None, columns: int, **options: Any) -> None
     import kviz
 
     job = Job(options)
-    values = kviz.weights(job.network, layer_names)
-    written = job.target.write(values, "weights", columns=columns)
-    if job.as_json:
-        print_json(
-            {
-                "files": [str(file) for file in written],
-                "weights": [
-                    {"path": name, "layer": values.layers[name], "shape": value.shape}
-                    for name, value in values.items()
-                ],
-            }
-        )
-        return
-    drawn = [(name, " × ".join(map(str, v.shape))) for name, v in values.items() if v.ndim > 1]
-    print_pictures(written, drawn)
+    job.end(kviz.weights(job.network, layer_names), columns=columns)

@@ -1,6 +1,6 @@
-"""Forward and backward passes of one network for one score.
+"""Forward and backward passes of one model for one score.
 
-Each pass is one `tf.function`, kept on the network and traced once, whatever the class (it is a
+Each pass is one compiled function, traced once, whatever the class (it is a
 tensor) and the number of images. A backward pass ends at the layer that is asked for: what TensorFlow
 has traced beyond it, it prunes.
 """
@@ -8,45 +8,69 @@ has traced beyond it, it prunes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share
+from kviz.engine.engine import Engine
+from kviz.engine.graph import upstream
 from kviz.engine.layers import LayerInfo, LayerTable, Selector, selector_key
 from kviz.engine.lifting import lift
+from kviz.engine.model_inputs import to_channels_last
 from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
-from kviz.network.network import Network
-from kviz.scores import ClassScore, Score
+
+
+class Score(Protocol):
+    """What is differentiated: `kviz.scores` has them."""
+
+    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+        """Return the scores and their classes, both `(N,)`, as tensors.
+
+        Args:
+            traced: one call of the model.
+            table: its layers.
+            target: int32 `(N,)`, the class of each image, -1 for the predicted one.
+        """
 
 
 class Passes:
-    """The passes of a network for a score, with respect to one of its inputs.
+    """The passes of a model for a score, with respect to one of its inputs.
 
     Args:
-        network: the network.
+        engine: the model and how it runs.
         score: what is differentiated.
         pixels: an array an input, as `Network.pixels` gives them; only their shapes count.
         input_name: the input that is looked at.
+        binary: whether one unit's score speaks for the second of two classes.
     """
 
     def __init__(
-        self, network: Network, score: Score, pixels: Mapping[str, Any], input_name: str
+        self,
+        engine: Engine,
+        score: Score,
+        pixels: Mapping[str, Any],
+        input_name: str,
+        *,
+        binary: bool = False,
     ) -> None:
-        self.network = network
+        self.engine = engine
         self.score = score
-        self.shapes = pixels
-        self.specs = network.specs(pixels)
+        self.specs = engine.specs(pixels)
         self.input_name = input_name
         self.place = list(self.specs).index(input_name)
-        # One unit for two named classes speaks for the second.
-        self.binary = (
-            isinstance(score, ClassScore)
-            and network.classes == 1
-            and len(network.class_names or ()) == 2
-        )
+        self.binary = binary
+        # While a function is traced: the score, tensors in place of its numbers.
+        self._score: Score | None = None
+
+    def with_score(self, score: Score) -> Passes:
+        """Return the same passes for another score."""
+        other = copy(self)
+        other.score = score
+        return other
 
     def by_copies(self, cut: Sequence[bool], added: Any = False) -> Share:
         """Return how work is shared out where pixels and targets go whole to each device.
@@ -124,8 +148,7 @@ class Passes:
                 tape.watch(watched)
                 value, traced, table = self.forward(arguments)
             infos = layers_for(value[0], traced, table, layer_names)
-            calls = {call.path: call for call in traced.calls}
-            maps = [keras.tree.flatten(calls[info.path].outputs)[0] for info in infos]
+            maps = [keras.tree.flatten(traced.by_path[info.path].outputs)[0] for info in infos]
             pairs = []
             for info, array, gradient in zip(
                 infos, maps, tape.gradient(value[0], maps), strict=True
@@ -161,8 +184,10 @@ class Passes:
         def run(*arguments: Any) -> Any:
             value, traced, table = self.forward(arguments)
             infos = layers_for(value[0], traced, table, layer_names)
-            calls = {call.path: call for call in traced.calls}
-            maps = [_last(keras.tree.flatten(calls[info.path].outputs)[0], info) for info in infos]
+            maps = [
+                _last(keras.tree.flatten(traced.by_path[info.path].outputs)[0], info)
+                for info in infos
+            ]
             return value, maps, tf.constant([info.path for info in infos])
 
         result: tuple[Any, list[Any], Any] = self.compiled(
@@ -180,11 +205,12 @@ class Passes:
             edits: as `kviz.engine.tracing.trace` takes them.
         """
         *pixels, target = arguments
-        traced = self.network.traced(dict(zip(self.specs, pixels, strict=True)), edits)
-        table = self.network.table(traced)
+        traced = self.engine.traced(dict(zip(self.specs, pixels, strict=True)), edits)
+        table = self.engine.table(traced)
+        score = self._score or self.score
         if not self.binary:
-            return self.score.of(traced, table, target), traced, table
-        second, _ = self.score.of(traced, table, tf.zeros_like(target))
+            return score.of(traced, table, target), traced, table
+        second, _ = score.of(traced, table, tf.zeros_like(target))
         target = tf.where(target < 0, tf.cast(second > 0, "int32"), target)
         return (tf.where(target == 1, second, -second), target), traced, table
 
@@ -212,7 +238,8 @@ class Passes:
         specs = [*self.specs.values(), tf.TensorSpec((None,), "int32"), *extra]
         if not extra:
             share = Share(cut=[True] * len(specs))
-        structure, numbers, restore = lift(settings)
+        # Of a score only the structure is a key: a mask is an argument too.
+        structure, numbers, restore = lift((self.score, settings))
         # A Python float is double precision, a NumPy one what it is.
         numbers = [tf.constant(x, "float64") if type(x) is float else x for x in numbers]
         numbers = [tf.convert_to_tensor(number) for number in numbers]
@@ -222,18 +249,20 @@ class Passes:
             share = replace(share, cut=[*share.cut, *[False] * len(numbers)])
 
         def whole(*arguments: Any) -> Any:
-            if settings is None:
-                return run(*arguments)
-            return run(restore(arguments[count:]), *arguments[:count])
+            self._score, restored = restore(arguments[count:])
+            try:
+                return run(*([] if settings is None else [restored]), *arguments[:count])
+            finally:
+                self._score = None
 
-        key = (self.score, self.input_name, key, structure)
-        function = self.network.compiled(key, whole, specs, share)
-        return lambda *arguments: self.network.run(function, [*arguments, *numbers])
+        key = (self.input_name, self.binary, key, structure)
+        function = self.engine.compiled(key, whole, specs, share)
+        return lambda *arguments: self.engine.run(function, [*arguments, *numbers])
 
     @property
     def fixed_batch(self) -> int | None:
         """The number of images that the model was built for, None where any will do."""
-        return self.network.fixed_batch
+        return self.engine.fixed_batch
 
 
 def slopes(
@@ -272,8 +301,7 @@ def layers_for(
         LayerError: if there is none, or one that is named has no spatial output.
     """
     if layer_names is None:
-        upstream = _upstream(value)
-        calls = {call.path: call for call in traced.calls}
+        feeding = upstream(value)
         fitting = [
             info
             for info in table
@@ -281,7 +309,7 @@ def layers_for(
             and info.outputs == 1
             and not info.contains
             and _has_extent(info)
-            and keras.tree.flatten(calls[info.path].outputs)[0].ref() in upstream
+            and keras.tree.flatten(traced.by_path[info.path].outputs)[0].ref() in feeding
         ]
         if not fitting:
             raise LayerError("No layer with spatial extent feeds the score; name one.")
@@ -297,9 +325,7 @@ def layers_for(
 
 
 def _last(tensor: Any, info: LayerInfo) -> Any:
-    if info.data_format == "channels_first":
-        return tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])
-    return tensor
+    return to_channels_last(tensor) if info.data_format == "channels_first" else tensor
 
 
 def _has_extent(info: LayerInfo) -> bool:
@@ -308,15 +334,3 @@ def _has_extent(info: LayerInfo) -> bool:
     first = 2 if info.data_format == "channels_first" else 1
     sizes = info.output_shape[first : first + len(info.output_shape) - 2]
     return any(size is None or size > 1 for size in sizes)
-
-
-def _upstream(tensor: Any) -> set[Any]:
-    """Return references to all tensors that a tensor is computed from."""
-    seen: set[Any] = set()
-    stack = [tensor]
-    while stack:
-        top = stack.pop()
-        if top.ref() not in seen:
-            seen.add(top.ref())
-            stack += list(top.op.inputs)
-    return seen

@@ -1,15 +1,26 @@
-"""The door to a layer: every layer call that a model makes, seen while TensorFlow traces it.
+"""Every layer call that a model makes, seen while TensorFlow traces it.
 
-While one call of the model is traced, `keras.Layer.__call__` notes each layer with the tensors that
-go in and come out. This is one way for every model: functional, Sequential, nested to any depth,
-subclassed, shared layers, layers inside custom blocks and wrappers. It changes no tensor, so the
-model's outputs stay what they are, and what TensorFlow does not need for the tensors that are asked
-for it prunes, so that a forward pass stops at the deepest of them.
+One call of the model is traced, and each layer call is noted with the tensors that go in and come out.
+This is one way for every model: functional, Sequential, nested to any depth, subclassed, shared layers,
+layers inside custom blocks and wrappers, and a bare `layer.call(x)`. It changes no tensor, so the
+model's outputs stay what they are, and what TensorFlow does not need for the tensors that are asked for
+it prunes, so that a forward pass stops at the deepest of them.
+
+Nothing that another thread holds is changed, and nothing of the model is:
+
+- Keras has no hook for a layer's call. While a trace runs, the classes' own `__call__`, `call` and type
+  policy are stood in for by functions that ask which thread calls: the tracing one is noted, every
+  other passes by as if they were not there. What somebody else has put there meanwhile stays.
+- The model is called in a `keras.StatelessScope`: what a layer would assign (a state, a seed) or add
+  (a loss) is seen within this trace only.
+- A `tf.function` that the tracing thread calls is opened and runs as plain Python, since a compiled one
+  hides its layers; one that depends on being compiled stays shut.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import re
 import threading
@@ -55,23 +66,25 @@ class Trace:
     outputs: Any
     calls: list[Call]
 
-
-_lock = threading.RLock()
-_local = threading.local()
+    @functools.cached_property
+    def by_path(self) -> dict[str, Call]:
+        """The calls by their paths."""
+        return {call.path: call for call in self.calls}
 
 
 Edits = Mapping[int, Callable[[Call], Any]]
+Maker = Callable[[Any, Callable[[], Any]], Any]
 
 
 def trace(model: Any, inputs: Any, edits: Edits | None = None, *, as_it_is: bool = False) -> Trace:
     """Call `model` in inference mode and note every layer call.
 
     To be called while a `tf.function` traces. Layers that compute in float16 or bfloat16 are
-    looked at in float32: half precision can turn finite values into NaN. Only while it is traced, a
-    thread that calls the very same half-precision layers sees them in float32 too.
+    looked at in float32: half precision can turn finite values into NaN. Stateful layers begin at
+    their start.
 
     Args:
-        model: a `keras.Model`; it is as before afterwards.
+        model: a `keras.Model`; it is as before afterwards, but built where it was not.
         inputs: symbolic tensors in the structure that the model takes.
         edits: what a call's outputs are to be before the model goes on, made from the call, by its
             `order` in an earlier trace.
@@ -81,29 +94,31 @@ def trace(model: Any, inputs: Any, edits: Edits | None = None, *, as_it_is: bool
         The trace. Its tensors live in the graph that is being traced.
     """
     edits = edits or {}
-    recorder = _trace(model, inputs, edits, as_it_is)
+    recorder = _record(model, inputs, edits, as_it_is)
     if recorder.built_something:
         # Layers that build themselves call others on the way; now that they are built they do not.
-        recorder = _trace(model, inputs, edits, as_it_is)
-    if any(call.hidden for call in recorder.calls):
-        # A `call` that is itself a tf.function hides its layers; as plain Python it does not. It can
-        # depend on being compiled, though, and then it stays shut.
-        with contextlib.suppress(Exception):
-            recorder = _trace(model, inputs, edits, as_it_is, unwrap=True)
+        recorder = _record(model, inputs, edits, as_it_is)
     flat = keras.tree.flatten(inputs)
     return Trace(flat, recorder.root.outputs, recorder.named(_input_layers(recorder.root, flat)))
 
 
-def _trace(
-    model: Any, inputs: Any, edits: Edits, as_it_is: bool, *, unwrap: bool = False
-) -> _Recorder:
+def _record(model: Any, inputs: Any, edits: Edits, as_it_is: bool) -> _Recorder:
     graph = tf.compat.v1.get_default_graph()
-    recorder = _Recorder(model, graph, edits, as_it_is, unwrap)
+    recorder = _Recorder(model, graph, edits, as_it_is)
     accepts = inspect.signature(model.call).parameters.values()
     takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in accepts)
-    with _noted_by(recorder):
+    with _noted_by(recorder), _stateless():
         model(inputs, **({"training": False} if takes_training else {}))
     return recorder
+
+
+@contextmanager
+def _stateless() -> Iterator[None]:
+    """Let nothing be assigned and no loss be added, within a scope of the caller's if there is one."""
+    with keras.StatelessScope() as scope:
+        if scope.original_scope is not None:
+            scope.state_mapping.update(scope.original_scope.state_mapping)
+        yield
 
 
 def _input_layers(root: Call, inputs: list[Any]) -> list[Call]:
@@ -118,40 +133,221 @@ def _input_layers(root: Call, inputs: list[Any]) -> list[Call]:
     return found
 
 
+# One thread traces at a time: building is no work for two. A layer's own call may trace another model.
+_lock = threading.RLock()
+_local = threading.local()
+
+
+@contextmanager
+def exclusively() -> Iterator[None]:
+    """Let no other thread trace a model."""
+    with _lock:
+        yield
+
+
+def _current() -> _Recorder | None:
+    """Return what notes this thread's layer calls."""
+    return getattr(_local, "recorder", None)
+
+
 @contextmanager
 def _noted_by(recorder: _Recorder) -> Iterator[None]:
-    """Send this thread's layer calls through `recorder`; other threads' pass by untouched."""
-    with _lock:
-        original = keras.Layer.__call__
-
-        def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if getattr(_local, "recorder", None) is not recorder:
-                return original(self, *args, **kwargs)
-            return recorder.note(self, lambda: original(self, *args, **kwargs), args, kwargs)
-
-        keras.Layer.__call__ = noted
-        _local.recorder = recorder
+    """Send this thread's layer calls through `recorder`."""
+    with exclusively(), contextlib.ExitStack() as stand_ins:
+        for place, name, make in _stood_in_for(recorder.root.layer):
+            stand_ins.enter_context(_standing_in(recorder, place, name, make))
+        outer, _local.recorder = _current(), recorder
         try:
             yield
         finally:
-            _local.recorder = None
-            keras.Layer.__call__ = original
+            _local.recorder = outer
+
+
+@contextmanager
+def _standing_in(recorder: _Recorder, place: Any, name: str, make: Maker) -> Iterator[None]:
+    """Put `make(original, current)` in an attribute's place, and out again unless it was covered.
+
+    `current` returns the recorder in its own thread and trace, and None everywhere else and once this
+    is over: what somebody has put upon it meanwhile can stay there.
+    """
+    own = vars(place).get(name)
+    original = inspect.getattr_static(place, name)
+    over = False
+    stand_in = make(original, lambda: recorder if not over and _current() is recorder else None)
+    setattr(place, name, stand_in)
+    try:
+        yield
+    finally:
+        over = True
+        if vars(place).get(name) is stand_in:
+            if own is None:
+                delattr(place, name)
+            else:
+                setattr(place, name, own)
+
+
+def _stood_in_for(model: Any) -> Iterator[tuple[Any, str, Maker]]:
+    """Give what is stood in for while a model is traced: place, name, what makes the stand-in."""
+    yield keras.Layer, "__call__", _noting_call
+    yield keras.Layer, "_open_name_scope", _naming_scope
+    yield keras.Layer, "_get_call_context", _own_context
+    yield keras.Layer, "_clear_losses", _keeping_losses
+    for name in ("dtype_policy", "compute_dtype"):
+        yield keras.Layer, name, functools.partial(_policy_property, name)
+    yield type(_A_FUNCTION), "__call__", _opening_function
+    classes = {type(layer): None for layer in [model, *_all_layers(model)]}
+    holders = {base: None for kind in classes for base in kind.__mro__ if "call" in vars(base)}
+    for holder in holders:
+        if holder not in (keras.Layer, keras.Operation):
+            yield holder, "call", _noting_bare_call
+
+
+def _all_layers(model: Any) -> list[Any]:
+    """Return every layer that a model holds, at any depth."""
+    return list(model._flatten_layers(include_self=False, recursive=True))
+
+
+_A_FUNCTION = tf.function(lambda: None)
+
+
+def _noting_call(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - stands in for it
+        recorder = current()
+        if recorder is None:
+            return original(self, *args, **kwargs)
+        return recorder.note(self, functools.partial(original, self), args, kwargs)
+
+    return __call__
+
+
+def _noting_bare_call(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(getattr(original, "python_function", original))
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self, type(self))
+        recorder = current()
+        if recorder is None or recorder.is_within(self):
+            return bound(*args, **kwargs)
+        return recorder.note(self, bound, args, kwargs)
+
+    return call
+
+
+def _naming_scope(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def _open_name_scope(self: Any) -> Any:
+        scope = original(self)
+        if current() is None or SCOPE_NAME.fullmatch(self.name):
+            return scope
+        # Keras takes anything as a layer's name, so that a layer called "my conv" runs eagerly and
+        # fails in `predict`.
+        return keras.name_scope("layer", caller=self)
+
+    return _open_name_scope
+
+
+def _own_context(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def _get_call_context(self: Any) -> Any:
+        context, recorder = original(self), current()
+        if recorder is None:
+            return context
+        if recorder.context is None:
+            # Within another layer's call, "training" is that one's: it is not to become False there.
+            root = recorder.root.layer
+            own = context.entry_layer is root
+            recorder.context = context if own else type(context)(entry_layer=root)
+        return recorder.context
+
+    return _get_call_context
+
+
+def _keeping_losses(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def _clear_losses(self: Any) -> None:
+        if current() is None:
+            original(self)
+
+    return _clear_losses
+
+
+# What TensorFlow takes as the name of a scope in a graph.
+SCOPE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+
+
+def _policy_property(name: str, original: Any, current: Callable[[], Any]) -> Any:
+    def value(self: Any) -> Any:
+        recorder = current()
+        if recorder is None or recorder.as_it_is:
+            return original.__get__(self, type(self))
+        policy = _in_float32(self)
+        if policy is None:
+            return original.__get__(self, type(self))
+        return policy if name == "dtype_policy" else getattr(policy, name)
+
+    return property(value, original.fset, original.fdel, original.__doc__)
+
+
+def _in_float32(layer: Any) -> Any:
+    """Return the policy by which a half-precision layer is looked at, None for any other."""
+    policy = vars(layer).get("_dtype_policy")
+    if (
+        policy is None
+        or isinstance(policy, keras.dtype_policies.DTypePolicyMap)
+        or policy.quantization_mode is not None
+        or policy.compute_dtype not in ("float16", "bfloat16")
+    ):
+        return None
+    return _float32_look(policy.variable_dtype)
+
+
+class _Float32Look(keras.DTypePolicy):  # type: ignore[misc]
+    """A policy that computes in float32 with variables of the type that they have."""
+
+    def __init__(self, variable_dtype: str) -> None:
+        super().__init__("float32")
+        self._variable_dtype = variable_dtype
+
+
+_float32_look = functools.cache(_Float32Look)
+
+
+def _opening_function(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N807 - stands in for it
+        recorder = current()
+        if recorder is None or not recorder.stack:
+            return original(self, *args, **kwargs)
+        mark = recorder.mark()
+        # What it needs AutoGraph for fails; whatever is wrong with it besides is raised again below.
+        with contextlib.suppress(Exception):
+            outputs = self.python_function(*args, **kwargs)
+            if recorder.mark() == mark:
+                # No layer is in it: it does what it was compiled for, by XLA perhaps.
+                return original(self, *args, **kwargs)
+            return outputs
+        recorder.return_to(mark)
+        # A fresh one, since what was compiled before calls no layer.
+        return original(tf.function(self.python_function), *args, **kwargs)
+
+    return __call__
 
 
 class _Recorder:
-    def __init__(self, model: Any, graph: Any, edits: Edits, as_it_is: bool, unwrap: bool) -> None:
+    def __init__(self, model: Any, graph: Any, edits: Edits, as_it_is: bool) -> None:
         self.root = Call(model, None, [])
         self.graph: Any = graph
         self.edits = edits
         self.as_it_is = as_it_is
-        self.unwrap = unwrap
         self.calls: list[Call] = []
         self.stack: list[Call] = []
         self.ended = 0
         self.built_something = False
+        self.context: Any = None
+        self.reset: set[int] = set()
 
     def note(
-        self, layer: Any, run: Callable[[], Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, layer: Any, run: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         if not self.stack:
             call = self.root
@@ -161,11 +357,12 @@ class _Recorder:
             self.stack[-1].children.append(call)
             self.calls.append(call)
         self.built_something |= not layer.built
+        if is_stateful(layer) and layer.built and id(layer) not in self.reset:
+            self.reset.add(id(layer))
+            layer.reset_state()
         self.stack.append(call)
         try:
-            look = contextlib.nullcontext() if self.as_it_is else _in_float32(layer)
-            with look, self._opened(layer):
-                call.outputs = run()
+            call.outputs = run(*args, **kwargs)
         finally:
             self.stack.pop()
         call.order = self.ended
@@ -174,6 +371,22 @@ class _Recorder:
             call.outputs = self.edits[call.order](call)
         call.hidden = any(self._is_hidden(tensor) for tensor in tensors_of(call.outputs))
         return call.outputs
+
+    def is_within(self, layer: Any) -> bool:
+        """Return whether a layer's `call` is what is running, not one that another layer calls."""
+        running = self.stack[-1].layer if self.stack else None
+        # A Sequential runs a functional model of its own layers, which is itself.
+        return layer is running or layer is getattr(running, "_functional", None)
+
+    def mark(self) -> tuple[int, int, int, bool]:
+        """Return how much has been noted."""
+        return len(self.calls), len(self.stack[-1].children), self.ended, self.built_something
+
+    def return_to(self, mark: tuple[int, int, int, bool]) -> None:
+        """Forget what was noted since a mark."""
+        calls, children, self.ended, self.built_something = mark
+        del self.calls[calls:]
+        del self.stack[-1].children[children:]
 
     def _is_hidden(self, tensor: Any) -> bool:
         graph: Any = getattr(tensor, "graph", None)
@@ -186,28 +399,6 @@ class _Recorder:
             return False
         names = {operation.name for operation in graph.get_operations()}
         return f"{body[0]}PlaceholderWithDefault" in names
-
-    @contextmanager
-    def _opened(self, layer: Any) -> Iterator[None]:
-        """See into a layer that runs others in a way of its own."""
-        with contextlib.ExitStack() as swapped:
-            inner = getattr(layer, "layer", None)
-            if isinstance(layer, keras.layers.Wrapper) and isinstance(inner, keras.Layer):
-                # TimeDistributed runs the bare `call` of the layer inside it.
-                call = inner.call
-
-                def noted(*args: Any, **kwargs: Any) -> Any:
-                    elsewhere = getattr(_local, "recorder", None) is not self
-                    if elsewhere or self.stack[-1].layer is inner:
-                        return call(*args, **kwargs)
-                    return self.note(inner, lambda: call(*args, **kwargs), args, kwargs)
-
-                swapped.enter_context(_swapped_call(inner, noted))
-            if not _SCOPE.fullmatch(layer.name):
-                swapped.enter_context(_plainly_named(layer))
-            if self.unwrap and hasattr(layer.call, "python_function"):
-                swapped.enter_context(_swapped_call(layer, layer.call.python_function))
-            yield
 
     def named(self, first: list[Call]) -> list[Call]:
         """Return the calls, parents first, with their paths; `first` stand before them."""
@@ -229,59 +420,11 @@ class _Recorder:
         return self.calls
 
 
-# What TensorFlow takes as the name of a scope in a graph; Keras takes anything as a layer's name, so
-# that a layer called "my conv" runs eagerly and fails in `predict`.
-_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
-
-
-@contextmanager
-def _plainly_named(layer: Any) -> Iterator[None]:
-    name = layer.name
-    layer.name = "layer"
-    try:
-        yield
-    finally:
-        layer.name = name
-
-
-@contextmanager
-def _swapped_call(layer: Any, call: Callable[..., Any]) -> Iterator[None]:
-    own = vars(layer).get("call")
-    vars(layer)["call"] = call
-    try:
-        yield
-    finally:
-        if own is None:
-            del vars(layer)["call"]
-        else:
-            vars(layer)["call"] = own
+def is_stateful(layer: Any) -> bool:
+    """Return whether a layer keeps a state from call to call, and can be set to its start."""
+    return bool(getattr(layer, "stateful", False)) and hasattr(layer, "reset_state")
 
 
 def tensors_of(outputs: Any) -> list[Any]:
     """Return the tensors in a layer's outputs, flat."""
     return [tensor for tensor in keras.tree.flatten(outputs) if tf.is_tensor(tensor)]
-
-
-class _Float32Look(keras.DTypePolicy):  # type: ignore[misc]
-    """A policy that computes in float32 with variables of the type that they have."""
-
-    def __init__(self, variable_dtype: str) -> None:
-        super().__init__("float32")
-        self._variable_dtype = variable_dtype
-
-
-@contextmanager
-def _in_float32(layer: Any) -> Iterator[None]:
-    policy = layer.dtype_policy
-    if (
-        isinstance(policy, keras.dtype_policies.DTypePolicyMap)
-        or policy.quantization_mode is not None
-        or policy.compute_dtype not in ("float16", "bfloat16")
-    ):
-        yield
-        return
-    layer.dtype_policy = _Float32Look(policy.variable_dtype)
-    try:
-        yield
-    finally:
-        layer.dtype_policy = policy

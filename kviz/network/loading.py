@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from kviz._checks import first_line, sanitise
+from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames
 from kviz.network.model_files import MEGABYTE, look, variables_within, write_model
-from kviz.network.network import Network, Preprocess, _preprocessing
+from kviz.network.network import Network, Preprocess
 
 
 def load_model(
@@ -76,7 +77,7 @@ def load_model(
         class_names = class_names or _sidecar(path)
     if preprocess is None and (named := found.extra.get("preprocess")) is not None:
         try:
-            _preprocessing(str(named))
+            preprocessing(str(named))
         except OptionError as error:
             raise ModelError(f"The preprocessing in {sanitise(path, 100)}: {error}") from None
         preprocess = str(named)
@@ -153,17 +154,11 @@ def save_model(network: Network, path: str | Path) -> Path:
     return path
 
 
-# The networks of the models that were used last, so that a loop over images compiles once. A network
-# holds its model, so these few are kept alive; more would be a leak.
-_RECENT = 4
-_networks: dict[int, Network] = {}
-
-
 def as_network(model: Any) -> Network:
     """Return what a verb was given as a `Network`: one already, a `keras.Model`, or a path.
 
     Args:
-        model: a `Network`, a `keras.Model` (the same one gives the same network) or a path.
+        model: a `Network`, a `keras.Model` or a path.
 
     Returns:
         The network.
@@ -173,15 +168,9 @@ def as_network(model: Any) -> Network:
 
     >>> import keras
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
-    >>> as_network(model) is as_network(model)
+    >>> as_network(model).model is model
     True
     """
     if isinstance(model, Network):
         return model
-    if isinstance(model, str | Path):
-        return load_model(model)
-    network = _networks.pop(id(model), None) or Network(model)
-    _networks[id(model)] = network
-    while len(_networks) > _RECENT:
-        del _networks[next(iter(_networks))]
-    return network
+    return load_model(model) if isinstance(model, str | Path) else Network(model)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import sanitise
-from kviz.attribution import attribute
+from kviz.attribution import attribute, method_named
 from kviz.engine.layers import LayerTable, Selector
 from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
@@ -199,8 +199,8 @@ def gather(
 
         def explain(tell: Progress, method: str = method) -> Attribution:
             return attribute(
-                network, images, method, class_index=classes, seed=settings.seed, **shared,
-                progress=tell,
+                network, images, method_named(method), class_index=classes, seed=settings.seed,
+                progress=tell, **shared,
             )  # fmt: skip
 
         made = clock.run("attribution", explain, item=method, unless=no_class)

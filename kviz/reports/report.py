@@ -155,7 +155,7 @@ def report(
     for selector in (layer_names, pattern_layer_names):
         if selector is not None:
             # A subclassed model lists its layers only once it has been traced.
-            network.function(pixels, outputs=True)
+            network.specs(pixels)
             network.layers.select(selector, maps=True)
     _check_room(pixels, count if quick else 4 * count, room)
     settings = Settings(

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz._checks import validate_int
-from kviz.engine.passes import Passes
+from kviz.engine.passes import Score
 from kviz.errors import OptionError
 from kviz.images import validate_size
+from kviz.inputs import passes_for
 from kviz.network.network import Network
-from kviz.scores import Score
 from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
 from kviz.synthesis._parametrizations import (
     Colours,
@@ -112,12 +112,12 @@ def begun(
     parts: list[Climbed] = []
     counts = []
     blank = {name: np.zeros((len(target), *size, channels), np.float32)}
-    chunks = list(network.chunks(blank, batch_size))
+    chunks = list(network.engine.chunks(blank, batch_size))
     total = len(chunks) * steps
     for start, stop, chunk in chunks:
         places = np.arange(start, start + len(chunk[0])).clip(max=stop - 1)
         seeds = np.array([(*seed, int(place)) for place in places])
-        passes = Passes(network, score, blank, name)
+        passes = passes_for(network, score, blank, name)
         done = len(parts) * steps
         if params is None:
             first = ascent.parametrization.start(seeds, size, channels, contrast)

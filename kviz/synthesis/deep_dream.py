@@ -16,10 +16,9 @@ from kviz._checks import validate_int
 from kviz.arrays import as_bytes
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerTable, Selector, selector_key
-from kviz.engine.passes import Passes
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
-from kviz.inputs import looked_at
+from kviz.inputs import looked_at, passes_for
 from kviz.look import read_images
 from kviz.network.loading import as_network
 from kviz.results import Progress, Synthesis
@@ -126,7 +125,7 @@ def deep_dream(
     free = all(side is None for side in network.image_size)
     parts, counts, all_steps = [], [], len(sizes) * steps
     left_out: set[tuple[int, int]] = set()
-    for start, stop, chunk in network.chunks(pixels, batch_size):
+    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
         place = list(pixels).index(explained)
         photo = chunk[place]
         detail = np.zeros((len(photo), *sizes[0], photo.shape[-1]), np.float32)
@@ -135,7 +134,7 @@ def deep_dream(
             base = _resized(photo, size)
             detail = _resized(detail, size)
             seen = [base if free and p == place else array for p, array in enumerate(chunk)]
-            passes = Passes(network, score, dict(zip(pixels, seen, strict=True)), explained)
+            passes = passes_for(network, score, dict(zip(pixels, seen, strict=True)), explained)
             length = step_size * float(np.sqrt(base[0].size))
             ascent = Ascent(
                 move=Step(length),

@@ -19,17 +19,18 @@ from PIL import Image
 
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz.engine.backend import tf
+from kviz.engine.graph import last_operation, unnormalise
+from kviz.engine.heads import choose_output
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import png
-from kviz.inputs import class_label, looked_at, one_target
+from kviz.inputs import class_label, looked_at, one_target, passes_for
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Progress, Synthesis
 from kviz.results.made_by import made_by
-from kviz.scores import as_score, chosen, last_operation, unnormalised
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
@@ -127,7 +128,7 @@ def fool(
             "fool takes the class that an image is to be taken for, or targeted=False."
         )
     target = one_target(class_index, network, len(originals))
-    passes = Passes(network, as_score(score), pixels, explained)
+    passes = passes_for(network, score, pixels, explained)
     # Whatever the score is, one unit for two named classes speaks for the second.
     binary = network.classes == 1 and len(network.class_names or ()) == 2
     verdict = Taken(targeted, confidence, getattr(score, "output", None), binary)
@@ -135,7 +136,7 @@ def fool(
         target = np.concatenate(
             [
                 verdict.predicted(passes, c)[: b - a]
-                for a, b, c in network.chunks(pixels, batch_size)
+                for a, b, c in network.engine.chunks(pixels, batch_size)
             ]
         )
     if rounded and norm == "linf" and max_norm and max_norm < 1:
@@ -164,7 +165,7 @@ def fool(
         verdict=verdict,
     )
     parts, counts = [], []
-    for first, stop, chunk in network.chunks(pixels, batch_size):
+    for first, stop, chunk in network.engine.chunks(pixels, batch_size):
         own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
         start = chunk[passes.place]
         if random_start and max_norm:
@@ -259,7 +260,7 @@ class Taken:
         if independent:
             # Of two sigmoids that are both 1, or nearly so, none is ahead, whatever their logits say:
             # in another batch it can be the other way round.
-            one, other = _rivals(chosen(traced.outputs, self.output), target)
+            one, other = _rivals(choose_output(traced.outputs, self.output), target)
             arrived &= one > _AHEAD * other if self.targeted else other > _AHEAD * one
         if self.confidence is not None:
             best = own if self.targeted else rival
@@ -273,9 +274,9 @@ class Taken:
 
         def run(*arguments: Any) -> Any:
             inputs = dict(zip(passes.specs, arguments[:-1], strict=True))
-            traced = passes.network.traced(inputs, as_it_is=True)
+            traced = passes.engine.traced(inputs, as_it_is=True)
             logits, _ = self._logits(traced)
-            output = chosen(traced.outputs, self.output)
+            output = choose_output(traced.outputs, self.output)
             # Probabilities can be level where logits are not.
             return tf.argmax(logits if output.shape[1] == 1 else output, 1, tf.int32)
 
@@ -285,8 +286,8 @@ class Taken:
 
     def _logits(self, traced: Trace) -> tuple[Any, bool]:
         """Return unnormalised scores `(N, classes)`, and whether each is a probability's own."""
-        output = chosen(traced.outputs, self.output)
-        logits = unnormalised(output)
+        output = choose_output(traced.outputs, self.output)
+        logits = unnormalise(output)
         if logits.shape.rank != 2:
             raise ModelError(
                 f"The output is of shape {sanitise(logits.shape)}. fool needs one of classes, "

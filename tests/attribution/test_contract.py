@@ -1,7 +1,9 @@
 """What every attribution method keeps to, whichever are there: a new file is tested by being there."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import get_args
 
 import keras
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 from keras import layers
 
 import kviz
-from kviz.attribution import method_named, method_names
+from kviz.attribution import method_class, method_named, method_names
 from kviz.attribution.method import Found, Method
 from kviz.attribution.methods.smooth_grad import SmoothGrad
+from kviz.attribution.options import types_of
 
 # So few samples that a test is quick; what they add up to is tested with each method.
 QUICK = {
@@ -125,6 +128,32 @@ def test_what_a_result_says_is_resolved(model, five):
     found = kviz.attribute(model, five[:2], "integrated_gradients", steps=1, baseline=low)
     told = found.made_by.settings["baseline"]
     assert (told["shape"], told["dtype"], len(told["sha256"])) == ((16, 16, 3), "float32", 64)
+
+
+def numeric_options():
+    for name in method_names():
+        hints = types_of(method_class(name))
+        for field in fields(method_class(name)):
+            kinds = {hints[field.name], *get_args(hints[field.name])}
+            if kinds & {int, float}:
+                whole = [30, 31, 32, 33, 35] if field.name == "samples" else [5, 6, 7, 8, 9]
+                yield name, field.name, whole if int in kinds else [0.1, 0.2, 0.3, 0.4, 0.7]
+
+
+@pytest.mark.parametrize(("name", "option", "values"), [*numeric_options()])
+def test_another_number_is_no_other_trace(monkeypatch, name, option, values, model, five):
+    traces, call = [], type(model).call
+    monkeypatch.setattr(type(model), "call", lambda *a, **k: traces.append(1) or call(*a, **k))
+    network, options = kviz.Network(model), QUICK.get(name, {})
+    counts, maps = [], []
+    for value in values:
+        maps.append(kviz.attribute(network, five[:2], name, **{**options, option: value}).maps)
+        counts.append(len(traces))
+    assert counts[0] > 0
+    assert counts == counts[:1] * 5
+    # An option that does nothing would need no other function either.
+    if (name, option) != ("integrated_gradients", "tolerance"):
+        assert not any(np.array_equal(one, two) for one, two in pairwise(maps))
 
 
 @pytest.mark.parametrize("name", method_names())

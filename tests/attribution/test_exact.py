@@ -325,7 +325,7 @@ def test_noise_is_a_share_of_each_images_range():
     seen = np.concatenate(base.images).reshape(2, 20, -1)
     noise = seen - x.reshape(2, 1, -1)
     np.testing.assert_allclose(noise.std((1, 2)), 0.2 * np.ptp(x, (1, 2, 3)), rtol=0.05)
-    assert np.abs(noise.mean((1, 2))).max() < 0.01 * noise.std()
+    assert np.abs(noise.mean((1, 2))).max() < 0.05 * noise.std()
 
 
 @pytest.mark.parametrize("base", ["gradient", "saliency", "guided_backprop", "input_x_gradient"])

@@ -16,6 +16,11 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in (*JOB, *arguments)])
 
 
+def maps_of(done):
+    """Return what is told of each image's maps."""
+    return [image["maps"] for image in json.loads(done.stdout)["images"]]
+
+
 def test_several_methods_side_by_side(tmp_path):
     # Each option is for the one of them that has it.
     given = ("--layers", "fire9_concat", "--set", "reduce=sum", "--class", "tabby")
@@ -27,10 +32,18 @@ def test_several_methods_side_by_side(tmp_path):
     assert "tabby" in done.stdout
 
 
+@pytest.mark.parametrize("out", ["both.npz", "both.html"])
+def test_several_methods_as_numbers_or_a_page(tmp_path, out):
+    done = run(*BOTH, "--json", "-o", tmp_path / out)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / out).exists()
+    assert [one["method"] for one in maps_of(done)[0]] == ["grad_cam", "saliency"]
+
+
 def test_several_classes_are_explained_for_each_photo(tmp_path):
     done = run("--class", "tabby", "--class", "lynx", "--json", "-o", tmp_path / "found.npz")
     assert done.exit_code == 0, done.output
-    assert [found["class"] for found in json.loads(done.stdout)["maps"]] == ["tabby", "lynx"]
+    assert [one["class"]["name"] for one in maps_of(done)[0]] == ["tabby", "lynx"]
     assert kviz.load_result(tmp_path / "found.npz").maps.shape == (1, 2, 227, 227)
 
 
@@ -38,8 +51,8 @@ def test_json_and_options(tmp_path):
     out = tmp_path / "found.npz"
     done = run("--method", "integrated_gradients", "--set", "steps=8", "--json", "-o", out)
     assert done.exit_code == 0, done.output
-    (found,) = json.loads(done.stdout)["maps"]
-    assert found["class"] == "Egyptian cat"
+    ((found,),) = maps_of(done)
+    assert found["class"]["name"] == "Egyptian cat"
     assert 0 <= found["completeness_gap"] < 1
     assert out.exists()
 
@@ -50,7 +63,7 @@ def test_a_map_of_nothing_is_said(tmp_path):
     job = ["attribute", "models/fashion_cnn.keras", *clothes, "--out", str(tmp_path / "out")]
     done = CliRunner().invoke(main, job)
     assert done.exit_code == 0
-    (note,) = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    (note,) = [line for line in done.stderr.splitlines() if line.startswith("kviz: note: ")]
     assert "Grad-CAM found nothing that decides: all is zero for 4_coat.png." in note
 
 
@@ -71,7 +84,6 @@ def test_the_list_of_methods():
         (("--method", "saliency", "--layers", "conv1"), 1, "no option '--layers'"),
         (("--class", "unicorn"), 1, "no class 'unicorn'"),
         (("--layers", "lost"), 1, "no layer 'lost'"),
-        ((*BOTH, "--format", "npz"), 2, "pictures only"),
         ((*BOTH, "--set", "steps=3"), 1, "grad_cam has no option 'steps'"),
         (("--method", "grad_cam,saliency"), 2, "--method grad_cam --method saliency"),
         (("--method", ""), 1, "no method ''"),

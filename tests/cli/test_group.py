@@ -183,7 +183,7 @@ def test_markup_and_emoji_are_literal(run, odd_model, tmp_path):
 
 def test_json(run, odd_model):
     found = json.loads(fine(run("layers", odd_model, "--json")))
-    assert [layer["path"] for layer in found if layer["kind"] == "Conv2D"] == NAMES
+    assert [layer["path"] for layer in found["layers"] if layer["kind"] == "Conv2D"] == NAMES
 
 
 def test_page(run, odd_model):

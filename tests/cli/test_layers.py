@@ -15,7 +15,9 @@ def test_table(run):
 
 
 def test_json(run):
-    found = json.loads(fine(run("layers", MODEL, "--json")))
+    told = json.loads(fine(run("layers", MODEL, "--json")))
+    assert (told["verb"], told["files"]) == ("layers", [])
+    found = told["layers"]
     assert len(found) == len(kviz.load_model(MODEL).layers)
     (conv,) = [layer for layer in found if layer["path"] == "conv1"]
     assert conv["kind"] == "Conv2D"

@@ -19,12 +19,15 @@ def test_table(run):
 
 def test_json(run):
     out = fine(run("predict", MODEL, CAT, COFFEE, "--top", 2, "--also", "pizza", "--json"))
-    cat, coffee = json.loads(out)
-    assert (cat["image"], coffee["image"]) == ("cat.png", "coffee.png")
+    told = json.loads(out)
+    assert (told["verb"], told["files"]) == ("predict", [])
+    cat, coffee = told["images"]
+    assert (cat["name"], coffee["name"]) == ("cat.png", "coffee.png")
     assert [row["class_index"] for row in cat["classes"]][::2] == [285, 963]
     assert cat["classes"][0]["name"] == "Egyptian cat"
-    assert 0 < cat["classes"][0]["probability"] < 1
-    scores = [row["probability"] for row in cat["classes"]]
+    assert 0 < cat["classes"][0]["score"] < 1
+    assert cat["classes"][0]["is_probability"] is True
+    scores = [row["score"] for row in cat["classes"]]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -40,6 +43,6 @@ def test_what_json_lacks_becomes_null(run, monkeypatch):
     )
     out = fine(run("predict", MODEL, CAT, "--json"))
     found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert sorted(map(str, (row["probability"] for row in found[0]["classes"]))) == [
+    assert sorted(map(str, (row["score"] for row in found["images"][0]["classes"]))) == [
         "0.5", "None", "None"
     ]  # fmt: skip

@@ -19,7 +19,7 @@ def test_several_classes_and_methods():
     (image,) = told["images"]
     assert [one["class_index"] for one in image["explained"]] == [2, 0]
     assert image["rival"] is None
-    assert [(one["method"], one["class_index"]) for one in told["attributions"]] == [
+    assert [(one["method"], one["class"]["class_index"]) for one in told["attributions"]] == [
         ("gradient", 2), ("gradient", 0), ("saliency", 2), ("saliency", 0)
     ]  # fmt: skip
 

@@ -52,9 +52,8 @@ with strategy.scope():
     network = kviz.load_model(folder + "/model.keras") if inside else kviz.Network(one.model)
 found = looked_at(network)
 devices = {}
-for key, function in network._compiled.items():
-    graph = function.get_concrete_function().graph
-    used = {op.device[-5:] for op in graph.get_operations() if op.type == "Conv2D"}
+for key, function in network.engine.functions.items():
+    used = {op.device[-5:] for op in function.graph.get_operations() if op.type == "Conv2D"}
     if "shared" in repr(key):
         devices[repr(key)] = sorted(used)
 print(json.dumps({

@@ -431,7 +431,7 @@ def test_the_forward_pass_stops_at_the_deepest_layer_asked_for():
     images = pixels(1, 8, 8, 3)
     ran = {}
     for layer_name in ("conv", "deep"):
-        function, _ = network.function(network.pixels(images), layer_name)
+        function = network.engine.maps(network.specs({"0": images}), layer_name).function
         kinds = operations(lambda: function(tf.constant(images)))  # noqa: B023
         ran[layer_name] = sum("Conv2D" in kind for kind in kinds)
     assert ran == {"conv": 1, "deep": 2}
@@ -563,3 +563,193 @@ def test_a_layer_that_is_not_reached_is_said_and_no_hole():
         maps = kviz.activations(model, pixels(1, 8, 8, 3))
     assert list(maps) == ["ok"]
     assert "choose/conv" in maps.notes[0]
+
+
+class Compiled(keras.Model):
+    """A model whose `call` is a `tf.function`, which another one is called from."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = layers.Conv2D(2, 3, name="conv")
+        self.pool = layers.MaxPooling2D(2, name="pool")
+
+    @tf.function
+    def call(self, x):
+        return self.end(self.conv(x))
+
+    @tf.function
+    def end(self, x):
+        return self.pool(x) if x.shape[1] > 2 else x
+
+
+def test_a_compiled_call_is_opened_at_every_look():
+    model, images = Compiled(), pixels(2, 8, 8, 3)
+    model(images)
+    for _ in range(2):
+        close(kviz.activations(model, images, "conv")["conv"], model.conv(images))
+        close(kviz.activations(model, images, "pool")["pool"], model(images))
+    found = kviz.attribute(
+        model, images, "grad_cam", score=lambda y: tf.reduce_mean(y, [1, 2, 3]), layer_names="conv"
+    )
+    assert found.raw.shape == (2, 6, 6)
+
+
+def test_a_compiled_call_that_needs_autograph_stays_shut_and_right():
+    class Needy(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = layers.Conv2D(2, 3, name="conv")
+            self.last = layers.Conv2D(2, 1, name="last")
+
+        def call(self, x):
+            return self.last(self.twice(x))
+
+        @tf.function
+        def twice(self, x):
+            y = self.conv(x)
+            if tf.reduce_mean(y) > 1e9:
+                y = y * 2
+            return y
+
+    model, images = Needy(), pixels(2, 8, 8, 3)
+    model(images)
+    for _ in range(2):
+        close(kviz.activations(model, images, "last")["last"], model(images))
+        with pytest.raises(kviz.LayerError, match="inside a loop, a branch or a compiled"):
+            kviz.activations(model, images, "conv")
+
+
+def test_a_bare_call_of_a_layer_is_seen():
+    class Bare(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = layers.Conv2D(2, 3, name="inner")
+            self.nested = keras.Sequential([layers.Conv2D(2, 1, name="deep")], name="nested")
+
+        def build(self, shape):
+            self.inner.build(shape)
+            self.nested.build((*shape[:-1], 2))
+
+        def call(self, x):
+            return self.nested.call(self.inner.call(x))
+
+    inputs = keras.Input((8, 8, 3))
+    model, images = keras.Model(inputs, Bare(name="bare")(inputs)), pixels(2, 8, 8, 3)
+    inner = model.layers[-1].inner
+    found = kviz.activations(model, images)
+    assert list(found) == ["bare/inner", "bare/nested/deep"]
+    close(found["bare/inner"], inner(images))
+    close(found["bare/nested/deep"], model(images))
+
+
+def test_a_layer_that_itself_looks_hides_nothing():
+    inner = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3, name="inside")])
+
+    class Looking(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.conv = layers.Conv2D(3, 3, name="after")
+
+        def call(self, x):
+            with tf.init_scope():
+                kviz.activations(inner, np.zeros((1, 8, 8, 3), "float32"))
+            return self.conv(x)
+
+    x = inputs = keras.Input((8, 8, 3))
+    x = Looking(name="looking")(layers.Conv2D(2, 3, name="first")(x))
+    model = keras.Model(inputs, layers.Conv2D(2, 1, name="last")(x))
+    found = kviz.activations(model, pixels(1, 8, 8, 3))
+    assert list(found) == ["first", "looking/after", "last"]
+    assert list(kviz.activations(inner, pixels(1, 8, 8, 3))) == ["inside"]
+
+
+def test_what_another_library_puts_in_a_place_meanwhile_stays_there():
+    original = keras.Layer.__call__
+    seen = []
+
+    class Patching(layers.Layer):
+        def call(self, x):
+            below = keras.Layer.__call__
+            if not seen:
+
+                def patched(self, *args, **kwargs):
+                    seen.append(self.name)
+                    return below(self, *args, **kwargs)
+
+                keras.Layer.__call__ = patched
+            return x
+
+    inputs = keras.Input((8, 8, 3))
+    x = Patching(name="patching")(inputs)
+    keras.Layer.__call__ = original
+    seen.clear()
+    model = keras.Model(inputs, layers.Conv2D(2, 3, name="conv")(x))
+    try:
+        for _ in range(2):
+            assert list(kviz.activations(model, pixels(1, 8, 8, 3))) == ["conv"]
+            kviz.attribute(model, pixels(1, 8, 8, 3), score=lambda y: tf.reduce_sum(y, [1, 2, 3]))
+        assert keras.Layer.__call__ is not original
+        before = len(seen)
+        model.layers[-1](pixels(1, 8, 8, 3))
+        assert len(seen) == before + 1
+    finally:
+        keras.Layer.__call__ = original
+
+
+def test_in_the_middle_of_a_trace_other_threads_see_no_difference():
+    """Another thread calls, differentiates and names the very layers that are being traced."""
+    import threading
+
+    inside, done, found = threading.Event(), threading.Event(), {}
+
+    class Waiting(layers.Layer):
+        def call(self, x):
+            if found.get("armed"):
+                inside.set()
+                done.wait(20)
+            return x
+
+    x = inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(2, 3, dtype="mixed_float16", name="half")(x)
+    x = Waiting(name="waiting")(x)
+    model = keras.Model(inputs, layers.Conv2D(2, 3, name="my conv")(x))
+    half = model.get_layer("half")
+    images = pixels(1, 8, 8, 3)
+    before = half(images)
+
+    def other():
+        inside.wait(20)
+        found["half"] = half(images)
+        found["policy"] = half.dtype_policy.name
+        found["names"] = [layer.name for layer in model.layers]
+        found["losses"] = model.losses
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    found["armed"] = True
+    maps = kviz.activations(model, images)
+    thread.join()
+    assert found["half"].dtype == before.dtype == tf.float16
+    np.testing.assert_array_equal(found["half"], before)
+    assert found["policy"] == "mixed_float16"
+    assert "my conv" in found["names"]
+    assert list(maps) == ["half", "my conv"]
+
+
+def test_training_around_an_activation_model_stays_training():
+    """In inference mode is what is looked at, not what comes after it in the same call."""
+
+    class Head(keras.Model):
+        def __init__(self, maps):
+            super().__init__()
+            self.maps = maps
+            self.drop = layers.Dropout(0.5, seed=1)
+
+        def call(self, x):
+            return self.drop(tf.ones_like(self.maps(x)["conv"]))
+
+    inputs = keras.Input((8, 8, 3))
+    maps = kviz.activation_model(keras.Model(inputs, layers.Conv2D(2, 3, name="conv")(inputs)))
+    assert 0.0 in np.unique(Head(maps)(pixels(1, 8, 8, 3), training=True))
+    assert np.unique(Head(maps)(pixels(1, 8, 8, 3), training=False)).tolist() == [1.0]

@@ -1,11 +1,11 @@
 import csv
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from needed import need_fashion_mnist
 
 import kviz
 
@@ -16,11 +16,6 @@ import fashion_mnist  # noqa: E402 - recipes are scripts; they find each other i
 
 # The textbook's, after the same 3,000 steps of 100 images, is .8639 and .9017.
 ASKED = {"dnn": 0.87, "cnn": 0.91}
-HOME = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-here = pytest.mark.skipif(
-    not (HOME / "datasets/fashion-mnist/t10k-images-idx3-ubyte.gz").exists(),
-    reason="Fashion-MNIST is not on this machine; Keras downloads it, Debian packages it",
-)
 
 
 def a_few(*_):
@@ -33,9 +28,9 @@ def a_few(*_):
     return (images[:200], labels[:200]), (images[200:], labels[200:])
 
 
-@here
 @pytest.mark.parametrize("name", ASKED)
 def test_accuracy_on_all_test_images(name):
+    need_fashion_mnist()
     _, (images, labels) = fashion_mnist.load_data()
     network = kviz.load_model(ROOT / f"models/fashion_{name}.keras")
     assert len(labels) == 10_000

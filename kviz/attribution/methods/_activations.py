@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from kviz.attribution.method import Found, Request
 from kviz.engine.backend import tf
+from kviz.engine.graph import last_operation
+from kviz.engine.passes import Passes
 from kviz.errors import LayerError
-from kviz.scores import last_operation
 
 NO_GRADIENT = "The score does not depend on the pixels, or not by a way that has gradients."
 
@@ -100,21 +100,23 @@ def pulled_back(value: Any, start: Any, several: Sequence[Activation], backward:
     return tf.convert_to_tensor(sums[start.ref()])
 
 
-def relu_gradient(request: Request, backward: Callable[[Any, Any], Any], name: str) -> Found:
-    """Return the pixel gradient with another gradient for ReLU.
+def relu_gradient(
+    passes: Passes, arguments: Sequence[Any], backward: Callable[[Any, Any], Any], name: str
+) -> tuple[Any, Any]:
+    """Return the scores, and their pixel gradient with another gradient for ReLU, while tracing.
 
     Args:
-        request: the images.
+        passes: the network's passes.
+        arguments: a tensor an input, and the targets.
         backward: takes the upstream gradient and where the input was let through, as a 0-1 tensor.
         name: the method's, for the error.
 
     Returns:
-        Maps `(N, …, channels)`.
+        (Scores, classes), both `(N,)`, and the gradient `(N, …, channels)`.
 
     Raises:
         LayerError: if the model calls no ReLU, or one where its gradient cannot be changed.
     """
-    passes = request.passes
 
     def changed(upstream: Any, relu: Activation) -> Any:
         kind, value = relu.operation.type, relu.value
@@ -124,26 +126,21 @@ def relu_gradient(request: Request, backward: Callable[[Any, Any], Any], name: s
             through = (value > 0) & (value < 6) if kind == "Relu6" else value > 0
         return backward(upstream, tf.cast(through, upstream.dtype))
 
-    def run(*arguments: Any) -> Any:
-        with noted(_RELU):
-            value, _, _ = passes.forward(arguments)
-        operations = upstream_operations(value[0])
-        if inner := _inner_types(operations) & set(_RELU):
-            raise LayerError(
-                f"A {'/'.join(sorted(inner))} of the model runs inside a loop, a branch or a compiled "
-                f"function, where {name} cannot change its gradient. Use saliency or gradient instead."
-            )
-        above = _above_threshold(operations)
-        if not above and not any(operation.type in _RELU for operation in operations):
-            raise LayerError(
-                f"The model has no ReLU whose gradient {name} could change; the map would be the plain "
-                "gradient. Use saliency or gradient instead."
-            )
-        return value, pulled_back(value[0], arguments[passes.place], above, changed)
-
-    compiled = passes.compiled(("relu gradient", name), run)
-    (scores, classes), gradient = compiled(*request.pixels, request.target)
-    return Found(maps=gradient, scores=scores, classes=classes)
+    with noted(_RELU):
+        value, _, _ = passes.forward(arguments)
+    operations = upstream_operations(value[0])
+    if inner := _inner_types(operations) & set(_RELU):
+        raise LayerError(
+            f"A {'/'.join(sorted(inner))} of the model runs inside a loop, a branch or a compiled "
+            f"function, where {name} cannot change its gradient. Use saliency or gradient instead."
+        )
+    above = _above_threshold(operations)
+    if not above and not any(operation.type in _RELU for operation in operations):
+        raise LayerError(
+            f"The model has no ReLU whose gradient {name} could change; the map would be the plain "
+            "gradient. Use saliency or gradient instead."
+        )
+    return value, pulled_back(value[0], arguments[passes.place], above, changed)
 
 
 def upstream_operations(value: Any) -> list[Any]:

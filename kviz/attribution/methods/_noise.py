@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.methods.gradient import Gradient
 from kviz.attribution.options import option
 from kviz.attribution.registry import as_method
 from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
+
+# TensorFlow's number for the algorithm that every device has.
+_PHILOX = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,47 +41,104 @@ class Noise(Method):
     def maps(self, request: Request) -> Found:
         """Return maps like the base's, as `Method.maps`."""
         passes, total = request.passes, len(request.images)
-        place, fixed = passes.place, passes.fixed_batch
-        scores, classes = passes.scores(request.pixels, request.target)
-
-        def run(*arguments: Any) -> Any:
-            *inputs, rows, numbers, seed, first = arguments
-            images = inputs[place]
-            axes = list(range(1, images.shape.rank))
-            high, low = (
-                edge(images, axes, keepdims=True) for edge in (tf.reduce_max, tf.reduce_min)
-            )
-
-            def normal(which: Any) -> Any:
-                # Of its own seed, an image's noise does not depend on the chunk that it is in.
-                own = tf.random.fold_in(tf.stack([seed, first + which[0]]), which[1])
-                return tf.random.stateless_normal(tf.shape(images)[1:], own, dtype=images.dtype)
-
-            noise = tf.map_fn(
-                normal, tf.stack([rows, numbers], 1), fn_output_signature=images.dtype
-            )
-            *several, wide = gathered([*inputs, self.noise_level * (high - low)], rows, fixed)
-            several[place] += wide * noise
-            return several
-
-        whole = tf.TensorSpec((), "int32")
-        rows_of = tf.TensorSpec((fixed,), "int32")
-        noisy = passes.compiled(("noise", self.noise_level), run, [rows_of, rows_of, whole, whole])
-        sums: dict[int, Any] = {}
         base = as_method("base", self.base)
+        # A base that is one traced function is called inside that which draws the noise.
+        inside = type(base).maps is Method.maps
+        sums: list[Any] = [None] * len(self.powers)
+        layers: Any = None
+        scores, classes = passes.scores(request.pixels, request.target)
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
-            *pixels, target = noisy(
-                *request.pixels, request.target, rows, numbers, request.seed, request.first
-            )
-            found = base.maps(replace(request, pixels=pixels, target=target))
-            maps = found.maps
-            for power in self.powers:
-                values = maps if power == 1 else tf.square(maps)
-                sums[power] = added(sums.get(power), values, owners, total)
-        means = [sums[power] / self.samples for power in self.powers]
-        maps = self.statistic(*means)
-        return Found(maps=maps, scores=scores, classes=classes, layers=found.layers)
+            if inside:
+                added = self._sums(request, base, rows, numbers, owners)
+            else:
+                *pixels, target = self._noisy(request, rows, numbers)
+                found = base.maps(replace(request, pixels=pixels, target=target))
+                added, layers = self._added(found.maps, owners, total), found.layers
+            sums = [new if old is None else old + new for old, new in zip(sums, added, strict=True)]
+        maps = self.statistic(*(one / self.samples for one in sums))
+        return Found(maps=maps, scores=scores, classes=classes, layers=layers)
+
+    def _sums(self, request: Request, base: Method, rows: Any, numbers: Any, owners: Any) -> Any:
+        """Return sums over copies of each of the `powers` of the maps of a base, in one call."""
+        passes = request.passes
+
+        def run(settings: Any, *arguments: Any) -> Any:
+            level, base = settings
+            *inputs, rows, numbers, owners, place = arguments
+            _, maps = base.traced(passes, _with_noise(passes, level, inputs, rows, numbers, place))
+            return self._added(maps, owners, tf.shape(inputs[0])[0])
+
+        rows_of = tf.TensorSpec((passes.fixed_batch,), "int32")
+        summed = passes.compiled(
+            ("noise", self.powers),
+            run,
+            [rows_of, rows_of, rows_of, tf.TensorSpec((3,), "int32")],
+            passes.by_copies([True, True, True, False], added=[True] * len(self.powers)),
+            settings=(self.noise_level, base),
+        )
+        return summed(*request.pixels, request.target, rows, numbers, owners, self._place(request))
+
+    def _noisy(self, request: Request, rows: Any, numbers: Any) -> Any:
+        """Return copies of the pixels with noise, and their targets."""
+        passes = request.passes
+
+        def run(level: Any, *arguments: Any) -> Any:
+            *inputs, rows, numbers, place = arguments
+            return _with_noise(passes, level, inputs, rows, numbers, place)
+
+        rows_of = tf.TensorSpec((passes.fixed_batch,), "int32")
+        extra = [rows_of, rows_of, tf.TensorSpec((3,), "int32")]
+        noisy = passes.compiled("noisy", run, extra, settings=self.noise_level)
+        return noisy(*request.pixels, request.target, rows, numbers, self._place(request))
+
+    def _place(self, request: Request) -> Any:
+        return np.array([request.seed, request.first, self.samples], np.int32)
+
+    def _added(self, maps: Any, owners: Any, total: Any) -> list[Any]:
+        powers = [maps if power == 1 else tf.square(maps) for power in self.powers]
+        return [added(None, values, owners, total) for values in powers]
 
     def statistic(self, *means: Any) -> Any:
         """Return the statistic, given the mean of each of the `powers` of the maps."""
         return means[0]
+
+
+def _with_noise(
+    passes: Passes, level: Any, inputs: Any, rows: Any, numbers: Any, place: Any
+) -> list[Any]:
+    """Return the rows of inputs and targets, with noise in the input that is looked at, while tracing.
+
+    A copy's noise is a stretch of one stream of random numbers, at a place of its own: it depends on
+    the seed, the image and the copy, not on what is drawn beside it. Copies in flight follow each
+    other, so that theirs is drawn at once.
+
+    Args:
+        passes: the network's passes.
+        level: the noise's standard deviation as a share of an image's range.
+        inputs: a tensor an input, and the targets.
+        rows: int32 `(B,)`, the image of each copy.
+        numbers: int32 `(B,)`, which of the image's copies it is.
+        place: the seed, the place of the first image among all, and how many copies each has.
+    """
+    seed, first, count = tf.unstack(place)
+    images = inputs[passes.place]
+    axes = list(range(1, images.shape.rank))
+    ranges = tf.reduce_max(images, axes, keepdims=True) - tf.reduce_min(images, axes, keepdims=True)
+    *several, wide = gathered(
+        [*inputs, tf.cast(level, images.dtype) * ranges], rows, passes.fixed_batch
+    )
+    # Philox makes four numbers of 32 bits at each place of its stream.
+    kind = tf.float64 if images.dtype == tf.float64 else tf.float32
+    at_once = 2 if kind == tf.float64 else 4
+    size = tf.reduce_prod(tf.shape(images)[1:])
+    places = (size + at_once - 1) // at_once
+    begin = tf.cast(tf.reduce_min((first + rows) * count + numbers), "int64")
+    counter = tf.cast(tf.stack([begin * tf.cast(places, "int64"), 0]), "uint64")
+    key, _ = tf.raw_ops.StatelessRandomGetKeyCounter(seed=tf.stack([seed, 0]))
+    shape = tf.stack([tf.shape(rows)[0], places * at_once])
+    drawn = tf.raw_ops.StatelessRandomNormalV2(
+        shape=shape, key=key, counter=counter, alg=_PHILOX, dtype=kind
+    )
+    noise = tf.reshape(drawn[:, :size], tf.shape(several[passes.place]))
+    several[passes.place] += wide * tf.cast(noise, images.dtype)
+    return several

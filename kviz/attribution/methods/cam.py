@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Request
 from kviz.engine.backend import keras, tf
+from kviz.engine.graph import unnormalise
+from kviz.engine.heads import choose_output
 from kviz.errors import LayerError
-from kviz.scores import ClassScore, chosen, unnormalised
+from kviz.scores import ClassScore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Cam(Method):
                 for call in traced.calls
                 if isinstance(call.layer, keras.layers.GlobalAveragePooling2D)
             ]
-            logits = unnormalised(chosen(traced.outputs, output))
+            logits = unnormalise(choose_output(traced.outputs, output))
             for pool in reversed(pools):
                 maps = pool.inputs[0]
                 if formats[pool.path] == "channels_first":
@@ -96,4 +98,4 @@ def _same(left: Any, right: Any) -> bool:
 
 def _ends_in(call: Any, logits: Any) -> bool:
     """Return whether a dense layer's output, its own activation undone, is the logits."""
-    return _same(unnormalised(keras.tree.flatten(call.outputs)[0]), logits)
+    return _same(unnormalise(keras.tree.flatten(call.outputs)[0]), logits)

@@ -5,12 +5,14 @@ M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", EC
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
 from kviz.attribution.methods._activations import relu_gradient
 from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,9 @@ class Deconvnet(Method):
 
     reduce: Reduce = "sum"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
-        return relu_gradient(request, _backward, "deconvnet")
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, as `Method.traced`; a `LayerError` if the model has no ReLU."""
+        return relu_gradient(passes, arguments, _backward, "deconvnet")
 
 
 def _backward(upstream: Any, _: Any) -> Any:

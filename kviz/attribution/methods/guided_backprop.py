@@ -5,12 +5,14 @@ J. Springenberg et al., "Striving for Simplicity: The All Convolutional Net", IC
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
 from kviz.attribution.methods._activations import relu_gradient
 from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +36,9 @@ class GuidedBackprop(Method):
 
     reduce: Reduce = "sum"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` if the model has no ReLU."""
-        return relu_gradient(request, _backward, "guided_backprop")
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, as `Method.traced`; a `LayerError` if the model has no ReLU."""
+        return relu_gradient(passes, arguments, _backward, "guided_backprop")
 
 
 def _backward(upstream: Any, through: Any) -> Any:

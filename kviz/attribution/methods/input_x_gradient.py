@@ -6,10 +6,12 @@ its sum is the score.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
+from kviz.engine.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class InputXGradient(Method):
 
     reduce: Reduce = "sum"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`."""
-        (scores, classes), gradient = request.passes.gradient(request.pixels, request.target)
-        return Found(maps=request.images * gradient, scores=scores, classes=classes)
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, as `Method.traced`."""
+        value, gradient = passes.differentiated(arguments)
+        return value, arguments[passes.place] * gradient

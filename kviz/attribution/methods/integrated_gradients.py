@@ -17,7 +17,6 @@ from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 
-Rule = Literal["gauss_legendre", "midpoint"]
 LIMIT = 1024
 
 
@@ -55,7 +54,7 @@ class IntegratedGradients(Method):
 
     baseline: Any = option("black", check=validate_baseline)
     steps: int = 64
-    rule: Rule = "gauss_legendre"
+    rule: Literal["gauss_legendre", "midpoint"] = "gauss_legendre"
     tolerance: float | None = None
     reduce: Reduce = "sum"
 
@@ -87,7 +86,7 @@ class IntegratedGradients(Method):
                 mean = _path(request, baseline, points, weights)
 
 
-def _points(rule: Rule, steps: int) -> tuple[Any, Any]:
+def _points(rule: str, steps: int) -> tuple[Any, Any]:
     """Return points in 0..1 and their weights, which sum to 1."""
     if rule == "midpoint":
         return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)

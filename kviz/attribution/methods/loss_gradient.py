@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request
-from kviz.engine.passes import Passes
 from kviz.errors import OptionError
 from kviz.scores import ClassScore, LossScore
 
@@ -42,6 +41,6 @@ class LossGradient(Method):
         passes = request.passes
         if not isinstance(passes.score, ClassScore):
             raise OptionError("loss_gradient needs a class; it takes no score= of another kind.")
-        lossy = Passes(passes.network, LossScore(passes.score), passes.shapes, passes.input_name)
+        lossy = passes.with_score(LossScore(passes.score))
         (scores, classes), gradient = lossy.gradient(request.pixels, request.target)
         return Found(maps=-gradient, scores=scores, classes=classes)

@@ -13,19 +13,19 @@ a times the gradient in which each activation function f has the slope f(z) / z*
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from kviz._checks import sanitise
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
 from kviz.attribution.methods._activations import NO_GRADIENT, Activation, noted, pulled_back
 from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
+from kviz.engine.graph import last_operation
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Call, Trace
 from kviz.errors import LayerError
-from kviz.scores import last_operation
 
 # Functions with f(0) = 0, through which relevance passes whole, and what a share can be made by where
 # a function is a value times a share of it: silu, gelu, mish, hard_silu.
@@ -89,31 +89,24 @@ class Lrp(Method):
     epsilon: float = option(1e-6, above=0)
     reduce: Reduce = "sum"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`; a `LayerError` where a layer has no rule."""
-        passes = request.passes
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, as `Method.traced`; a `LayerError` where a layer has no rule."""
+        edits: Mapping[int, Callable[[Call], Any]] = {}
+        divided: set[Any] = set()
+        if self.rule == "z_plus":
+            edits = _z_plus(passes.forward(arguments)[1], self.epsilon, divided)
 
-        def run(*arguments: Any) -> Any:
-            edits: Mapping[int, Callable[[Call], Any]] = {}
-            divided: set[Any] = set()
-            if self.rule == "z_plus":
-                edits = _z_plus(passes.forward(arguments)[1], self.epsilon, divided)
+        def sloped(upstream: Any, activation: Activation) -> Any:
+            epsilon = 0.0 if activation.z.ref() in divided else self.epsilon
+            return upstream * _divided(activation.value, activation.z, epsilon)
 
-            def sloped(upstream: Any, activation: Activation) -> Any:
-                epsilon = 0.0 if activation.z.ref() in divided else self.epsilon
-                return upstream * _divided(activation.value, activation.z, epsilon)
-
-            with noted(_ACTIVATIONS):
-                value, traced, _ = passes.forward(arguments, edits)
-            start = _preprocessed(passes, traced)
-            gated = _gated(start)
-            _check(value[0], start, gated)
-            relevance = start * pulled_back(value[0], start, gated, sloped)
-            return value, _of_pixels(relevance, start, arguments[passes.place])
-
-        compiled = passes.compiled(("lrp", self.rule, self.epsilon), run)
-        (scores, classes), relevance = compiled(*request.pixels, request.target)
-        return Found(maps=relevance, scores=scores, classes=classes)
+        with noted(_ACTIVATIONS):
+            value, traced, _ = passes.forward(arguments, edits)
+        start = _preprocessed(passes, traced)
+        gated = _gated(start)
+        _check(value[0], start, gated)
+        relevance = start * pulled_back(value[0], start, gated, sloped)
+        return value, _of_pixels(relevance, start, arguments[passes.place])
 
 
 def _of_pixels(relevance: Any, start: Any, pixels: Any) -> Any:
@@ -131,10 +124,10 @@ def _of_pixels(relevance: Any, start: Any, pixels: Any) -> Any:
     return tf.math.divide_no_nan(back, scale)
 
 
-def _divided(value: Any, by: Any, epsilon: float) -> Any:
+def _divided(value: Any, by: Any, epsilon: Any) -> Any:
     """Return a quotient whose denominator is moved away from 0, as a constant."""
-    sign = tf.where(by < 0, -1.0, 1.0)
-    return tf.stop_gradient(tf.math.divide_no_nan(value, by + epsilon * tf.cast(sign, by.dtype)))
+    away = tf.cast(tf.where(by < 0, -1.0, 1.0), by.dtype) * tf.cast(epsilon, by.dtype)
+    return tf.stop_gradient(tf.math.divide_no_nan(value, by + away))
 
 
 def _as_if(value: Any, surrogate: Any) -> Any:
@@ -152,7 +145,7 @@ def _preprocessed(passes: Passes, traced: Trace) -> Any:
     return tensor
 
 
-def _z_plus(traced: Trace, epsilon: float, divided: set[Any]) -> dict[int, Callable[[Call], Any]]:
+def _z_plus(traced: Trace, epsilon: Any, divided: set[Any]) -> dict[int, Callable[[Call], Any]]:
     """Return edits of convolutions, and of the batch normalisation right behind one.
 
     What these make is put into `divided`: epsilon is in its denominators.
@@ -192,7 +185,7 @@ def _z_plus(traced: Trace, epsilon: float, divided: set[Any]) -> dict[int, Calla
     return edits
 
 
-def _positive(call: Call, outputs: Any, scale: Any, epsilon: float) -> Any:
+def _positive(call: Call, outputs: Any, scale: Any, epsilon: Any) -> Any:
     """Return outputs whose gradient hands relevance to what was positive in a convolution."""
     layer, inputs = call.layer, call.inputs[0]
     depthwise = isinstance(layer, _DEPTHWISE)

@@ -6,11 +6,13 @@ largest absolute gradient over the channels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Method, Reduce
 from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Saliency(Method):
 
     reduce: Reduce = "max_abs"
 
-    def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, 0 or more, as `Method.maps`."""
-        (scores, classes), gradient = request.passes.gradient(request.pixels, request.target)
-        return Found(maps=tf.abs(gradient), scores=scores, classes=classes)
+    def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
+        """Return `(N, …, channels)`, 0 or more, as `Method.traced`."""
+        value, gradient = passes.differentiated(arguments)
+        return value, tf.abs(gradient)

