@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from html import escape
 from itertools import count
 from pathlib import Path
@@ -272,18 +273,11 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _look(self, epoch: int, logs: Mapping[str, float], *, strict: bool = False) -> Frame:
         """Return what the verbs say of the model as it is now."""
-        network, images, problems = self._network, self._images, {}
+        network, images = self._network, self._images
+        problems: dict[str, str] = {}
         assert network is not None  # noqa: S101 - set when training begins
 
-        def tried(what: str, verb: Callable[[], Any]) -> Any:
-            try:
-                return verb()
-            except (KvizError, MemoryError) as error:
-                if strict:
-                    raise
-                problems[what] = str(error) or type(error).__name__
-                return None
-
+        tried = partial(_tried, problems, strict)
         if strict:
             try:
                 predict(network, images, top=1)
@@ -465,6 +459,17 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
         self._writer.flush()
+
+
+def _tried(problems: dict[str, str], strict: bool, what: str, verb: Callable[[], Any]) -> Any:
+    """Return what a verb gives; None where it cannot, and why among the problems, unless strict."""
+    try:
+        return verb()
+    except (KvizError, MemoryError) as error:
+        if strict:
+            raise
+        problems[what] = str(error) or type(error).__name__
+        return None
 
 
 def _number(value: Any) -> float | None:
