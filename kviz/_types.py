@@ -45,7 +45,7 @@ Images: TypeAlias = str | os.PathLike[str] | npt.ArrayLike | Sequence[Any] | Map
 # A class by index or name; one for each image; several for each.
 _Class: TypeAlias = int | np.integer | str
 ClassIndex: TypeAlias = (
-    _Class | Sequence[_Class] | Sequence[Sequence[_Class]] | npt.NDArray[np.integer]
+    _Class | Sequence[_Class | Sequence[_Class]] | npt.NDArray[np.integer]
 )
 # A score of `kviz.scores`, or a function of the model's outputs that returns `(N,)`.
 ScoreLike: TypeAlias = _Score | Callable[[Any], Any]

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kviz._checks import validate_int
+from kviz._types import Array, Progress
 from kviz.engine.passes import Score
 from kviz.errors import OptionError
 from kviz.images import validate_size
 from kviz.inputs import passes_for
 from kviz.network.network import Network
-from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
+from kviz.synthesis._ascent import Ascent, Climbed, climb, joined
 from kviz.synthesis._parametrizations import (
     Colours,
     Fourier,
@@ -24,7 +24,6 @@ from kviz.synthesis._parametrizations import (
     colours_of,
 )
 
-Array = npt.NDArray[Any]
 NAMES = ("pixel", "fourier", "maco")
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from kviz._checks import sanitise, validate_choice, validate_int
+from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.engine.backend import tf
 from kviz.engine.graph import last_operation, unnormalise
 from kviz.engine.heads import choose_output
@@ -29,14 +29,12 @@ from kviz.inputs import class_label, looked_at, one_target, passes_for
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Progress, Synthesis
+from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
-
-Array = npt.NDArray[Any]
 
 # The first step as a share of all a picture could change, and how steps grow: so small that 227 x 227
 # photos change by about 1 % of their range, so quickly that 100 steps reach any class.
@@ -47,12 +45,12 @@ _AHEAD = 1 + 2e-6
 
 
 def fool(
-    model: Any,
-    images: Any,
-    class_index: Any = None,
+    model: ModelLike,
+    images: Images,
+    class_index: ClassIndex | None = None,
     *,
     targeted: bool = True,
-    score: Any = None,
+    score: ScoreLike | None = None,
     step_size: float | None = None,
     max_norm: float | None = None,
     norm: Norm = "l2",
