@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise, validate_int
+from kviz._types import ClassIndex, Images, Selector
 from kviz.arrays import Levels, empty_channels
 from kviz.attribution import Method, attribute, method_name, method_named
 from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
 from kviz.draw.plots import coloured
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import Selector
 from kviz.errors import ImageError, KvizError, KvizWarning, ModelError, OptionError
 from kviz.look import activations, predict, read_images
 from kviz.look import weights as weights_of
@@ -121,13 +121,13 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        images: Any,
+        images: Images,
         path: str | Path | None = "film.gif",
         *,
         layer_names: Selector = None,
         weights: Selector = None,
         attributions: str | Method | Iterable[str | Method] = ("grad_cam",),
-        class_index: Any = None,
+        class_index: ClassIndex | None = None,
         preprocess: Preprocess | None = None,
         class_names: ClassNames | None = None,
         names: Sequence[str] = (),

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import first_line, sanitise, validate_int
+from kviz._types import Selector
 from kviz.engine.activation_model import as_number, maps_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.compiled import Compiled, compiled_for
 from kviz.engine.devices import Share, several, shared
-from kviz.engine.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key
+from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
 from kviz.engine.model_inputs import (
     built_shape,
     input_names,

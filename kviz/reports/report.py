@@ -14,8 +14,8 @@ import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise, validate_int
+from kviz._types import Images, ModelLike, Selector
 from kviz.attribution import method_named
-from kviz.engine.layers import Selector
 from kviz.errors import OptionError, OutputError
 from kviz.files import whole_file
 from kviz.images import png
@@ -87,8 +87,8 @@ class Report:
 
 
 def report(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     path: str | Path | None = None,
     *,
     class_index: int | str | Sequence[int | str] | None = None,

@@ -8,13 +8,14 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.arrays import Levels, stretched
 from kviz.draw.plots import palette, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import LayerError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Array, Arrays, Picture
+from kviz.results.result import Arrays, Picture
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
 KernelForm = Literal["rgb", "grid", "depthwise", "transposed"]

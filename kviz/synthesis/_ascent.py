@@ -11,18 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from kviz._checks import sanitise, validate_bool, validate_int
+from kviz._types import Array, Progress
 from kviz.arrays import as_bytes
 from kviz.engine.backend import tf
 from kviz.engine.passes import Passes, slopes
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, LayerError, OptionError
 from kviz.synthesis._parametrizations import Parametrization
-
-Array = npt.NDArray[Any]
-Progress = Callable[[int, int], None]
 
 # So many times a run comes up for air: to show progress, to be stopped, to keep a frame.
 _BLOCKS = 25

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kviz._caller import spelled
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.engine.passes import Score
 from kviz.errors import OptionError
 from kviz.images import validate_size
@@ -24,7 +24,6 @@ from kviz.synthesis._parametrizations import (
     usual_colours,
 )
 
-Array = npt.NDArray[Any]
 NAMES = ("pixel", "fourier", "maco")
 
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from kviz._types import Array
 from kviz.engine.backend import tf
-
-Array = npt.NDArray[Any]
 
 # Colours of ImageNet's photos in 0-1: their mean, and the square root of their covariance (each row a
 # channel), as tensorflow/lucid has them in lucid/optvis/param/color.py (Apache 2.0).

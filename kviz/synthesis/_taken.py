@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.engine.backend import tf
 from kviz.engine.graph import last_operation, unnormalise
 from kviz.engine.heads import choose_output
@@ -20,8 +20,6 @@ from kviz.engine.tracing import Trace
 from kviz.errors import ModelError
 from kviz.images import png
 from kviz.synthesis._ascent import Climbed
-
-Array = npt.NDArray[Any]
 
 # By how much a probability is larger than another for more than rounding: 16 times a float's.
 _AHEAD = 1 + 2e-6

@@ -14,12 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import validate_choice
+from kviz._types import Array, ClassIndex, ModelLike, Progress, ScoreLike
 from kviz.images import array_sha256
 from kviz.inputs import class_label, one_target
 from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Predictions, Progress, Synthesis
+from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, LossScore, as_score
 from kviz.synthesis._ascent import Ascent, Climbed, Run
@@ -32,14 +33,14 @@ Name = Literal["pixel", "fourier", "maco"]
 
 
 def class_image(
-    model: Any,
-    class_index: Any,
+    model: ModelLike,
+    class_index: ClassIndex,
     *,
     parametrization: Name = "fourier",
-    score: Any = None,
+    score: ScoreLike | None = None,
     steps: int = 256,
     target_size: int | tuple[int, int] | None = None,
-    statistics: Any = None,
+    statistics: Array | None = None,
     batch_size: int = 16,
     seed: int = 0,
     film: bool = False,
@@ -80,7 +81,7 @@ def class_image(
     rising = as_score(score)
     network = as_network(model)
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
-    wanted = list(class_index) if several else [class_index]
+    wanted: list[Any] = list(class_index) if several else [class_index]  # type: ignore[arg-type]
     target = one_target(wanted, network, len(wanted))
     size = image_size(network, target_size)
     colours = parametrized(parametrization, size, photos, network.channels or 3)

@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import validate_int, validate_number
+from kviz._types import Images, ModelLike, Progress, Selector
 from kviz.arrays import as_bytes
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import LayerTable, Selector, selector_key
+from kviz.engine.layers import LayerTable, selector_key
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.inputs import looked_at, passes_for
 from kviz.look import read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Progress, Synthesis
+from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Piece, Run, climb, joined
 from kviz.synthesis._begin import validate_names
@@ -56,8 +57,8 @@ class DreamScore:
 
 
 def deep_dream(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     layer_names: Selector = None,
     *,
     octaves: int = 4,

@@ -13,13 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import sanitise, validate_choice
+from kviz._types import Array, ModelLike, Progress, Selector
 from kviz.engine.backend import tf
 from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.engine.tracing import Trace
 from kviz.errors import LayerError, OptionError
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Progress, Synthesis
+from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Run
 from kviz.synthesis._begin import NAMES, begun, image_size, parametrized, validate_photos
@@ -75,14 +76,14 @@ def _leaking(tensor: Any) -> Any:
 
 
 def filter_patterns(
-    model: Any,
-    layer_names: Any,
+    model: ModelLike,
+    layer_names: Selector,
     filter_indices: Sequence[int] | int | None = None,
     *,
     parametrization: Literal["pixel", "fourier", "maco"] | None = None,
     steps: int = 100,
     target_size: int | tuple[int, int] | None = None,
-    statistics: Any = None,
+    statistics: Array | None = None,
     batch_size: int = 16,
     seed: int = 0,
     film: bool = False,

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kviz._checks import sanitise, validate_bool, validate_choice, validate_number
+from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
 from kviz.inputs import class_label, looked_at, one_target, passes_for
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Predictions, Progress, Synthesis
+from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import MadeBy, made_by
 from kviz.scores import as_score
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, Run, climb, joined, picked
@@ -32,8 +32,6 @@ from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
 from kviz.synthesis._taken import Taken, hold_as_files
 
-Array = npt.NDArray[Any]
-
 # The first step as a share of all a picture could change, and how steps grow: so small that 227 x 227
 # photos change by about 1 % of their range, so quickly that 100 steps reach any class.
 _FIRST = {"l2": 2e-4, "linf": 1e-3}
@@ -41,12 +39,12 @@ _GROWTH = 1.1
 
 
 def fool(
-    model: Any,
-    images: Any,
-    class_index: Any = None,
+    model: ModelLike,
+    images: Images,
+    class_index: ClassIndex | None = None,
     *,
     targeted: bool = True,
-    score: Any = None,
+    score: ScoreLike | None = None,
     step_size: float | None = None,
     max_norm: float | None = None,
     norm: Norm = "l2",
