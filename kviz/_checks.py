@@ -11,6 +11,9 @@ from typing import Any
 from kviz._caller import spelled
 from kviz.errors import OptionError
 
+# Whole numbers are kept in 32 bits where TensorFlow counts with them.
+MOST = 2**31 - 1
+
 
 def sanitise(value: object, length: int = 60) -> str:
     r"""Return `value` as text that is safe to show: one line, no control characters, not long.
@@ -73,6 +76,8 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         raise OptionError(
             f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
         )
+    if number > MOST:
+        raise OptionError(f"{spelled(option)} takes a whole number up to {MOST}.")
     return number
 
 
