@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from properties import FINITE, FLOATS, maps, tried
 
-from kviz.arrays import empty_channels, standardised, stretched
+from kviz.arrays import as_bytes, empty_channels, standardised, stretched
 from kviz.tiles import mosaic
 
 
@@ -187,3 +191,62 @@ def test_empty_channels_counts_each_image_by_itself():
     ]
     assert empty_channels(maps[:, 0]).shape == (2, 4)
     assert empty_channels(maps[:, None]).shape == (2, 4)
+
+
+@tried
+@given(values=maps(FLOATS))
+def test_any_maps_have_levels_and_are_left_as_they_are(values):
+    before = values.copy()
+    levels = standardised(values)
+    assert levels.shape == (values.shape[2], *values.shape[:2])
+    assert levels.dtype == np.uint8
+    np.testing.assert_array_equal(values, before)
+    for channel, drawn in zip(np.moveaxis(values, -1, 0), levels, strict=True):
+        if (channel == channel.flat[0]).all() and np.isfinite(channel.flat[0]):
+            assert (drawn == (128 if channel.flat[0] else 0)).all()
+
+
+# Between the roundings of the smallest and of the largest numbers.
+PLAIN = st.floats(-1e6, 1e6, width=32).filter(lambda value: value == 0 or abs(value) > 1e-3)
+
+
+@tried
+@given(values=maps(PLAIN, least=2))
+def test_levels_are_the_formulas_to_one(values):
+    wide = values.astype(np.longdouble)
+    for channel, drawn in zip(np.moveaxis(wide, -1, 0), standardised(values), strict=True):
+        deviation = channel.std()
+        if deviation <= 1e-4 * np.abs(channel).max():
+            continue  # what differs by its last digits only is flat
+        exact = np.clip((channel - channel.mean()) / deviation * 64 + 128, 0, 255)
+        assert np.abs(drawn - np.trunc(exact)).max() <= 1
+
+
+@tried
+@given(
+    values=hnp.arrays(np.float32, hnp.array_shapes(max_dims=3, max_side=5), elements=FLOATS),
+    low=FINITE, high=FINITE,
+)  # fmt: skip
+@example(np.array([-1, 0, 1], "float32"), -3.4e38, 3.4e38)
+@example(np.array([0, 1e-45], "float32"), 0.0, 1e-45)
+def test_any_values_are_stretched_in_their_order(values, low, high):
+    levels = stretched(values, low, high)
+    assert levels.shape == values.shape
+    if not low < high:
+        assert (levels == 128).all()
+        return
+    assert (levels[values <= low] == 0).all()
+    assert (levels[values >= high] == 255).all()
+    finite = np.sort(values[np.isfinite(values)], axis=None)
+    assert (np.diff(stretched(finite, low, high).astype(int)) >= 0).all()
+
+
+@tried
+@given(pixels=hnp.arrays(np.float32, (2, 3), elements=FLOATS))
+def test_any_pixels_are_bytes(pixels):
+    levels = as_bytes(pixels)
+    inside = (pixels >= 0) & (pixels <= 255)
+    assert np.abs(levels[inside] - pixels[inside]).max(initial=0) <= 0.5
+    assert (levels[pixels < 0] == 0).all()
+    assert (levels[pixels > 255] == 255).all()
+    assert (levels[np.isnan(pixels)] == 0).all()

@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from properties import tried
 
 import kviz
 from kviz.files import slug, whole_file, whole_folder
@@ -300,3 +303,21 @@ def test_a_full_disk_while_saving_a_model(before, monkeypatch):
         kviz.save_model(network, before / "model.keras")
     monkeypatch.undo()
     assert content(before) == old
+
+
+# Names that a slug could mix up: equal but for case, signs or a hash at the end.
+TEXTS = st.text(max_size=80) | st.text("aA/-_.0f", max_size=12) | st.from_regex("[a-z]-[0-9a-f]{8}")
+
+
+@tried
+@given(one=TEXTS, other=TEXTS)
+@example("a/b", "a-b")
+@example("a/b", "a-c14cddc0")
+@example("b-9f46aef2", "../<b>")
+@example("", "\ud800")
+def test_a_slug_is_a_plain_file_name_and_no_other_names(one, other):
+    made = slug(one)
+    assert re.fullmatch("[A-Za-z0-9_-]{1,57}", made)
+    assert slug(one) == made
+    # Some file systems do not tell a capital letter from a small one; kviz numbers its files for these.
+    assert (made == slug(other)) == (one == other)

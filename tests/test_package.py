@@ -21,7 +21,8 @@ PACKAGE = ROOT / "kviz"
 # From the ground floor up: a module imports only from floors below its own. A floor is a room (a module
 # or a package of kviz), or one module of a package that stands elsewhere than the rest of it.
 FLOORS = (
-    "errors _caller _checks arrays files tiles images draw results engine.backend engine.lifting "
+    "errors _types _caller _checks arrays files tiles images draw results engine.backend "
+    "engine.lifting "
     "engine.devices engine.tracing engine.graph engine.heads engine.receptive_fields engine.layers "
     "engine.model_inputs engine.compiled engine.activation_model engine.engine engine.passes network "
     "scores inputs look attribution synthesis reports callbacks __init__ cli"

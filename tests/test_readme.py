@@ -1,15 +1,25 @@
 """Every command and snippet of the README runs, as it is written."""
 
+import ast
+import inspect
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+import typing
+from functools import cache
 from pathlib import Path
 
+import click
+import keras
 import matplotlib.pyplot as plt
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
 
+import kviz
+from kviz.attribution import method_class, method_names
 from kviz.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -90,3 +100,184 @@ def test_pictures_and_links_lead_somewhere():
 
 def test_pictures_have_alternative_text():
     assert all(len(alt) > 20 for alt in re.findall(r"!\[([^]]*)\]", TEXT))
+
+
+INLINE = sorted(set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))))
+# What is a name of nothing in Python: the formula of a mosaic, folders and files of a reader's own,
+# paths of layers in a model of theirs.
+OF_THE_READER = {
+    "(x − mean) / std × 64 + 128",
+    ".venv",
+    ".venv/bin/",
+    ".venv\\Scripts\\",
+    "block?_conv*",
+    "conv#1",
+    "conv#2",
+    "mobilenetv2/block_1_expand",
+    "my_model.class_names.json",
+    "my_model.keras",
+    "report.html",
+    "runs/transfer/",
+}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+SHELL = re.compile(r"(pip|python3?|source)\b")
+ROOTS = {"kviz": kviz, "keras": keras, "tf": tf, "model": keras.Model, "layer": keras.Layer}
+
+
+def public_callables():
+    """Give everything that a reader calls: verbs, results' methods, methods, the film."""
+    given = [
+        getattr(kviz, name)
+        for name in kviz.__all__
+        if name != "ActivationModel" and not name.endswith(("Error", "Warning"))
+    ]
+    given += [kviz.callbacks.Film, *(method_class(name) for name in method_names())]
+    for value in given:
+        yield value
+        if inspect.isclass(value) and not issubclass(value, keras.callbacks.Callback):
+            for name, inner in vars(value).items():
+                if inspect.isfunction(inner) and not name.startswith("_"):
+                    yield inner
+
+
+def choices(annotation, names):
+    """Return the strings that an annotation lists."""
+    if isinstance(annotation, str):
+        try:
+            annotation = eval(annotation, names)  # noqa: S307 - an annotation of our own
+        except NameError:  # of what is imported for type checkers alone
+            return set()
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return {value for value in inner if isinstance(value, str)}
+    return set().union(*(choices(one, names) for one in inner))
+
+
+@cache
+def parameters():
+    """Return what options there are by name, with the words that each takes."""
+    found = {}
+    for value in public_callables():
+        names = vars(sys.modules[value.__module__])
+        for name, parameter in inspect.signature(value).parameters.items():
+            found.setdefault(name, set()).update(choices(parameter.annotation, names))
+    return found
+
+
+def commands():
+    context = click.Context(main)
+    return {name: main.get_command(context, name) for name in main.list_commands(context)}
+
+
+@cache
+def options_of_commands():
+    """Return all options of all commands and recipes, and what they are by default."""
+    params = [param for one in [main, *commands().values()] for param in one.params]
+    recipes = " ".join(path.read_text("utf-8") for path in (ROOT / "models").glob("*.py"))
+    options = {option for param in params for option in [*param.opts, *param.secondary_opts]}
+    defaults = {str(param.default) for param in params}
+    return options | set(re.findall(r'"(--[a-z-]+)"', recipes)) | {"--help"}, defaults
+
+
+def attribute_of(chain):
+    """Return whether a dotted name leads somewhere from kviz, Keras or TensorFlow."""
+    root, *rest = chain.split(".")
+    value = ROOTS.get(root)
+    for name in rest:
+        if not hasattr(value, name):
+            return False
+        value = getattr(value, name)
+    return True
+
+
+def chains(code):
+    """Return the dotted names in an expression."""
+    found = [
+        ast.unparse(n)
+        for n in ast.walk(ast.parse(code.lstrip("@")))
+        if isinstance(n, ast.Attribute)
+    ]
+    return [one for one in found if not any(other.startswith(one + ".") for other in found)]
+
+
+def is_word(text):
+    """Return whether a quoted word is one that kviz or Keras takes somewhere."""
+    extra = re.fullmatch(r"\.\[(\w+)\]", text)
+    return (
+        text in set().union(*parameters().values())
+        or text in OF_THE_READER
+        or hasattr(keras.layers, text)
+        or hasattr(keras.applications, text)
+        or (extra is not None and extra[1] in EXTRAS)
+    )
+
+
+def is_something(code):
+    """Return whether inline code of the README names what is there."""
+    options, defaults = options_of_commands()
+    if code in OF_THE_READER or (ROOT / code).exists() or code.rstrip("/") in defaults:
+        return True
+    if code.startswith("--"):
+        return code.split()[0] in options
+    if code.startswith("kviz "):
+        name, *rest = code.split()[1:]
+        known = name == "COMMAND" or name in commands()
+        return known and all(word in options for word in rest if word.startswith("--"))
+    if SHELL.match(code):
+        return all(is_word(word) for word in re.findall(r'"([^"]+)"', code))
+    if code.startswith('"'):
+        return is_word(code.strip('"'))
+    if setting := re.fullmatch(r"(\w+)=(.*)", code):
+        known = parameters()
+        name, value = setting.groups()
+        quoted = re.fullmatch(r'"(.*)"', value)
+        # A word is one of those that the option lists, where it lists any.
+        return name in known and (not quoted or not known[name] or quoted[1] in known[name])
+    if re.fullmatch(r"\.\w+", code):
+        return code in {".h5", ".keras"}
+    if code.isidentifier():
+        return (
+            code in kviz.__all__
+            or code in method_names()
+            or code in parameters()
+            or code in set().union(*parameters().values())
+            or code
+            in tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"][
+                "optional-dependencies"
+            ]
+            or any(hasattr(home, code) for home in (keras.Sequential, keras.layers, kviz.callbacks))
+            or code == "channels_first"
+        )
+    try:
+        found = chains(code)
+    except SyntaxError:
+        return False
+    return bool(found) and all(attribute_of(chain) for chain in found)
+
+
+@pytest.mark.parametrize("code", INLINE)
+def test_inline_code_names_what_is_there(code):
+    assert is_something(code), f"README.md: `{code}` is nothing that kviz or Keras has"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "help(kviz.attribution.Salency)",
+        "kviz.activatons(model, images)",
+        "--max-gb",
+        "kviz filters --help",
+        "kviz report --max-gb 3",
+        'parametrization="mako"',
+        "max_frams",
+        "target_sizes=",
+        '".[superpixel]"',
+        "grad_kam",
+        "keras.layers.DepthwiseConv",
+        "tests/test_nothing.py",
+        "a b",
+    ],
+)
+def test_inline_code_that_names_nothing_is_seen(code):
+    assert not is_something(code)

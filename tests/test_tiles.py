@@ -4,6 +4,10 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from properties import tried
 
 from kviz.errors import OptionError
 from kviz.tiles import Tile, mosaic
@@ -69,3 +73,27 @@ def test_a_tile_is_frozen():
     with pytest.raises(FrozenInstanceError):
         tile.title = "other"
     assert (tile.cmap, tile.limits) == ("viridis", None)
+
+
+PANELS = hnp.arrays(
+    np.uint8,
+    hnp.array_shapes(min_dims=3, max_dims=3, max_side=7)
+    | hnp.array_shapes(min_dims=3, max_dims=3, max_side=5).map(lambda shape: (*shape, 3)),
+)
+
+
+@tried
+@given(panels=PANELS, columns=st.integers(1, 9), gap=st.integers(0, 3), fill=st.integers(0, 255))
+def test_every_panel_is_in_its_place_and_all_else_is_filled(panels, columns, gap, fill):
+    count, height, width, *_ = panels.shape
+    grid = mosaic(panels, columns, gap, fill)
+    rows = -(-count // columns)
+    expected = (rows * (height + gap) - gap, columns * (width + gap) - gap, *panels.shape[3:])
+    assert grid.shape == expected
+    assert grid.dtype == panels.dtype
+    rest = np.ones(grid.shape, bool)
+    for place, panel in enumerate(panels):
+        top, left = place // columns * (height + gap), place % columns * (width + gap)
+        np.testing.assert_array_equal(grid[top : top + height, left : left + width], panel)
+        rest[top : top + height, left : left + width] = False
+    assert (grid[rest] == fill).all()

@@ -219,7 +219,9 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         """Take a frame, and write the film and the pictures for TensorBoard."""
         done = epoch + 1
         self._history[done] = {
-            name: float(value) for name, value in (logs or {}).items() if np.ndim(value) == 0
+            name: number
+            for name, value in (logs or {}).items()
+            if (number := _number(value)) is not None
         }
         if done % self._every == 0 or done == self.params.get("epochs"):
             self._take(done, self._history[done])
@@ -463,6 +465,18 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
         self._writer.flush()
+
+
+def _number(value: Any) -> float | None:
+    """Return a metric's value, None where it is no number: other callbacks may report anything.
+
+    >>> _number(np.float32(0.5)), _number("a text"), _number([1, 2]), _number(10**400)
+    (0.5, None, None, None)
+    """
+    try:
+        return float(value) if np.ndim(value) == 0 else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _log_pictures(name: str, cells: Sequence[Cell]) -> None:

@@ -6,6 +6,7 @@ A Matplotlib figure takes a third of a second; a film needs a frame each epoch.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -204,7 +205,10 @@ def _chart(chart: Chart, width: int, height: int) -> Levels:
     def place(epoch: float, value: float) -> tuple[float, float]:
         along = (epoch - chart.first) / max(chart.last - chart.first, 1)
         low, high = (math.log10(x) if chart.log else x for x in (chart.low, chart.high))
-        up = ((math.log10(value) if chart.log else value) - low) / (high - low)
+        value = math.log10(value) if chart.log else value
+        if math.isinf(high - low):
+            low, high, value = low / 2, high / 2, value / 2
+        up = (value - low) / (high - low)
         return left + along * across, top + (1 - min(max(up, 0.0), 1.0)) * down
 
     ticks = _ticks(chart)
@@ -271,15 +275,25 @@ def axis(values: Sequence[float]) -> tuple[float, float, bool]:
         return 0.0, 1.0, False
     low, high = min(finite), max(finite)
     if low > 0 and high > 100 * low:
-        return 10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high)), True
+        # Powers of ten end before the numbers do.
+        return (
+            min(_power(math.floor(math.log10(low))), low),
+            max(_power(math.ceil(math.log10(high))), high),
+            True,
+        )
     bottom, top = (-_round_up(-low) if low < 0 else 0.0), (_round_up(high) if high > 0 else 0.0)
     return bottom, top if top > bottom else 1.0, False
 
 
+def _power(exponent: int) -> float:
+    return float(10.0 ** min(max(exponent, -323), 308))
+
+
 def _round_up(value: float) -> float:
-    power = 10.0 ** math.floor(math.log10(value))
+    power = _power(math.floor(math.log10(value)))
     step = next(step for step in (1, 2, 5, 10) if value <= step * power * (1 + 1e-9))
-    return float(f"{step * power:.6g}")
+    rounded = float(f"{step * power:.6g}")
+    return rounded if math.isfinite(rounded) else sys.float_info.max
 
 
 def fitted(picture: Levels, width: int, height: int) -> Levels:

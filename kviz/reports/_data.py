@@ -102,9 +102,13 @@ def coded(planes: Array, low: Array, span: Array) -> npt.NDArray[np.uint8]:
     """
     span = span.astype(np.float64)
     scale = np.divide(255, span, out=np.zeros_like(span), where=span > 0)
-    # In float32, which is twice as fast, codes a unit would be infinite where next to nothing is there.
-    if scale.max(initial=0) < np.finfo(np.float32).max:
+    # In float32, which is twice as fast, codes a unit would be infinite where next to nothing is there,
+    # and so would be the way from the lowest number to the highest.
+    most = np.finfo(np.float32).max
+    if scale.max(initial=0) < most and span.max(initial=0) < most:
         scale = scale.astype(np.float32)
+    else:
+        planes = planes.astype(np.float64)
     levels = np.rint((planes - low[:, None, None]) * scale[:, None, None])
     codes: npt.NDArray[np.uint8] = np.clip(levels, 0, 255).astype(np.uint8)
     return codes

@@ -114,7 +114,7 @@ class Comparison(Result):
 
     def _rows(self) -> list[dict[str, Any]]:
         return [
-            {"model": found.made_by.model, **row}
+            {**row, "model": found.made_by.model}
             for found in self.attributions
             for row in found._rows()
         ]

@@ -135,7 +135,7 @@ def test_film_report_and_command_line_find_it(installed):
     folder = installed("flatness", {"flat": "flatness:Flat"})
     net = model()
     net.compile("sgd", "mse")
-    film = kviz.callbacks.Film(np.ones((1, 8, 8, 3)), attributions=["flat"])
+    film = kviz.callbacks.Film(np.ones((1, 8, 8, 3)), folder / "film.gif", attributions=["flat"])
     net.fit(np.ones((2, 8, 8, 3)), np.zeros((2, 3)), verbose=0, callbacks=[film])
     assert list(film.frame.attributions) == ["flat"]
     page = kviz.report(net, np.ones((1, 8, 8, 3)), methods=["flat"])

@@ -1,9 +1,13 @@
 """Frames: pictures in their places, charts on their axes."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from properties import tried
 
 from kviz.draw.frames import (
     COLOURS,
@@ -105,6 +109,8 @@ def test_validation_has_a_line_of_its_own():
         ([1e-5, 3.0], (1e-5, 10, True)),
         ([0.0, 3.0], (0, 5, False)),
         ([1e-320, 1e-319], None),
+        ([5e-324], (0, 1e-323, False)),
+        ([1.7e308], (0, sys.float_info.max, False)),
     ],
 )
 def test_axes_hold_their_values(values, expected):
@@ -113,6 +119,51 @@ def test_axes_hold_their_values(values, expected):
         assert (low, high, log) == pytest.approx(expected)
     assert low < high
     assert all(low <= value <= high for value in values if math.isfinite(value))
+
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [
+        5e-324,
+        -5e-324,
+        1e-310,
+        sys.float_info.max,
+        -sys.float_info.max,
+        sys.float_info.min,
+        0.0,
+        -0.0,
+    ]
+)
+
+
+@tried
+@given(values=st.lists(NUMBERS, max_size=6))
+@example([5e-324])
+@example([-5e-324, 5e-324])
+@example([sys.float_info.max])
+@example([5e-324, sys.float_info.max])
+@example([-sys.float_info.max, sys.float_info.max])
+@example([math.nan, math.inf, -math.inf])
+@example([])
+def test_any_values_have_an_axis_that_holds_them_and_a_chart(values):
+    low, high, log = axis(values)
+    assert -math.inf < low < high < math.inf
+    assert low > 0 or not log
+    for value in filter(math.isfinite, values):
+        # The top is a round number, and a last digit more does not make it the next one.
+        assert low * (1 + 2e-9) <= value <= high * (1 + 2e-9) or low <= value <= high
+    place = layout([], 1, "")
+    lines = {"training": dict(enumerate(values))}
+    chart = Chart("loss", lines, low, high, log, 0, max(len(values), 1))
+    assert charted(drawn(place, "", "", []), place, [chart]).shape
+
+
+def test_values_at_both_ends_of_all_numbers_have_their_places():
+    most = sys.float_info.max
+    low, high, log = axis([-most, most])
+    across, down = ink(lined(low, high, log, training={0: -most, 5: 0.0, 10: most}))
+    slope, start = np.polyfit(across, down, 1)
+    assert slope < -0.4
+    assert np.abs(across * slope + start - down).max() < 8
 
 
 def test_a_picture_fits_its_box_and_its_pixels_stay_sharp():

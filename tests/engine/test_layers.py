@@ -205,3 +205,16 @@ def test_a_model_that_calls_no_layer():
         kviz.activations(Bare(), np.zeros((1, 8, 8, 3)), "conv")
     with pytest.raises(kviz.LayerError, match="no Conv2D"):
         kviz.activations(Bare(), np.zeros((1, 8, 8, 3)))
+
+
+def test_the_sources_are_what_made_a_layers_inputs_and_not_what_they_are_in():
+    inner = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(2, 1, name="a"), layers.ReLU(name="b")], name="inner"
+    )
+    inputs = keras.Input((8, 8, 3), name="photo")
+    x = inner(inputs)
+    end = layers.Add(name="end")([x * 2, layers.Conv2D(2, 1, name="side")(inputs)])
+    table = kviz.Network(keras.Model(inputs, end)).layers
+    assert table["end"].sources == ("inner/b", "side")
+    assert table["inner/b"].sources == ("inner/a",)
+    assert table["inner/a"].sources == table["side"].sources == ("photo",)

@@ -169,3 +169,35 @@ def test_joining_positions_is_not_known():
     table = kviz.Network(keras.Model(inputs, [below, beside, turned])).layers
     assert str(table["beside"].receptive_field) == "1 by 1"
     assert table["below"].receptive_field == table["turned"].receptive_field == "unknown"
+
+
+def test_bilinear_upsampling_reaches_its_neighbours():
+    """What a unit of an upsampled map has a gradient of lies within its field, the edge of it too."""
+    for interpolation, reach in (("nearest", 0), ("bilinear", 1)):
+        model = chain(
+            ones(layers.Conv2D, 1, 3),
+            layers.UpSampling2D(2, interpolation=interpolation, name="up"),
+            size=12,
+        )
+        field = kviz.Network(model).layers["up"].receptive_field
+        images = tf.ones((1, 12, 12, 1))
+        seen = []
+        for place in (8, 9):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                unit = model(images)[0, place, place, 0]
+            rows = np.flatnonzero(tape.gradient(unit, images)[0, :, place // 2 + 1, 0])
+            seen.append((rows.min(), rows.max()))
+        first, last = min(low for low, _ in seen), max(high for _, high in seen)
+        assert field.size == (3 + 2 * reach,) * 2
+        assert last - first + 1 == 3 + 2 * reach
+
+
+def test_joining_channels_where_they_come_first_keeps_the_field():
+    inputs = keras.Input((3, 8, 8))
+    left, right = (layers.Conv2D(2, 3, data_format="channels_first")(inputs) for _ in range(2))
+    beside = layers.Concatenate(axis=1, name="beside")([left, right])
+    below = layers.Concatenate(axis=3, name="below")([left, right])
+    table = kviz.Network(keras.Model(inputs, [beside, below])).layers
+    assert str(table["beside"].receptive_field) == "3 by 1"
+    assert table["below"].receptive_field == "unknown"
