@@ -71,6 +71,8 @@ def test_no_option_takes_what_is_nothing_of_its_kind(value):
         ("lrp", {"epsilon": 0}, "epsilon takes a number above 0. Received: 0"),
         ("occlusion", {"window": []}, "window takes a whole number from 1, or one for each axis"),
         ("rise", {"p": 0}, "p takes a number between 0 and 1. Received: 0"),
+        ("lime", {"baseline": 1e39}, "baseline takes one of .* Received: 1e\\+39"),
+        ("occlusion", {"baseline": [np.nan]}, "baseline takes one of .* Received: .nan"),
         ("lime", {"segments": [0.5]}, "segments as an array holds whole numbers. Received: float64"),
     ],
 )  # fmt: skip
