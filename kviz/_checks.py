@@ -15,6 +15,8 @@ from kviz.errors import OptionError
 
 # Single precision has no larger numbers.
 _LARGEST = 3.4e38
+# Whole numbers are kept in 32 bits where TensorFlow counts with them.
+MOST = 2**31 - 1
 
 
 def sanitise(value: object, length: int = 60) -> str:
@@ -78,6 +80,8 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         raise OptionError(
             f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
         )
+    if number > MOST:
+        raise OptionError(f"{spelled(option)} takes a whole number up to {MOST}.")
     return number
 
 

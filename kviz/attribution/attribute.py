@@ -25,8 +25,6 @@ from kviz.scores import ClassScore, as_score
 
 Resize = Literal["bilinear", "nearest"] | None
 
-# TensorFlow's random numbers take two of 32 bits.
-MOST_SEED = 2**31 - 1
 # Of an array that a method was given, what a result tells in full.
 MOST_NUMBERS = 64
 
@@ -81,8 +79,6 @@ def attribute(
     """
     validate_choice("resize", resize, ("bilinear", "nearest", None))
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
-    if seed > MOST_SEED:
-        raise OptionError(f"seed takes a whole number up to {MOST_SEED}. Received: {seed}")
     if isinstance(method, Method) and options:
         raise OptionError("Options belong to a method's name; give an instance its fields.")
     chosen = (

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from kviz._checks import sanitise
+from kviz._checks import MOST, sanitise
 from kviz.engine.backend import keras
 from kviz.errors import OptionError
 
@@ -68,6 +68,8 @@ def validated(name: str, hint: Any, value: Any, rules: Any) -> Any:
     if check := rules.get("check"):
         return check(name, value)
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if int in kinds and isinstance(value, int) and value > MOST:
+        raise OptionError(f"{name} takes a whole number up to {MOST}.")
     if not all(_described(kind, rules) for kind in kinds):
         return value
     for kind in kinds:
@@ -124,7 +126,8 @@ def _whole(value: Any, rules: Any) -> Any:
     except TypeError:
         return _NONE
     least = rules.get("least")
-    return _NONE if isinstance(value, bool) or number < (1 if least is None else least) else number
+    fits = (1 if least is None else least) <= number <= MOST and not isinstance(value, bool)
+    return number if fits else _NONE
 
 
 def _real(value: Any, rules: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from kviz._checks import sanitise
+from kviz._checks import MOST, sanitise
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -96,7 +96,7 @@ settings = click.option(
 )
 seed = click.option(
     "--seed",
-    type=click.IntRange(0, 2**31 - 1),
+    type=click.IntRange(0, MOST),
     default=0,
     show_default=True,
     help="For what is drawn at random.",

@@ -54,6 +54,8 @@ def test_no_option_takes_what_is_nothing_of_its_kind(value):
         ("smooth_grad", {"base": 3}, "base takes a method's name, such as 'gradient', or an instance"),
         ("smooth_grad", {"base": Saliency}, "base takes a method's name"),
         ("smooth_grad", {"reduce": "mean"}, "reduce takes one of 'max_abs', 'sum', None. Received"),
+        ("smooth_grad", {"samples": 2**31}, "samples takes a whole number up to 2147483647"),
+        ("occlusion", {"window": [2**31, 3]}, "window takes a whole number from 1, or one for each"),
         ("grad_cam", {"relu": "no"}, "relu takes True or False. Received: 'no'"),
         ("grad_cam", {"relu": 0}, "relu takes True or False. Received: 0"),
         ("grad_cam", {"layer_names": 2.5}, "layer_names takes a layer's path, a pattern, a class"),
@@ -69,6 +71,8 @@ def test_no_option_takes_what_is_nothing_of_its_kind(value):
         ("lrp", {"epsilon": 0}, "epsilon takes a number above 0. Received: 0"),
         ("occlusion", {"window": []}, "window takes a whole number from 1, or one for each axis"),
         ("rise", {"p": 0}, "p takes a number between 0 and 1. Received: 0"),
+        ("lime", {"baseline": 1e39}, "baseline takes one of .* Received: 1e\\+39"),
+        ("occlusion", {"baseline": [np.nan]}, "baseline takes one of .* Received: .nan"),
         ("lime", {"segments": [0.5]}, "segments as an array holds whole numbers. Received: float64"),
     ],
 )  # fmt: skip

@@ -175,8 +175,8 @@ def test_markup_and_emoji_are_literal(run, odd_model, tmp_path):
     for name in NAMES:
         assert any(name in line.split("  ")[1:3] or f" {name} " in line
                    for line in table.splitlines()), name  # fmt: skip
-        assert f" {name} " in written
-        assert f" {name}/kernel " in kernels
+        assert f"\n{name} " in written
+        assert f"\n{name}/kernel " in kernels
     assert len(files(tmp_path)) == 2 * len(NAMES)
     assert {Path(name).parent.name for name in files(tmp_path)} == {"maps", "kernels"}
 
@@ -195,7 +195,7 @@ def test_page(run, odd_model):
 
 
 def test_one_layer_by_its_odd_name(run, odd_model):
-    assert " 🐱 " in fine(run("activations", odd_model, CAT, "--layers", "🐱"))
+    assert "\n🐱 " in fine(run("activations", odd_model, CAT, "--layers", "🐱"))
 
 
 def test_an_image_whose_name_is_no_unicode(run, tmp_path):
@@ -203,7 +203,7 @@ def test_an_image_whose_name_is_no_unicode(run, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "plain.png")
     (tmp_path / "plain.png").rename(tmp_path / name)
     assert fine(run("predict", MODEL, name)).startswith("?[red]?.png\n")
-    assert json.loads(fine(run("predict", MODEL, name, "--json")))[0]["image"] == name
+    assert json.loads(fine(run("predict", MODEL, name, "--json")))["images"][0]["name"] == name
     for out in ("maps", "page.html", "maps.npz"):
         fine(run("activations", MODEL, name, "--layers", "conv1", "--out", out))
 
@@ -211,7 +211,7 @@ def test_an_image_whose_name_is_no_unicode(run, tmp_path):
 def test_a_prediction_and_nothing_else():
     done = process(*KVIZ, "predict", MODEL, CAT, "--top", "1", "--json")
     assert done.returncode == 0
-    assert json.loads(done.stdout)[0]["classes"][0]["name"] == "Egyptian cat"
+    assert json.loads(done.stdout)["images"][0]["classes"][0]["name"] == "Egyptian cat"
     assert done.stderr == ""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from kviz.attribution.method import Request
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
+# What images hold; more would be infinite there.
+_LARGEST = float(np.finfo(np.float32).max)
 NAMES = ("black", "white", "grey", "mean", "blur", "noise")
 
 
@@ -26,7 +27,7 @@ def validate_baseline(name: str, value: Any) -> Any:
         return value
     return (
         value
-        if isinstance(value, int | float) and isfinite(value)
+        if isinstance(value, int | float) and abs(value) <= _LARGEST
         else validate_numbers(name, value)
     )
 
@@ -39,7 +40,7 @@ def validate_numbers(name: str, value: Any) -> Any:
     """
     try:
         array = np.asarray(value)
-        if array.dtype.kind in "iuf" and array.size and np.isfinite(array).all():
+        if array.dtype.kind in "iuf" and array.size and (abs(array) <= _LARGEST).all():
             return array
     except (TypeError, ValueError):  # rows of unequal length, or what is no array at all
         pass

@@ -13,7 +13,7 @@ from kviz.attribution.method import Request
 from kviz.attribution.methods._baselines import validate_numbers
 from kviz.attribution.methods._perturb import perturbed_scores, spatial
 from kviz.engine.backend import tf
-from kviz.errors import OptionError
+from kviz.errors import ImageError, OptionError
 
 
 def library(name: str) -> Any:
@@ -135,6 +135,11 @@ def coalition_scores(
     scores, _ = perturbed_scores(
         request, "segments", _kept, len(coalitions[0]), drawn, baseline, shared=[labels]
     )
+    if not np.isfinite(scores).all():
+        raise ImageError(
+            "The scores of images in which segments are replaced are not finite (NaN or infinite). "
+            "Take another baseline."
+        )
     return scores
 
 

@@ -104,3 +104,9 @@ def test_without_scikit_image(monkeypatch):
 def test_what_it_refuses(options, said):
     with pytest.raises(OptionError, match=said):
         attribute(scored(), photos(1), "lime", **options)
+
+
+@pytest.mark.parametrize("method", ["lime", "kernel_shap"])
+def test_a_baseline_that_overflows_is_refused(method):
+    with pytest.raises(kviz.ImageError, match=r"are replaced are not finite .* another baseline"):
+        attribute(scored(), photos(1), method, baseline=3.4e38, segments=8, samples=20)
