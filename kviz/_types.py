@@ -48,6 +48,6 @@ ClassIndex: TypeAlias = _Class | Sequence[_Class | Sequence[_Class]] | npt.NDArr
 # A score of `kviz.scores`, or a function of the model's outputs that returns `(N,)`.
 ScoreLike: TypeAlias = _Score | Callable[[Any], Any]
 # Layers: a path, a glob, an index, a class or its name, a layer, or several of these.
-Selector: TypeAlias = "str | int | type | _Layer | Iterable[str | int | type | _Layer] | None"
+Selector: TypeAlias = str | int | type | _Layer | Iterable[str | int | type | _Layer] | None
 # Told of (done, in all).
 Progress: TypeAlias = Callable[[int, int], None]
