@@ -31,7 +31,7 @@ MOST_SEED = 2**31 - 1
 MOST_NUMBERS = 64
 
 
-def attribute(
+def attribute(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     images: Images,
     method: str | Method = "grad_cam",
