@@ -59,7 +59,11 @@ def validate_choice(option: str, value: object, choices: Iterable[object]) -> No
     >>> validate_choice("fit", "crop", ("crop", "pad"))
     """
     known = tuple(choices)
-    if value not in known:
+    try:
+        found = value in known
+    except ValueError:  # an array is equal to a choice in some places and not in others
+        found = False
+    if not found:
         raise OptionError(
             f"{spelled(option)} takes one of {', '.join(map(repr, known))}. "
             f"Received: {sanitise(repr(value))}"

@@ -112,7 +112,7 @@ def batches(x: Any, y: Any, batch_size: int, seed: int | None, first: int, last:
     return steps.prefetch(2).apply(tf.data.experimental.assert_cardinality(last - first))
 
 
-def train(
+def train(  # noqa: PLR0913 - a recipe's settings
     model: Any,
     x: Any,
     y: Any,

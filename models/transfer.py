@@ -272,7 +272,7 @@ def evaluate_all(
 @click.option(
     "--from", "begin", type=click.Path(path_type=Path), help="Go on from a model that this made."
 )
-def main(
+def main(  # noqa: PLR0913 - a recipe's settings
     data: Path | None,
     demo: bool,
     out: Path,

@@ -218,7 +218,7 @@ def is_something(code):
     options, defaults = options_of_commands()
     if code in OF_THE_READER or (ROOT / code).exists() or code.rstrip("/") in defaults:
         return True
-    if code.startswith("--"):
+    if code.startswith("-"):
         return code.split()[0] in options
     if code.startswith("kviz "):
         name, *rest = code.split()[1:]

@@ -29,7 +29,7 @@ Resize = Literal["bilinear", "nearest"] | None
 MOST_NUMBERS = 64
 
 
-def attribute(
+def attribute(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     images: Images,
     method: str | Method = "grad_cam",

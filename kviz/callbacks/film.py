@@ -119,7 +119,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
     ([0, 1, 2], (2, 6, 6, 4))
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a verb's options
         self,
         images: Images,
         path: str | Path | None = "film.gif",

@@ -86,7 +86,7 @@ class Report:
         )
 
 
-def report(
+def report(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     images: Images,
     path: str | Path | None = None,

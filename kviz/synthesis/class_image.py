@@ -32,7 +32,7 @@ from kviz.synthesis._pieces import Between, Blur, Bright, Crop, Jitter, Noise, R
 Name = Literal["pixel", "fourier", "maco"]
 
 
-def class_image(
+def class_image(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     class_index: ClassIndex,
     *,

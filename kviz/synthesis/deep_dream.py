@@ -56,7 +56,7 @@ class DreamScore:
         return tf.add_n(values), tf.fill(tf.shape(target), -1)
 
 
-def deep_dream(
+def deep_dream(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     images: Images,
     layer_names: Selector = None,

@@ -75,7 +75,7 @@ def _leaking(tensor: Any) -> Any:
     return None
 
 
-def filter_patterns(
+def filter_patterns(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     layer_names: Selector,
     filter_indices: Sequence[int] | int | None = None,

@@ -38,7 +38,7 @@ _FIRST = {"l2": 2e-4, "linf": 1e-3}
 _GROWTH = 1.1
 
 
-def fool(
+def fool(  # noqa: PLR0913 - a verb's options
     model: ModelLike,
     images: Images,
     class_index: ClassIndex | None = None,
