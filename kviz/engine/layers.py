@@ -221,22 +221,26 @@ class LayerTable(Sequence[LayerInfo]):
                 )
             return _with_maps(found) if maps else found
         if isinstance(selector, int | np.integer):
-            counted = {info.index: info for info in self if info.index is not None}
-            count = max(counted, default=-1) + 1
-            index = selector + count if selector < 0 else selector
-            if index not in counted:
-                raise LayerError(
-                    f"There is no layer of index {selector} among those that the model calls. "
-                    f"Expected 0 to {count - 1}, as kviz layers lists them."
-                )
-            return [info for info in self if info.index == index]
+            return self._at(int(selector))
         if not isinstance(selector, str):
             raise LayerError(
                 "A layer is meant by a path, a glob, a class, an index or itself. "
                 f"Received: {sanitise(repr(selector))}"
             )
-        if found := self._named(selector):
-            return found
+        return self._named(selector) or self._matching(selector, maps)
+
+    def _at(self, place: int) -> list[LayerInfo]:
+        counted = {info.index: info for info in self if info.index is not None}
+        count = max(counted, default=-1) + 1
+        index = place + count if place < 0 else place
+        if index not in counted:
+            raise LayerError(
+                f"There is no layer of index {place} among those that the model calls. "
+                f"Expected 0 to {count - 1}, as kviz layers lists them."
+            )
+        return [info for info in self if info.index == index]
+
+    def _matching(self, selector: str, maps: bool) -> list[LayerInfo]:
         # A glob without a slash means layers inside nested models too.
         found = [
             info
@@ -246,7 +250,7 @@ class LayerTable(Sequence[LayerInfo]):
             or ("/" not in selector and fnmatchcase(info.path.rpartition("/")[2], selector))
         ]
         if not found and re.fullmatch("-?[0-9]{1,18}", selector):
-            return self._one(int(selector), maps)
+            return self._at(int(selector))
         kind = getattr(keras.layers, selector, None) if selector.isidentifier() else None
         if not found and isinstance(kind, type):
             found = self._of(kind)

@@ -70,6 +70,31 @@ def look(path: Path, *, trust: bool) -> ModelFile:
         ModelError: if the file is missing, broken or refused.
     """
     name = sanitise(path, 120)
+    size = _size_of(path, name)
+    try:
+        with path.open("rb") as file:
+            magic = file.read(8)
+        if magic == b"\x89HDF\r\n\x1a\n":
+            found, suffixes = _look_at_h5(path, name, size, trust), [".h5", ".hdf5"]
+        elif magic[:4] == b"PK\x03\x04":
+            found, suffixes = _look_at_zip(path, name, size, trust), [".keras"]
+        else:
+            raise ModelError(
+                f"{name} is not a Keras model. Expected what model.save('….keras') writes."
+            )
+        if path.suffix not in suffixes:  # by which Keras tells the two formats apart
+            raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
+        return found
+    except ModelError:
+        raise
+    except zipfile.BadZipFile as error:
+        raise ModelError(f"{name} is broken or truncated; copy or save it again.") from error
+    except Exception as error:  # zipfile, json and h5py raise many types on broken files
+        raise ModelError(f"{name} cannot be read as a model: {sanitise(error, 120)}.") from error
+
+
+def _size_of(path: Path, name: str) -> int:
+    """Return the bytes of a file, or say why it is none that can be read."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -88,26 +113,7 @@ def look(path: Path, *, trust: bool) -> ModelFile:
         raise ModelError(f"{name} is not a regular file.")
     if status.st_size == 0:
         raise ModelError(f"{name} is empty. Expected a .keras file.")
-    try:
-        with path.open("rb") as file:
-            magic = file.read(8)
-        if magic == b"\x89HDF\r\n\x1a\n":
-            found, suffixes = _look_at_h5(path, name, status.st_size, trust), [".h5", ".hdf5"]
-        elif magic[:4] == b"PK\x03\x04":
-            found, suffixes = _look_at_zip(path, name, status.st_size, trust), [".keras"]
-        else:
-            raise ModelError(
-                f"{name} is not a Keras model. Expected what model.save('….keras') writes."
-            )
-        if path.suffix not in suffixes:  # by which Keras tells the two formats apart
-            raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
-        return found
-    except ModelError:
-        raise
-    except zipfile.BadZipFile as error:
-        raise ModelError(f"{name} is broken or truncated; copy or save it again.") from error
-    except Exception as error:  # zipfile, json and h5py raise many types on broken files
-        raise ModelError(f"{name} cannot be read as a model: {sanitise(error, 120)}.") from error
+    return status.st_size
 
 
 def _beside(path: Path) -> str:
@@ -235,23 +241,15 @@ def _look_at_config(config: Any, trust: bool) -> None:
         if not isinstance(value, dict):
             continue
         stack += [(entry, depth + 1) for entry in value.values()]
-        inside = value.get("layers")
-        layers += len(inside) if isinstance(inside, list) else 0
+        layers += _layers_in(value)
         if layers > LAYERS:
             raise ModelError(f"The model has more than {LAYERS} layers.")
         _look_at_shapes(value)
         kind = value.get("class_name")
         if not isinstance(kind, str):
             continue
-        plain = kind.rpartition(".")[2]  # Keras takes class "layers.Lambda" of module "keras" too
-        if plain in _CODE and not trust:
-            own = value.get("config")
-            name = own.get("name") if isinstance(own, dict) else None
-            called = f"Layer {sanitise(name)!r} is" if name else "The model holds"
-            raise ModelError(
-                f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
-                f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
-            )
+        if not trust:
+            _refuse_code(kind, value.get("config"))
         if _is_unknown(value):
             # The name to say, and the name under which Keras will look for it.
             function = value.get("config") if kind == "function" else None
@@ -263,6 +261,23 @@ def _look_at_config(config: Any, trust: bool) -> None:
             f"The model uses classes of its own: {names}. Define or import them under "
             "@keras.saving.register_keras_serializable(), or load inside "
             f"keras.saving.custom_object_scope({{{registered!r}: {first}}})."
+        )
+
+
+def _layers_in(value: dict[str, Any]) -> int:
+    inside = value.get("layers")
+    return len(inside) if isinstance(inside, list) else 0
+
+
+def _refuse_code(kind: str, config: Any) -> None:
+    """Refuse a layer that runs code of the one who made the file."""
+    plain = kind.rpartition(".")[2]  # Keras takes class "layers.Lambda" of module "keras" too
+    if plain in _CODE:
+        name = config.get("name") if isinstance(config, dict) else None
+        called = f"Layer {sanitise(name)!r} is" if name else "The model holds"
+        raise ModelError(
+            f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
+            f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
         )
 
 
