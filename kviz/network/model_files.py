@@ -254,6 +254,11 @@ def _look_at_config(config: Any, trust: bool) -> None:
             # The name to say, and the name under which Keras will look for it.
             function = value.get("config") if kind == "function" else None
             unknown[str(function or kind)] = str(function or value["registered_name"])
+    _refuse_unknown(unknown)
+
+
+def _refuse_unknown(unknown: dict[str, str]) -> None:
+    """Refuse classes that neither Keras nor the caller has, by the name to say and the registered one."""
     if unknown:
         first, registered = (sanitise(name, 40) for name in next(iter(unknown.items())))
         names = ", ".join(repr(sanitise(name, 20)) for name in list(unknown)[:3])
