@@ -258,7 +258,7 @@ def _look_at_config(config: Any, trust: bool) -> None:
 
 
 def _refuse_unknown(unknown: dict[str, str]) -> None:
-    """Refuse classes that neither Keras nor the caller has, by the name to say and the registered one."""
+    """Refuse classes that neither Keras nor the caller has, given by name the registered one."""
     if unknown:
         first, registered = (sanitise(name, 40) for name in next(iter(unknown.items())))
         names = ", ".join(repr(sanitise(name, 20)) for name in list(unknown)[:3])
