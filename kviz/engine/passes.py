@@ -68,9 +68,9 @@ class Passes:
         self._score: Score | None = None
 
     def with_score(self, score: Score) -> Passes:
-        """Return the same passes for another score."""
+        """Return the same passes for another score, which knows itself what one unit speaks for."""
         other = copy(self)
-        other.score = score
+        other.score, other.binary = score, False
         return other
 
     def by_copies(self, cut: Sequence[bool], added: Any = False) -> Share:

@@ -175,7 +175,7 @@ class Activations(Arrays):
                 path,
                 self.kinds[path],
                 " × ".join(map(str, maps.shape)),
-                f"{maps.min():.4g}",
+                f"{maps.min() + 0.0:.4g}",  # a zero below zero is shown as zero
                 f"{maps.max():.4g}",
                 f"{100 * float(shares[path].mean()):.0f} %",
             )

@@ -144,7 +144,7 @@ class Attribution(Result):
                 self._image_name(image),
                 one.label,
                 f"{one.score:.4g}",
-                f"{one.map.min():.4g}",
+                f"{one.map.min() + 0.0:.4g}",
                 f"{one.map.max():.4g}",
                 "" if one.gap is None else f"{one.gap:.2g}",
             )

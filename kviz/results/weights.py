@@ -104,7 +104,7 @@ class Weights(Arrays):
                 path,
                 self.layers[path],
                 " × ".join(map(str, value.shape)),
-                f"{value.min():.4g}",
+                f"{value.min() + 0.0:.4g}",
                 f"{value.mean():.4g}",
                 f"{value.max():.4g}",
             )

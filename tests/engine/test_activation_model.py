@@ -137,7 +137,7 @@ def names_that_are_no_scope(_):
 def squeezenet(_):
     network = kviz.load_model(ROOT / "models/squeezenet.keras")
     cat = kviz.load_images(ROOT / "notebooks/images/cat.png", network)
-    return network.model, cat.repeat(3, axis=0)
+    return network.model, cat.repeat(3, axis=0).astype("float32")
 
 
 def resnet18(_):
