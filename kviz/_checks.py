@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import numbers
 import operator
 import re
 from collections.abc import Iterable
@@ -11,6 +13,8 @@ from typing import Any
 from kviz._caller import spelled
 from kviz.errors import OptionError
 
+# Single precision has no larger numbers.
+_LARGEST = 3.4e38
 # Whole numbers are kept in 32 bits where TensorFlow counts with them.
 MOST = 2**31 - 1
 
@@ -79,6 +83,43 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
     if number > MOST:
         raise OptionError(f"{spelled(option)} takes a whole number up to {MOST}.")
     return number
+
+
+def validate_number(
+    option: str, value: Any, above: float = -math.inf, below: float = math.inf
+) -> float:
+    """Return a number between two, NumPy's too, or raise an OptionError.
+
+    >>> validate_number("step_size", 1, above=0)
+    1.0
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    try:
+        number = float(value) if real else math.nan
+    except OverflowError:
+        number = math.inf
+    if not max(above, -_LARGEST) < number < min(below, _LARGEST):
+        wanted = f" between {above:g} and {below:g}"
+        if math.isinf(below):
+            wanted = "" if math.isinf(above) else f" above {above:g}"
+        raise OptionError(
+            f"{spelled(option)} takes a number{wanted}. Received: {sanitise(repr(value))}"
+        )
+    return number
+
+
+def validate_bool(option: str, value: Any) -> bool:
+    """Return True or False, NumPy's too, or raise an OptionError.
+
+    >>> validate_bool("film", True)
+    True
+    """
+    # NumPy's type has the same name.
+    if type(value).__name__ != "bool":
+        raise OptionError(
+            f"{spelled(option)} takes True or False. Received: {sanitise(repr(value))}"
+        )
+    return bool(value)
 
 
 def first_line(error: BaseException) -> str:

@@ -44,12 +44,10 @@ ModelLike: TypeAlias = str | os.PathLike[str] | _Model
 Images: TypeAlias = str | os.PathLike[str] | npt.ArrayLike | Sequence[Any] | Mapping[str, Any]
 # A class by index or name; one for each image; several for each.
 _Class: TypeAlias = int | np.integer | str
-ClassIndex: TypeAlias = (
-    _Class | Sequence[_Class] | Sequence[Sequence[_Class]] | npt.NDArray[np.integer]
-)
+ClassIndex: TypeAlias = _Class | Sequence[_Class | Sequence[_Class]] | npt.NDArray[np.integer]
 # A score of `kviz.scores`, or a function of the model's outputs that returns `(N,)`.
 ScoreLike: TypeAlias = _Score | Callable[[Any], Any]
 # Layers: a path, a glob, an index, a class or its name, a layer, or several of these.
-Selector: TypeAlias = "str | int | type | _Layer | Iterable[str | int | type | _Layer] | None"
+Selector: TypeAlias = str | int | type | _Layer | Iterable[str | int | type | _Layer] | None
 # Told of (done, in all).
 Progress: TypeAlias = Callable[[int, int], None]

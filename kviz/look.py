@@ -11,22 +11,23 @@ import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise, suggest, validate_choice, validate_int
+from kviz._types import Array, Images, ModelLike, Progress, Selector
 from kviz.engine.activation_model import Pooling, make_activation_model
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import LayerInfo, Selector
+from kviz.engine.layers import LayerInfo
 from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
 from kviz.images import image_paths, load_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Activations, Array, KernelForm, Predictions, Progress, Weights
+from kviz.results import Activations, KernelForm, Predictions, Weights
 from kviz.results.made_by import made_by
 
 CHUNK = 32
 
 
 def activations(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     layer_names: Selector = None,
     batch_size: int = CHUNK,
     *,
@@ -102,8 +103,8 @@ def activations(
 
 
 def predict(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     top: int = 5,
     *,
     also: int | str | Sequence[int | str] = (),
@@ -218,7 +219,7 @@ def _vector(outputs: dict[int | str, Any], output: int | str | None) -> int | st
     return next((name for name in ranked if outputs[name].shape[1] > 1), ranked[0])
 
 
-def weights(model: Any, layer_names: Selector = None) -> Weights:
+def weights(model: ModelLike, layer_names: Selector = None) -> Weights:
     """Return kernels, biases and other weights by name.
 
     Args:
@@ -238,12 +239,13 @@ def weights(model: Any, layer_names: Selector = None) -> Weights:
     network = as_network(model)
     if layer_names is None:
         layer_names = keras.layers.Conv2D
-    selectors = [layer_names] if isinstance(layer_names, str | int | type) else list(layer_names)
+    alone = isinstance(layer_names, str | int | np.integer | type | keras.Layer)
+    selectors: Any = [layer_names] if alone else layer_names
     pairs = [pair for selector in selectors for pair in _weights_of(network, selector)]
     return _weights(network, pairs)
 
 
-def _weights_of(network: Network, selector: str | int | type) -> list[tuple[str, Any]]:
+def _weights_of(network: Network, selector: Any) -> list[tuple[str, Any]]:
     """Return (layer path, weight) for a weight's path or for the layers that a selector means."""
     every = network.model.weights
     # A Sequential puts its own name before its weights' paths, which people leave out.
@@ -353,7 +355,7 @@ def pictures(pixels: dict[str, Array]) -> Array | None:
 
 
 def activation_model(
-    model: Any,
+    model: ModelLike,
     layer_names: Selector = None,
     *,
     outputs: bool = False,

@@ -1,5 +1,6 @@
 """Image files become the pixels that one sees, or are refused in one sentence."""
 
+import hashlib
 import io
 import os
 import re
@@ -697,3 +698,19 @@ def test_one_bad_pixel_among_many_is_found():
 def test_without_a_known_shape_an_image_has_two_axes_or_more(shape):
     with refused("at least one image. Received: shape"):
         checked_pixels(np.zeros(shape), None)
+
+
+def test_of_what_files_pixels_are_the_newest_are_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(kviz.images, "_MOST_SOURCES", 3)
+    monkeypatch.setattr(kviz.images, "_SOURCES", {})
+    read = []
+    for level in range(5):
+        Image.new("RGB", (2, 2), (level, 7, 7)).save(tmp_path / f"{level}.png")
+        read.append(load_images(tmp_path / f"{level}.png")[0])
+    assert len(kviz.images._SOURCES) == 3
+    known = [kviz.images.source_sha256(pixels) for pixels in read]
+    files = [
+        hashlib.sha256((tmp_path / f"{level}.png").read_bytes()).hexdigest() for level in range(5)
+    ]
+    assert known[2:] == files[2:]
+    assert known[0] == hashlib.sha256(read[0].tobytes()).hexdigest()

@@ -228,7 +228,8 @@ def test_one_sigmoid_unit_is_a_probability():
 
 def test_weights_by_every_name_they_have(network):
     kernel = network.model.get_layer("conv1").kernel
-    for name in ("conv1", "conv1/kernel", ["conv1"], 2):
+    layer = network.model.get_layer("conv1")
+    for name in ("conv1", "conv1/kernel", ["conv1"], 2, np.int64(2), layer, [layer]):
         np.testing.assert_array_equal(kviz.weights(network, name)["conv1/kernel"], kernel)
     assert list(kviz.weights(network, "conv1")) == ["conv1/kernel", "conv1/bias"]
     every = kviz.weights(network)

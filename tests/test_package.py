@@ -4,6 +4,7 @@ import ast
 import importlib
 import itertools
 import json
+import operator
 import os
 import re
 import subprocess
@@ -269,6 +270,25 @@ def test_every_public_verb_is_in_the_readme():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     missing = [name for name in VERBS if not re.search(rf"\b(kviz\.)?{name}\(", text)]
     assert not missing, f"README.md does not name: {', '.join(missing)}"
+
+
+def test_whatever_a_text_recommends_is_there():
+    """Messages, docstrings and README name functions that people then call."""
+    texts = [*MODULES, ROOT / "README.md"]
+    named = {
+        name
+        for path in texts
+        for name in re.findall(
+            r"(?<![\w/.@-])kviz((?:\.[A-Za-z_]\w*)+)", path.read_text(encoding="utf-8")
+        )
+    }
+    # The group of entry points.
+    for name in named - {".methods"}:
+        try:
+            operator.attrgetter(name[1:])(kviz)
+        except AttributeError:
+            importlib.import_module(f"kviz{name}")
+    assert len(named) > 40
 
 
 def test_every_module_says_what_it_owns():

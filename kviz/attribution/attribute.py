@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import sanitise, validate_choice, validate_int
+from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.registry import as_method, method_name, method_named, title_of
 from kviz.engine.backend import keras, tf
@@ -18,7 +19,7 @@ from kviz.inputs import class_label, class_targets, looked_at, passes_for
 from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Array, Attribution, Progress
+from kviz.results import Attribution
 from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, as_score
 
@@ -29,12 +30,12 @@ MOST_NUMBERS = 64
 
 
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: str | Method = "grad_cam",
     *,
-    class_index: Any = None,
-    score: Any = None,
+    class_index: ClassIndex | None = None,
+    score: ScoreLike | None = None,
     resize: Resize = "bilinear",
     input_name: str | None = None,
     batch_size: int = 32,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
+from kviz._types import ClassIndex, Images, ModelLike, Progress, ScoreLike, Selector
 from kviz.attribution.attribute import Resize
 from kviz.attribution.method import Method, Reduce
-from kviz.engine.layers import Selector
-from kviz.results import Attribution, Progress
+from kviz.results import Attribution
 
 MethodName = Literal[
     "ablation_cam",
@@ -39,8 +39,8 @@ MethodName = Literal[
 ]
 
 class Options(TypedDict, total=False):
-    class_index: Any
-    score: Any
+    class_index: ClassIndex | None
+    score: ScoreLike | None
     resize: Resize
     input_name: str | None
     batch_size: int
@@ -173,194 +173,194 @@ class XGradCamOptions(Options, total=False):
 
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["ablation_cam"],
     **options: Unpack[AblationCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["cam"],
     **options: Unpack[CamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["deconvnet"],
     **options: Unpack[DeconvnetOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["eigen_cam"],
     **options: Unpack[EigenCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["expected_gradients"],
     **options: Unpack[ExpectedGradientsOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["grad_cam"] = ...,
     **options: Unpack[GradCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["grad_cam_plus_plus"],
     **options: Unpack[GradCamPlusPlusOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["gradient"],
     **options: Unpack[GradientOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["guided_backprop"],
     **options: Unpack[GuidedBackpropOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["guided_grad_cam"],
     **options: Unpack[GuidedGradCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["hires_cam"],
     **options: Unpack[HiResCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["input_x_gradient"],
     **options: Unpack[InputXGradientOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["integrated_gradients"],
     **options: Unpack[IntegratedGradientsOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["kernel_shap"],
     **options: Unpack[KernelShapOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["layer_cam"],
     **options: Unpack[LayerCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["lime"],
     **options: Unpack[LimeOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["loss_gradient"],
     **options: Unpack[LossGradientOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["lrp"],
     **options: Unpack[LrpOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["occlusion"],
     **options: Unpack[OcclusionOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["rise"],
     **options: Unpack[RiseOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["saliency"],
     **options: Unpack[SaliencyOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["score_cam"],
     **options: Unpack[ScoreCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["shapley"],
     **options: Unpack[ShapleyOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["smooth_grad"],
     **options: Unpack[SmoothGradOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["square_grad"],
     **options: Unpack[SquareGradOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["var_grad"],
     **options: Unpack[VarGradOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     method: Literal["xgrad_cam"],
     **options: Unpack[XGradCamOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
-    model: Any, images: Any, method: Method, **options: Unpack[Options]
+    model: ModelLike, images: Images, method: Method, **options: Unpack[Options]
 ) -> Attribution: ...

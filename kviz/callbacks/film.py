@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from html import escape
 from itertools import count
 from pathlib import Path
@@ -16,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise, validate_int
+from kviz._types import ClassIndex, Images, Selector
 from kviz.arrays import Levels, empty_channels
 from kviz.attribution import Method, attribute, method_name, method_named
 from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
 from kviz.draw.plots import coloured
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import Selector
 from kviz.errors import ImageError, KvizError, KvizWarning, ModelError, OptionError
 from kviz.look import activations, predict, read_images
 from kviz.look import weights as weights_of
@@ -120,13 +121,13 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(
         self,
-        images: Any,
+        images: Images,
         path: str | Path | None = "film.gif",
         *,
         layer_names: Selector = None,
         weights: Selector = None,
         attributions: str | Method | Iterable[str | Method] = ("grad_cam",),
-        class_index: Any = None,
+        class_index: ClassIndex | None = None,
         preprocess: Preprocess | None = None,
         class_names: ClassNames | None = None,
         names: Sequence[str] = (),
@@ -272,18 +273,11 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _look(self, epoch: int, logs: Mapping[str, float], *, strict: bool = False) -> Frame:
         """Return what the verbs say of the model as it is now."""
-        network, images, problems = self._network, self._images, {}
+        network, images = self._network, self._images
+        problems: dict[str, str] = {}
         assert network is not None  # noqa: S101 - set when training begins
 
-        def tried(what: str, verb: Callable[[], Any]) -> Any:
-            try:
-                return verb()
-            except (KvizError, MemoryError) as error:
-                if strict:
-                    raise
-                problems[what] = str(error) or type(error).__name__
-                return None
-
+        tried = partial(_tried, problems, strict)
         if strict:
             try:
                 predict(network, images, top=1)
@@ -465,6 +459,17 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
         self._writer.flush()
+
+
+def _tried(problems: dict[str, str], strict: bool, what: str, verb: Callable[[], Any]) -> Any:
+    """Return what a verb gives; None where it cannot, and why among the problems, unless strict."""
+    try:
+        return verb()
+    except (KvizError, MemoryError) as error:
+        if strict:
+            raise
+        problems[what] = str(error) or type(error).__name__
+        return None
 
 
 def _number(value: Any) -> float | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from kviz.errors import KvizError
 
 if TYPE_CHECKING:
-    from kviz.results import Progress
+    from kviz._types import Progress
 
 
 @contextmanager

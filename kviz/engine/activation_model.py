@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from kviz._caller import spelled
 from kviz._checks import sanitise, suggest, validate_choice
+from kviz._types import Selector
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import LayerInfo, LayerTable, Selector, layer_table
+from kviz.engine.layers import LayerInfo, LayerTable, layer_table
 from kviz.engine.model_inputs import (
     input_shapes,
     input_structure,

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import first_line, sanitise, validate_int
+from kviz._types import Selector
 from kviz.engine.activation_model import as_number, maps_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.compiled import Compiled, compiled_for
 from kviz.engine.devices import Share, several, shared
-from kviz.engine.layers import LayerInfo, LayerTable, Selector, Shape, layer_table, selector_key
+from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
 from kviz.engine.model_inputs import (
     built_shape,
     input_names,
@@ -25,7 +26,7 @@ from kviz.engine.model_inputs import (
     pack_inputs,
     to_channels_first,
 )
-from kviz.engine.tracing import Edits, Trace, is_stateful, trace
+from kviz.engine.tracing import Edits, Trace, is_stateful, on_behalf, trace
 from kviz.errors import ModelError, OptionError
 
 Preprocess = Callable[[Any], Any]
@@ -167,7 +168,12 @@ class Engine:
         whole, (stateful, noted) = self.functions.function((self._key, key), self._seen(run), specs)
         if share is None or self.strategy is None or self.fixed_batch or stateful:
             return whole, noted
-        spread = shared(self.strategy, lambda *arguments: run(*arguments)[0], share)
+
+        def on_a_device(*arguments: Any) -> Any:
+            with on_behalf():
+                return run(*arguments)[0]
+
+        spread = shared(self.strategy, on_a_device, share)
         parts, _ = self.functions.function(
             (self._key, "shared", key),
             self._seen(lambda *arguments: (spread(*arguments), None)),

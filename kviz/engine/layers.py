@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from kviz._checks import sanitise, suggest
+from kviz._types import Selector
 from kviz.draw.pages import html
 from kviz.draw.tables import Table, text
 from kviz.engine.backend import keras
@@ -25,7 +26,6 @@ from kviz.engine.receptive_fields import (
 from kviz.engine.tracing import Call, Trace, tensors_of
 from kviz.errors import LayerError
 
-Selector = str | int | type | Iterable[str | int | type] | None
 Shape = tuple[int | None, ...]
 
 

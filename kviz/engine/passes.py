@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kviz._checks import sanitise
+from kviz._types import Selector
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share
 from kviz.engine.engine import Engine
 from kviz.engine.graph import upstream
-from kviz.engine.layers import LayerInfo, LayerTable, Selector, selector_key
+from kviz.engine.layers import LayerInfo, LayerTable, selector_key
 from kviz.engine.lifting import lift
 from kviz.engine.model_inputs import to_channels_last
 from kviz.engine.tracing import Edits, Trace

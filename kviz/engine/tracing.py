@@ -141,8 +141,18 @@ _local = threading.local()
 @contextmanager
 def exclusively() -> Iterator[None]:
     """Let no other thread trace a model."""
-    with _lock:
+    with contextlib.nullcontext() if getattr(_local, "lent", False) else _lock:
         yield
+
+
+@contextmanager
+def on_behalf() -> Iterator[None]:
+    """Trace on behalf of a thread that holds the lock and waits: TensorFlow has one for each device."""
+    _local.lent = True
+    try:
+        yield
+    finally:
+        _local.lent = False
 
 
 def _current() -> _Recorder | None:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy.typing as npt
-
 from kviz._caller import spelled
 from kviz._checks import sanitise, suggest
+from kviz._types import Array
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.engine import Engine
@@ -22,7 +21,6 @@ from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import checked_pixels
 from kviz.network.class_names import ClassNames, class_names_of
 
-Array = npt.NDArray[Any]
 Preprocess = str | Callable[[Any], Any]
 
 

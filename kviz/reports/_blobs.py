@@ -7,20 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
 from kviz.inputs import class_label
-from kviz.reports._data import (
-    SIDES,
-    Array,
-    as_planes,
-    averaged,
-    coded,
-    factor_for,
-    fitted,
-    packed,
-)
+from kviz.reports._data import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
 from kviz.reports._parts import Parts, Skipped
 from kviz.results.attribution import peak_of
 from kviz.tiles import COLUMNS

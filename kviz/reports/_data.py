@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.arrays import empty_channels
-
-Array = npt.NDArray[Any]
 
 # The longest names that a page shows whole.
 NAME_LENGTH = 200

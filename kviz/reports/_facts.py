@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.files import file_sha256
 from kviz.inputs import class_label
 from kviz.reports._parts import Parts, Settings
 from kviz.results import Activations
 from kviz.results.made_by import made_by
-from kviz.results.result import Array, class_facts, json_plain
+from kviz.results.result import class_facts, json_plain
 
 
 def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict[str, Any]:

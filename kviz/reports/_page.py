@@ -15,6 +15,7 @@ import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.draw.plots import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
@@ -22,7 +23,7 @@ from kviz.files import slug
 from kviz.images import png
 from kviz.look import pictures
 from kviz.reports import _blobs
-from kviz.reports._data import NAME_LENGTH, Array, packed, script_json
+from kviz.reports._data import NAME_LENGTH, packed, script_json
 from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
 from kviz.reports._parts import Parts, Skipped
 from kviz.results.result import photo_of

@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import sanitise
+from kviz._types import Progress, Selector
 from kviz.attribution import attribute, method_named
-from kviz.engine.layers import LayerTable, Selector
+from kviz.engine.layers import LayerTable
 from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
 from kviz.network.network import Network
-from kviz.results import Activations, Attribution, Predictions, Progress, Synthesis, Weights
+from kviz.results import Activations, Attribution, Predictions, Synthesis, Weights
 from kviz.synthesis.class_image import class_image
 from kviz.synthesis.filter_patterns import filter_patterns
 from kviz.synthesis.fooling import fool
@@ -300,7 +301,7 @@ def _patterns(
     else:
         path = network.layers.select(path, maps=True)[0].path
     if path not in maps:
-        maps = activations(network, maps.images, path, settings.batch_size)
+        maps = activations(network, np.asarray(maps.images), path, settings.batch_size)
     filters: Sequence[int] = strongest(maps, path, PATTERNS)
     return filter_patterns(
         network, path, filters, steps=PATTERN_STEPS, seed=settings.seed, progress=progress

@@ -14,8 +14,8 @@ import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise, validate_int
+from kviz._types import Images, ModelLike, Selector
 from kviz.attribution import method_named
-from kviz.engine.layers import Selector
 from kviz.errors import OptionError, OutputError
 from kviz.files import whole_file
 from kviz.images import png
@@ -87,8 +87,8 @@ class Report:
 
 
 def report(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     path: str | Path | None = None,
     *,
     class_index: int | str | Sequence[int | str] | None = None,
@@ -141,23 +141,10 @@ def report(
     'Egyptian cat'
     """
     if path is not None:
-        path = _checked(path)
-        if not path.absolute().parent.is_dir():
-            raise OutputError(
-                f"Cannot write {sanitise(path, 120)}: its folder does not exist. "
-                f"Make {sanitise(path.parent, 80)} first."
-            )
-    if max_mb is not None and not (isinstance(max_mb, int | float) and max_mb > 0):
-        raise OptionError(
-            f"{spelled('max_mb')} takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
-        )
-    if isinstance(methods, str):
-        raise OptionError("methods takes a list of names. Received: one string")
-    if methods is None:
-        methods = QUICK_METHODS if quick else METHODS
-    chosen = tuple(dict.fromkeys(methods))
-    for method in chosen:
-        method_named(method)
+        path = _writable(path)
+    room = _room(max_mb)
+    chosen = _methods(methods, quick)
+    seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     begun = time.perf_counter()
     network = as_network(model)
     images, names = read_images(images, network, names)
@@ -170,15 +157,15 @@ def report(
             # A subclassed model lists its layers only once it has been traced.
             network.specs(pixels)
             network.layers.select(selector, maps=True)
-    _check_room(pixels, count if quick else 4 * count, max_mb)
+    _check_room(pixels, count if quick else 4 * count, room)
     settings = Settings(
         class_index=_classes(class_index, network),
         methods=chosen,
         layer_names=layer_names,
         pattern_layer_names=pattern_layer_names,
         quick=quick,
-        seed=validate_int("seed", seed, 0),
-        batch_size=validate_int("batch_size", batch_size),
+        seed=seed,
+        batch_size=batch_size,
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
@@ -187,7 +174,7 @@ def report(
     if progress:
         progress("page", 0, 1)
     begun = time.perf_counter()
-    text = page(parts, facts, pixels, None if max_mb is None else max_mb * MEGABYTE)
+    text = page(parts, facts, pixels, room)
     facts["seconds"]["page"] = round(time.perf_counter() - begun, 3)
     made = Report(text, plainly(facts), path)
     if path is not None:
@@ -205,15 +192,37 @@ def _classes(class_index: Any, network: Network) -> tuple[int, ...]:
     return tuple(dict.fromkeys(network.class_index(which) for which in wanted))
 
 
-def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> None:
+def _methods(given: Sequence[str] | None, quick: bool) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise OptionError("methods takes a list of names. Received: one string")
+    if given is None:
+        given = QUICK_METHODS if quick else METHODS
+    for method in given:
+        method_named(method)
+    return tuple(dict.fromkeys(given))
+
+
+def _room(max_mb: Any) -> float | None:
+    """Return the bytes that a page may take, None for any number."""
+    if max_mb is None:
+        return None
+    if not isinstance(max_mb, int | float) or not max_mb > 0:
+        raise OptionError(
+            f"{spelled('max_mb')} takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
+        )
+    return max_mb * MEGABYTE
+
+
+def _check_room(pixels: Mapping[str, Any], count: int, room: float | None) -> None:
     """Refuse at once more photos than a page can take; fooling shows each three times more."""
     photos = pictures(dict(pixels))
-    if photos is None or max_mb is None:
+    if photos is None or room is None:
         return
-    size = count * len(png(np.ascontiguousarray(photo_of(photos[0])))) * 4 / 3 / MEGABYTE
-    if size > max_mb:
+    size = count * len(png(np.ascontiguousarray(photo_of(photos[0])))) * 4 / 3
+    if size > room:
         raise OutputError(
-            f"The photos alone would take about {size:.0f} MB of the page, which may take {max_mb:g}. "
+            f"The photos alone would take about {size / MEGABYTE:.0f} MB of the page, which may take "
+            f"{room / MEGABYTE:g}. "
             f"Give fewer, or a higher {spelled('max_mb')}."
         )
 
@@ -221,6 +230,16 @@ def _check_room(pixels: Mapping[str, Any], count: int, max_mb: float | None) -> 
 def _held(images: Any, pixels: Mapping[str, Any]) -> Any:
     """Return images as the verbs take them: an array as it was checked, else as given."""
     return next(iter(pixels.values())) if isinstance(images, np.ndarray) else images
+
+
+def _writable(path: str | Path) -> Path:
+    path = _checked(path)
+    if not path.absolute().parent.is_dir():
+        raise OutputError(
+            f"Cannot write {sanitise(path, 120)}: its folder does not exist. "
+            f"Make {sanitise(path.parent, 80)} first."
+        )
+    return path
 
 
 def _checked(path: str | Path) -> Path:

@@ -6,11 +6,10 @@ from kviz.results.comparison import Comparison
 from kviz.results.loading import AnyResult, load_result
 from kviz.results.made_by import MadeBy
 from kviz.results.predictions import Predictions
-from kviz.results.result import Array, Progress
 from kviz.results.synthesis import Synthesis
 from kviz.results.weights import KernelForm, Weights
 
 __all__ = [
-    "Activations", "AnyResult", "Array", "Attribution", "Comparison", "KernelForm", "MadeBy",
-    "Predictions", "Progress", "Synthesis", "Weights", "load_result",
+    "Activations", "AnyResult", "Attribution", "Comparison", "KernelForm", "MadeBy",
+    "Predictions", "Synthesis", "Weights", "load_result",
 ]  # fmt: skip

@@ -10,21 +10,14 @@ import numpy.typing as npt
 
 from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice
+from kviz._types import Array
 from kviz.arrays import Levels, empty_channels, standardised, stretched
 from kviz.draw.plots import coloured, palette, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
-from kviz.results.result import (
-    Array,
-    Arrays,
-    Picture,
-    installed,
-    is_picture,
-    photo_of,
-    validate_image,
-)
+from kviz.results.result import Arrays, Picture, installed, is_picture, photo_of, validate_image
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
 Scale = Literal["channel", "layer", "raw"]

@@ -7,20 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kviz._types import Array
 from kviz.arrays import Floats, Levels, as_bytes, stretched
 from kviz.draw.plots import palette, tile_png
 from kviz.draw.tables import Table
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
-from kviz.results.result import (
-    Array,
-    Picture,
-    Result,
-    class_facts,
-    installed,
-    photo_of,
-    validate_image,
-)
+from kviz.results.result import Picture, Result, class_facts, installed, photo_of, validate_image
 from kviz.tiles import Tile
 
 # Few values are far larger than all others; colours that reached them would show nothing else.

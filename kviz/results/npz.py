@@ -148,30 +148,24 @@ def _read(value: Any, arrays: Mapping[str, npt.NDArray[Any]], kinds: Mapping[str
 
 def _check(value: Any, hint: Any) -> None:
     """Raise a TypeError unless a value read from a file is of the type that its field says."""
-    kind, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return
-    if kind in (Union, types.UnionType):
-        if not any(_fits(value, each) for each in inner):
-            raise TypeError(f"Expected {hint}")
-    elif kind is Literal:
-        if value not in inner:
-            raise TypeError(f"Expected one of {inner}")
-    elif not isinstance(value, kind or hint):
+    if not _fits(value, hint):
         raise TypeError(f"Expected {hint}")
-    elif kind is dict:
-        for key, one in value.items():
-            _check(key, inner[0])
-            _check(one, inner[1])
-    elif kind is tuple:
-        hints = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
-        for one, each in zip(value, hints, strict=True):
-            _check(one, each)
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    try:
-        _check(value, hint)
-    except TypeError:
+    kind, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind in (Union, types.UnionType):
+        return any(_fits(value, each) for each in inner)
+    if kind is Literal:
+        return value in inner
+    if not isinstance(value, kind or hint):
         return False
+    if kind is dict:
+        pairs = value.items()
+        return all(_fits(key, inner[0]) and _fits(one, inner[1]) for key, one in pairs)
+    if kind is tuple:
+        hints = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        return len(hints) == len(value) and all(map(_fits, value, hints))
     return True

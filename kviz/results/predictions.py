@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kviz._checks import sanitise
+from kviz._types import Array, Progress
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Array, Progress, Result, class_facts
+from kviz.results.result import Result, class_facts
 from kviz.tiles import Tile
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from kviz._checks import sanitise, suggest
+from kviz._types import Array, Progress
 from kviz.arrays import Levels, stretched
 from kviz.draw.pages import html
 from kviz.draw.plots import figure
@@ -27,8 +27,6 @@ from kviz.tiles import Tile
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = npt.NDArray[Any]
-Progress = Callable[[int, int], None]
 # A file's name in a folder, and what makes its bytes.
 Picture = tuple[str, Callable[[], bytes]]
 

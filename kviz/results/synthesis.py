@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from kviz._checks import sanitise
+from kviz._types import Array, Progress
 from kviz.arrays import Levels, as_bytes
 from kviz.draw.plots import curves, tile_png
 from kviz.draw.tables import Table
@@ -18,15 +19,7 @@ from kviz.errors import OutputError
 from kviz.files import slug, whole_file
 from kviz.images import png
 from kviz.results.made_by import MadeBy
-from kviz.results.result import (
-    Array,
-    Picture,
-    Progress,
-    Result,
-    class_facts,
-    is_picture,
-    validate_image,
-)
+from kviz.results.result import Picture, Result, class_facts, is_picture, validate_image
 from kviz.tiles import Tile, mosaic
 
 # More pictures than this are shown as one grid.

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.arrays import Levels, stretched
 from kviz.draw.plots import palette, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import LayerError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Array, Arrays, Picture
+from kviz.results.result import Arrays, Picture
 from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
 
 KernelForm = Literal["rgb", "grid", "depthwise", "transposed"]
@@ -148,7 +149,7 @@ class Weights(Arrays):
 
 
 def _kernel_tile(path: str, kernel: Array, columns: int, form: KernelForm | None) -> Tile:
-    path, shape = sanitise(path, 120), " × ".join(map(str, kernel.shape))
+    path = sanitise(path, 120)
     values = kernel.astype(np.float64)
     if form is None:
         form = "rgb" if kernel.ndim == 4 and kernel.shape[2] == 3 else "grid"
@@ -157,52 +158,56 @@ def _kernel_tile(path: str, kernel: Array, columns: int, form: KernelForm | None
     elif form == "depthwise":
         # (…, channels, multiplier): each channel has filters of its own.
         values = values.reshape(*values.shape[:-2], 1, -1)
-    bad = int((~np.isfinite(values)).sum())
-    remark = f" · {bad} weights are not finite, drawn as zero" if bad else ""
-    if bad:
-        values = np.where(np.isfinite(values), values, 0.0)
-    peak = float(np.abs(values).max(initial=0.0))
+    bad = ~np.isfinite(values)
+    remark = f" · {bad.sum()} weights are not finite, drawn as zero" if bad.any() else ""
+    values = np.where(bad, 0.0, values)
     if form == "rgb":
-        filters = np.moveaxis(values, -1, 0)
-        peaks = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
-        panels = stretched(filters / np.where(peaks > 0, peaks, 1), -1, 1)
-        return Tile(
-            levels=mosaic(panels, min(columns, len(panels)), fill=255),
-            title=f"{path} · {len(panels)} filters of {kernel.shape[0]} × {kernel.shape[1]}",
-            detail="RGB, each filter by its largest weight, zero is mid-grey" + remark,
-            alt=f"The {len(panels)} RGB filters of {path}, each a panel of "
-            f"{kernel.shape[0]} by {kernel.shape[1]} pixels.",
-        )
-    if kernel.ndim >= 4:
-        # A 3D kernel's depth lies side by side with its channels.
-        planes = np.moveaxis(
-            values.reshape(*values.shape[:2], -1, values.shape[-1]), (3, 2), (0, 1)
-        )
-    elif kernel.ndim == 3:
-        planes = values.transpose(2, 1, 0)[:, :, None]
+        tile = _rgb(path, values, columns)
     else:
-        planes = values.T[None, None]
-    filters, channels, height, width = planes.shape
-    levels = stretched(planes.reshape(-1, height, width), -peak, peak)
-    if kernel.ndim == 2:
-        detail = "rows are outputs, columns are inputs"
-    elif form == "depthwise":
-        detail, channels = "one panel for each input channel", min(filters, columns)
-    elif channels == 1:
-        detail, channels = "one panel for each filter", min(filters, columns)
-    elif filters > 1:
-        detail = "each row is a filter, each column one of its input channels"
-    else:
-        detail, channels = "one panel for each input channel", min(channels, columns)
+        shape = " × ".join(map(str, kernel.shape))
+        tile = _signed(path, shape, values, columns, depthwise=form == "depthwise")
+    return replace(tile, detail=tile.detail + remark)
+
+
+def _rgb(path: str, values: Array, columns: int) -> Tile:
+    """Return filters that read colours, in these."""
+    high, wide, _, count = values.shape
+    filters = np.moveaxis(values, -1, 0)
+    peaks = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    panels = stretched(filters / np.where(peaks > 0, peaks, 1), -1, 1)
     return Tile(
-        levels=mosaic(palette("bwr")[levels], channels, gap=int(height * width > 1), fill=205),
+        levels=mosaic(panels, min(columns, count), fill=255),
+        title=f"{path} · {count} filters of {high} × {wide}",
+        detail="RGB, each filter by its largest weight, zero is mid-grey",
+        alt=f"The {count} RGB filters of {path}, each a panel of {high} by {wide} pixels.",
+    )
+
+
+def _signed(path: str, shape: str, values: Array, columns: int, *, depthwise: bool) -> Tile:
+    """Return filters from blue to red."""
+    if values.ndim >= 4:
+        # A 3D kernel's depth lies side by side with its channels.
+        flat = values.reshape(*values.shape[:2], -1, values.shape[-1])
+        planes = np.moveaxis(flat, (3, 2), (0, 1))
+    else:
+        planes = values.transpose(2, 1, 0)[:, :, None] if values.ndim == 3 else values.T[None, None]
+    filters, channels, height, width = planes.shape
+    across = min(max(filters, channels), columns) if 1 in (filters, channels) else channels
+    if values.ndim == 2:
+        detail, across = "rows are outputs, columns are inputs", 1
+    elif depthwise or (filters == 1 and channels > 1):
+        detail = "one panel for each input channel"
+    elif channels == 1:
+        detail = "one panel for each filter"
+    else:
+        detail = "each row is a filter, each column one of its input channels"
+    peak = float(np.abs(values).max(initial=0.0))
+    levels = stretched(planes.reshape(-1, height, width), -peak, peak)
+    scale = f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
+    return Tile(
+        levels=mosaic(palette("bwr")[levels], across, gap=int(height * width > 1), fill=205),
         title=f"{path} · {shape}",
-        detail=(
-            f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
-            if peak
-            else "every weight is zero"
-        )
-        + remark,
+        detail=scale if peak else "every weight is zero",
         alt=f"The kernel {path} of shape {shape}: {detail}.",
         cmap="bwr",
         limits=(-peak, peak) if peak else None,

@@ -7,24 +7,23 @@ network, penalties count against the score, and what is to hold after each step 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from kviz._checks import sanitise, validate_bool, validate_int
+from kviz._types import Array, Progress
 from kviz.arrays import as_bytes
 from kviz.engine.backend import tf
 from kviz.engine.passes import Passes, slopes
 from kviz.engine.tracing import Trace
-from kviz.errors import ImageError, LayerError
+from kviz.errors import ImageError, LayerError, OptionError
 from kviz.synthesis._parametrizations import Parametrization
-
-Array = npt.NDArray[Any]
-Progress = Callable[[int, int], None]
 
 # So many times a run comes up for air: to show progress, to be stopped, to keep a frame.
 _BLOCKS = 25
+_MOST = 1_000_000
 
 
 class Piece(Protocol):
@@ -68,7 +67,7 @@ class Verdict(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Ascent:
-    """An ascent's pieces.
+    """An ascent's pieces: their numbers are tensors while it runs, the rest is what is compiled.
 
     Args:
         move: how a gradient moves the parameters.
@@ -79,6 +78,7 @@ class Ascent:
         whole: how pixels are rounded to whole numbers before the network is asked about them, given
             the originals too; None leaves them.
         verdict: when an image has arrived and moves no more; without one all steps are gone.
+        any_size: whether parameters of other sizes go the same way, where a transform resizes them.
     """
 
     move: Move
@@ -88,6 +88,45 @@ class Ascent:
     holds: tuple[Hold, ...] = ()
     whole: Callable[[Any, Any], Any] | None = None
     verdict: Verdict | None = None
+    any_size: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How far an ascent goes, with how many images at once, and who is told of it.
+
+    Args:
+        steps: how many at most.
+        batch_size: images in flight at once.
+        seed: for what is drawn.
+        film: whether to keep frames.
+        progress: called with (steps done, steps).
+
+    Raises:
+        OptionError: if one of them is not what it takes.
+    """
+
+    steps: int
+    batch_size: int = 32
+    seed: int = 0
+    film: bool = False
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        if validate_int("steps", self.steps) > _MOST:
+            raise OptionError(f"steps takes at most {_MOST:,}. Received: {self.steps}")
+        validate_int("batch_size", self.batch_size)
+        validate_int("seed", self.seed, 0)
+        validate_bool("film", self.film)
+        if self.progress is not None and not callable(self.progress):
+            raise OptionError(
+                f"progress takes a function of two numbers. Received: {sanitise(repr(self.progress))}"
+            )
+
+    def part(self, number: int, of: int) -> Run:
+        """Return one of several runs like this one, which are shown as one."""
+        tell, done, total = self.progress, number * self.steps, of * self.steps
+        return replace(self, progress=tell and (lambda now, _: tell(done + now, total)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +159,7 @@ def climb(
     originals: Sequence[Any],
     target: Array,
     start: Array,
-    *,
-    steps: int,
-    seed: int = 0,
-    film: bool = False,
-    progress: Progress | None = None,
+    run: Run,
 ) -> Climbed:
     """Go up; an interrupt ends it early, and what was reached by then is returned.
 
@@ -134,10 +169,7 @@ def climb(
         originals: an array an input; the one that is looked at is what `holds` compare with.
         target: int32 `(N,)`.
         start: the parameters to begin with.
-        steps: how many at most.
-        seed: for transforms.
-        film: whether to keep frames.
-        progress: called with (steps done, steps).
+        run: how far.
 
     Returns:
         Where it led.
@@ -146,7 +178,7 @@ def climb(
         LayerError: if the score does not depend on the pixels.
         ImageError: if the ascent runs into values that are not finite.
     """
-    count = len(target)
+    count, steps = len(target), run.steps
     block, show = _compiled(passes, ascent, start)
     params = tf.constant(start)
     state = [
@@ -163,12 +195,14 @@ def climb(
         for array, spec in zip(originals, passes.specs.values(), strict=True)
     ]
     size = max(1, -(-steps // _BLOCKS))
+    # TensorFlow draws from 32 bits.
+    seed = run.seed % 2**31
     scores = np.full((steps + 1, count), np.nan, np.float32)
     frames, shown_at, stopped, done = [], 0, False, 0
     try:
         # Once more than there are steps: the last time the score is only looked at.
         while done <= steps:
-            if film:
+            if run.film:
                 frames.append(as_bytes(show(*pixels, target, state[0]).numpy()))
                 shown_at = done
             now = min(size, steps + 1 - done)
@@ -176,15 +210,15 @@ def climb(
             went = int(went)
             scores[done : done + went] = values.numpy()[:went]
             done += went
-            if progress:
-                progress(min(done, steps), steps)
+            if run.progress:
+                run.progress(min(done, steps), steps)
             if ascent.verdict and bool(tf.reduce_all(state[-2])):
                 break
     except KeyboardInterrupt:
         stopped = True
     *_, best, _, arrived, moved = state
     images = show(*pixels, target, best)
-    if film:
+    if run.film:
         last = as_bytes(images.numpy())
         again = np.array_equal(frames[-1], last) if ascent.verdict and frames else shown_at == steps
         frames += [] if again else [last]
@@ -199,7 +233,7 @@ def climb(
         scores=scores[: max(done, 1)],
         arrived=arrived.numpy(),
         moved=moved.numpy(),
-        frames=np.stack(frames) if film else None,
+        frames=np.stack(frames) if run.film else None,
         stopped=stopped,
     )
 
@@ -255,45 +289,21 @@ def picked(climbed: Climbed, places: Array) -> Climbed:
 
 def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
     """Return the loop over a block of steps, and what shows the pixels of parameters."""
-    place, slots = passes.place, ascent.move.slots
+    slots, given = ascent.move.slots, len(passes.specs) + 1
 
-    def asked(params: Any, originals: Any) -> Any:
-        pixels = ascent.parametrization.pixels(params)
-        if ascent.whole is None:
-            return pixels
-        return pixels + tf.stop_gradient(ascent.whole(pixels, originals) - pixels)
-
-    def run(*arguments: Any) -> Any:
-        *inputs, target = arguments[: len(passes.specs) + 1]
-        *begin, first, count, steps, seed = arguments[len(passes.specs) + 1 :]
-        original = tf.cast(inputs[place], begin[0].dtype)
+    def run(ascent: Ascent, *arguments: Any) -> Any:
+        *inputs, target = arguments[:given]
+        *begin, first, count, steps, seed = arguments[given:]
+        originals = tf.cast(inputs[passes.place], begin[0].dtype)
 
         def body(at: Any, scores: Any, params: Any, *rest: Any) -> Any:
             held: Sequence[Any] = rest[:slots]
             best, nearest, arrived, moved = rest[slots:]
             step = first + at
-
-            def look() -> Any:
-                seen = pixels = asked(params, original)
-                for number, piece in enumerate(ascent.transforms):
-                    seen = piece(seen, tf.stack([seed, step * len(ascent.transforms) + number]))
-                seen = tf.cast(tf.ensure_shape(seen, inputs[place].shape), inputs[place].dtype)
-                several = [seen if p == place else x for p, x in enumerate(inputs)]
-                (value, _), traced, _ = passes.forward([*several, target])
-                return [value, [penalty(pixels) for penalty in ascent.penalties]], traced
-
-            (value, _), traced, (gradient, against) = slopes(params, look)
-            if gradient is None:
-                raise LayerError(
-                    "The score does not depend on the pixels, or not by a way that has gradients."
-                )
-            value = tf.cast(value, tf.float32)
-            axes = list(range(1, params.shape.rank))
-            moved |= tf.reduce_any(gradient != 0, axes)
-            if ascent.penalties:
-                # In units of the score's own gradient: scores of another scale make the same image.
-                own = tf.sqrt(tf.reduce_sum(gradient * gradient, axes, keepdims=True))
-                gradient -= own * against
+            value, traced, gradient = _slope(
+                passes, ascent, [*inputs, target], params, (seed, step)
+            )
+            moved |= tf.reduce_any(gradient != 0, _axes(params))
             if ascent.verdict is None:
                 best = params
             else:
@@ -306,31 +316,85 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
                 value = tf.where(arrived, np.nan, value)
                 arrived |= now
             move, held = ascent.move(gradient, held, step)
-            stay = arrived | (step >= steps)
             new = params + move
             for hold in ascent.holds:
-                new = hold(new, original, step)
-            params = tf.where(_wide(stay, params), params, new)
+                new = hold(new, originals, step)
+            params = tf.where(_wide(arrived | (step >= steps), params), params, new)
             scores = scores.write(at, value)
             return at + 1, scores, params, *held, best, nearest, arrived, moved
 
         def on(at: Any, *rest: Any) -> Any:
-            arrived = rest[-2]
-            return (at < count) & ~tf.reduce_all(arrived)
+            return (at < count) & ~tf.reduce_all(rest[-2])
 
         scores = tf.TensorArray(tf.float32, count, element_shape=target.shape)
         went, scores, *state = tf.while_loop(on, body, (tf.constant(0), scores, *begin))
         return went, scores.stack(), *state
 
-    def shown(*arguments: Any) -> Any:
+    def shown(looks: Any, *arguments: Any) -> Any:
         *inputs, _, params = arguments
-        return asked(params, tf.cast(inputs[place], params.dtype))
+        parametrization, whole = looks
+        return _pixels(parametrization, whole, params, tf.cast(inputs[passes.place], params.dtype))
 
-    like = tf.TensorSpec((None, *start.shape[1:]), start.dtype)
+    sides = [None] * (start.ndim - 2) if ascent.any_size else start.shape[1:-1]
+    like = tf.TensorSpec((None, *sides, *start.shape[1:][-1:]), start.dtype)
     each = [tf.TensorSpec((None,), kind) for kind in ("float32", "bool", "bool")]
     whole = [tf.TensorSpec((), "int32")] * 4
-    block = passes.compiled(("ascent", ascent), run, [like] * (1 + slots) + [like, *each, *whole])
-    return block, passes.compiled(("pixels", ascent), shown, [like])
+    state = [like] * (1 + slots) + [like, *each, *whole]
+    looks = (ascent.parametrization, ascent.whole)
+    return (
+        passes.compiled("ascent", run, state, settings=ascent),
+        passes.compiled("pixels", shown, [like], settings=looks),
+    )
+
+
+def _slope(
+    passes: Passes, ascent: Ascent, arguments: Sequence[Any], params: Any, drawn: tuple[Any, Any]
+) -> tuple[Any, Any, Any]:
+    """Return scores, the trace, and the gradient to go along, penalties taken off.
+
+    Args:
+        passes: the network's passes.
+        ascent: the pieces.
+        arguments: a tensor an input, and the targets.
+        params: the parameters.
+        drawn: the seed, and which step it is.
+    """
+    place, (seed, step) = passes.place, drawn
+    *inputs, target = arguments
+
+    def look() -> Any:
+        originals = tf.cast(inputs[place], params.dtype)
+        seen = pixels = _pixels(ascent.parametrization, ascent.whole, params, originals)
+        for number, piece in enumerate(ascent.transforms):
+            seen = piece(seen, tf.stack([seed, step * len(ascent.transforms) + number]))
+        seen = tf.cast(tf.ensure_shape(seen, inputs[place].shape), inputs[place].dtype)
+        several = [seen if p == place else x for p, x in enumerate(inputs)]
+        (value, _), traced, _ = passes.forward([*several, target])
+        return [value, [penalty(pixels) for penalty in ascent.penalties]], traced
+
+    (value, _), traced, (gradient, against) = slopes(params, look)
+    if gradient is None:
+        raise LayerError(
+            "The score does not depend on the pixels, or not by a way that has gradients."
+        )
+    if ascent.penalties:
+        # In units of the score's own gradient: scores of another scale make the same image.
+        own = tf.sqrt(tf.reduce_sum(gradient * gradient, _axes(params), keepdims=True))
+        gradient -= own * against
+    return tf.cast(value, tf.float32), traced, gradient
+
+
+def _pixels(parametrization: Parametrization, whole: Any, params: Any, originals: Any) -> Any:
+    """Return the pixels of parameters, rounded for the network though not for the gradient."""
+    pixels = parametrization.pixels(params)
+    if whole is None:
+        return pixels
+    return pixels + tf.stop_gradient(whole(pixels, originals) - pixels)
+
+
+def _axes(tensor: Any) -> list[int]:
+    """Return all axes but the images'."""
+    return list(range(1, tensor.shape.rank))
 
 
 def _wide(mask: Any, like: Any) -> Any:

@@ -1,31 +1,62 @@
-"""What the verbs share that begin with noise: the image's size, a pass a batch, a seed an image."""
+"""What the verbs share: the image's size, colours, a pass a batch, a seed an image."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from kviz._checks import validate_int
+from kviz._caller import spelled
+from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.engine.passes import Score
 from kviz.errors import OptionError
 from kviz.images import validate_size
 from kviz.inputs import passes_for
 from kviz.network.network import Network
-from kviz.synthesis._ascent import Ascent, Climbed, Progress, climb, joined
+from kviz.synthesis._ascent import Ascent, Climbed, Run, climb, joined
 from kviz.synthesis._parametrizations import (
-    Colours,
     Fourier,
     Maco,
     Parametrization,
     Pixels,
     colours_of,
+    usual_colours,
 )
 
-Array = npt.NDArray[Any]
 NAMES = ("pixel", "fourier", "maco")
+
+
+def validate_photos(statistics: Any, target_size: Any) -> Array | None:
+    """Return photos whose colours count, float32, checked as far as that needs no model.
+
+    Args:
+        statistics: photos `(N, H, W, channels)` in 0-255, or None.
+        target_size: as `image_size` takes it.
+
+    Raises:
+        OptionError: if one of them is not what it takes.
+    """
+    if target_size is not None:
+        validate_size(target_size, (None, None))
+    if statistics is None:
+        return None
+    try:
+        photos = np.asarray(statistics, np.float32)
+    except (TypeError, ValueError):
+        photos = np.zeros(0, np.float32)
+    if photos.ndim != 4 or not photos.size or not (photos.min() >= 0 and photos.max() <= 255):
+        raise OptionError(
+            f"{spelled('statistics')} takes photos (N, H, W, channels) in 0-255. "
+            f"Received: {sanitise(getattr(statistics, 'shape', repr(statistics)))}"
+        )
+    return photos
+
+
+def validate_names(names: Any) -> None:
+    """Raise an OptionError unless what images are called is a list of texts."""
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise OptionError(f"names takes a list of texts. Received: {sanitise(repr(names))}")
 
 
 def image_size(network: Network, target_size: Any) -> tuple[int, int]:
@@ -50,27 +81,24 @@ def image_size(network: Network, target_size: Any) -> tuple[int, int]:
 
 
 def parametrized(
-    name: str, size: tuple[int, int], statistics: Any, network: Network
+    name: str, size: tuple[int, int], photos: Array | None, channels: int
 ) -> Parametrization:
     """Return a parametrization by its name.
 
     Args:
         name: `"pixel"`, `"fourier"` or `"maco"`.
         size: height and width.
-        statistics: photos `(N, H, W, channels)` whose colours count, or None for ImageNet's.
-        network: the network.
+        photos: those whose colours count, or None for ImageNet's.
+        channels: of the images to make.
     """
+    if photos is not None and photos.shape[-1] != channels:
+        raise OptionError(
+            f"{spelled('statistics')} takes photos (N, H, W, {channels}) for this model. "
+            f"Received: {photos.shape}"
+        )
     if name == "pixel":
         return Pixels()
-    if statistics is None:
-        colours = Colours()
-    else:
-        photos = np.asarray(statistics, float)
-        if photos.ndim != 4 or photos.shape[-1] != network.channels:
-            raise OptionError(
-                f"statistics takes photos (N, H, W, {network.channels}). Received: {photos.shape}"
-            )
-        colours = colours_of(photos)
+    colours = usual_colours(channels) if photos is None else colours_of(photos)
     return Fourier(size, colours) if name == "fourier" else Maco(size, colours)
 
 
@@ -80,14 +108,10 @@ def begun(
     ascent: Ascent,
     target: Array,
     size: tuple[int, int],
+    run: Run,
     *,
-    steps: int,
-    batch_size: int,
-    seed: Sequence[int],
-    contrast: float = 1.0,
+    attempt: int | None = None,
     params: Array | None = None,
-    film: bool = False,
-    progress: Progress | None = None,
 ) -> Climbed:
     """Go up for each target, a batch at a time, from noise unless parameters are given.
 
@@ -97,36 +121,29 @@ def begun(
         ascent: the pieces.
         target: int32 `(N,)`.
         size: height and width of what the parametrization makes.
-        steps: how many.
-        batch_size: images in flight at once.
-        seed: whole numbers; each image's own place is put behind.
-        contrast: of the noise.
+        run: how far; each image's own place is put behind the seed.
+        attempt: which one it is, where there are several: of other noise, of four times the contrast.
         params: to begin with, `(N, …)`.
-        film: whether to keep frames.
-        progress: called with (steps done, steps in all).
     """
-    validate_int("steps", steps)
-    validate_int("seed", seed[0], 0)
     channels = network.channels or 3
-    name, *_ = network.pixels(np.zeros((1, *size, channels)))
+    name, *_ = network.pixels(np.zeros((1, *size, channels), np.float32))
+    blank = {name: np.zeros((len(target), *size, channels), np.float32)}
+    passes = passes_for(network, score, blank, name)
+    seed = (run.seed,) if attempt is None else (run.seed, attempt)
     parts: list[Climbed] = []
     counts = []
-    blank = {name: np.zeros((len(target), *size, channels), np.float32)}
-    chunks = list(network.engine.chunks(blank, batch_size))
-    total = len(chunks) * steps
+    chunks = list(network.engine.chunks(blank, run.batch_size))
     for start, stop, chunk in chunks:
         places = np.arange(start, start + len(chunk[0])).clip(max=stop - 1)
-        seeds = np.array([(*seed, int(place)) for place in places])
-        passes = passes_for(network, score, blank, name)
-        done = len(parts) * steps
         if params is None:
+            seeds = [(*seed, int(place)) for place in places]
+            contrast = 4.0 ** (attempt or 0)
             first = ascent.parametrization.start(seeds, size, channels, contrast)
         else:
             first = params[places]
         went = climb(
-            passes, ascent, chunk, target[places], first, steps=steps, seed=int(seed[0]), film=film,
-            progress=progress and (lambda now, _: progress(done + now, total)),  # noqa: B023
-        )  # fmt: skip
+            passes, ascent, chunk, target[places], first, run.part(len(parts), len(chunks))
+        )
         parts.append(went)
         counts.append(stop - start)
         if went.stopped:

@@ -30,7 +30,8 @@ class Step:
 
     def __call__(self, gradient: Any, slots: Sequence[Any], step: Any) -> tuple[Any, list[Any]]:
         """Return the move, as `Move`."""
-        length = self.length * self.growth ** tf.cast(step, gradient.dtype)
+        length, growth = (tf.cast(number, gradient.dtype) for number in (self.length, self.growth))
+        length *= growth ** tf.cast(step, gradient.dtype)
         if self.norm == "linf":
             way = tf.sign(gradient)
         else:
@@ -64,4 +65,4 @@ class Adam:
         count = tf.cast(step + 1, gradient.dtype)
         even = mean / (1 - 0.9**count)
         width = tf.sqrt(square / (1 - 0.999**count))
-        return self.rate * even / (width + 1e-8), [mean, square]
+        return tf.cast(self.rate, even.dtype) * even / (width + 1e-8), [mean, square]

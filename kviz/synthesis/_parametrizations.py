@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from kviz._types import Array
 from kviz.engine.backend import tf
-
-Array = npt.NDArray[Any]
 
 # Colours of ImageNet's photos in 0-1: their mean, and the square root of their covariance (each row a
 # channel), as tensorflow/lucid has them in lucid/optvis/param/color.py (Apache 2.0).
-_MEAN = (0.48, 0.46, 0.41)
-_ROOT = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
+_MEAN = np.array([0.48, 0.46, 0.41])
+_ROOT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 
 
 class Parametrization(Protocol):
     """How parameters become pixels."""
 
     def start(
-        self, seeds: Array, size: tuple[int, int], channels: int, contrast: float = 1.0
+        self, seeds: Sequence[Any], size: tuple[int, int], channels: int, contrast: float = 1.0
     ) -> Array:
         """Return float32 parameters to begin with, one image a seed; 1 is a low contrast."""
 
@@ -43,7 +42,7 @@ class Pixels:
     noise: float = 10.0
 
     def start(
-        self, seeds: Array, size: tuple[int, int], channels: int, contrast: float = 1.0
+        self, seeds: Sequence[Any], size: tuple[int, int], channels: int, contrast: float = 1.0
     ) -> Array:
         """Return noise, as `Parametrization.start`."""
         drawn = [np.random.default_rng(seed).normal(size=(*size, channels)) for seed in seeds]
@@ -55,31 +54,32 @@ class Pixels:
         return params
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Colours:
-    """How three numbers that do not hang together become colours that do.
+    """How numbers that do not hang together become colours that do.
 
     Args:
         mean: of each channel, in 0-1.
-        root: a square root of the channels' covariance, `(channels, channels)`.
+        root: a square root of the channels' covariance, `(channels, channels)`, up to a factor.
     """
 
-    mean: tuple[float, ...] = _MEAN
-    root: tuple[tuple[float, ...], ...] = _ROOT
+    mean: Array
+    root: Array
 
     def pixels(self, numbers: Any) -> Any:
         """Return colours 0-255 of numbers about 0, the last axis the channels'."""
-        channels = numbers.shape[-1]
-        mean, root = self._for(channels)
-        logit = tf.constant(np.log(mean / (1 - mean)), numbers.dtype)
-        return 255 * tf.sigmoid(tf.linalg.matmul(numbers, root.T.astype("float32")) + logit)
-
-    def _for(self, channels: int) -> tuple[Array, Array]:
-        if channels != len(self.mean):
-            return np.full(channels, 0.5), np.eye(channels)
-        root = np.array(self.root)
+        mean, root = tf.cast(self.mean, numbers.dtype), tf.cast(self.root, numbers.dtype)
         # As Lucid: the strongest of the directions has the length 1.
-        return np.array(self.mean), root / np.linalg.norm(root, axis=0).max()
+        root /= tf.reduce_max(tf.norm(root, axis=0))
+        colours = tf.linalg.matmul(numbers, root, transpose_b=True) + tf.math.log(mean / (1 - mean))
+        return 255 * tf.sigmoid(tf.ensure_shape(colours, numbers.shape))
+
+
+def usual_colours(channels: int) -> Colours:
+    """Return the colours of ImageNet's photos; of another number of channels, plain ones."""
+    if channels != len(_MEAN):
+        return Colours(np.full(channels, 0.5), np.eye(channels))
+    return Colours(_MEAN, _ROOT)
 
 
 def colours_of(images: Array) -> Colours:
@@ -92,7 +92,7 @@ def colours_of(images: Array) -> Colours:
     mean = flat.mean(0).clip(0.02, 0.98)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(flat, rowvar=False)))
     root = vectors * np.sqrt(values.clip(1e-6))
-    return Colours(tuple(mean.tolist()), tuple(tuple(row) for row in root.tolist()))
+    return Colours(mean, root)
 
 
 def _frequencies(size: tuple[int, int]) -> Array:
@@ -114,10 +114,10 @@ class Fourier:
     """
 
     size: tuple[int, int]
-    colours: Colours = field(default_factory=Colours)
+    colours: Colours
 
     def start(
-        self, seeds: Array, size: tuple[int, int], channels: int, contrast: float = 1.0
+        self, seeds: Sequence[Any], size: tuple[int, int], channels: int, contrast: float = 1.0
     ) -> Array:
         """Return coefficients near 0, as `Parametrization.start`: `(N, channels, H, W//2+1, 2)`."""
         shape = (channels, size[0], size[1] // 2 + 1, 2)
@@ -146,11 +146,11 @@ class Maco:
     """
 
     size: tuple[int, int]
-    colours: Colours = field(default_factory=Colours)
+    colours: Colours
 
     def start(
         self,
-        seeds: Array,
+        seeds: Sequence[Any],
         size: tuple[int, int],
         channels: int,
         contrast: float = 1.0,  # noqa: ARG002 - the spectrum's own

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from kviz.engine.backend import tf
+from kviz.engine.lifting import static
+
+# Their numbers may be tensors: they are cast to what they are used with.
 
 # Transforms: all images of a step go through the same one, so that a batch's size does not matter.
 
 
 @dataclass(frozen=True)
 class Jitter:
-    """Shift by up to so many pixels; what leaves on one side comes in on the other."""
+    """Shift by up to so many whole pixels; what leaves on one side comes in on the other."""
 
-    pixels: int
+    pixels: float
 
     def __call__(self, pixels: Any, seed: Any) -> Any:
         """Return shifted pixels."""
-        by = tf.random.stateless_uniform([2], seed, -self.pixels, self.pixels + 1, tf.int32)
+        most = tf.cast(self.pixels, tf.int32)
+        by = tf.random.stateless_uniform([2], seed, -most, most + 1, tf.int32)
         return tf.roll(pixels, by, [1, 2])
 
 
@@ -35,8 +39,9 @@ class Turn:
     def __call__(self, pixels: Any, seed: Any) -> Any:
         """Return turned pixels."""
         drawn = tf.random.stateless_uniform([2], seed)
-        angle = (2 * drawn[0] - 1) * self.degrees * np.pi / 180
-        scale = self.low + drawn[1] * (self.high - self.low)
+        degrees, low, high = (tf.cast(x, drawn.dtype) for x in (self.degrees, self.low, self.high))
+        angle = (2 * drawn[0] - 1) * degrees * np.pi / 180
+        scale = low + drawn[1] * (high - low)
         cos, sin = tf.cos(angle) / scale, tf.sin(angle) / scale
         shape = tf.shape(pixels)
         y, x = (tf.cast(shape[axis] - 1, tf.float32) / 2 for axis in (1, 2))
@@ -57,7 +62,8 @@ class Crop:
     def __call__(self, pixels: Any, seed: Any) -> Any:
         """Return the part."""
         drawn = tf.random.stateless_uniform([3], seed)
-        side = self.low + drawn[0] * (self.high - self.low)
+        low, high = tf.cast(self.low, drawn.dtype), tf.cast(self.high, drawn.dtype)
+        side = low + drawn[0] * (high - low)
         first = drawn[1:] * (1 - side)
         count, shape = tf.shape(pixels)[0], tf.shape(pixels)[1:3]
         boxes = tf.tile(tf.concat([first, first + side], 0)[None], [count, 1])
@@ -73,7 +79,7 @@ class Noise:
     def __call__(self, pixels: Any, seed: Any) -> Any:
         """Return noisy pixels."""
         drawn = tf.random.stateless_normal(tf.shape(pixels)[1:], seed)
-        return pixels + self.deviation * drawn
+        return pixels + tf.cast(self.deviation, drawn.dtype) * drawn
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ class Bright:
 
     def __call__(self, pixels: Any) -> Any:
         """Return `(N,)`."""
-        return self.weight * tf.reduce_mean(tf.square((pixels - 127.5) / 255), [1, 2, 3])
+        mean = tf.reduce_mean(tf.square((pixels - 127.5) / 255), [1, 2, 3])
+        return tf.cast(self.weight, mean.dtype) * mean
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,8 @@ class Rough:
         down = (pixels[:, 1:] - pixels[:, :-1]) / 255
         right = (pixels[:, :, 1:] - pixels[:, :, :-1]) / 255
         total = tf.reduce_mean(tf.square(down), [1, 2, 3])
-        return self.weight * (total + tf.reduce_mean(tf.square(right), [1, 2, 3]))
+        total += tf.reduce_mean(tf.square(right), [1, 2, 3])
+        return tf.cast(self.weight, total.dtype) * total
 
 
 # What holds after each step.
@@ -131,7 +139,8 @@ class Between:
 
     def __call__(self, params: Any, originals: Any, step: Any) -> Any:  # noqa: ARG002
         """Return clipped parameters."""
-        return tf.clip_by_value(params, self.low, self.high)
+        low, high = tf.cast(self.low, params.dtype), tf.cast(self.high, params.dtype)
+        return tf.clip_by_value(params, low, high)
 
 
 @dataclass(frozen=True)
@@ -144,11 +153,12 @@ class Near:
     def __call__(self, params: Any, originals: Any, step: Any) -> Any:  # noqa: ARG002
         """Return projected parameters."""
         way = params - originals
+        radius = tf.cast(self.radius, way.dtype)
         if self.norm == "linf":
-            return originals + tf.clip_by_value(way, -self.radius, self.radius)
+            return originals + tf.clip_by_value(way, -radius, radius)
         axes = list(range(1, way.shape.rank))
         size = tf.sqrt(tf.reduce_sum(way * way, axes, keepdims=True))
-        return originals + way * tf.minimum(1.0, tf.math.divide_no_nan(self.radius, size))
+        return originals + way * tf.minimum(1.0, tf.math.divide_no_nan(radius, size))
 
 
 @dataclass(frozen=True)
@@ -163,19 +173,19 @@ class Whole:
         way = tf.round(pixels) - originals
         if self.radius is None:
             return originals + way
+        radius = tf.cast(self.radius, way.dtype)
         if self.norm == "linf":
-            most = float(np.floor(self.radius))
-            return originals + tf.clip_by_value(way, -most, most)
+            return originals + tf.clip_by_value(way, -tf.floor(radius), tf.floor(radius))
         axes = list(range(1, way.shape.rank))
 
         def far(way: Any) -> Any:
             return tf.sqrt(tf.reduce_sum(way * way, axes, keepdims=True))
 
         # Rounding can lead out of the ball: then a shorter way is rounded, or cut off if need be.
-        shorter = (pixels - originals) * tf.math.divide_no_nan(self.radius, far(way))
+        shorter = (pixels - originals) * tf.math.divide_no_nan(radius, far(way))
         again, cut = tf.round(shorter), tf.sign(shorter) * tf.floor(tf.abs(shorter))
-        again = tf.where(far(again) <= self.radius, again, cut)
-        return originals + tf.where(far(way) <= self.radius, way, again)
+        again = tf.where(far(again) <= radius, again, cut)
+        return originals + tf.where(far(way) <= radius, way, again)
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,8 @@ class Blur:
     """Every so many steps the image is blurred, which no network asks for: J. Yosinski et al., 2015."""
 
     every: int = 4
-    sigma: float = 0.5
+    # It says how large the kernel is.
+    sigma: float = field(default=0.5, metadata=static())
 
     def __call__(self, params: Any, originals: Any, step: Any) -> Any:  # noqa: ARG002
         """Return parameters, blurred where it is their turn."""

@@ -14,15 +14,17 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import validate_choice
+from kviz._types import Array, ClassIndex, ModelLike, Progress, ScoreLike
 from kviz.images import array_sha256
 from kviz.inputs import class_label, one_target
 from kviz.look import predict
 from kviz.network.loading import as_network
-from kviz.results import Predictions, Progress, Synthesis
+from kviz.network.network import Network
+from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, LossScore, as_score
-from kviz.synthesis._ascent import Ascent
-from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
+from kviz.synthesis._ascent import Ascent, Climbed, Run
+from kviz.synthesis._begin import NAMES, begun, image_size, parametrized, validate_photos
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Blur, Bright, Crop, Jitter, Noise, Rough, Turn
@@ -31,14 +33,14 @@ Name = Literal["pixel", "fourier", "maco"]
 
 
 def class_image(
-    model: Any,
-    class_index: Any,
+    model: ModelLike,
+    class_index: ClassIndex,
     *,
     parametrization: Name = "fourier",
-    score: Any = None,
+    score: ScoreLike | None = None,
     steps: int = 256,
     target_size: int | tuple[int, int] | None = None,
-    statistics: Any = None,
+    statistics: Array | None = None,
     batch_size: int = 16,
     seed: int = 0,
     film: bool = False,
@@ -74,46 +76,29 @@ def class_image(
     (1, 227, 227, 3)
     """
     validate_choice("parametrization", parametrization, NAMES)
+    photos = validate_photos(statistics, target_size)
+    run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
+    rising = as_score(score)
     network = as_network(model)
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
-    wanted = list(class_index) if several else [class_index]
+    wanted: list[Any] = list(class_index) if several else [class_index]  # type: ignore[arg-type]
     target = one_target(wanted, network, len(wanted))
-    pair = image_size(network, target_size)
-    ascent = _ascent(
-        parametrization, parametrized(parametrization, pair, statistics, network), pair
-    )
-    options: dict[str, Any] = {"batch_size": batch_size, "seed": (seed,), "film": film}
-    # The same one at each call, so that what is compiled for it is found again.
-    rising = as_score(score)
-    climbed = begun(
-        network, rising, ascent, target, pair, steps=steps, progress=progress, **options
-    )
-    output = getattr(score, "output", None)
-    found = predict(network, climbed.images, top=1, output=output, batch_size=batch_size)
-    best = _taken_for(found)
+    size = image_size(network, target_size)
+    colours = parametrized(parametrization, size, photos, network.channels or 3)
+    ascent = _ascent(parametrization, colours, size)
+    climbed = begun(network, rising, ascent, target, size, run)
+    best, found = _taken_for(network, climbed, score, batch_size)
     wrong = np.flatnonzero(best != target[: len(best)])
     rivals = found.scores.shape[1] > 1
     if rivals and len(wrong) and not climbed.stopped and isinstance(rising, ClassScore):
         # The unnormalised score can lift a like class higher still: then on against all others.
+        ascent, more = replace(ascent, transforms=()), replace(run, steps=max(1, steps // 4))
         again = begun(
-            network,
-            LossScore(rising),
-            replace(ascent, transforms=()),
-            target[wrong],
-            pair,
-            steps=max(1, steps // 4),
+            network, LossScore(rising), ascent, target[wrong], size, more,
             params=climbed.params[wrong],
-            **options,
-        )
-        images, frames, places = climbed.images.copy(), climbed.frames, wrong[: len(again.images)]
-        images[places] = again.images
-        if frames is not None and again.frames is not None:
-            more = frames[-1:].repeat(len(again.frames) - 1, axis=0)
-            more[:, places] = again.frames[1:]
-            frames = np.concatenate([frames, more])
-        climbed = replace(climbed, images=images, frames=frames, stopped=again.stopped)
-        found = predict(network, images, top=1, output=output, batch_size=batch_size)
-        best = _taken_for(found)
+        )  # fmt: skip
+        climbed = _amended(climbed, again, wrong[: len(again.images)])
+        best, found = _taken_for(network, climbed, score, batch_size)
     count = len(climbed.images)
     notes = [*network.notes, *(["Interrupted: the image so far."] if climbed.stopped else [])]
     return Synthesis(
@@ -131,25 +116,40 @@ def class_image(
         frames=climbed.frames,
         made_by=made_by(
             network, "class_image", class_index=target, parametrization=parametrization,
-            steps=steps, target_size=pair, seed=seed,
-            statistics=None if statistics is None else array_sha256(np.asarray(statistics)),
+            steps=steps, target_size=size, seed=seed,
+            statistics=None if photos is None else array_sha256(np.asarray(photos)),
         ),
         notes=tuple(notes),
     )  # fmt: skip
 
 
-def _taken_for(found: Predictions) -> Any:
-    """Return the predicted classes, -1 where one unit does not say its own."""
+def _amended(climbed: Climbed, again: Climbed, places: Any) -> Climbed:
+    """Return an ascent whose images at some places went on, and its frames with theirs behind."""
+    images, frames = climbed.images.copy(), climbed.frames
+    images[places] = again.images
+    if frames is not None and again.frames is not None:
+        more = frames[-1:].repeat(len(again.frames) - 1, axis=0)
+        more[:, places] = again.frames[1:]
+        frames = np.concatenate([frames, more])
+    return replace(climbed, images=images, frames=frames, stopped=again.stopped)
+
+
+def _taken_for(
+    network: Network, climbed: Climbed, score: Any, batch_size: int
+) -> tuple[Any, Predictions]:
+    """Return the predicted classes, -1 where one unit does not say its own, and what says so."""
+    output = getattr(score, "output", None)
+    found = predict(network, climbed.images, top=1, output=output, batch_size=batch_size)
     best = np.array([row[0][0] for row in found.rows])
     if found.scores.shape[1] == 1:
         best[found.scores[:, 0] <= (0.5 if found.is_probability else 0)] = -1
-    return best
+    return best, found
 
 
 def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:
     """Return the pieces for a parametrization; lengths are shares of the image's side."""
     side = min(size)
-    reach = max(1, side // 16)
+    reach = float(max(1, side // 16))
     if name == "pixel":
         return Ascent(
             # Two levels of 255 in the mean of all pixels.

@@ -7,26 +7,33 @@ ascent on the squares of layers' maps, from small to large, with what a size los
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from kviz._checks import validate_int
+from kviz._checks import validate_int, validate_number
+from kviz._types import Images, ModelLike, Progress, Selector
 from kviz.arrays import as_bytes
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import LayerTable, Selector, selector_key
+from kviz.engine.layers import LayerTable, selector_key
 from kviz.engine.tracing import Trace
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.inputs import looked_at, passes_for
 from kviz.look import read_images
 from kviz.network.loading import as_network
-from kviz.results import Progress, Synthesis
+from kviz.network.network import Network
+from kviz.results import Synthesis
 from kviz.results.made_by import made_by
-from kviz.synthesis._ascent import Ascent, Climbed, climb, joined
+from kviz.synthesis._ascent import Ascent, Climbed, Piece, Run, climb, joined
+from kviz.synthesis._begin import validate_names
 from kviz.synthesis._moves import Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Jitter, Resized
+
+# The most octaves, and the least side of one.
+_MOST = 100
+_LEAST = 16
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,8 @@ class DreamScore:
 
 
 def deep_dream(
-    model: Any,
-    images: Any,
+    model: ModelLike,
+    images: Images,
     layer_names: Selector = None,
     *,
     octaves: int = 4,
@@ -97,13 +104,12 @@ def deep_dream(
     >>> found.images.shape
     (1, 227, 227, 3)
     """
-    validate_int("octaves", octaves)
-    validate_int("steps", steps)
-    validate_int("seed", seed, 0)
-    if not octave_scale > 1 or not step_size > 0:
-        raise OptionError(
-            f"octave_scale is above 1 and step_size above 0. Received: {octave_scale} and {step_size}"
-        )
+    run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
+    if validate_int("octaves", octaves) > _MOST:
+        raise OptionError(f"octaves takes at most {_MOST}. Received: {octaves}")
+    octave_scale = validate_number("octave_scale", octave_scale, above=1)
+    step_size = validate_number("step_size", step_size, above=0)
+    validate_names(names)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
@@ -114,75 +120,26 @@ def deep_dream(
     if layer_names is None:
         maps = [info.path for info in network.layers.select(None, maps=True)]
         layer_names = maps[len(maps) // 2 : len(maps) // 2 + 1]
-    chosen = network.layers.select(layer_names, maps=True)
-    score = DreamScore(selector_key([info.path for info in chosen]))
-    high, wide = originals.shape[1:3]
-    sizes = [
-        (round(high / octave_scale**back), round(wide / octave_scale**back))
-        for back in range(octaves - 1, -1, -1)
-    ]
-    sizes = [size for size in sizes if min(size) >= 16] or [(high, wide)]
-    free = all(side is None for side in network.image_size)
-    parts, counts, all_steps = [], [], len(sizes) * steps
-    left_out: set[tuple[int, int]] = set()
+    chosen = [info.path for info in network.layers.select(layer_names, maps=True)]
+    dream = _Dream(network, DreamScore(selector_key(chosen)), explained, step_size)
+    sizes = _sizes(originals.shape[1:3], octaves, octave_scale)
+    parts, counts = [], []
     for start, stop, chunk in network.engine.chunks(pixels, batch_size):
-        place = list(pixels).index(explained)
-        photo = chunk[place]
-        detail = np.zeros((len(photo), *sizes[0], photo.shape[-1]), np.float32)
-        went: list[Climbed] = []
-        for number, size in enumerate(sizes):
-            base = _resized(photo, size)
-            detail = _resized(detail, size)
-            seen = [base if free and p == place else array for p, array in enumerate(chunk)]
-            passes = passes_for(network, score, dict(zip(pixels, seen, strict=True)), explained)
-            length = step_size * float(np.sqrt(base[0].size))
-            ascent = Ascent(
-                move=Step(length),
-                parametrization=Pixels(),
-                transforms=(
-                    Jitter(max(1, min(size) // 8)), *(() if free else (Resized((high, wide)),))
-                ),
-                holds=(Between(),),
-            )  # fmt: skip
-            done = number * steps
-            try:
-                went.append(
-                    climb(
-                        passes,
-                        ascent,
-                        seen,
-                        np.zeros(len(photo), np.int32),
-                        np.clip(base + detail, 0, 255),
-                        steps=steps,
-                        seed=seed + number,
-                        film=film,
-                        progress=progress and (lambda now, _: progress(done + now, all_steps)),  # noqa: B023
-                    )
-                )
-            except ModelError:
-                # The smallest sizes can be too small for the model's windows.
-                if number + 1 == len(sizes):
-                    raise
-                left_out.add(size)
-                continue
-            detail = went[-1].images - base
-            if went[-1].stopped:
-                break
-        parts.append(_one(went, photo))
+        seen = dict(zip(pixels, chunk, strict=True))
+        parts.append(dream.through(sizes, seen, run))
         counts.append(stop - start)
         if parts[-1].stopped:
             break
     found = joined(parts, counts)
     count = len(found.images)
     notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
-    if left_out:
-        small = ", ".join(f"{high} x {wide}" for high, wide in sorted(left_out))
+    if dream.left_out:
+        small = ", ".join(f"{high} x {wide}" for high, wide in sorted(dream.left_out))
         notes.append(f"Octaves too small for the model were left out: {small}")
-    label = ", ".join(info.path for info in chosen)
     return Synthesis(
         images=found.images,
         scores=found.scores,
-        labels=(label,) * count,
+        labels=(", ".join(chosen),) * count,
         verb="deep_dream",
         arrived=found.moved,
         originals=originals[:count],
@@ -190,11 +147,87 @@ def deep_dream(
         frames=found.frames,
         names=tuple(names)[:count],
         made_by=made_by(
-            network, "deep_dream", pixels, layer_names=[info.path for info in chosen], octaves=octaves,
+            network, "deep_dream", pixels, layer_names=chosen, octaves=octaves,
             octave_scale=octave_scale, steps=steps, step_size=step_size, seed=seed,
         ),
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def _sizes(size: tuple[int, int], octaves: int, scale: float) -> list[tuple[int, int]]:
+    """Return the octaves' sizes, the smallest first, none of them under 16 pixels but the last."""
+    high, wide = size
+    sizes = [size]
+    for back in range(1, octaves):
+        smaller = (round(high / scale**back), round(wide / scale**back))
+        if min(smaller) < _LEAST:
+            break
+        sizes.insert(0, smaller)
+    return sizes
+
+
+@dataclass(frozen=True)
+class _Dream:
+    """What is dreamed of.
+
+    Args:
+        network: the network.
+        score: what grows.
+        explained: the input that is dreamed on.
+        step_size: the mean change of a pixel.
+        left_out: sizes that the model could not take, as it turned out.
+    """
+
+    network: Network
+    score: DreamScore
+    explained: str
+    step_size: float
+    left_out: set[tuple[int, int]] = field(default_factory=set)
+
+    def through(self, sizes: list[tuple[int, int]], pixels: dict[str, Any], run: Run) -> Climbed:
+        """Return where the octaves lead, each with the detail of those before.
+
+        Args:
+            sizes: the octaves' sizes.
+            pixels: an array an input.
+            run: how far in each.
+        """
+        photo = pixels[self.explained]
+        detail = np.zeros((len(photo), *sizes[0], photo.shape[-1]), np.float32)
+        went: list[Climbed] = []
+        for number, size in enumerate(sizes):
+            base, detail = _resized(photo, size), _resized(detail, size)
+            own = replace(run.part(number, len(sizes)), seed=run.seed + number)
+            try:
+                went.append(self._octave(pixels, base, np.clip(base + detail, 0, 255), own))
+            except ModelError:
+                # The smallest sizes can be too small for the model's windows.
+                if number + 1 == len(sizes):
+                    raise
+                self.left_out.add(size)
+                continue
+            detail = went[-1].images - base
+            if went[-1].stopped:
+                break
+        return _one(went, photo)
+
+    def _octave(self, pixels: dict[str, Any], base: Any, start: Any, run: Run) -> Climbed:
+        size = base.shape[1:3]
+        own: tuple[Piece, ...] = ()
+        if any(side is not None for side in self.network.image_size):
+            own = (Resized(pixels[self.explained].shape[1:3]),)
+        else:
+            pixels = {**pixels, self.explained: base}
+        ascent = Ascent(
+            move=Step(float(self.step_size * np.sqrt(base[0].size))),
+            parametrization=Pixels(),
+            transforms=(Jitter(float(max(1, min(size) // 8))), *own),
+            holds=(Between(),),
+            any_size=bool(own),
+        )
+        passes = passes_for(self.network, self.score, pixels, self.explained)
+        target = np.zeros(len(base), np.int32)
+        return climb(passes, ascent, list(pixels.values()), target, start, run)
 
 
 def _resized(images: Any, size: tuple[int, int]) -> Any:

@@ -13,16 +13,17 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import sanitise, validate_choice
+from kviz._types import Array, ModelLike, Progress, Selector
 from kviz.engine.backend import tf
 from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.engine.tracing import Trace
 from kviz.errors import LayerError, OptionError
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Progress, Synthesis
+from kviz.results import Synthesis
 from kviz.results.made_by import made_by
-from kviz.synthesis._ascent import Ascent, Climbed
-from kviz.synthesis._begin import NAMES, begun, image_size, parametrized
+from kviz.synthesis._ascent import Ascent, Climbed, Run
+from kviz.synthesis._begin import NAMES, begun, image_size, parametrized, validate_photos
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Jitter, Turn
@@ -51,36 +52,38 @@ class PatternScore:
         axis = 1 if info.data_format == "channels_first" else maps.shape.rank - 1
         space = [at for at in range(1, maps.shape.rank) if at != axis]
         values = tf.reduce_mean(maps, space)
-        before = _before_relu(maps)
-        if before is not None:
-            held = 0.1 * (tf.reduce_mean(before, space) - values)
-            values += held - tf.stop_gradient(held)
+        leaking = _leaking(maps)
+        if leaking is not None:
+            steered = tf.reduce_mean(leaking, space)
+            values = steered + tf.stop_gradient(values - steered)
         return tf.gather(values, target, axis=1, batch_dims=1), target
 
 
-def _before_relu(tensor: Any) -> Any:
-    """Return what a ReLU at the end got, also where several are put side by side; else None."""
+def _leaking(tensor: Any) -> Any:
+    """Return maps with a tenth of what a ReLU at their end holds back, None where there is none."""
     op = tensor.op
-    if op.type in ("Relu", "Relu6"):
-        return op.inputs[0]
+    if op.type == "Relu":
+        return tf.nn.leaky_relu(op.inputs[0], 0.1)
+    if op.type == "Relu6":
+        return 0.9 * tensor + 0.1 * op.inputs[0]
     if op.type == "Identity":
-        return _before_relu(op.inputs[0])
+        return _leaking(op.inputs[0])
     if op.type == "ConcatV2":
         *parts, axis = op.inputs
-        before = [_before_relu(part) for part in parts]
-        return None if any(part is None for part in before) else tf.concat(before, axis)
+        leaking = [_leaking(part) for part in parts]
+        return None if any(part is None for part in leaking) else tf.concat(leaking, axis)
     return None
 
 
 def filter_patterns(
-    model: Any,
-    layer_names: Any,
+    model: ModelLike,
+    layer_names: Selector,
     filter_indices: Sequence[int] | int | None = None,
     *,
     parametrization: Literal["pixel", "fourier", "maco"] | None = None,
     steps: int = 100,
     target_size: int | tuple[int, int] | None = None,
-    statistics: Any = None,
+    statistics: Array | None = None,
     batch_size: int = 16,
     seed: int = 0,
     film: bool = False,
@@ -117,60 +120,30 @@ def filter_patterns(
     ('conv1 filter 0', 'conv1 filter 5')
     """
     validate_choice("parametrization", parametrization, (None, *NAMES))
+    photos = validate_photos(statistics, target_size)
+    run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
     network = as_network(model)
-    pair = image_size(network, target_size)
+    size = image_size(network, target_size)
     info, filters = _layer(network, layer_names)
-    path = info.path
+    wanted = _chosen(filter_indices, info.path, filters)
     if parametrization is None:
         seen = getattr(info.receptive_field, "size", None)
         parametrization = "pixel" if seen is not None and max(seen) < 16 else "fourier"
-    if filter_indices is None:
-        filter_indices = range(filters)
-    elif isinstance(filter_indices, int | np.integer):
-        filter_indices = [int(filter_indices)]
-    given = list(filter_indices)
-    known = all(isinstance(index, int | np.integer) for index in given)
-    if not given or not known or not all(0 <= index < filters for index in given):
-        raise OptionError(
-            f"Layer {sanitise(path)!r} has filters 0 to {filters - 1}. Received: {sanitise(given, 60)}"
-        )
-    wanted = [int(index) for index in given]
-    score = PatternScore(path)
-    ascent = _ascent(
-        parametrization, parametrized(parametrization, pair, statistics, network), pair
-    )
-    options: dict[str, Any] = {"batch_size": batch_size, "film": film, "progress": progress}
-    found = begun(
-        network,
-        score,
-        ascent,
-        np.array(wanted, np.int32),
-        pair,
-        steps=steps,
-        seed=(seed, 0),
-        **options,
-    )
-    for start in range(1, _STARTS):
+    colours = parametrized(parametrization, size, photos, network.channels or 3)
+    ascent, score = _ascent(parametrization, colours, size), PatternScore(info.path)
+    target = np.array(wanted, np.int32)
+    found = begun(network, score, ascent, target, size, run, attempt=0)
+    for attempt in range(1, _STARTS):
         dead = np.flatnonzero(~_alive(found))
         if not len(dead) or found.stopped:
             break
-        again = begun(
-            network, score, ascent, np.array(wanted, np.int32)[dead], pair,
-            steps=steps, seed=(seed, start), contrast=4.0**start, **options,
-        )  # fmt: skip
-        if again.stopped:
-            found = replace(found, stopped=True)
-            break
-        images, scores, moved = found.images.copy(), found.scores.copy(), found.moved.copy()
-        images[dead], scores[:, dead], moved[dead] = again.images, again.scores, again.moved
-        frames = None if found.frames is None else found.frames.copy()
-        if frames is not None:
-            frames[:, dead] = again.frames
-        found = replace(found, images=images, scores=scores, moved=moved, frames=frames)
+        again = begun(network, score, ascent, target[dead], size, run, attempt=attempt)
+        found = replace(found, stopped=True) if again.stopped else _amended(found, again, dead)
     count = len(found.images)
-    labels = [f"{path} filter {index}" for index in wanted[:count]]
+    alive = _alive(found)
+    labels = [f"{info.path} filter {index}" for index in wanted[:count]]
     notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
-    silent = [label for label, moved in zip(labels, _alive(found), strict=True) if not moved]
+    silent = [label for label, moved in zip(labels, alive, strict=True) if not moved]
     if silent:
         notes.append(f"Dead, silent from {_STARTS} starts: {sanitise(', '.join(silent), 200)}")
     return Synthesis(
@@ -178,15 +151,47 @@ def filter_patterns(
         scores=found.scores,
         labels=tuple(labels),
         verb="filter_patterns",
-        arrived=_alive(found),
+        arrived=alive,
         stopped=found.stopped,
         frames=found.frames,
         made_by=made_by(
-            network, "filter_patterns", layer_names=path, filter_indices=wanted, steps=steps,
-            parametrization=parametrization, target_size=pair, seed=seed,
+            network, "filter_patterns", layer_names=info.path, filter_indices=wanted,
+            parametrization=parametrization, steps=steps, target_size=size, seed=seed,
         ),
         notes=tuple(notes),
     )  # fmt: skip
+
+
+def _amended(found: Climbed, again: Climbed, places: Any) -> Climbed:
+    """Return an ascent whose images at some places are another's."""
+    changed: dict[str, Any] = {}
+    for key, axis in (("images", 0), ("moved", 0), ("scores", 1), ("frames", 1)):
+        whole, part = getattr(found, key), getattr(again, key)
+        if whole is not None:
+            changed[key] = whole.copy()
+            changed[key][(slice(None),) * axis + (places,)] = part
+    return replace(found, **changed)
+
+
+def _chosen(filter_indices: Any, path: str, filters: int) -> list[int]:
+    """Return the filters that were asked for, all by default."""
+    if filter_indices is None:
+        return list(range(filters))
+    try:
+        given = list(filter_indices)
+    except TypeError:
+        given = [filter_indices]
+    whole = [isinstance(index, int | np.integer) for index in given]
+    if (
+        not given
+        or not all(whole)
+        or bool in map(type, given)
+        or not set(given) <= set(range(filters))
+    ):
+        raise OptionError(
+            f"Layer {sanitise(path)!r} has filters 0 to {filters - 1}. Received: {sanitise(given)}"
+        )
+    return [int(index) for index in given]
 
 
 def _alive(found: Climbed) -> Any:
@@ -219,5 +224,5 @@ def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) 
     return Ascent(
         move=Adam(0.05),
         parametrization=parametrization,
-        transforms=(Jitter(max(1, min(size) // 32)), Turn(5.0, 0.95, 1.05)),
+        transforms=(Jitter(float(max(1, min(size) // 32))), Turn(5.0, 0.95, 1.05)),
     )

@@ -8,51 +8,43 @@ default, walk to a change that is small.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 
-from kviz._checks import sanitise, validate_choice, validate_int
-from kviz.engine.backend import tf
-from kviz.engine.graph import last_operation, unnormalise
-from kviz.engine.heads import choose_output
+from kviz._checks import sanitise, validate_bool, validate_choice, validate_number
+from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.engine.passes import Passes
-from kviz.engine.tracing import Trace
-from kviz.errors import ImageError, ModelError, OptionError
-from kviz.images import png
+from kviz.errors import ImageError, OptionError
 from kviz.inputs import class_label, looked_at, one_target, passes_for
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.results import Progress, Synthesis
-from kviz.results.made_by import made_by
-from kviz.synthesis._ascent import Ascent, Climbed, Hold, climb, joined, picked
+from kviz.results import Predictions, Synthesis
+from kviz.results.made_by import MadeBy, made_by
+from kviz.scores import as_score
+from kviz.synthesis._ascent import Ascent, Climbed, Hold, Run, climb, joined, picked
+from kviz.synthesis._begin import validate_names
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
-
-Array = npt.NDArray[Any]
+from kviz.synthesis._taken import Taken, hold_as_files
 
 # The first step as a share of all a picture could change, and how steps grow: so small that 227 x 227
 # photos change by about 1 % of their range, so quickly that 100 steps reach any class.
 _FIRST = {"l2": 2e-4, "linf": 1e-3}
 _GROWTH = 1.1
-# By how much a probability is larger than another for more than rounding: 16 times a float's.
-_AHEAD = 1 + 2e-6
 
 
 def fool(
-    model: Any,
-    images: Any,
-    class_index: Any = None,
+    model: ModelLike,
+    images: Images,
+    class_index: ClassIndex | None = None,
     *,
     targeted: bool = True,
-    score: Any = None,
+    score: ScoreLike | None = None,
     step_size: float | None = None,
     max_norm: float | None = None,
     norm: Norm = "l2",
@@ -106,14 +98,96 @@ def fool(
     >>> found.arrived.tolist(), found.predictions
     ([True], (('Egyptian cat', 'pizza'),))
     """
-    _check(norm, steps, step_size, max_norm, confidence, random_start, seed)
+    attack = _Attack(
+        targeted=targeted, step_size=step_size, max_norm=max_norm, norm=norm,
+        random_start=random_start, confidence=confidence, bounds=bounds,
+    )  # fmt: skip
+    run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
+    validate_names(names)
+    rising = as_score(score)
+    if class_index is None and targeted:
+        raise OptionError(
+            "fool takes the class that an image is to be taken for, or targeted=False."
+        )
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
     explained = looked_at(pixels, network.specs(pixels), input_name)
-    originals = pixels[explained]
+    attack, rounded = _on(attack, pixels[explained])
+    if rounded:
+        pixels[explained] = np.rint(pixels[explained])
+    target = one_target(class_index, network, len(pixels[explained]))
+    passes = passes_for(network, rising, pixels, explained)
+    # Whatever the score is, one unit for two named classes speaks for the second.
+    binary = network.classes == 1 and len(network.class_names or ()) == 2
+    verdict = Taken(attack.targeted, attack.confidence, getattr(score, "output", None), binary)
+    chunks = list(network.engine.chunks(pixels, batch_size))
+    if (target < 0).any():
+        seen = [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
+        target = np.concatenate(seen)
+    ascent = _ascent(attack, rounded, pixels[explained], verdict)
+    parts, counts = [], []
+    for first, stop, chunk in chunks:
+        own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
+        start = _start(attack, rounded, chunk[passes.place], (run.seed, first))
+        parts.append(_arrived(passes, ascent, verdict, chunk, own, start, run))
+        counts.append(stop - first)
+        if parts[-1].stopped:
+            break
+    went = joined(parts, counts)
+    pixels = {name: array[: len(went.images)] for name, array in pixels.items()}
+    after = {**pixels, explained: went.images}
+    was, now = (
+        predict(network, inputs, top=1, output=verdict.output, batch_size=batch_size)
+        for inputs in (pixels, after)
+    )
+    settings = {**vars(attack), "steps": steps, "seed": seed}
+    made = made_by(network, "fool", pixels, class_index=target, **settings)
+    return _result(network, target, went, (pixels[explained], was, now), names, made)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Attack:
+    """What was asked for, as `fool` takes it.
+
+    Raises:
+        OptionError: if one of the options is not what it takes.
+    """
+
+    targeted: bool
+    step_size: float | None
+    max_norm: float | None
+    norm: Norm
+    random_start: bool
+    confidence: float | None
+    bounds: tuple[float, float] | None
+
+    def __post_init__(self) -> None:
+        validate_choice("norm", self.norm, ("l2", "linf"))
+        validate_bool("targeted", self.targeted)
+        for option, below in (("step_size", np.inf), ("max_norm", np.inf), ("confidence", 1)):
+            if (value := getattr(self, option)) is not None:
+                object.__setattr__(self, option, validate_number(option, value, 0, below))
+        if validate_bool("random_start", self.random_start) and self.max_norm is None:
+            raise OptionError("random_start needs max_norm: the place is drawn within it.")
+        if self.bounds is not None:
+            object.__setattr__(self, "bounds", _between(self.bounds))
+
+
+def _between(bounds: Any) -> tuple[float, float]:
+    try:
+        low, high = (validate_number("bounds", bound) for bound in bounds)
+    except (TypeError, ValueError, OptionError):
+        low = high = 0.0
+    if not low < high:
+        raise OptionError(f"bounds takes a lower and an upper value. Received: {sanitise(bounds)}")
+    return low, high
+
+
+def _on(attack: _Attack, originals: Array) -> tuple[_Attack, bool]:
+    """Return an attack on images, with their bounds, and whether their pixels are whole numbers."""
     photo = originals.ndim == 4
-    bounds = _between(bounds) if bounds is not None else (0.0, 255.0) if photo else None
+    bounds = attack.bounds or ((0.0, 255.0) if photo else None)
     if bounds and (originals.min() < bounds[0] or originals.max() > bounds[1]):
         raise ImageError(
             f"Expected images between {bounds[0]:g} and {bounds[1]:g}. Received: values from "
@@ -121,191 +195,50 @@ def fool(
             "told by preprocess= of kviz.Network, or by bounds=."
         )
     rounded = photo and bounds == (0.0, 255.0)
-    if rounded:
-        originals = pixels[explained] = np.rint(originals)
-    if class_index is None and targeted:
+    if rounded and attack.norm == "linf" and (attack.max_norm or 1) < 1:
         raise OptionError(
-            "fool takes the class that an image is to be taken for, or targeted=False."
+            f"Pixels are whole numbers, so max_norm is 1 or more. Received: {attack.max_norm:g}"
         )
-    target = one_target(class_index, network, len(originals))
-    passes = passes_for(network, score, pixels, explained)
-    # Whatever the score is, one unit for two named classes speaks for the second.
-    binary = network.classes == 1 and len(network.class_names or ()) == 2
-    verdict = Taken(targeted, confidence, getattr(score, "output", None), binary)
-    if (target < 0).any():
-        target = np.concatenate(
-            [
-                verdict.predicted(passes, c)[: b - a]
-                for a, b, c in network.engine.chunks(pixels, batch_size)
-            ]
-        )
-    if rounded and norm == "linf" and max_norm and max_norm < 1:
-        raise OptionError(
-            f"Pixels are whole numbers, so max_norm is 1 or more. Received: {max_norm}"
-        )
-    # Pixels are as many whole numbers apart.
-    radius = max_norm or np.inf
-    if rounded and norm == "linf":
-        radius = float(np.floor(radius))
-    holds: list[Hold] = [Near(radius, norm)] if max_norm else []
+    return replace(attack, bounds=bounds), rounded
+
+
+def _radius(attack: _Attack, rounded: bool) -> float | None:
+    """Return how far an image may go; pixels are as many whole numbers apart."""
+    if attack.max_norm and rounded and attack.norm == "linf":
+        return float(np.floor(attack.max_norm))
+    return attack.max_norm
+
+
+def _ascent(attack: _Attack, rounded: bool, originals: Array, verdict: Taken) -> Ascent:
+    radius, norm, bounds = _radius(attack, rounded), attack.norm, attack.bounds
+    holds: list[Hold] = [Near(radius, norm)] if radius else []
     if bounds:
         holds.append(Between(*bounds))
     span = bounds[1] - bounds[0] if bounds else max(float(np.ptp(originals)), 1.0)
     reach = np.sqrt(originals[0].size) if norm == "l2" else 1.0
-    ascent = Ascent(
-        move=Step(
-            step_size or float(_FIRST[norm] * span * reach),
-            norm,
-            1.0 if step_size else _GROWTH,
-            down=not targeted,
-        ),
+    length, growth = float(_FIRST[norm] * span * reach), _GROWTH
+    if attack.step_size:
+        length, growth = attack.step_size, 1.0
+    return Ascent(
+        move=Step(length, norm, growth, down=not attack.targeted),
         parametrization=Pixels(),
         holds=tuple(holds),
-        whole=Whole(max_norm, norm) if rounded else None,
+        whole=Whole(radius, norm) if rounded else None,
         verdict=verdict,
     )
-    parts, counts = [], []
-    for first, stop, chunk in network.engine.chunks(pixels, batch_size):
-        own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
-        start = chunk[passes.place]
-        if random_start and max_norm:
-            start = np.stack(
-                [_random(array, radius, norm, (seed, first + at)) for at, array in enumerate(start)]
-            )
-            if bounds:
-                start = start.clip(*bounds)
-        # What is ahead by next to nothing may not be as a file, in a batch of its own: go on then.
-        before: Climbed | None = None
-        held = np.zeros(len(own), bool)
-        for margin in (0.0, 0.01, 0.1):
-            went = climb(
-                passes, replace(ascent, verdict=replace(verdict, margin=margin)), chunk, own, start,
-                steps=steps, seed=seed, film=film, progress=progress,
-            )  # fmt: skip
-            if before is not None:
-                # Each image is what it is in a batch of its own.
-                both = joined([before, went], [len(own)] * 2)
-                went = picked(both, np.arange(len(own)) + len(own) * ~held)
-            kept = _as_files(passes, verdict, went, chunk, own) if rounded else went.arrived
-            before, held = went, kept | ~went.arrived
-            if went.stopped or held.all():
-                break
-        parts.append(replace(went, arrived=kept))
-        counts.append(stop - first)
-        if went.stopped:
-            break
-    return _result(
-        network, pixels, explained, target, joined(parts, counts), names, verdict, batch_size,
-        {"targeted": targeted, "step_size": step_size, "max_norm": max_norm, "norm": norm,
-         "steps": steps, "random_start": random_start, "confidence": confidence, "bounds": bounds,
-         "seed": seed},
-    )  # fmt: skip
 
 
-def _between(bounds: Any) -> tuple[float, float]:
-    try:
-        low, high = map(float, bounds)
-    except (TypeError, ValueError):
-        low = high = 0.0
-    if not low < high:
-        raise OptionError(f"bounds takes a lower and an upper value. Received: {sanitise(bounds)}")
-    return low, high
-
-
-def _check(
-    norm: str,
-    steps: int,
-    step_size: Any,
-    max_norm: Any,
-    confidence: Any,
-    random_start: bool,
-    seed: int,
-) -> None:
-    validate_choice("norm", norm, ("l2", "linf"))
-    validate_int("steps", steps)
-    validate_int("seed", seed, 0)
-    for option, value in (("step_size", step_size), ("max_norm", max_norm)):
-        if value is not None and not 0 < value < np.inf:
-            raise OptionError(f"{option} takes a number above 0. Received: {value}")
-    if confidence is not None and not 0 < confidence < 1:
-        raise OptionError(f"confidence takes a probability between 0 and 1. Received: {confidence}")
-    if random_start and max_norm is None:
-        raise OptionError("random_start needs max_norm: the place is drawn within it.")
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Whether the predicted class is the target, or, not targeted, is not.
-
-    Args:
-        targeted: whether it is to be.
-        confidence: the least probability, or None.
-        output: which output has the classes.
-        binary: whether one unit speaks for the second of two classes.
-        margin: by how much it has to be ahead of its rival.
-    """
-
-    targeted: bool
-    confidence: float | None
-    output: int | str | None
-    binary: bool
-    margin: float = 0.0
-
-    def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
-        """Return whether and how nearly, as `Verdict`."""
-        logits, independent = self._logits(traced)
-        own, rival = _rivals(logits, target)
-        near = own - rival if self.targeted else rival - own
-        arrived = near > self.margin
-        if independent:
-            # Of two sigmoids that are both 1, or nearly so, none is ahead, whatever their logits say:
-            # in another batch it can be the other way round.
-            one, other = _rivals(choose_output(traced.outputs, self.output), target)
-            arrived &= one > _AHEAD * other if self.targeted else other > _AHEAD * one
-        if self.confidence is not None:
-            best = own if self.targeted else rival
-            log = best - tf.reduce_logsumexp(logits, 1)
-            sure = tf.sigmoid(best) if independent else tf.exp(log)
-            arrived &= sure >= self.confidence
-        return arrived, tf.cast(near, tf.float32)
-
-    def predicted(self, passes: Passes, chunk: Sequence[Any]) -> Array:
-        """Return the predicted classes of images, as the model itself has them in its precision."""
-
-        def run(*arguments: Any) -> Any:
-            inputs = dict(zip(passes.specs, arguments[:-1], strict=True))
-            traced = passes.engine.traced(inputs, as_it_is=True)
-            logits, _ = self._logits(traced)
-            output = choose_output(traced.outputs, self.output)
-            # Probabilities can be level where logits are not.
-            return tf.argmax(logits if output.shape[1] == 1 else output, 1, tf.int32)
-
-        target = tf.zeros(len(chunk[0]), "int32")
-        found: Array = passes.compiled(("predicted", self), run)(*chunk, target).numpy()
-        return found
-
-    def _logits(self, traced: Trace) -> tuple[Any, bool]:
-        """Return unnormalised scores `(N, classes)`, and whether each is a probability's own."""
-        output = choose_output(traced.outputs, self.output)
-        logits = unnormalise(output)
-        if logits.shape.rank != 2:
-            raise ModelError(
-                f"The output is of shape {sanitise(logits.shape)}. fool needs one of classes, "
-                "(N, classes)."
-            )
-        if logits.shape[1] == 1:
-            half = logits / 2
-            pair = [-half, half] if self.binary else [half, -half]
-            return tf.concat(pair, 1), False
-        return logits, last_operation(output).type == "Sigmoid"
-
-
-def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
-    """Return a class's scores and the best of the others'."""
-    own = tf.gather(scores, target, axis=1, batch_dims=1)
-    mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
-    others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
-    return own, tf.reduce_max(others, 1)
+def _start(attack: _Attack, rounded: bool, originals: Array, seed: tuple[int, int]) -> Array:
+    """Return where images begin; `seed` is the first one's, the next have the numbers behind it."""
+    radius = _radius(attack, rounded)
+    if not attack.random_start or radius is None:
+        return originals
+    drawn = [
+        _random(image, radius, attack.norm, (seed[0], seed[1] + at))
+        for at, image in enumerate(originals)
+    ]
+    start = np.stack(drawn)
+    return start.clip(*attack.bounds) if attack.bounds else start
 
 
 def _random(image: Array, radius: float, norm: Norm, seed: tuple[int, int]) -> Array:
@@ -320,71 +253,57 @@ def _random(image: Array, radius: float, norm: Norm, seed: tuple[int, int]) -> A
     return moved
 
 
-def _as_files(
-    passes: Passes, verdict: Taken, went: Climbed, chunk: list[Array], target: Array
-) -> Array:
-    """Return which of an ascent's images hold, written as PNG files and read back."""
-    files = np.stack([_as_file(image) for image in went.images])
-    inputs = [files if place == passes.place else x for place, x in enumerate(chunk)]
-    holds: Array = (verdict.predicted(passes, inputs) == target) == verdict.targeted
-    return went.arrived & holds
-
-
-def _as_file(image: Array) -> Array:
-    """Return an image written as PNG and read back; as it is where PNG has no such colours."""
-    if image.shape[-1] not in (1, 3):
-        return image
-    levels = np.squeeze(image, -1) if image.shape[-1] == 1 else image
-    with Image.open(io.BytesIO(png(levels.astype(np.uint8)))) as file:
-        read: Array = np.asarray(file, np.float32).reshape(image.shape)
-    return read
+def _arrived(
+    passes: Passes,
+    ascent: Ascent,
+    verdict: Taken,
+    chunk: Sequence[Array],
+    target: Array,
+    start: Array,
+    run: Run,
+) -> Climbed:
+    """Return where an ascent leads, each image as far ahead of its rival as a file of it has to be."""
+    rounded = ascent.whole is not None
+    # What is ahead by next to nothing may not be as a file, in a batch of its own: go on then.
+    before: Climbed | None = None
+    held = np.zeros(len(target), bool)
+    for margin in (0.0, 0.01, 0.1):
+        ahead = replace(ascent, verdict=replace(verdict, margin=margin))
+        went = climb(passes, ahead, chunk, target, start, run)
+        if before is not None:
+            # Each image is what it is in a batch of its own.
+            both = joined([before, went], [len(target)] * 2)
+            went = picked(both, np.arange(len(target)) + len(target) * ~held)
+        kept = hold_as_files(passes, verdict, went, chunk, target) if rounded else went.arrived
+        before, held = went, kept | ~went.arrived
+        if went.stopped or held.all():
+            break
+    return replace(went, arrived=kept)
 
 
 def _result(
     network: Network,
-    pixels: dict[str, Array],
-    explained: str,
     target: Array,
     went: Climbed,
+    seen: tuple[Array, Predictions, Predictions],
     names: Sequence[str],
-    verdict: Taken,
-    batch_size: int,
-    settings: dict[str, Any],
+    made: MadeBy,
 ) -> Synthesis:
+    """Return what came of it; `seen` are the originals, and the predictions before and after."""
+    originals, before, after = seen
     count = len(went.images)
-    originals, images = pixels[explained][:count], went.images
-    target = target[:count]
-    labels = [class_label(network, int(index)) for index in target]
-    before, after = (
-        predict(network, {**{n: a[:count] for n, a in pixels.items()}, explained: array},
-                top=1, output=verdict.output,
-                batch_size=batch_size)
-        for array in (originals, images)
-    )  # fmt: skip
-    changed = (images - originals).reshape(count, -1)
+    labels = tuple(class_label(network, int(index)) for index in target[:count])
+    changed = (went.images - originals).reshape(count, -1)
     norms = np.stack([np.linalg.norm(changed, axis=1), np.abs(changed).max(axis=1)], axis=1)
-    notes = list(network.notes)
-    seen = np.isfinite(went.scores).sum(axis=0) - 1
-    # A score that is no number says nothing of how many steps were gone.
-    taken = np.where(seen < 0, len(went.scores) - 1, seen)
-    for index in range(count):
-        name = names[index] if index < len(names) else f"image {index}"
-        goal = "for" if verdict.targeted else "for anything but"
-        if went.arrived[index] and not changed[index].any():
-            notes.append(
-                f"{sanitise(name, 60)} is taken {goal} {sanitise(labels[index], 60)} as it is."
-            )
-        elif not went.arrived[index]:
-            notes.append(
-                f"{sanitise(name, 60)} is not taken {goal} {sanitise(labels[index], 60)} after "
-                f"{taken[index]} steps; this is the nearest."
-            )
-    if went.stopped:
-        notes.append("Interrupted: the best so far.")
+    names = tuple(names)[:count]
+    notes = [
+        *network.notes,
+        *_notes(went, labels, names, norms[:, 1] > 0, made.settings["targeted"]),
+    ]
     return Synthesis(
-        images=images,
+        images=went.images,
         scores=went.scores,
-        labels=tuple(labels),
+        labels=labels,
         verb="fool",
         arrived=went.arrived,
         originals=originals,
@@ -405,7 +324,28 @@ def _result(
         is_probability=after.is_probability,
         stopped=went.stopped,
         frames=went.frames,
-        names=tuple(names)[:count],
-        made_by=made_by(network, "fool", pixels, class_index=target, **settings),
+        names=names,
+        made_by=made,
         notes=tuple(notes),
     )
+
+
+def _notes(
+    went: Climbed, labels: Sequence[str], names: Sequence[str], changed: Array, targeted: bool
+) -> list[str]:
+    """Return what is to be said of images that are as they were, or did not arrive."""
+    seen = np.isfinite(went.scores).sum(axis=0) - 1
+    # A score that is no number says nothing of how many steps were gone.
+    taken = np.where(seen < 0, len(went.scores) - 1, seen)
+    goal = "for" if targeted else "for anything but"
+    notes = []
+    for index, label in enumerate(labels):
+        name = sanitise(names[index] if index < len(names) else f"image {index}", 60)
+        label = sanitise(label, 60)
+        if went.arrived[index] and not changed[index]:
+            notes.append(f"{name} is taken {goal} {label} as it is.")
+        elif not went.arrived[index]:
+            notes.append(
+                f"{name} is not taken {goal} {label} after {taken[index]} steps; this is the nearest."
+            )
+    return [*notes, "Interrupted: the best so far."] if went.stopped else notes

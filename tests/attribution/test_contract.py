@@ -135,13 +135,15 @@ def numeric_options():
         hints = types_of(method_class(name))
         for field in fields(method_class(name)):
             kinds = {hints[field.name], *get_args(hints[field.name])}
-            if kinds & {int, float}:
-                whole = [30, 31, 32, 33, 35] if field.name == "samples" else [5, 6, 7, 8, 9]
+            if kinds & {int, float} and field.name != "layer_names":
+                whole = {"samples": [30, 31, 32, 33, 35], "stride": [1, 2, 3, 4, 5]}
+                whole = whole.get(field.name, [5, 6, 7, 8, 9])
                 yield name, field.name, whole if int in kinds else [0.1, 0.2, 0.3, 0.4, 0.7]
 
 
 @pytest.mark.parametrize(("name", "option", "values"), [*numeric_options()])
-def test_another_number_is_no_other_trace(monkeypatch, name, option, values, model, five):
+def test_another_number_is_no_other_trace(monkeypatch, name, option, values, five):
+    model = net()
     traces, call = [], type(model).call
     monkeypatch.setattr(type(model), "call", lambda *a, **k: traces.append(1) or call(*a, **k))
     network, options = kviz.Network(model), QUICK.get(name, {})

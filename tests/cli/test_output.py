@@ -44,7 +44,7 @@ def test_json_has_one_shape(verb):
 
 
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("verb", COMMANDS.keys() - {"predict", "report"})
+@pytest.mark.parametrize("verb", sorted(COMMANDS.keys() - {"predict", "report"}))
 def test_what_is_saved_says_the_command_that_made_it(verb):
     run(*COMMANDS[verb], "-o", "it's all.npz")
     call = " ".join(["kviz", *COMMANDS[verb], "-o", """'it'"'"'s all.npz'"""])

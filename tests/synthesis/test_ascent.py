@@ -12,9 +12,16 @@ from PIL import Image
 
 import kviz
 from kviz.inputs import passes_for
-from kviz.synthesis._ascent import Ascent, climb
+from kviz.synthesis._ascent import Ascent, Run, climb
 from kviz.synthesis._moves import Adam, Step
-from kviz.synthesis._parametrizations import Colours, Fourier, Maco, Pixels, colours_of
+from kviz.synthesis._parametrizations import (
+    Colours,
+    Fourier,
+    Maco,
+    Pixels,
+    colours_of,
+    usual_colours,
+)
 from kviz.synthesis._pieces import (
     Between,
     Blur,
@@ -247,7 +254,7 @@ def logit(x):
     return np.log(x / (1 - x))
 
 
-PLAIN = Colours((0.5, 0.5, 0.5), tuple(map(tuple, np.eye(3).tolist())))
+PLAIN = Colours(np.full(3, 0.5), np.eye(3))
 
 
 def numbers_of(images):
@@ -259,7 +266,7 @@ def numbers_of(images):
 @pytest.mark.parametrize("kind", [Fourier, Maco])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_spectrum_becomes_pixels(size, kind, channels):
-    made = kind(size)
+    made = kind(size, usual_colours(channels))
     params = made.start([(0, 0), (0, 1)], size, channels)
     assert params.dtype == np.float32
     assert np.abs(params[0] - params[1]).max() > 0.01
@@ -291,7 +298,7 @@ def test_the_colours_of_lucid():
     mean = np.array([0.48, 0.46, 0.41])
     numbers = noise(1, 4, 5, 3)
     expected = 255 * sigmoid(numbers @ root.T + logit(mean))
-    np.testing.assert_allclose(Colours().pixels(tf.constant(numbers)), expected, atol=0.01)
+    np.testing.assert_allclose(usual_colours(3).pixels(tf.constant(numbers)), expected, atol=0.01)
 
 
 def test_colours_of_photos():
@@ -350,12 +357,12 @@ def passes_of(model, score, originals):
     return passes_for(network, score, arrays, next(iter(arrays)))
 
 
-def run(model, score, ascent, start, *, originals=None, target=None, steps, **options):
+def run(model, score, ascent, start, *, originals=None, target=None, **options):
     if originals is None:
         originals = np.zeros((len(start), *model.input_shape[1:]), "float32")
     target = np.zeros(len(start), np.int32) if target is None else np.array(target, np.int32)
     passes = passes_of(model, score, originals)
-    return climb(passes, ascent, [originals], target, start, steps=steps, **options)
+    return climb(passes, ascent, [originals], target, start, Run(**options))
 
 
 def hill(outputs):
@@ -645,8 +652,7 @@ def test_nothing_is_traced_twice(monkeypatch):
     before = None
     for count, steps, seed in ((1, 3, 0), (4, 3, 0), (2, 60, 1), (1, 1, 2)):
         start = np.zeros((count, 2), "float32")
-        climb(
-            passes, UNTIL, [start], np.arange(count, dtype=np.int32), start, steps=steps, seed=seed
-        )
+        target = np.arange(count, dtype=np.int32)
+        climb(passes, UNTIL, [start], target, start, Run(steps=steps, seed=seed))
         before = before or len(traces)
         assert len(traces) == before > 0

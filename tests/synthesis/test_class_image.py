@@ -61,9 +61,7 @@ def test_a_class_image_is_taken_for_its_class(kind, model):
     assert sure.argmax(1).tolist() == [3, 0, 1, 2, 4]
     assert answers(model, found.pixels).argmax(1).tolist() == [3, 0, 1, 2, 4]
     assert found.arrived.all()
-    np.testing.assert_allclose(
-        found.confidences[:, 0], sure[np.arange(5), [3, 0, 1, 2, 4]], rtol=1e-3
-    )
+    np.testing.assert_allclose(found.target_scores, sure[np.arange(5), [3, 0, 1, 2, 4]], rtol=1e-3)
     assert [after for _, after in found.predictions] == list(found.labels)
     assert found.scores.shape == (65, 5)
     assert np.isfinite(found.scores).all()

@@ -8,7 +8,7 @@ from keras import layers
 from ran import operations
 
 import kviz
-from kviz.synthesis._parametrizations import Maco
+from kviz.synthesis._parametrizations import Maco, usual_colours
 
 
 def photos(count, shape=(16, 16, 3), seed=0):
@@ -65,7 +65,7 @@ def test_a_filter_answers_to_its_pattern_more_than_to_random_images(layer_name, 
 def test_of_images_with_their_magnitudes_a_filter_answers_to_its_pattern(model):
     """MACO's images are no noise: they are compared with 200 of random phases."""
     found = kviz.filter_patterns(model, "third", parametrization="maco", steps=256)
-    maco = Maco((16, 16))
+    maco = Maco((16, 16), usual_colours(3))
     phases = maco.start([(9, place) for place in range(200)], (16, 16), 3)
     best = means(model, maco.pixels(tf.constant(phases)).numpy(), "third").max(0)
     assert (np.diag(means(model, found.images, "third")) > best).all()

@@ -13,7 +13,7 @@ import kviz
 from kviz.inputs import passes_for
 from kviz.scores import ClassScore
 from kviz.synthesis import fooling
-from kviz.synthesis._ascent import Ascent, climb
+from kviz.synthesis._ascent import Ascent, Run, climb
 from kviz.synthesis._moves import Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between
@@ -120,7 +120,7 @@ def test_fgsm_bound():
     found = climb(
         passes,
         Ascent(move=Step(0.2, "linf"), parametrization=Pixels(), holds=(Between(-5, 5),)),
-        [start], np.array([3], np.int32), start, steps=1,
+        [start], np.array([3], np.int32), start, Run(steps=1),
     )  # fmt: skip
     np.testing.assert_allclose(found.images, [[5, 5, -5, -1.2]], atol=0.01)
 
@@ -682,7 +682,7 @@ def test_results_do_not_depend_on_the_batch(model):
 
 def test_going_on_for_one_image_changes_no_other(model, monkeypatch):
     """What does not hold as a file goes on until it is further ahead; the others stay."""
-    whole, calls, as_files = kviz.fool(model, photos(3), 2), [], fooling._as_files
+    whole, calls, as_files = kviz.fool(model, photos(3), 2), [], fooling.hold_as_files
 
     def doubted(*arguments):
         kept = as_files(*arguments)
@@ -690,7 +690,7 @@ def test_going_on_for_one_image_changes_no_other(model, monkeypatch):
         calls.append(1)
         return kept
 
-    monkeypatch.setattr(fooling, "_as_files", doubted)
+    monkeypatch.setattr(fooling, "hold_as_files", doubted)
     found = kviz.fool(model, photos(3), 2)
     assert len(calls) == 2
     assert found.arrived.all()

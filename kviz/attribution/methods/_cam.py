@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.options import option, validate_layers
 from kviz.attribution.registry import method_name
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import Selector
 from kviz.errors import OptionError
 
 

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from kviz._types import Array
 from kviz.attribution.method import Request
 from kviz.attribution.methods._copies import copies
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-
-Array = npt.NDArray[Any]
 
 
 def spatial(request: Request) -> tuple[int, ...]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import validate_int
+from kviz._types import Array
 from kviz.attribution.method import Request
 from kviz.attribution.methods._baselines import validate_numbers
-from kviz.attribution.methods._perturb import Array, perturbed_scores, spatial
+from kviz.attribution.methods._perturb import perturbed_scores, spatial
 from kviz.engine.backend import tf
 from kviz.errors import ImageError, OptionError
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.guided_backprop import GuidedBackprop
 from kviz.attribution.options import option, validate_layers
 from kviz.engine.backend import keras
-from kviz.engine.layers import Selector
 
 
 @dataclass(frozen=True, kw_only=True)

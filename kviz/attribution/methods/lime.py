@@ -13,9 +13,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
-from kviz.attribution.methods._perturb import Array
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     library,

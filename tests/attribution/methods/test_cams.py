@@ -165,3 +165,26 @@ def test_max_abs_keeps_the_sign_of_what_is_furthest_from_zero():
         model, np.ones((1, 2, 2, 3)), "gradient", reduce="max_abs", class_index=0
     )
     np.testing.assert_array_equal(result.maps[0], [[-3, -2], [4, -5]])
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_several_layers_fused_are_the_mean_of_each_one_scaled(images, relu):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 1, activation="relu", name="wide")(inputs)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="small")(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    # Nothing decides in the last one.
+    given = np.concatenate([images, np.zeros_like(images[:1])])
+    options = {"class_index": CLASS, "resize": None, "relu": relu}
+    one, two = (
+        kviz.attribute(model, given, "grad_cam", layer_names=name, **options).maps
+        for name in ("wide", "small")
+    )
+    fused = kviz.attribute(model, given, "grad_cam", layer_names=["wide", "small"], **options)
+    expected = [
+        (grid / (np.abs(grid).max() or 1) + enlarged(low / (np.abs(low).max() or 1), 6)) / 2
+        for grid, low in zip(one, two, strict=True)
+    ]
+    close(fused.maps, np.array(expected))
+    assert fused.made_by.settings["layer_names"] == ("wide", "small")

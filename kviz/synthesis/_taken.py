@@ -1,0 +1,120 @@
+"""Whether an image is taken for a class: in the ascent, and as the PNG file that is written of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kviz._checks import sanitise
+from kviz._types import Array
+from kviz.engine.backend import tf
+from kviz.engine.graph import last_operation, unnormalise
+from kviz.engine.heads import choose_output
+from kviz.engine.passes import Passes
+from kviz.engine.tracing import Trace
+from kviz.errors import ModelError
+from kviz.images import png
+from kviz.synthesis._ascent import Climbed
+
+# By how much a probability is larger than another for more than rounding: 16 times a float's.
+_AHEAD = 1 + 2e-6
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Whether the predicted class is the target, or, not targeted, is not.
+
+    Args:
+        targeted: whether it is to be.
+        confidence: the least probability, or None.
+        output: which output has the classes.
+        binary: whether one unit speaks for the second of two classes.
+        margin: by how much it has to be ahead of its rival.
+    """
+
+    targeted: bool
+    confidence: float | None
+    output: int | str | None
+    binary: bool
+    margin: float = 0.0
+
+    def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
+        """Return whether and how nearly, as `Verdict`."""
+        logits, independent = self._logits(traced)
+        own, rival = _rivals(logits, target)
+        near = own - rival if self.targeted else rival - own
+        arrived = near > tf.cast(self.margin, near.dtype)
+        if independent:
+            # Of two sigmoids that are both 1, or nearly so, none is ahead, whatever their logits say:
+            # in another batch it can be the other way round.
+            one, other = _rivals(choose_output(traced.outputs, self.output), target)
+            arrived &= one > _AHEAD * other if self.targeted else other > _AHEAD * one
+        if self.confidence is not None:
+            best = own if self.targeted else rival
+            log = best - tf.reduce_logsumexp(logits, 1)
+            sure = tf.sigmoid(best) if independent else tf.exp(log)
+            arrived &= sure >= tf.cast(self.confidence, sure.dtype)
+        return arrived, tf.cast(near, tf.float32)
+
+    def predicted(self, passes: Passes, chunk: Sequence[Any]) -> Array:
+        """Return the predicted classes of images, as the model itself has them in its precision."""
+
+        def run(self: Taken, *arguments: Any) -> Any:
+            inputs = dict(zip(passes.specs, arguments[:-1], strict=True))
+            traced = passes.engine.traced(inputs, as_it_is=True)
+            logits, _ = self._logits(traced)
+            output = choose_output(traced.outputs, self.output)
+            # Probabilities can be level where logits are not.
+            return tf.argmax(logits if output.shape[1] == 1 else output, 1, tf.int32)
+
+        target = tf.zeros(len(chunk[0]), "int32")
+        found: Array = passes.compiled("predicted", run, settings=self)(*chunk, target).numpy()
+        return found
+
+    def _logits(self, traced: Trace) -> tuple[Any, bool]:
+        """Return unnormalised scores `(N, classes)`, and whether each is a probability's own."""
+        output = choose_output(traced.outputs, self.output)
+        logits = unnormalise(output)
+        if logits.shape.rank != 2:
+            raise ModelError(
+                f"The output is of shape {sanitise(logits.shape)}. fool needs one of classes, "
+                "(N, classes)."
+            )
+        if logits.shape[1] == 1:
+            half = logits / 2
+            pair = [-half, half] if self.binary else [half, -half]
+            return tf.concat(pair, 1), False
+        return logits, last_operation(output).type == "Sigmoid"
+
+
+def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
+    """Return a class's scores and the best of the others'."""
+    own = tf.gather(scores, target, axis=1, batch_dims=1)
+    mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
+    others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
+    return own, tf.reduce_max(others, 1)
+
+
+def hold_as_files(
+    passes: Passes, verdict: Taken, went: Climbed, chunk: Sequence[Array], target: Array
+) -> Array:
+    """Return which of an ascent's images hold, written as PNG files and read back."""
+    files = np.stack([_as_file(image) for image in went.images])
+    inputs = [files if place == passes.place else x for place, x in enumerate(chunk)]
+    holds: Array = (verdict.predicted(passes, inputs) == target) == verdict.targeted
+    return went.arrived & holds
+
+
+def _as_file(image: Array) -> Array:
+    """Return an image written as PNG and read back; as it is where PNG has no such colours."""
+    if image.shape[-1] not in (1, 3):
+        return image
+    levels = np.squeeze(image, -1) if image.shape[-1] == 1 else image
+    with Image.open(io.BytesIO(png(levels.astype(np.uint8)))) as file:
+        read: Array = np.asarray(file, np.float32).reshape(image.shape)
+    return read
