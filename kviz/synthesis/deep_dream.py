@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import validate_int, validate_number
 from kviz._types import Images, ModelLike, Progress, Selector
 from kviz.arrays import as_bytes
@@ -106,7 +107,7 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
     """
     run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
     if validate_int("octaves", octaves) > _MOST:
-        raise OptionError(f"octaves takes at most {_MOST}. Received: {octaves}")
+        raise OptionError(f"{spelled('octaves')} takes at most {_MOST}. Received: {octaves}")
     octave_scale = validate_number("octave_scale", octave_scale, above=1)
     step_size = validate_number("step_size", step_size, above=0)
     validate_names(names)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_bool, validate_choice, validate_number
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.engine.passes import Passes
@@ -169,7 +170,9 @@ class _Attack:
             if (value := getattr(self, option)) is not None:
                 object.__setattr__(self, option, validate_number(option, value, 0, below))
         if validate_bool("random_start", self.random_start) and self.max_norm is None:
-            raise OptionError("random_start needs max_norm: the place is drawn within it.")
+            raise OptionError(
+                f"{spelled('random_start')} needs {spelled('max_norm')}: the place is drawn within it."
+            )
         if self.bounds is not None:
             object.__setattr__(self, "bounds", _between(self.bounds))
 
@@ -197,7 +200,8 @@ def _on(attack: _Attack, originals: Array) -> tuple[_Attack, bool]:
     rounded = photo and bounds == (0.0, 255.0)
     if rounded and attack.norm == "linf" and (attack.max_norm or 1) < 1:
         raise OptionError(
-            f"Pixels are whole numbers, so max_norm is 1 or more. Received: {attack.max_norm:g}"
+            f"Pixels are whole numbers, so {spelled('max_norm')} is 1 or more. "
+            f"Received: {attack.max_norm:g}"
         )
     return replace(attack, bounds=bounds), rounded
 

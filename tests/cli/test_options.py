@@ -96,6 +96,10 @@ def models(tmp_path):
         (("layers", MODEL, "--preprocess", "vgg61"), "--preprocess takes"),
         (("attribute", MODEL, CAT, "--method", "gradient", "--layers", "a"), "option '--layers'"),
         (("report", MODEL, CAT, "--quick", "--max-mb", 0.001), "--max-mb"),
+        (
+            ("fool", MODEL, CAT, "--away", "--norm", "linf", "--max-norm", 0.5),
+            "so --max-norm is 1 or more",
+        ),
     ],
 )
 def test_a_message_names_an_option_as_the_command_takes_it(run, words, said):
