@@ -106,6 +106,13 @@ INLINE = sorted(set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, fl
 # What is a name of nothing in Python: the formula of a mosaic, folders and files of a reader's own,
 # paths of layers in a model of theirs.
 OF_THE_READER = {
+    ".npz",
+    "kviz.methods",
+    "maps.to_xarray()",
+    'np.load("maps.npz")["maps/conv1"]',
+    "result.facts()",
+    "result.made_by",
+    "result.to_frame()",
     "(x − mean) / std × 64 + 128",
     ".venv",
     ".venv/bin/",

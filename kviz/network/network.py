@@ -276,6 +276,10 @@ class Network:
         shapes = self.input_shapes
         names = self.engine.input_names
         if isinstance(images, Mapping):
+            places = [str(place) for place in range(len(names))]
+            if set(images) == set(places) != set(names):
+                # They were named by their places when the model did not know its inputs yet.
+                images = dict(zip(names, (images[place] for place in places), strict=True))
             names = names or [str(name) for name in images]
             if set(names) != {str(name) for name in images}:
                 raise ImageError(
