@@ -10,6 +10,7 @@ from properties import tried
 
 import kviz
 from kviz._checks import (
+    MOST,
     first_line,
     sanitise,
     suggest,
@@ -72,7 +73,8 @@ def test_a_suggestion_is_of_what_there_is(name, choices):
 @given(value=ANYTHING, least=st.integers(-3, 3))
 def test_a_whole_number_or_one_sentence(value, least):
     found = said(validate_int, "steps", value, least)
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    whole = whole and least <= value <= MOST
     assert (found == value and type(found) is int) if whole else isinstance(found, str)
 
 
@@ -85,7 +87,7 @@ def test_a_number_or_one_sentence(value, above, below):
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     # Huge ones are no numbers that TensorFlow computes with.
     fits = real and abs(value) < 3e38 and above < value < below
-    assert (found == value and type(found) is float) if fits else isinstance(found, str)
+    assert (found == float(value) and type(found) is float) if fits else isinstance(found, str)
 
 
 @tried

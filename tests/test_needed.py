@@ -36,8 +36,8 @@ def test_what_is_there(monkeypatch, tmp_path):
     needed.need_package("numpy", "test")
 
 
-# PyTorch and captum judge kviz where somebody has them; what they said is frozen for everybody else.
-REFEREES = {"test_captum.py", "test_resnet18.py"}
+# PyTorch judges kviz where somebody has it; what it said is frozen for everybody else.
+REFEREES = {"test_resnet18.py"}
 
 
 def test_nothing_is_skipped_in_another_way():

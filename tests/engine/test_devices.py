@@ -83,5 +83,4 @@ def test_a_batch_spreads_over_devices_with_equal_results(where, tmp_path):
     # A function for all devices stands beside one for one: of the newest, as many are kept.
     assert len(told["devices"]) == BOUND // 2
     for key, used in told["devices"].items():
-        assert used in (["CPU:0", "CPU:1"], []), key
-    assert sum(bool(used) for used in told["devices"].values()) >= 9
+        assert used == ["CPU:0", "CPU:1"], key

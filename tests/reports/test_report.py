@@ -603,8 +603,10 @@ def test_the_command_writes_a_page_and_prints_facts(tmp_path):
         "--out",
         str(out),
         "--quick",
-        "--methods",
-        "gradient, cam",
+        "--method",
+        "gradient",
+        "--method",
+        "cam",
         "--json",
     ]
     done = CliRunner().invoke(main, run)
@@ -619,8 +621,7 @@ def test_the_command_writes_a_page_and_prints_facts(tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--out", "page.txt"], "Expected a file ending in .html"),
-        (["--methods", "nope"], "There is no method 'nope'"),
+        (["--method", "nope"], "There is no method 'nope'"),
         (["--class", "nope"], "There is no class 'nope'"),
         (["--layers", "nope"], "calls no layer 'nope'"),
     ],
@@ -631,4 +632,12 @@ def test_a_wrong_command_ends_with_one_line(options, words, tmp_path, monkeypatc
     assert done.exit_code == 1
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_an_html_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["report", MODEL, CAT, "--out", "page.txt"])
+    assert done.exit_code == 2
+    assert "Error: --out takes a file ending in .html. Received: page.txt" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from needed import need_package
 from one_of_each import ALL, attribution
 from refusals import refused
 
@@ -17,7 +18,9 @@ ROWS = {
 
 @pytest.mark.parametrize("kind", ALL)
 def test_a_row_for_each_thing_that_is_told(kind):
-    pandas = pytest.importorskip("pandas", reason="to_frame() gives results to pandas")
+    need_package("pandas", "test")
+    import pandas
+
     frame = ALL[kind]().to_frame()
     assert isinstance(frame, pandas.DataFrame)
     assert len(frame) == ROWS[kind]
@@ -28,7 +31,7 @@ def test_a_row_for_each_thing_that_is_told(kind):
 
 
 def test_frames_hold_the_results_numbers():
-    pytest.importorskip("pandas", reason="to_frame() gives results to pandas")
+    need_package("pandas", "test")
     maps = ALL["activations"]()
     frame = maps.to_frame().set_index(["image", "layer"])
     one = frame.loc[("image 1", "a/pool")]
@@ -46,7 +49,9 @@ def test_frames_hold_the_results_numbers():
 
 
 def test_maps_with_named_axes():
-    xarray = pytest.importorskip("xarray", reason="to_xarray() gives maps to xarray")
+    need_package("xarray", "test")
+    import xarray
+
     maps = ALL["activations"]()
     array = maps.to_xarray("conv")
     assert isinstance(array, xarray.DataArray)
@@ -63,7 +68,7 @@ def test_maps_with_named_axes():
 
 
 def test_attributions_with_named_axes():
-    pytest.importorskip("xarray", reason="to_xarray() gives maps to xarray")
+    need_package("xarray", "test")
     array = attribution().to_xarray()
     assert array.dims == ("image", "y", "x")
     assert array["class_index"].dims == ("image",)
