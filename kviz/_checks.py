@@ -85,7 +85,9 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
             f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
         )
     if number > MOST:
-        raise OptionError(f"{spelled(option)} takes a whole number up to {MOST}. Received: {number}")
+        raise OptionError(
+            f"{spelled(option)} takes a whole number up to {MOST}. Received: {number}"
+        )
     return number
 
 
