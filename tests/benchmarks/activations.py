@@ -45,7 +45,11 @@ def maps(count, rounds):
     several = multi_output(model)
     floor = tf.function(lambda x: several(x, training=False), autograph=False)
     tensor = tf.constant(photos, "float32")
-    compared = {"kviz.activations": lambda: kviz.activations(network, photos)}
+    door = kviz.activation_model(model)
+    compared = {
+        "kviz.activations": lambda: kviz.activations(network, photos),
+        "kviz.activation_model(...)(x)": lambda: door(tensor),
+    }
     measure(f"18 maps of VGG16, batch {count}", lambda: floor(tensor), rounds, **compared)
     if count == 1:
         measure(
@@ -53,6 +57,7 @@ def maps(count, rounds):
             lambda: several.predict(photos, verbose=0),
             rounds,
             **compared,
+            **{"kviz.activation_model(...).predict": lambda: door.predict(photos, verbose=0)},
         )
 
 
