@@ -1,0 +1,76 @@
+"""What is explained: each score is the number that its definition says, computed in NumPy."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from refusals import refused
+
+import kviz
+from kviz.scores import ClassScore, FilterScore, LossScore
+
+
+@pytest.fixture(scope="module")
+def network():
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [
+            keras.Input((6, 5, 3)),
+            layers.Conv2D(4, 3, name="conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    return kviz.Network(model)
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).random((2, 6, 5, 3), np.float32)
+
+
+def score_of(network, images, score, class_index=None):
+    found = kviz.attribute(network, images, "gradient", class_index=class_index, score=score)
+    return found.scores
+
+
+def test_a_filters_score_is_the_mean_of_its_map(network, images):
+    maps = kviz.activations(network, images, "conv")["conv"]
+    for index in range(4):
+        found = kviz.attribute(network, images, "gradient", score=FilterScore("conv", index))
+        np.testing.assert_allclose(found.scores, maps[..., index].mean((1, 2)), rtol=1e-5)
+        assert found.classes.tolist() == [-1, -1]
+        # The mean's gradient: as many cells, each a twelfth of the kernel.
+        kernel = np.asarray(network.model.get_layer("conv").kernel)[..., index]
+        np.testing.assert_allclose(found.raw.sum((1, 2)), [kernel.sum((0, 1))] * 2, rtol=1e-4)
+
+
+def test_a_class_and_its_loss(network, images):
+    outputs = network.model.predict(images, verbose=0)
+    for index in range(3):
+        logits = score_of(network, images, None, index) - score_of(network, images, None, 0)
+        np.testing.assert_allclose(logits, np.log(outputs[:, index] / outputs[:, 0]), atol=1e-5)
+        losses = score_of(network, images, LossScore(ClassScore()), index)
+        np.testing.assert_allclose(losses, np.log(outputs[:, index]), rtol=1e-5)
+
+
+def test_a_function_of_the_outputs(network, images):
+    outputs = network.model.predict(images, verbose=0)
+    found = score_of(network, images, lambda outputs: outputs[:, 0] * outputs[:, 2])
+    np.testing.assert_allclose(found, outputs[:, 0] * outputs[:, 2], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("score", "words", "kind"),
+    [
+        (FilterScore("conv", 4), "'conv' has filters 0 to 3. Received: 4", kviz.OptionError),
+        (FilterScore("conv", -1), "filters 0 to 3. Received: -1", kviz.OptionError),
+        (FilterScore("cnv", 0), "Did you mean 'conv'", kviz.LayerError),
+        (lambda outputs: outputs, r"one number an image.*\(None, 3\)", kviz.OptionError),
+        ("cat", "takes a function of the outputs", kviz.OptionError),
+    ],
+    ids=["too large", "negative", "no layer", "no number", "no function"],
+)
+def test_what_is_no_score_is_said_in_one_sentence(network, images, score, words, kind):
+    with refused(words, kind):
+        kviz.attribute(network, images, "gradient", score=score)
