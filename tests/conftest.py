@@ -12,6 +12,10 @@ os.environ["PYTHONSAFEPATH"] = "1"
 # TensorFlow turns oneDNN on by itself on some processors only, and on a CPU runs channels_first
 # convolutions only with it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers that each take all processors wait for each other.
+    for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(threads, "1")
 
 ROOT = Path(__file__).parents[1]
 

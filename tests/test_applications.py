@@ -69,7 +69,17 @@ def plainly_called(model, images):
             del vars(layer)["call"]
 
 
-@pytest.mark.parametrize("name", MODELS)
+# One of each kind of block; the others are as deep and wide as they are many.
+QUICK = {
+    "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "InceptionV3", "MobileNet", "MobileNetV2",
+    "MobileNetV3Small", "VGG16",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in MODELS],
+)
 def test_every_convolution_and_pooling(name, record_property):
     keras.utils.set_random_seed(0)
     size = SIZES.get(name, 64)

@@ -244,6 +244,7 @@ def test_weights_inside_nested_models_by_the_path_that_keras_prints():
     np.testing.assert_array_equal(kviz.weights(model, "in/conv")[path], model.weights[0])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_images():
     """In a process of its own: what 256 images need beyond 32 is their own maps, and no more."""
     program = textwrap.dedent(

@@ -11,6 +11,8 @@ from needed import need_fashion_mnist
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NEEDS_FASHION_MNIST = {"07_training_film"}
+# They train for a minute, or dream for one.
+LONG = {"04_transfer_learning", "05_saliency_fooling_class_images", "07_training_film"}
 
 
 def read(path):
@@ -34,7 +36,13 @@ def test_the_story_is_whole():
     assert [path.stem.partition("_")[0] for path in NOTEBOOKS] == [f"0{n}" for n in range(1, 8)]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in LONG else [])
+        for path in NOTEBOOKS
+    ],
+)
 def test_it_runs_offline(path, monkeypatch):
     if path.stem in NEEDS_FASHION_MNIST:
         need_fashion_mnist()

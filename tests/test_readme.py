@@ -63,10 +63,18 @@ COMMANDS = [
 
 def test_the_commands_are_found():
     assert len(COMMANDS) == 16
+    assert LONG in COMMANDS
+
+
+# Two whole reports, here of one model and one photo: the second is enough.
+LONG = "kviz report my_model.keras photo.jpg --out report.html"
 
 
 @pytest.mark.usefixtures("workplace")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(each, marks=pytest.mark.slow if each == LONG else []) for each in COMMANDS],
+)
 def test_commands(command):
     done = CliRunner().invoke(main, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
@@ -77,6 +85,7 @@ RECIPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", RECIPES)
 def test_recipes(command, workplace, monkeypatch):
     monkeypatch.delenv("PYTHONSAFEPATH")  # recipes find each other in their folder

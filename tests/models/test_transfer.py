@@ -81,6 +81,7 @@ def test_the_demo_learns_and_goes_on(tmp_path, command, record_property):
     assert more.output.count("Epoch ") == 1
 
 
+@pytest.mark.slow
 def test_preprocessing_travels_and_a_model_is_gone_on_from(photos, tmp_path, command):
     first = tmp_path / "first"
     plain = ("--data", photos, "--epochs", 1, "--seed", 3)

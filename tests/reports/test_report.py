@@ -224,6 +224,7 @@ def test_facts_are_in_the_page(made):
             assert re.search(rf"{re.escape(part)}</th><td class=\"number\">{seconds:.2f}<", text)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_page():
     def build(seed):
         keras.utils.set_random_seed(0)
