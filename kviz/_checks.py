@@ -114,6 +114,17 @@ def validate_number(
     return number
 
 
+def validate_names(names: Any) -> None:
+    """Raise an OptionError unless what images are called is a list of texts.
+
+    >>> validate_names(["cat.png"])
+    """
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise OptionError(
+            f"{spelled('names')} takes a list of texts. Received: {sanitise(repr(names))}"
+        )
+
+
 def validate_bool(option: str, value: Any) -> bool:
     """Return True or False, NumPy's too, or raise an OptionError.
 

@@ -254,7 +254,7 @@ def _read(path: Path) -> Image.Image:
                 frames = getattr(image, "n_frames", 1)
                 moving = image.format in ("GIF", "WEBP", "PNG", "TIFF") and frames > 1
                 result = _rgb(ImageOps.exif_transpose(image), name)
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(
@@ -321,6 +321,8 @@ def checked_pixels(
     """
     try:
         array = np.asarray(images)
+    except MemoryError:
+        raise
     except Exception as error:
         raise ImageError(
             f"Expected {what} as an array of numbers: {sanitise(error, 120)}"

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise, validate_choice
-from kviz.engine.passes import Passes
+from kviz.engine.heads import Head, choose_head
+from kviz.engine.passes import Score
 from kviz.errors import ImageError, OptionError
 from kviz.network.network import Network
-from kviz.scores import ClassScore, as_score
+from kviz.scores import ClassScore
 
 
 def looked_at(pixels: Mapping[str, Any], specs: Mapping[str, Any], input_name: str | None) -> str:
@@ -38,7 +39,7 @@ def looked_at(pixels: Mapping[str, Any], specs: Mapping[str, Any], input_name: s
     return max(floats, key=lambda name: (pixels[name].ndim == 4, pixels[name].ndim > 2))
 
 
-def class_targets(class_index: Any, network: Network, total: int) -> Any:
+def class_targets(class_index: Any, network: Network, total: int, head: Head | None = None) -> Any:
     """Return int32 `(N, classes)`, -1 for the predicted class.
 
     Args:
@@ -46,6 +47,7 @@ def class_targets(class_index: Any, network: Network, total: int) -> Any:
             for several each.
         network: the network whose classes they are.
         total: N.
+        head: the output whose classes they are, None for whichever gives classes.
 
     Raises:
         OptionError: if there is no such class, or a list does not fit the images.
@@ -57,13 +59,13 @@ def class_targets(class_index: Any, network: Network, total: int) -> Any:
     if isinstance(class_index, np.integer):
         class_index = int(class_index)
     if isinstance(class_index, int | str):
-        return np.full((total, 1), network.class_index(class_index), np.int32)
+        return np.full((total, 1), network.class_index(class_index, head), np.int32)
     if not isinstance(class_index, list | tuple):
         raise OptionError(f"class_index takes a class or a list. Received: {sanitise(class_index)}")
     rows = [
-        [network.class_index(int(which) if isinstance(which, np.integer) else which)]
+        [network.class_index(int(which) if isinstance(which, np.integer) else which, head)]
         if isinstance(which, int | str | np.integer)
-        else [network.class_index(each) for each in _classes(which)]
+        else [network.class_index(each, head) for each in _classes(which)]
         for which in class_index
     ]
     if len({len(row) for row in rows}) != 1 or len(rows) not in (1, total) or not rows[0]:
@@ -84,39 +86,39 @@ def _classes(which: Any) -> Any:
     return which
 
 
-def one_target(class_index: Any, network: Network, total: int) -> Any:
+def one_target(class_index: Any, network: Network, total: int, head: Head | None = None) -> Any:
     """Return int32 `(N,)`, one class for each image, as `class_targets` takes it.
 
     Raises:
         OptionError: if there is no such class, or there are several for an image.
     """
-    targets = class_targets(class_index, network, total)
+    targets = class_targets(class_index, network, total, head)
     if targets.shape[1] != 1:
         raise OptionError(f"Expected one class for each image. Received: {sanitise(class_index)}")
     return targets[:, 0]
 
 
-def class_label(network: Network, index: int) -> str:
+def class_label(network: Network, index: int, head: Head | None = None) -> str:
     """Return what a class is called; -1 is no class but another score."""
     if index < 0:
         return "score"
+    if head is not None:
+        return head.label(index, network.class_names)
     return network.class_names[index] if network.class_names else f"class {index}"
 
 
-def passes_for(network: Network, score: Any, pixels: Mapping[str, Any], input_name: str) -> Passes:
-    """Return the passes of a network for a score.
+def head_for(network: Network, score: Score, specs: Mapping[str, Any]) -> Head | None:
+    """Return the output that a score is of, None where it is of no class.
 
     Args:
         network: the network.
-        score: as `kviz.scores.as_score` takes it.
-        pixels: what has a shape, by input.
-        input_name: the input that is looked at.
+        score: as `kviz.scores.as_score` returns it.
+        specs: as `Network.specs` returns them.
+
+    Raises:
+        OptionError: if there is no such output.
     """
-    chosen = as_score(score)
-    # One unit for two named classes speaks for the second.
-    binary = (
-        isinstance(chosen, ClassScore)
-        and network.classes == 1
-        and len(network.class_names or ()) == 2
-    )
-    return Passes(network.engine, chosen, pixels, input_name, binary=binary)
+    of = getattr(score, "base", score)
+    if not isinstance(of, ClassScore):
+        return None
+    return choose_head(network.engine.outline(specs)[1], of.output)

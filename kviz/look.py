@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, suggest, validate_choice, validate_int
+from kviz._checks import sanitise, suggest, validate_int, validate_names
 from kviz._types import Array, Images, ModelLike, Progress, Selector
 from kviz.engine.activation_model import Pooling, make_activation_model
-from kviz.engine.backend import keras, tf
+from kviz.engine.backend import keras
 from kviz.engine.layers import LayerInfo
 from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
 from kviz.images import image_paths, load_images
@@ -62,6 +62,7 @@ def activations(
     >>> {path: array.shape for path, array in maps.items()}["pool1"]
     (1, 56, 56, 64)
     """
+    validate_int("batch_size", batch_size)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
@@ -120,15 +121,16 @@ def predict(
         images: as `activations` takes them.
         top: how many classes to show, 1 or more.
         also: classes to show besides the best ones, by index or name.
-        output: which output of a model that has several, by its key or place; by default the
-            first that is a vector of several scores, else of one.
+        output: which output of a model that has several, by its key, its layer's name or its place;
+            by default the one that gives probabilities.
         batch_size: images in flight at once.
         names: what the images are called; by default the files' names.
         progress: called with (images done, images in all).
 
     Returns:
-        `Predictions`: all scores `(N, classes)` float32, and the best of them by name. One sigmoid
-        unit with two class names is shown as two classes, and log-probabilities as probabilities.
+        `Predictions`: all scores `(N, classes)` float32, and the best of them by name. One unit is
+            shown as two, log-probabilities as probabilities; of a class map the class of each
+            position and the classes' shares, of an image-to-image model its image.
 
     Raises:
         OptionError: if `top` is below 1 or there is no such class.
@@ -139,49 +141,40 @@ def predict(
     >>> predictions.rows[0][0][:2]
     (285, 'Egyptian cat')
     """
-    top = validate_int("top", top)
+    top, batch_size = validate_int("top", top), validate_int("batch_size", batch_size)
     network = as_network(model)
-    single = isinstance(also, int | str | np.integer)
-    wanted: list[Any] = [also] if single else list(also)  # type: ignore[arg-type]
-    asked = tuple(network.class_index(which) for which in wanted)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
-    function = network.engine.maps(network.specs(pixels), outputs=True).function
+    function, head = network.engine.answers(network.specs(pixels), output)
+    if head.kind == "other":
+        raise ModelError(
+            "Expected an output (N, classes), a class map or an image. The output "
+            f"{sanitise(repr(head.name))} is none of them; network(images) gives it as it is."
+        )
+    single = isinstance(also, int | str | np.integer)
+    wanted: list[Any] = [also] if single else list(also)  # type: ignore[arg-type]
+    asked = tuple(network.class_index(which, head) for which in wanted)
     total = len(next(iter(pixels.values())))
     parts = []
-    notes = list(network.notes)
     for start, stop, chunk in network.engine.chunks(pixels, batch_size):
-        outputs = _named(network.engine.run(function, chunk)[0])
-        which = _vector(outputs, output)
-        if start == 0 and len(outputs) > 1:
-            notes.append(
-                f"Output {sanitise(which)!r} of {sanitise(', '.join(map(str, outputs)), 120)}."
-            )
-        parts.append(_array(outputs[which])[: stop - start])
+        answer = network.engine.run(function, chunk)
+        parts.append([_array(tensor)[: stop - start] for tensor in answer])
         if progress:
             progress(stop, total)
-    scores = np.concatenate(parts).astype(np.float32, copy=False)
-    named = network.class_names if len(network.class_names or ()) == scores.shape[1] else None
-    if scores.shape[1] > 1 and (scores <= 0).all():
-        # A log-softmax at the end; scores of no such sum stay as they are.
-        exponents = np.exp(scores)
-        if np.allclose(exponents.sum(axis=1), 1, atol=1e-3):
-            scores = exponents
-            notes.append("The model gives log-probabilities; shown are the probabilities.")
-    inside = bool((scores >= 0).all() and (scores <= 1).all())
-    if scores.shape[1] == 1 and inside and len(network.class_names or ()) == 2:
-        scores = np.concatenate([1 - scores, scores], axis=1)
-        named = network.class_names
-    sums = scores.sum(axis=1) if scores.shape[1] > 1 else np.ones(len(scores))
-    if asked and max(asked) >= scores.shape[1]:
-        raise OptionError(
-            f"Class indices go from 0 to {scores.shape[1] - 1}. Received: {max(asked)}"
-        )
+    scores, maps = (np.concatenate(column) for column in zip(*parts, strict=True))
+    notes = [*network.notes, *([head.note] if head.note else [])]
+    if head.activation == "log_softmax":
+        notes.append("The model gives log-probabilities; shown are the probabilities.")
+    named = head.has_classes and len(network.class_names or ()) == scores.shape[1]
+    spatial = head.is_map or head.kind == "image"
     return Predictions(
-        scores=scores,
+        scores=scores.astype(np.float32, copy=False),
         top=top,
-        class_names=named,
-        is_probability=inside and bool(np.allclose(sums, 1, atol=1e-3)),
+        class_names=network.class_names if named else None,
+        kind=head.kind,
+        is_probability=head.is_probability and not head.is_map,
+        maps=maps if spatial else None,
+        images=pictures(pixels) if spatial else None,
         names=names,
         asked=asked,
         made_by=made_by(
@@ -190,33 +183,11 @@ def predict(
             pixels,
             top=top,
             also=asked,
-            output=output,
+            output=head.name if head.note else None,
             batch_size=batch_size,
         ),
         notes=tuple(notes),
     )
-
-
-def _named(outputs: Any) -> dict[int | str, Any]:
-    """Return a model's outputs by the keys or places that it gives them."""
-    if isinstance(outputs, dict):
-        return {str(key): value for key, value in outputs.items() if tf.is_tensor(value)}
-    return dict(enumerate(keras.tree.flatten(outputs)))
-
-
-def _vector(outputs: dict[int | str, Any], output: int | str | None) -> int | str:
-    """Return the name of the output that is a vector of scores."""
-    if output is not None:
-        validate_choice("output", output, outputs)
-        if outputs[output].shape.rank == 2:
-            return output
-    ranked = [name for name, tensor in outputs.items() if tensor.shape.rank == 2]
-    if output is not None or not ranked:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in outputs.values())
-        raise ModelError(
-            f"The model gives no vector of scores. Expected (N, classes). Received: {shapes}"
-        )
-    return next((name for name in ranked if outputs[name].shape[1] > 1), ranked[0])
 
 
 def weights(model: ModelLike, layer_names: Selector = None) -> Weights:
@@ -310,14 +281,20 @@ def _form(info: LayerInfo, value: Array) -> KernelForm:
         return "grid"
     if info.window.transposed:
         return "transposed"
-    if "Depthwise" in info.kind:
+    if isinstance(info.layer, keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D):
         return "depthwise"
     channels = info.input_shape[1 if info.data_format == "channels_first" else -1]
     return "rgb" if value.ndim == 4 and value.shape[2] == channels == 3 else "grid"
 
 
 def read_images(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
-    """Return what a verb was given as images, read where it is paths, and their names."""
+    """Return what a verb was given as images, read where it is paths, and their names.
+
+    Raises:
+        OptionError: if `names` is no list of texts.
+        ImageError: if a file cannot be read.
+    """
+    validate_names(names)
     several = isinstance(images, list | tuple) and all(isinstance(x, str | Path) for x in images)
     if isinstance(images, str | Path) or (several and images):
         paths = image_paths(images)

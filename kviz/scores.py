@@ -15,56 +15,92 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kviz._checks import sanitise
+from kviz._checks import first_line, sanitise
 from kviz.engine.backend import tf
-from kviz.engine.graph import unnormalise
-from kviz.engine.heads import choose_output
-from kviz.engine.layers import LayerTable
-from kviz.engine.passes import Score
-from kviz.engine.tracing import Trace
+from kviz.engine.graph import picked
+from kviz.engine.heads import Head
+from kviz.engine.model_inputs import to_channels_last
+from kviz.engine.passes import Score, Seen
 from kviz.errors import ModelError, OptionError
 
 
 @dataclass(frozen=True, eq=False)
 class ClassScore:
-    """A class's unnormalised score; of a class map, its mean over a mask.
+    """A class's unnormalised score; of a class map, its mean over a mask; of a regression, a value.
+
+    One unit scores class 1, and with the other sign class 0. Of a class map the default mask is where
+    the class is predicted in the image as it is given: it stays so whatever is done to the image.
 
     Args:
-        output: which output, by name or index, of a model that has several.
-        mask: bool `(H, W)`, for outputs `(N, H, W, classes)`: where the class counts, in every image;
-            by default where it is the predicted one.
+        output: which output of a model that has several: its key, its layer's name or its place; by
+            default the one that gives probabilities.
+        mask: bool `(H, W)`, or `(N, H, W)` for each image its own, for outputs `(N, H, W, classes)`:
+            where the class counts.
     """
 
     output: int | str | None = None
     mask: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        if self.mask is not None and np.ndim(self.mask) != 2:
-            raise OptionError(f"mask has the shape (H, W). Received: {np.shape(self.mask)}")
-
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:  # noqa: ARG002
-        """Return the scores, as `Score.of`."""
-        logits = unnormalise(choose_output(traced.outputs, self.output))
-        rank = logits.shape.rank
-        if rank == 2:
-            target = tf.where(target < 0, tf.argmax(logits, 1, "int32"), target)
-            if logits.shape[1] == 1:
-                # Class 1 is that it is not the unit's.
-                return tf.where(target == 1, -logits[:, 0], logits[:, 0]), target
-            return tf.gather(logits, target, axis=1, batch_dims=1), target
-        if rank != 4:
-            raise ModelError(
-                f"The output is of shape {sanitise(logits.shape)}. Expected (N, classes) or "
-                "(N, H, W, classes). In Python score= takes a function of the outputs."
+        if self.mask is not None and (
+            np.ndim(self.mask) < 2 or np.asarray(self.mask).dtype.kind not in "biu"
+        ):
+            raise OptionError(
+                "mask is bool and has the shape (H, W) or (N, H, W). "
+                f"Received: {np.asarray(self.mask).dtype} {np.shape(self.mask)}"
             )
-        best = tf.argmax(logits, 3, "int32")
-        flat = tf.reshape(tf.reduce_mean(logits, [1, 2]), [-1, tf.shape(logits)[3]])
-        target = tf.where(target < 0, tf.argmax(flat, 1, "int32"), target)
-        mask = tf.equal(best, target[:, None, None]) if self.mask is None else self.mask
-        weights = tf.broadcast_to(tf.cast(mask, logits.dtype), tf.shape(best))
-        maps = tf.gather(logits, target, axis=3, batch_dims=1)
-        total = tf.reduce_sum(maps * weights, [1, 2])
-        return tf.math.divide_no_nan(total, tf.reduce_sum(weights, [1, 2])), target
+
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `Score.of`."""
+        head = seen.head(self.output)
+        _check(head, head.output(seen.outputs))
+        logits = head.logits(seen.outputs)
+        if not head.is_map:
+            target = tf.where(target < 0, _predicted(head, logits), target)
+            return picked(logits, target), target
+        target = tf.where(target < 0, _most(head, head.here(seen.outputs)), target)
+        maps = tf.gather(logits, target, axis=logits.shape.rank - 1, batch_dims=1)
+        space = list(range(1, maps.shape.rank))
+        mask = self.mask if seen.mask is None else seen.mask
+        if mask is None:
+            return tf.reduce_mean(maps, space), target
+        weights = tf.broadcast_to(tf.cast(mask, maps.dtype), tf.shape(maps))
+        total = tf.reduce_sum(maps * weights, space)
+        return tf.math.divide_no_nan(total, tf.reduce_sum(weights, space)), target
+
+    def where(self, seen: Seen, target: Any) -> tuple[Any, Any]:
+        """Return where in a class map each image's class is predicted, bool `(N, …)`, and the classes.
+
+        Args:
+            seen: as `Score.of` takes it.
+            target: int32 `(N,)`, -1 for the class that is predicted most.
+        """
+        head = seen.head(self.output)
+        here = head.here(seen.outputs)
+        target = tf.where(target < 0, _most(head, here), target)
+        return tf.gather(here, target, axis=here.shape.rank - 1, batch_dims=1), target
+
+
+def _check(head: Head, output: Any) -> None:
+    if head.kind in ("image", "other"):
+        raise ModelError(
+            f"The output is of shape {sanitise(output.shape)}. Expected (N, classes), or a class map "
+            "(N, H, W, classes). In Python score= takes a function of the outputs."
+        )
+
+
+def _predicted(head: Head, logits: Any) -> Any:
+    """Return the classes that a vector of scores is for; of a regression the first value."""
+    best = tf.argmax(logits, 1, "int32")
+    return best if head.has_classes else tf.zeros_like(best)
+
+
+def _most(head: Head, here: Any) -> Any:
+    """Return the class that is predicted at the most positions; of one unit class 1 where it is."""
+    share = tf.reduce_mean(tf.cast(here, "float32"), list(range(1, here.shape.rank - 1)))
+    if head.is_unit:
+        return tf.cast(share[:, 1] > 0, "int32")
+    return tf.argmax(share, 1, "int32")
 
 
 @dataclass(frozen=True)
@@ -73,16 +109,16 @@ class LossScore:
 
     base: ClassScore
 
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:  # noqa: ARG002
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
-        logits = unnormalise(choose_output(traced.outputs, self.base.output))
-        if logits.shape.rank != 2:
-            raise ModelError("A loss needs outputs (N, classes).")
-        if logits.shape[1] == 1:
-            target = tf.where(target < 0, tf.cast(logits[:, 0] > 0, "int32"), target)
-            label = tf.cast(target[:, None] != 0, logits.dtype)
-            return -tf.nn.sigmoid_cross_entropy_with_logits(label, logits)[:, 0], target
-        target = tf.where(target < 0, tf.argmax(logits, 1, "int32"), target)
+        head = seen.head(self.base.output)
+        if head.is_map or not head.has_classes:
+            raise ModelError("A loss needs classes, outputs (N, classes).")
+        logits = head.logits(seen.outputs)
+        target = tf.where(target < 0, _predicted(head, logits), target)
+        if head.is_unit or head.independent:
+            # A unit's own cross-entropy, with label 1: that of class 0 is the other one of a pair.
+            return -tf.nn.softplus(-picked(logits, target)), target
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits), target
 
 
@@ -98,10 +134,10 @@ class FilterScore:
     layer_name: str
     filter_index: int
 
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
-        info = table[self.layer_name]
-        tensor = next(call.outputs for call in traced.calls if call.path == info.path)
+        info = seen.table[self.layer_name]
+        tensor = seen.traced.by_path[info.path].outputs
         axis = 1 if info.data_format == "channels_first" else tensor.shape.rank - 1
         filters = tensor.shape[axis]
         if filters is not None and not 0 <= self.filter_index < filters:
@@ -115,6 +151,114 @@ class FilterScore:
 
 
 @dataclass(frozen=True)
+class NeuronScore:
+    """One cell of a layer: what made this neuron answer, here.
+
+    Args:
+        layer_name: the layer's path.
+        index: the cell, channels last: `(y, x, channel)` of a map, `(unit,)` of a dense layer.
+
+    >>> import kviz
+    >>> cat, cell = "notebooks/images/cat.png", NeuronScore("conv10", (6, 6, 285))
+    >>> kviz.attribute("models/squeezenet.keras", cat, "saliency", score=cell).class_names
+    ('score',)
+    """
+
+    layer_name: str
+    index: tuple[int, ...]
+
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `Score.of`."""
+        info = seen.table[self.layer_name]
+        tensor = seen.map_of(info)
+        if info.data_format == "channels_first":
+            tensor = to_channels_last(tensor)
+        values = _cell(tensor, self.index, f"Layer {sanitise(info.path)!r}")
+        return values, tf.fill(tf.shape(target), -1)
+
+
+@dataclass(frozen=True)
+class ContrastScore:
+    """A class's unnormalised score less another's: why this one and not that one.
+
+    The question of Z. Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for
+    Visual Explanation", CVPR 2025.
+
+    Args:
+        class_index: the class, from 0.
+        against: the other one.
+        weight: how much the other one counts.
+        output: as `ClassScore` takes it.
+
+    >>> import kviz
+    >>> cat, why = "notebooks/images/cat.png", ContrastScore(285, against=281)
+    >>> kviz.attribute("models/squeezenet.keras", cat, "grad_cam", score=why).maps.shape
+    (1, 227, 227)
+    """
+
+    class_index: int
+    against: int
+    weight: float = 1.0
+    output: int | str | None = None
+
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `Score.of`."""
+        head = seen.head(self.output)
+        if head.is_map or not head.has_classes:
+            raise ModelError("A contrast needs classes, outputs (N, classes).")
+        logits = head.logits(seen.outputs)
+        for index in (self.class_index, self.against):
+            if not 0 <= index < logits.shape[1]:
+                raise OptionError(
+                    f"Class indices go from 0 to {logits.shape[1] - 1}. Received: {index}"
+                )
+        weight = tf.cast(self.weight, logits.dtype)
+        values = logits[:, self.class_index] - weight * logits[:, self.against]
+        return values, tf.fill(tf.shape(target), -1)
+
+
+@dataclass(frozen=True)
+class OutputScore:
+    """One number of the model's output as it is: a probability, a coordinate of a box, a pixel.
+
+    Args:
+        index: which, without the image: `(class,)`, or `(y, x, channel)`.
+        output: as `ClassScore` takes it.
+
+    >>> import kviz
+    >>> cat, probability = "notebooks/images/cat.png", OutputScore((285,))
+    >>> kviz.attribute("models/squeezenet.keras", cat, "gradient", score=probability).scores.round(2)
+    array([0.37], dtype=float32)
+    """
+
+    index: tuple[int, ...]
+    output: int | str | None = None
+
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `Score.of`."""
+        head = seen.head(self.output)
+        tensor = head.output(seen.outputs)
+        values = _cell(tensor, self.index, f"The output {sanitise(repr(head.name))}")
+        return values, tf.fill(tf.shape(target), -1)
+
+
+def _cell(tensor: Any, index: Any, what: str) -> Any:
+    """Return one number of each image, `(N,)`."""
+    index = tuple(index) if isinstance(index, tuple | list) else (index,)
+    shape = tensor.shape[1:]
+    fits = len(index) == len(shape) and all(
+        isinstance(place, int | np.integer) and place >= 0 and (size is None or place < size)
+        for place, size in zip(index, shape, strict=True)
+    )
+    if not fits:
+        raise OptionError(
+            f"{what} has cells (0, …) to {sanitise(tuple(n and n - 1 for n in shape))}. "
+            f"Received: {sanitise(repr(index))}"
+        )
+    return tensor[(slice(None), *index)]
+
+
+@dataclass(frozen=True)
 class FunctionScore:
     """Any function of the model's outputs.
 
@@ -124,9 +268,12 @@ class FunctionScore:
 
     function: Callable[[Any], Any]
 
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:  # noqa: ARG002
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
-        values = self.function(traced.outputs)
+        try:
+            values = self.function(seen.outputs)
+        except Exception as error:  # whatever the caller's function raises
+            raise OptionError(f"The function given as score= fails: {first_line(error)}") from error
         if not tf.is_tensor(values) or values.shape.rank != 1:
             raise OptionError(
                 "A function as score= returns one number an image, a tensor of shape (N,). "
@@ -135,11 +282,12 @@ class FunctionScore:
         return values, tf.fill(tf.shape(target), -1)
 
 
-def as_score(score: Any) -> Score:
+def as_score(score: Any, output: int | str | None = None) -> Score:
     """Return what a verb was given as a score: None for a class's, a score, or a function.
 
     Args:
         score: None, an object with `of`, or a function of the outputs.
+        output: the output whose class's score it is, where `score` is None.
 
     Returns:
         The score.
@@ -147,11 +295,16 @@ def as_score(score: Any) -> Score:
     Raises:
         OptionError: if it is none of these.
 
-    >>> as_score(None).mask is None
-    True
+    >>> as_score(None, "age").output
+    'age'
     """
     if score is None:
-        return ClassScore()
+        return ClassScore(output)
+    if output is not None:
+        raise OptionError(
+            "output= is for a class's score; a score= is told itself: "
+            "kviz.scores.ClassScore(output=…)."
+        )
     if hasattr(score, "of"):
         result: Score = score
         return result

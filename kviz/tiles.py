@@ -28,6 +28,7 @@ class Tile:
         cmap: the Matplotlib colour map for `(H, W)` levels.
         limits: the values drawn as level 0 and 255, in raw units; None where each panel has
             a scale of its own, or for RGB.
+        legend: what colours mean, where they stand for things and not for values: names, and RGB 0-255.
         role: what it shows: an image that the network was given, numbers as colours, these over the
             image, an image that was made, or lines in a diagram.
     """
@@ -38,6 +39,7 @@ class Tile:
     alt: str
     cmap: str = "viridis"
     limits: tuple[float, float] | None = None
+    legend: tuple[tuple[str, tuple[int, int, int]], ...] = ()
     role: Role = "map"
 
 

@@ -70,10 +70,7 @@ def plainly_called(model, images):
 
 
 # One of each kind of block; the others are as deep and wide as they are many.
-QUICK = {
-    "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "InceptionV3", "MobileNet", "MobileNetV2",
-    "MobileNetV3Small", "VGG16",
-}  # fmt: skip
+QUICK = {"ConvNeXtTiny", "EfficientNetB0", "InceptionV3", "MobileNetV2", "VGG16"}
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,14 @@ def test_what_made_it_travels_along(network, photos):
     np.testing.assert_array_equal(maps.images, photos)
 
 
+@pytest.mark.parametrize("names", ["cat", [1, 2], 3])
+@pytest.mark.parametrize("verb", ["activations", "predict", "attribute", "deep_dream", "report"])
+def test_names_are_a_list_of_texts(verb, names):
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(2, 3, name="conv")])
+    with pytest.raises(kviz.OptionError, match=r"names takes a list of texts\. Received: "):
+        getattr(kviz, verb)(model, images(1, 8), names=names)
+
+
 def test_progress_counts_images():
     seen = []
     kviz.activations(small(), images(5), batch_size=2, progress=lambda *x: seen.append(x))
@@ -215,8 +223,11 @@ def test_predict_of_several_kinds_of_output():
     assert predictions.scores.shape == (2, 3)
     assert not predictions.is_probability
     only_maps = keras.Model(inputs, layers.Conv2D(2, 3)(inputs))
-    with pytest.raises(kviz.ModelError, match=r"no vector of scores.*\(2, 6, 6, 2\)"):
-        kviz.predict(only_maps, images(2, 8))
+    found = kviz.predict(only_maps, images(2, 8))
+    assert (found.kind, found.maps.shape) == ("class map", (2, 6, 6))
+    tokens = keras.Model(inputs, layers.Reshape((4, 3))(layers.Dense(12)(flat)))
+    with pytest.raises(kviz.ModelError, match=r"an output \(N, classes\), a class map or an image"):
+        kviz.predict(tokens, images(2, 8))
 
 
 def test_one_sigmoid_unit_is_a_probability():
@@ -386,7 +397,7 @@ def test_the_output_that_names_classes_comes_first():
     assert found.scores.shape == (2, 4)
     assert "'species'" in found.notes[0]
     assert kviz.predict(model, images(2, 8), output="age").scores.shape == (2, 1)
-    with pytest.raises(kviz.OptionError, match="'age', 'species'"):
+    with pytest.raises(kviz.OptionError, match=r"'age' .*, 'species' .*Received: 'weight'"):
         kviz.predict(model, images(2, 8), output="weight")
 
 

@@ -7,7 +7,14 @@ from keras import layers
 from refusals import refused
 
 import kviz
-from kviz.scores import ClassScore, FilterScore, LossScore
+from kviz.scores import (
+    ClassScore,
+    ContrastScore,
+    FilterScore,
+    LossScore,
+    NeuronScore,
+    OutputScore,
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,36 @@ def test_a_class_and_its_loss(network, images):
         np.testing.assert_allclose(losses, np.log(outputs[:, index]), rtol=1e-5)
 
 
+def test_one_cell_of_a_layer(network, images):
+    maps = kviz.activations(network, images, "conv")["conv"]
+    found = kviz.attribute(network, images, "gradient", score=NeuronScore("conv", (2, 1, 3)))
+    np.testing.assert_allclose(found.scores, maps[:, 2, 1, 3], rtol=1e-5)
+    kernel = np.asarray(network.model.get_layer("conv").kernel)[..., 3]
+    np.testing.assert_allclose(found.raw[0, 2:5, 1:4], kernel, rtol=1e-5)
+    assert not found.raw[:, :2].any()
+    dense = network.model.layers[-1].name
+    unit = score_of(network, images, NeuronScore(dense, (1,)))
+    outputs = network.model.predict(images, verbose=0)
+    np.testing.assert_allclose(unit, outputs[:, 1], rtol=1e-5)
+
+
+def test_why_one_class_and_not_another(network, images):
+    outputs = network.model.predict(images, verbose=0)
+    found = kviz.attribute(network, images, "gradient", score=ContrastScore(2, against=0))
+    np.testing.assert_allclose(found.scores, np.log(outputs[:, 2] / outputs[:, 0]), atol=1e-5)
+    one, other = (kviz.attribute(network, images, "gradient", class_index=i) for i in (2, 0))
+    np.testing.assert_allclose(found.maps, one.maps - other.maps, atol=1e-6)
+    half = kviz.attribute(network, images, "gradient", score=ContrastScore(2, 0, weight=0.5))
+    np.testing.assert_allclose(half.maps, one.maps - 0.5 * other.maps, atol=1e-6)
+
+
+def test_a_number_of_the_output_as_it_is(network, images):
+    outputs = network.model.predict(images, verbose=0)
+    np.testing.assert_allclose(
+        score_of(network, images, OutputScore((1,))), outputs[:, 1], rtol=1e-5
+    )
+
+
 def test_a_function_of_the_outputs(network, images):
     outputs = network.model.predict(images, verbose=0)
     found = score_of(network, images, lambda outputs: outputs[:, 0] * outputs[:, 2])
@@ -67,9 +104,16 @@ def test_a_function_of_the_outputs(network, images):
         (FilterScore("conv", -1), "filters 0 to 3. Received: -1", kviz.OptionError),
         (FilterScore("cnv", 0), "Did you mean 'conv'", kviz.LayerError),
         (lambda outputs: outputs, r"one number an image.*\(None, 3\)", kviz.OptionError),
+        (NeuronScore("conv", (2, 9, 3)), r"cells \(0, …\) to \(3, 2, 3\)", kviz.OptionError),
+        (NeuronScore("conv", (1, 1)), r"Received: \(1, 1\)", kviz.OptionError),
+        (OutputScore((3,)), r"The output 0 has cells \(0, …\) to \(2,\)", kviz.OptionError),
+        (ContrastScore(0, 3), "from 0 to 2. Received: 3", kviz.OptionError),
+        (lambda outputs: outputs["nope"], "given as score= fails: ", kviz.OptionError),
         ("cat", "takes a function of the outputs", kviz.OptionError),
     ],
-    ids=["too large", "negative", "no layer", "no number", "no function"],
+    ids=(
+        "too large,negative,no layer,no number,no cell,no map,no output,no class,failing,no function"
+    ).split(","),
 )
 def test_what_is_no_score_is_said_in_one_sentence(network, images, score, words, kind):
     with refused(words, kind):

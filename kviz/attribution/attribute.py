@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal
 
@@ -11,11 +11,15 @@ import numpy as np
 
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
+from kviz.attribution.masks import Masks
 from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._resized import resized
 from kviz.attribution.registry import as_method, method_name, method_named, title_of
-from kviz.engine.backend import keras, tf
+from kviz.engine.backend import tf
+from kviz.engine.heads import Head
+from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
-from kviz.inputs import class_label, class_targets, looked_at, passes_for
+from kviz.inputs import class_label, class_targets, head_for, looked_at
 from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -36,6 +40,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     *,
     class_index: ClassIndex | None = None,
     score: ScoreLike | None = None,
+    output: int | str | None = None,
     resize: Resize = "bilinear",
     input_name: str | None = None,
     batch_size: int = 32,
@@ -55,6 +60,8 @@ def attribute(  # noqa: PLR0913 - a verb's options
             lists for several classes an image; by default the predicted class of each.
         score: what is explained: by default the class's unnormalised score; a score of
             `kviz.scores`, or a function of the outputs that returns `(N,)`.
+        output: which output of a model that has several, by its key, its layer's name or its place;
+            by default the one that gives probabilities.
         resize: how a layer's map gets the image's size: `"bilinear"` (half-pixel), `"nearest"`, or
             None to leave it.
         input_name: the input that is explained, of a model that has several; by default the first
@@ -84,42 +91,56 @@ def attribute(  # noqa: PLR0913 - a verb's options
     chosen = (
         method_named(method, **options) if isinstance(method, str) else as_method("method", method)
     )
-    wanted = as_score(score)
+    wanted = as_score(score, output)
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = network.pixels(images)
-    explained = looked_at(pixels, network.specs(pixels), input_name)
-    passes = passes_for(network, wanted, pixels, explained)
+    specs = network.specs(pixels)
+    explained = looked_at(pixels, specs, input_name)
+    head = head_for(network, wanted, specs)
+    passes = Passes(network.engine, wanted, pixels, explained)
     pixels = {
         name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
         for name, array in pixels.items()
     }
     total = len(pixels[explained])
-    targets = class_targets(class_index, network, total)
+    targets = class_targets(class_index, network, total, head)
+    masks = None
+    if isinstance(wanted, ClassScore) and head is not None and head.is_map:
+        masks = Masks(wanted, passes, total, head.axes)
     parts: list[list[Found]] = []
     for start, stop, chunk in network.engine.chunks(pixels, batch_size):
         rows = []
         for target in targets[start:stop].T:
             if len(target) < len(chunk[0]):
                 target = np.concatenate([target, target[-1:].repeat(len(chunk[0]) - len(target))])
-            if chosen.fixed_target and (target < 0).any() and isinstance(passes.score, ClassScore):
+            inputs = chunk
+            if masks is not None:
+                mask, target = masks.of(chunk, target, start)
+                inputs = [*chunk, mask]
+            elif chosen.fixed_target and (target < 0).any() and isinstance(wanted, ClassScore):
                 target = passes.scores(chunk, target)[1].numpy()
             request = Request(
-                passes=passes, pixels=chunk, target=tf.constant(target, "int32"),
+                passes=masks.passes if masks else passes, pixels=inputs,
+                target=tf.constant(target, "int32"),
                 batch_size=batch_size, seed=seed, first=start,
             )  # fmt: skip
             rows.append(_numbers(chosen.maps(request), stop - start))
         parts.append(rows)
         if progress:
             progress(stop, total)
-    found = _result(network, chosen, parts, pixels[explained], resize, class_index, names)
+    found = _result(network, chosen, parts, pixels[explained], resize, class_index, names, head)
     settings = _settings(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
-        "score": score, "resize": resize, "input_name": explained, "batch_size": batch_size,
-        "seed": seed,
+        "score": score, "output": output, "resize": resize, "input_name": explained,
+        "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     made = made_by(network, "attribute", pixels, method=found.method, **settings)
-    return replace(found, made_by=made)
+    notes = found.notes
+    if masks is not None and masks.empty:
+        called = _called(sorted(masks.empty), names)
+        notes = (*notes, f"The class is predicted nowhere, and its score is 0, for {called}.")
+    return replace(found, made_by=made, notes=notes)
 
 
 def _numbers(found: Found, count: int) -> Found:
@@ -164,6 +185,7 @@ def _result(
     resize: Resize,
     class_index: Any,
     names: Sequence[str],
+    head: Head | None,
 ) -> Attribution:
     def joined(key: str) -> Any:
         columns = [
@@ -178,9 +200,10 @@ def _result(
     lead = classes.ndim
     if method.layer_sized:
         size = images.shape[1:-1]
-        if resize is not None and raw.shape[lead:] != size and len(size) == 2:
-            flat = raw.reshape(-1, *raw.shape[lead:], 1)
-            big = keras.ops.image.resize(flat, size, interpolation=resize)
+        # Of an input without positions a map has none either.
+        fits = raw.ndim - lead == len(size) in (1, 2, 3)
+        if resize is not None and raw.shape[lead:] != size and fits:
+            big = resized(tf.constant(raw.reshape(-1, *raw.shape[lead:])), size, resize)
             maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
     elif images.ndim > 2:
         reduce = getattr(method, "reduce", "sum")
@@ -195,6 +218,8 @@ def _result(
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
     notes = list(network.notes)
+    if head is not None and head.note:
+        notes.append(head.note)
     notes += _nothing(title_of(method), maps.reshape(classes.size, -1), len(maps), names)
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(
@@ -202,7 +227,7 @@ def _result(
         raw=raw,
         scores=joined("scores").astype(np.float32),
         classes=classes,
-        class_names=tuple(class_label(network, index) for index in classes.reshape(-1)),
+        class_names=tuple(class_label(network, index, head) for index in classes.reshape(-1)),
         method=method_name(method),
         title=title_of(method),
         images=pictures({"": images}),
@@ -217,8 +242,13 @@ def _nothing(method: str, maps: Array, images: int, names: Sequence[str]) -> lis
     empty = np.flatnonzero(~maps.any(axis=1)) * images // len(maps)
     if not empty.size:
         return []
-    called = ", ".join(sanitise(names[i] if names else f"image {i}", 40) for i in np.unique(empty))
     return [
-        f"{method} found nothing that decides: all is zero for {sanitise(called, 120)}. "
+        f"{method} found nothing that decides: all is zero for {_called(np.unique(empty), names)}. "
         "Another method or layer may say more."
     ]
+
+
+def _called(images: Iterable[int], names: Sequence[str]) -> str:
+    """Return what images are called."""
+    called = ", ".join(sanitise(names[i] if i < len(names) else f"image {i}", 40) for i in images)
+    return sanitise(called, 120)

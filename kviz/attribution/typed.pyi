@@ -41,6 +41,7 @@ MethodName = Literal[
 class Options(TypedDict, total=False):
     class_index: ClassIndex | None
     score: ScoreLike | None
+    output: int | str | None
     resize: Resize
     input_name: str | None
     batch_size: int

@@ -88,6 +88,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         attributions: methods by name, or instances; `()` for none.
         class_index: whose score is explained, as `kviz.attribute` takes it; by default the class that
             is predicted at that epoch.
+        output: which output of a model that has several, as `kviz.attribute` takes it.
         preprocess: as `kviz.Network` takes it.
         class_names: as `kviz.Network` takes it.
         names: what the images are called; by default the files' names.
@@ -128,6 +129,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         weights: Selector = None,
         attributions: str | Method | Iterable[str | Method] = ("grad_cam",),
         class_index: ClassIndex | None = None,
+        output: int | str | None = None,
         preprocess: Preprocess | None = None,
         class_names: ClassNames | None = None,
         names: Sequence[str] = (),
@@ -156,6 +158,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         self._given, self._names = images, names
         self._layer_names, self._weight_names = layer_names, weights
         self._class_index = class_index
+        self._output = output
         self._options = {"preprocess": preprocess, "class_names": class_names}
         self._network: Network | None = None
         self._writer: Any = None
@@ -280,7 +283,9 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         tried = partial(_tried, problems, strict)
         if strict:
             try:
-                predict(network, images, top=1)
+                found = predict(network, images, top=1, output=self._output)
+                # An image that is answered has no classes.
+                self._vector = found.scores.shape[1] > 0
             except ModelError:
                 self._vector = False
         maps = kernels = best = None
@@ -289,13 +294,16 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         if not _empty(self._kernels):
             kernels = tried("weights", lambda: weights_of(network, self._kernels))
         if self._vector:
-            best = tried("predictions", lambda: predict(network, images, top=1))
+            best = tried(
+                "predictions", lambda: predict(network, images, top=1, output=self._output)
+            )
         decided = {}
         for name, method in self._methods.items():
             found = tried(
                 name,
                 lambda: attribute(
-                    network, images, method, class_index=self._class_index, names=self._titles  # noqa: B023
+                    network, images, method, class_index=self._class_index,  # noqa: B023
+                    output=self._output, names=self._titles,
                 ),
             )  # fmt: skip
             if found is not None:

@@ -43,7 +43,7 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
 @take.settings
 @take.classes
 @take.layers
-@take.output("score")
+@take.output
 @take.seed
 @take.out("attribution")
 @click.option(

@@ -17,7 +17,7 @@ from kviz.cli.job import Job
 )
 @take.noise
 @take.parametrization("fourier", "What the image is made in.")
-@take.output("score")
+@take.output
 @take.ascent(256, "class_images")
 def class_image(**options: Any) -> None:
     """Draw the image that MODEL would most take for a class."""

@@ -38,7 +38,7 @@ from kviz.cli.job import Job
     type=take.Number(0, 1, min_open=True, max_open=True),
     help="Go on until the class is this probable.",
 )
-@take.output("score")
+@take.output
 @take.ascent(100, "fooled")
 def fool(class_index: list[str] | None, away: bool, **options: Any) -> None:
     """Change each IMAGE as little as it takes for MODEL to see another class in it."""

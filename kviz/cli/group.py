@@ -60,7 +60,7 @@ class Group(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click's own, and a reader such as head that has seen enough
         except KeyboardInterrupt:
-            say("stopped; nothing was written.")
+            say("stopped.")
             ctx.exit(130)
         except Exception as error:
             if ctx.params.get("debug"):

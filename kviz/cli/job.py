@@ -98,8 +98,6 @@ class Job:
             options["statistics"] = kviz.load_images(
                 options["statistics"], self.network, target_size=options["target_size"]
             )
-        if options.get("score") is not None:
-            options["score"] = kviz.scores.ClassScore(output=options["score"])
         with bar(doing) if doing else bars() as progress:
             return getattr(kviz, verb)(*looked_at, *given, **options, progress=progress)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -123,17 +122,11 @@ def method(name: str) -> Decorator:
     return repeated("--method", name, metavar="NAME", callback=_one_each, help=text)
 
 
-def output(name: str) -> Decorator:
-    """Return the option of which of a model's outputs counts, for the verb's parameter of this name."""
-    return click.option(
-        "--output",
-        name,
-        metavar="NAME|PLACE",
-        callback=lambda _ctx, _param, word: (
-            int(word) if re.fullmatch(r"\d{1,9}", word or "") else word
-        ),
-        help="Which output, of a model that has several.",
-    )
+output = click.option(
+    "--output",
+    metavar="NAME|PLACE",
+    help="Which output, of a model that has several.",
+)
 
 
 def _batch_size(default: int) -> Decorator:

@@ -17,7 +17,7 @@ from kviz.cli.job import Job
     "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name."
 )
 @take.repeated("--also", metavar="NAME|INDEX", help="A class to show besides.")
-@take.output("output")
+@take.output
 def predict(also: list[str] | None, **options: Any) -> None:
     """Name the best classes for each IMAGE."""
     job = Job(options)

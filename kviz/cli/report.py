@@ -19,6 +19,7 @@ from kviz.cli.output import print_json, try_to_write
 @take.images
 @click.option("--out", "-o", default="report.html", show_default=True, help="A .html file.")
 @take.classes
+@take.output
 @take.method("methods")
 @take.layers
 @take.repeated(

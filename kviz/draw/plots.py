@@ -24,6 +24,8 @@ WIDTH = 800
 MARGIN = 10
 # Inches that a colour bar and its numbers take beside a picture.
 BAR = 0.9
+# What the names of colours take.
+LEGEND = 1.7
 
 
 @functools.cache
@@ -53,6 +55,25 @@ def palette(cmap: str) -> Levels:
     result: Levels = np.rint(colours[:, :3] * 255).astype(np.uint8)
     result.flags.writeable = False
     return result
+
+
+@functools.cache
+def class_colours() -> Levels:
+    """Return colours to tell classes apart, the first ten the most: uint8 `(60, 3)`.
+
+    >>> class_colours()[1].tolist()
+    [255, 127, 14]
+    """
+    import matplotlib
+
+    first, *others = (
+        matplotlib.colormaps[name](np.arange(20))[:, :3] for name in ("tab20", "tab20b", "tab20c")
+    )
+    # Matplotlib's own ten, and then their light sisters.
+    order = np.concatenate([first[::2], first[1::2], *others])
+    colours: Levels = np.rint(255 * order).astype(np.uint8)
+    colours.flags.writeable = False
+    return colours
 
 
 def coloured(tile: Tile) -> Levels:
@@ -113,16 +134,24 @@ def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
         for text, font in zip((tile.title, tile.detail), fonts, strict=True)
         for line in wrapped(sanitise(text, 400), font, width - 2 * MARGIN)
     ]
-    height = sum(int(font.size * 1.35) for _, font in lines) + 2 * MARGIN
+    step = int(size * 1.35)
+    height = sum(int(font.size * 1.35) for _, font in lines) + len(tile.legend) * step + 2 * MARGIN
     mask = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(mask)
     top = MARGIN
     for line, font in lines:
         draw.text((MARGIN, top), line, fill=255, font=font)
         top += int(font.size * 1.35)
+    for place, (name, _) in enumerate(tile.legend):
+        line = wrapped(sanitise(name, 100), fonts[1], width - 3 * MARGIN - size)[0]
+        draw.text((2 * MARGIN + size, top + place * step), line, fill=255, font=fonts[1])
     inks = np.asarray(mask)
     if colours is None:
-        return np.broadcast_to((255 - inks)[..., None], (*inks.shape, 3))
+        picture = np.repeat((255 - inks)[..., None], 3, axis=2)
+        for place, (_, colour) in enumerate(tile.legend):
+            high = top + place * step + (step - size) // 2
+            picture[high : high + size, MARGIN : MARGIN + size] = colour
+        return picture
     levels: Levels = _ink_levels(tile.cmap)[inks]
     return levels
 
@@ -197,6 +226,7 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
+    from matplotlib.patches import Patch
 
     if not tiles:
         raise OptionError("There is nothing to draw: no tiles.")
@@ -207,7 +237,7 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
         columns = min(len(tiles), max(1, min(4, 1024 // widest)))
     rows = math.ceil(len(tiles) / columns)
     sizes = [_drawn_size(tile, width / columns) for tile in tiles]
-    bar = BAR if any(tile.limits for tile in tiles) else 0.0
+    bar = max(map(_beside, tiles))
     cell = min(width / columns, max(5.0, max(across for across, _ in sizes) + bar))
     titles = [_lines(tile.title, cell, 11) for tile in tiles]
     details = [_lines(tile.detail, cell, 8) for tile in tiles]
@@ -234,6 +264,15 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
         axes.imshow(tile.levels, cmap=colours, vmin=0, vmax=255, interpolation="auto")
         axes.set_title("\n".join(title), loc="left", fontsize=11, parse_math=False)
         axes.set_xlabel("\n".join(detail), loc="left", fontsize=8, parse_math=False)
+        if tile.legend:
+            names = [Patch(color=f"#{bytes(colour).hex()}", label=f" {_in_font(sanitise(name, 24))}")
+                     for name, colour in tile.legend]  # fmt: skip
+            legend = axes.legend(
+                handles=names, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8,
+                labelcolor="black", borderaxespad=0.2,
+            )  # fmt: skip
+            for entry in legend.get_texts():
+                entry.set_parse_math(False)
         if tile.limits is not None:
             tall = min(1.0, 4 / down)
             place = axes.inset_axes((1 + 0.1 / across, 1 - tall, 0.15 / across, tall))
@@ -349,10 +388,15 @@ def _signs() -> frozenset[int]:
 def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
     """Return the inches, across and down, that a tile's picture takes in a cell of that width."""
     height, width = tile.levels.shape[:2]
-    across = cell - (BAR if tile.limits else 0.1)
+    across = cell - (_beside(tile) or 0.1)
     tallest = min(max(cell / 2, 0.06 * height), 1.2 * cell)
     down = min(across * height / width, tallest)
     return down * width / height, max(down, 0.1)
+
+
+def _beside(tile: Tile) -> float:
+    """Return the inches that a colour bar or a legend takes beside a picture."""
+    return LEGEND if tile.legend else BAR if tile.limits else 0.0
 
 
 def _lines(text: str, inches: float, points: int) -> list[str]:

@@ -112,6 +112,7 @@ class FeatureMaps(keras.layers.Layer):  # type: ignore[misc]
         preprocess: Any = None,
         **kwargs: Any,
     ) -> None:
+        validate_choice("pooling", pooling, ("avg", "max", None))
         super().__init__(**kwargs)
         self.model = model
         self.layer_names = layer_names
@@ -340,7 +341,6 @@ def make_activation_model(
         OptionError: if `pooling` is none of these.
         LayerError: if a layer is not there, not reached, or has no spatial output.
     """
-    validate_choice("pooling", pooling, ("avg", "max", None))
     kind = DeferredActivationModel if input_shapes(model) is None else ActivationModel
     return kind(
         model, layer_names, outputs=outputs, pooling=pooling, preprocess=preprocess,

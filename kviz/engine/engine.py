@@ -16,6 +16,7 @@ from kviz.engine.activation_model import as_number, maps_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.compiled import Compiled, compiled_for
 from kviz.engine.devices import Share, several, shared
+from kviz.engine.heads import Head, choose_head, heads_of
 from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
 from kviz.engine.model_inputs import (
     built_shape,
@@ -25,6 +26,7 @@ from kviz.engine.model_inputs import (
     layers_within,
     pack_inputs,
     to_channels_first,
+    to_channels_last,
 )
 from kviz.engine.tracing import Edits, Trace, is_stateful, on_behalf, trace
 from kviz.errors import ModelError, OptionError
@@ -55,11 +57,23 @@ class Engine:
         model: the `keras.Model`; it is used as it is and never changed.
         preprocess: what turns pixels `(N, H, W, channels)` into what the model takes, or None.
         key: what tells this preprocessing from another of the same model, hashable.
+        named: how many class names there are.
+        loss: what a file says that the model was compiled with, or None.
     """
 
-    def __init__(self, model: Any, preprocess: Preprocess | None = None, key: Any = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        preprocess: Preprocess | None = None,
+        key: Any = None,
+        *,
+        named: int = 0,
+        loss: Any = None,
+    ) -> None:
         self.model = model
         self.strategy = several()
+        self.named = named
+        self._loss = loss
         self._preprocess = preprocess
         self._key = key
         self.functions: Compiled = compiled_for(model)
@@ -227,19 +241,63 @@ class Engine:
         function, noted = self.noted(("maps", names, outputs), run, list(specs.values()), share)
         return Maps(function, *(LayerTable(map(_attached, infos)) for infos in noted))
 
-    def all_layers(self, specs: Mapping[str, Any]) -> LayerTable:
-        """Return every layer that the model calls.
+    def outline(self, specs: Mapping[str, Any]) -> tuple[LayerTable, tuple[Head, ...]]:
+        """Return every layer that the model calls, and what its outputs mean.
 
         Args:
             specs: as `specs` returns them.
         """
 
         def run(*pixels: Any) -> Any:
-            table = self.table(self.traced(dict(zip(specs, pixels, strict=True))))
-            return (), _detached(table)
+            traced = self.traced(dict(zip(specs, pixels, strict=True)))
+            return (), (_detached(self.table(traced)), self.heads(traced))
 
-        _, noted = self.noted("table", run, list(specs.values()))
-        return LayerTable(map(_attached, noted))
+        _, (infos, heads) = self.noted(("outline", self.meaning), run, list(specs.values()))
+        return LayerTable(map(_attached, infos)), heads
+
+    @property
+    def meaning(self) -> Any:
+        """What besides the graph says what outputs mean, hashable."""
+        return self.named, repr(self._compiled_loss)
+
+    @property
+    def _compiled_loss(self) -> Any:
+        return self._loss if self._loss is not None else getattr(self.model, "loss", None)
+
+    def heads(self, traced: Trace) -> tuple[Head, ...]:
+        """Return what the outputs of a trace mean, while a compiled function is traced."""
+        inputs = [to_channels_last(x) if self.channels_first else x for x in traced.inputs]
+        return heads_of(
+            traced.outputs,
+            inputs=inputs,
+            layers=[str(name) for name in getattr(self.model, "output_names", None) or []],
+            named=self.named,
+            loss=self._compiled_loss,
+            channels_first=self.channels_first,
+        )
+
+    def answers(self, specs: Mapping[str, Any], output: int | str | None) -> tuple[Any, Head]:
+        """Return what gives a model's answers for pixels, compiled, and what they mean.
+
+        Args:
+            specs: as `specs` returns them.
+            output: as `choose_head` takes it.
+
+        Returns:
+            A function of an array an input that gives what `Head.answers` gives, as float32 or float64
+            where these are real numbers; and the head.
+        """
+
+        def run(*pixels: Any) -> Any:
+            traced = self.traced(dict(zip(specs, pixels, strict=True)))
+            head = choose_head(self.heads(traced), output)
+            return tuple(map(as_number, head.answers(traced.outputs))), head
+
+        share = Share(cut=[True] * len(specs))
+        found: tuple[Any, Head] = self.noted(
+            ("answers", self.meaning, output), run, list(specs.values()), share
+        )
+        return found
 
     def chunks(
         self, pixels: Mapping[str, Any], batch_size: int

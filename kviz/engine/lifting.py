@@ -7,15 +7,18 @@ again, with tensors in their places, while the function is traced.
 
 from __future__ import annotations
 
+import dis
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from functools import partial
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
-from kviz.engine.backend import tf
+from kviz.engine.backend import keras, tf
 
 
 def static(**more: Any) -> dict[str, Any]:
@@ -31,8 +34,8 @@ def lift(value: Any) -> tuple[Any, list[Any], Callable[[Sequence[Any]], Any]]:
     """Return a structure's key, the numbers in it, and what puts it together again.
 
     Floats and arrays are numbers: they are lifted out as float64 scalars and as arrays. What else there
-    is belongs to the key: equal keys can share a traced function. Functions are keyed by their code and
-    what they close over.
+    is belongs to the key: equal keys can share a traced function. Functions are keyed by their code,
+    what they close over, and what they read of their module.
 
     Args:
         value: frozen dataclasses, tuples, lists and dicts of them, and leaves.
@@ -72,8 +75,8 @@ def value_key(value: Any) -> Any:
 
 
 def _bytes(number: Any) -> Any:
-    array = np.asarray(number)
-    return (array.dtype.str, array.shape, array.tobytes())
+    array = np.ascontiguousarray(number)
+    return (array.dtype.str, array.shape, hashlib.blake2b(array.tobytes()).digest())
 
 
 def _is_number(value: Any) -> bool:
@@ -115,17 +118,46 @@ def _key(value: Any, numbers: list[Any]) -> Any:
 
 
 def _function_key(function: Any) -> Any:
-    """Return a function's key: two lambdas of one line that close over the same are one."""
+    """Return a function's key: two lambdas of one line that read the same are one."""
     if isinstance(function, MethodType):
-        return (MethodType, _key(function.__self__, []), _function_key(function.__func__))
+        own = getattr(function.__self__, "__dict__", {})
+        held = {} if isinstance(function.__self__, keras.Layer) else dict(own)
+        return (
+            MethodType, _Same(function.__self__), value_key(held), _function_key(function.__func__)
+        )  # fmt: skip
     if not isinstance(function, FunctionType):
         return _Same(function)
+    outer = _reading.get()
+    if function in outer:  # it reads itself
+        return (FunctionType, function.__code__)
+    mark = _reading.set((*outer, function))
     try:
         cells = tuple(cell.cell_contents for cell in function.__closure__ or ())
+        around = (cells, function.__defaults__, function.__kwdefaults__, _globals_read(function))
+        return (FunctionType, function.__code__, _Same(function.__globals__), value_key(around))
     except ValueError:  # a cell that is not filled yet
         return _Same(function)
-    around = (cells, function.__defaults__, function.__kwdefaults__)
-    return (FunctionType, function.__code__, _Same(function.__globals__), value_key(around))
+    finally:
+        _reading.reset(mark)
+
+
+# The functions whose keys are being made, from the outermost.
+_reading: ContextVar[tuple[Any, ...]] = ContextVar("_reading", default=())
+
+
+def _globals_read(function: FunctionType) -> dict[str, Any]:
+    """Return what a function, and functions within it, read of their module: in a notebook a lot."""
+    names, codes = set(), [function.__code__]
+    while codes:
+        code = codes.pop()
+        codes += [const for const in code.co_consts if isinstance(const, CodeType)]
+        names |= {
+            one.argval
+            for one in dis.get_instructions(code)
+            if one.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+        }
+    known = function.__globals__
+    return {name: known[name] for name in sorted(names & known.keys())}
 
 
 class _Same:

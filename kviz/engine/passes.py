@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from kviz._checks import sanitise
@@ -17,23 +17,56 @@ from kviz._types import Selector
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share
 from kviz.engine.engine import Engine
-from kviz.engine.graph import upstream
+from kviz.engine.explained_layers import Laid, layers_for
+from kviz.engine.heads import Head, choose_head
 from kviz.engine.layers import LayerInfo, LayerTable, selector_key
 from kviz.engine.lifting import lift
-from kviz.engine.model_inputs import to_channels_last
 from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One call of a model, while it is traced: what a score is made of.
+
+    Attributes:
+        traced: the call.
+        table: its layers.
+        heads: what its outputs mean.
+        mask: bool `(N, …)`, where in a class map each image's class counts; None for everywhere.
+    """
+
+    traced: Trace
+    table: LayerTable
+    heads: tuple[Head, ...]
+    mask: Any = None
+
+    @property
+    def outputs(self) -> Any:
+        """The model's outputs, in its own structure."""
+        return self.traced.outputs
+
+    def head(self, output: int | str | None) -> Head:
+        """Return what one of the outputs means, as `kviz.engine.heads.choose_head`."""
+        return choose_head(self.heads, output)
+
+    def map_of(self, info: LayerInfo) -> Any:
+        """Return a layer's first output, in the layer's own order of axes."""
+        return keras.tree.flatten(self.traced.by_path[info.path].outputs)[0]
+
+
+# The masks' name among the inputs: no layer is called so.
+MASK = "/mask"
 
 
 class Score(Protocol):
     """What is differentiated: `kviz.scores` has them."""
 
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores and their classes, both `(N,)`, as tensors.
 
         Args:
-            traced: one call of the model.
-            table: its layers.
+            seen: one call of the model.
             target: int32 `(N,)`, the class of each image, -1 for the predicted one.
         """
 
@@ -46,7 +79,6 @@ class Passes:
         score: what is differentiated.
         pixels: an array an input, as `Network.pixels` gives them; only their shapes count.
         input_name: the input that is looked at.
-        binary: whether one unit's score speaks for the second of two classes.
     """
 
     def __init__(
@@ -55,22 +87,32 @@ class Passes:
         score: Score,
         pixels: Mapping[str, Any],
         input_name: str,
-        *,
-        binary: bool = False,
     ) -> None:
         self.engine = engine
         self.score = score
         self.specs = engine.specs(pixels)
         self.input_name = input_name
         self.place = list(self.specs).index(input_name)
-        self.binary = binary
         # While a function is traced: the score, tensors in place of its numbers.
         self._score: Score | None = None
 
     def with_score(self, score: Score) -> Passes:
-        """Return the same passes for another score, which knows itself what one unit speaks for."""
+        """Return the same passes for another score."""
         other = copy(self)
-        other.score, other.binary = score, False
+        other.score = score
+        return other
+
+    def with_masks(self, score: Score, axes: int) -> Passes:
+        """Return the same passes for another score, and images that bring a mask each.
+
+        Args:
+            score: the score.
+            axes: how many axes a mask has.
+        """
+        other = self.with_score(score)
+        # Like an input: what makes copies of images makes as many of their masks.
+        mask = tf.TensorSpec((self.fixed_batch, *[None] * axes), "bool")
+        other.specs = {**self.specs, MASK: mask}
         return other
 
     def by_copies(self, cut: Sequence[bool], added: Any = False) -> Share:
@@ -115,7 +157,7 @@ class Passes:
         watched = arguments[self.place]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(watched)
-            value, _, _ = self.forward(arguments)
+            value, _ = self.forward(arguments)
         gradient = tape.gradient(value[0], watched)
         if gradient is None:
             raise LayerError(
@@ -131,8 +173,8 @@ class Passes:
         Args:
             pixels: an array or tensor an input, in the network's order.
             target: int32 `(N,)`.
-            layer_names: as `LayerTable.select` takes it; None for the last layer with spatial
-                extent that feeds the score.
+            layer_names: as `LayerTable.select` takes it; None for the one that
+                `kviz.engine.explained_layers.layers_for` takes by default.
 
         Returns:
             (Scores, classes), both `(N,)`; pairs of tensors `(N, …, channels)`, channels last, in
@@ -144,23 +186,20 @@ class Passes:
         """
 
         def run(*arguments: Any) -> Any:
-            watched = arguments[self.place]
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(watched)
-                value, traced, table = self.forward(arguments)
-            infos = layers_for(value[0], traced, table, layer_names)
-            maps = [keras.tree.flatten(traced.by_path[info.path].outputs)[0] for info in infos]
+            value, seen = self.forward(arguments)
+            layers = self.layers_for(value[0], seen, arguments, layer_names)
+            maps = [seen.map_of(laid.info) for laid in layers]
             pairs = []
-            for info, array, gradient in zip(
-                infos, maps, tape.gradient(value[0], maps), strict=True
+            for laid, array, gradient in zip(
+                layers, maps, tf.gradients(value[0], maps), strict=True
             ):
                 if gradient is None:
                     raise LayerError(
-                        f"The score does not depend on layer {sanitise(info.path)!r}; "
+                        f"The score does not depend on layer {sanitise(laid.info.path)!r}; "
                         "choose one on its way."
                     )
-                pairs.append((_last(array, info), _last(tf.convert_to_tensor(gradient), info)))
-            return value, pairs, tf.constant([info.path for info in infos])
+                pairs.append((laid.map(array), laid.map(tf.convert_to_tensor(gradient))))
+            return value, pairs, tf.constant([laid.info.path for laid in layers])
 
         result: tuple[Any, list[tuple[Any, Any]], Any] = self.compiled(
             ("layer gradient", selector_key(layer_names)), run
@@ -183,37 +222,56 @@ class Passes:
         """
 
         def run(*arguments: Any) -> Any:
-            value, traced, table = self.forward(arguments)
-            infos = layers_for(value[0], traced, table, layer_names)
-            maps = [
-                _last(keras.tree.flatten(traced.by_path[info.path].outputs)[0], info)
-                for info in infos
-            ]
-            return value, maps, tf.constant([info.path for info in infos])
+            value, seen = self.forward(arguments)
+            layers = self.layers_for(value[0], seen, arguments, layer_names)
+            maps = [laid.map(seen.map_of(laid.info)) for laid in layers]
+            return value, maps, tf.constant([laid.info.path for laid in layers])
 
         result: tuple[Any, list[Any], Any] = self.compiled(
             ("layer maps", selector_key(layer_names)), run
         )(*pixels, target)
         return result
 
-    def forward(
-        self, arguments: Sequence[Any], edits: Edits | None = None
-    ) -> tuple[Any, Trace, LayerTable]:
-        """Return (scores, classes), the trace and its layers while a `tf.function` traces.
+    def layers_for(
+        self, value: Any, seen: Seen, arguments: Sequence[Any], layer_names: Selector
+    ) -> list[Laid]:
+        """Return the layers that explain a score while a `tf.function` traces.
+
+        Args:
+            value: the score, symbolic.
+            seen: the call that it is of.
+            arguments: a tensor an input, and the targets.
+            layer_names: as `kviz.engine.explained_layers.layers_for` takes it.
+        """
+        return layers_for(
+            value, seen.traced, seen.table, arguments[self.place], layer_names,
+            deepest=seen.mask is not None,
+        )  # fmt: skip
+
+    def forward(self, arguments: Sequence[Any], edits: Edits | None = None) -> tuple[Any, Seen]:
+        """Return (scores, classes), and the call that they are of, while a `tf.function` traces.
 
         Args:
             arguments: a tensor an input, and the targets.
             edits: as `kviz.engine.tracing.trace` takes them.
         """
-        *pixels, target = arguments
-        traced = self.engine.traced(dict(zip(self.specs, pixels, strict=True)), edits)
-        table = self.engine.table(traced)
-        score = self._score or self.score
-        if not self.binary:
-            return score.of(traced, table, target), traced, table
-        second, _ = score.of(traced, table, tf.zeros_like(target))
-        target = tf.where(target < 0, tf.cast(second > 0, "int32"), target)
-        return (tf.where(target == 1, second, -second), target), traced, table
+        seen = self.seen(arguments[:-1], edits)
+        return (self._score or self.score).of(seen, arguments[-1]), seen
+
+    def seen(
+        self, pixels: Sequence[Any], edits: Edits | None = None, *, as_it_is: bool = False
+    ) -> Seen:
+        """Return one call of the model while a `tf.function` traces.
+
+        Args:
+            pixels: a tensor an input, and the masks.
+            edits: as `kviz.engine.tracing.trace` takes them.
+            as_it_is: as `kviz.engine.tracing.trace` takes it.
+        """
+        inputs = dict(zip(self.specs, pixels, strict=True))
+        mask = inputs.pop(MASK, None)
+        traced = self.engine.traced(inputs, edits, as_it_is=as_it_is)
+        return Seen(traced, self.engine.table(traced), self.engine.heads(traced), mask)
 
     def compiled(
         self,
@@ -256,7 +314,7 @@ class Passes:
             finally:
                 self._score = None
 
-        key = (self.input_name, self.binary, key, structure)
+        key = (self.input_name, len(self.specs), self.engine.meaning, key, structure)
         function = self.engine.compiled(key, whole, specs, share)
         return lambda *arguments: self.engine.run(function, [*arguments, *numbers])
 
@@ -282,56 +340,3 @@ def slopes(
         tape.watch(watched)
         values, rest = run()
     return values, rest, [tape.gradient(value, watched) for value in values]
-
-
-def layers_for(
-    value: Any, traced: Trace, table: LayerTable, layer_names: Selector
-) -> list[LayerInfo]:
-    """Return the layers that a selector means, or by default the last that feeds a score.
-
-    Args:
-        value: the score, symbolic.
-        traced: the trace it comes from.
-        table: its layers.
-        layer_names: as `LayerTable.select` takes it, or None.
-
-    Returns:
-        Layers, each with spatial maps.
-
-    Raises:
-        LayerError: if there is none, or one that is named has no spatial output.
-    """
-    if layer_names is None:
-        feeding = upstream(value)
-        fitting = [
-            info
-            for info in table
-            if info.reached
-            and info.outputs == 1
-            and not info.contains
-            and _has_extent(info)
-            and keras.tree.flatten(traced.by_path[info.path].outputs)[0].ref() in feeding
-        ]
-        if not fitting:
-            raise LayerError("No layer with spatial extent feeds the score; name one.")
-        return [max(fitting, key=lambda info: info.order)]
-    infos = table.select(layer_names, maps=True)
-    for info in infos:
-        if not info.spatial or info.outputs != 1:
-            raise LayerError(
-                f"Layer {sanitise(info.path)!r} ({info.kind}) has no spatial output. "
-                "Expected (N, H, W, channels); ask for a layer before it."
-            )
-    return infos
-
-
-def _last(tensor: Any, info: LayerInfo) -> Any:
-    return to_channels_last(tensor) if info.data_format == "channels_first" else tensor
-
-
-def _has_extent(info: LayerInfo) -> bool:
-    if not info.spatial:
-        return False
-    first = 2 if info.data_format == "channels_first" else 1
-    sizes = info.output_shape[first : first + len(info.output_shape) - 2]
-    return any(size is None or size > 1 for size in sizes)

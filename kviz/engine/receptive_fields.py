@@ -88,7 +88,7 @@ def window_of(layer: Any) -> Window | None:
     def each(value: Any) -> tuple[int, ...]:
         return (int(value),) * axes if isinstance(value, int) else tuple(map(int, value))
 
-    transposed = any("Transpose" in kind.__name__ for kind in type(layer).__mro__)
+    transposed = isinstance(layer, _TRANSPOSED)
     more = getattr(layer, "output_padding", None)
     return Window(
         size=size,
@@ -133,6 +133,16 @@ class ReceptiveField:
 _Axis = tuple[Fraction, Fraction, Fraction]
 _Field = tuple[_Axis, ...] | str | None
 WHOLE = "whole image"
+_AXES = ("1D", "2D", "3D")
+_WHOLE = (
+    keras.layers.Flatten,
+    *(getattr(keras.layers, f"Global{of}Pooling{n}") for of in ("Average", "Max") for n in _AXES),
+)
+_UPSAMPLING, _PADDING, _CROPPING = (
+    tuple(getattr(keras.layers, f"{kind}{n}") for n in _AXES)
+    for kind in ("UpSampling", "ZeroPadding", "Cropping")
+)
+_TRANSPOSED = tuple(getattr(keras.layers, f"Conv{n}Transpose") for n in _AXES)
 UNKNOWN = "unknown"
 
 # TensorFlow's operations that work on each pixel by itself, or only move channels.
@@ -193,13 +203,11 @@ class _Walk:
         tensors = tensors_of(call.outputs)
         if call.hidden or call.children or not call.inputs or len(tensors) != 1:
             return
-        if isinstance(call.layer, keras.layers.Flatten) or "GlobalPooling" in "".join(
-            kind.__name__ for kind in type(call.layer).__mro__
-        ):
+        if isinstance(call.layer, _WHOLE):
             field: _Field = WHOLE
         elif (window := window_of(call.layer)) is not None:
             field = _through(self.resolve(call.inputs[0]), window, call)
-        elif type(call.layer).__name__.startswith(("UpSampling", "ZeroPadding", "Cropping")):
+        elif isinstance(call.layer, _UPSAMPLING + _PADDING + _CROPPING):
             field = _resized(self.resolve(call.inputs[0]), call.layer)
         else:
             return
@@ -307,17 +315,17 @@ def _through(field: _Field, window: Window, call: Call) -> _Field:
 def _resized(field: _Field, layer: Any) -> _Field:
     if field is None or isinstance(field, str):
         return field
-    kind = type(layer).__name__
-    if kind.startswith("UpSampling"):
+    if isinstance(layer, _UPSAMPLING):
         sizes = (layer.size,) if isinstance(layer.size, int) else layer.size
         near = int(getattr(layer, "interpolation", "nearest") != "nearest")
         return tuple(
             (left - near * step, right + near * step, step / size)
             for (left, right, step), size in zip(field, sizes, strict=True)
         )
-    amounts = getattr(layer, "padding", None) or layer.cropping
+    padding = isinstance(layer, _PADDING)
+    amounts = layer.padding if padding else layer.cropping
     pairs = [amounts] if isinstance(amounts[0], int) else amounts
-    sign = -1 if kind.startswith("ZeroPadding") else 1
+    sign = -1 if padding else 1
     return tuple(
         (left + sign * before * step, right + sign * before * step, step)
         for (left, right, step), (before, _) in zip(field, pairs, strict=True)

@@ -65,7 +65,7 @@ def load_model(
             raise ModelError(
                 f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."
             )
-    except KvizError:
+    except (KvizError, MemoryError):
         raise
     except Exception as error:  # Keras refuses files with seven types of exception
         raise ModelError(f"{sanitise(path, 80)} cannot be loaded: {first_line(error)}") from error
@@ -87,7 +87,14 @@ def load_model(
             f"Weights of the model are not finite (NaN or infinite): {sanitise(', '.join(bad), 120)}"
         )
         warnings.warn(KvizWarning(notes[0]), stacklevel=2)
-    return Network(model, preprocess=preprocess, class_names=class_names, notes=notes, path=path)
+    return Network(
+        model,
+        preprocess=preprocess,
+        class_names=class_names,
+        notes=notes,
+        path=path,
+        loss=found.loss,
+    )
 
 
 def _sidecar(path: Path) -> Path | None:

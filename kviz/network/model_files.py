@@ -49,11 +49,13 @@ class ModelFile:
         path: the file.
         stored: bytes of weights in it.
         extra: what `save_model` put in it: class names and the name of the preprocessing.
+        loss: what the model was compiled with, as the file writes it, or None.
     """
 
     path: Path
     stored: int
     extra: dict[str, Any]
+    loss: Any = None
 
 
 def look(path: Path, *, trust: bool) -> ModelFile:
@@ -85,7 +87,7 @@ def look(path: Path, *, trust: bool) -> ModelFile:
         if path.suffix not in suffixes:  # by which Keras tells the two formats apart
             raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
         return found
-    except ModelError:
+    except (ModelError, MemoryError):
         raise
     except zipfile.BadZipFile as error:
         raise ModelError(f"{name} is broken or truncated; copy or save it again.") from error
@@ -135,10 +137,12 @@ def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
     with h5py.File(path, "r") as file:
         stored = _stored_bytes(file, size)
         config = file.attrs.get("model_config")
+        training = file.attrs.get("training_config")
     if config is None:
         raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
     _look_at_config(_parsed(config, "config"), trust)
-    return ModelFile(path, stored, {})
+    compiled = None if training is None else _parsed(training, "training config")
+    return ModelFile(path, stored, {}, _loss({"compile_config": compiled}))
 
 
 def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
@@ -166,7 +170,8 @@ def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
                 raise ModelError(
                     f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
                 )
-        _look_at_config(_parsed(archive.read("config.json"), "config"), trust)
+        config = _parsed(archive.read("config.json"), "config")
+        _look_at_config(config, trust)
         metadata = (
             _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
         )
@@ -174,7 +179,13 @@ def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
     with h5py.File(io.BytesIO(data), "r") as file:
         stored = _stored_bytes(file, len(data))
     extra = metadata.get("kviz", {}) if isinstance(metadata, dict) else {}
-    return ModelFile(path, stored, extra if isinstance(extra, dict) else {})
+    return ModelFile(path, stored, extra if isinstance(extra, dict) else {}, _loss(config))
+
+
+def _loss(config: Any) -> Any:
+    """Return what a model was compiled with, as its file writes it, None where it does not."""
+    compiled = config.get("compile_config") if isinstance(config, dict) else None
+    return compiled.get("loss") if isinstance(compiled, dict) else None
 
 
 def _parsed(text: Any, what: str) -> Any:
@@ -332,7 +343,7 @@ def variables_within(budget: int) -> Iterator[None]:
     with _lock:
         original = keras.Variable.__init__
         own = "__init__" in vars(keras.Variable)
-        _local.left = budget
+        outer, _local.left = getattr(_local, "left", None), budget
 
         def counted(self: Any, *args: Any, **kwargs: Any) -> None:
             given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
@@ -356,8 +367,11 @@ def variables_within(budget: int) -> Iterator[None]:
         try:
             yield
         finally:
-            _local.left = None
-            if own:
+            _local.left = outer
+            if keras.Variable.__init__ is not counted:
+                # Somebody has put theirs upon it meanwhile: it stays, and counts nothing any more.
+                pass
+            elif own:
                 keras.Variable.__init__ = original
             else:
                 del keras.Variable.__init__

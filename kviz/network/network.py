@@ -14,6 +14,7 @@ from kviz._types import Array
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.engine import Engine
+from kviz.engine.heads import Head
 from kviz.engine.layers import LayerTable, Shape
 from kviz.engine.lifting import value_key
 from kviz.engine.model_inputs import built_shape, input_structure
@@ -38,6 +39,8 @@ class Network:
         class_names: a list, a dict from index to name, or a `.json` or text file (a name a line).
         notes: what every result should be read with.
         path: the file that the model was read from, if any.
+        loss: what the file says that the model was compiled with, if it does; what a model itself has
+            been compiled with is known.
 
     Raises:
         ModelError: if it is not a Keras model, or the class names are not as many as its classes.
@@ -57,21 +60,27 @@ class Network:
         class_names: ClassNames | None = None,
         notes: Sequence[str] = (),
         path: Path | None = None,
+        loss: Any = None,
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"Expected a Keras 3 model, a kviz.Network or a path. Received: {sanitise(type(model))}"
             )
         self.model = model
-        self.class_names = None if class_names is None else class_names_of(class_names)
         self.notes = tuple(notes)
         self.path = path
+        self._loss = loss
+        self._class_names = None if class_names is None else class_names_of(class_names)
         self.preprocess = preprocess
-        classes = self.classes
-        named = 0 if self.class_names is None else len(self.class_names)
+        classes, named = self.classes, len(self.class_names or ())
         # One unit tells two classes apart, and both have names.
         if named and classes and named != classes and (named, classes) != (2, 1):
             raise ModelError(f"The model has {classes} classes. Received: {named} class names")
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What the classes are called, None where nobody said."""
+        return self._class_names
 
     @property
     def preprocess(self) -> Preprocess | None:
@@ -80,13 +89,16 @@ class Network:
 
     @preprocess.setter
     def preprocess(self, preprocess: Preprocess | None) -> None:
-        self.engine = Engine(self.model, preprocessing(preprocess), value_key(preprocess))
+        self.engine = Engine(
+            self.model, preprocessing(preprocess), value_key(preprocess),
+            named=len(self.class_names or ()), loss=self._loss,
+        )  # fmt: skip
         self._preprocess = preprocess
         self._specs: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("model", "class_names", "notes", "path", "preprocess")
-        return {key: getattr(self, key) for key in kept}
+        return {"loss": self._loss, **{key: getattr(self, key) for key in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state.pop("model"), **state)  # type: ignore[misc]
@@ -115,18 +127,19 @@ class Network:
 
     @property
     def classes(self) -> int | None:
-        """The number of classes, None where the outputs are not one vector an image."""
+        """How many numbers the one vector has that an image gives, None where there is no such one."""
         outputs = getattr(self.model, "outputs", None) or []
         shapes = [tuple(output.shape) for output in outputs]
         flat = [shape for shape in shapes if len(shape) == 2 and shape[1] is not None]
         return int(flat[0][1]) if len(flat) == 1 else None
 
-    def class_index(self, which: int | str) -> int:
+    def class_index(self, which: int | str, head: Head | None = None) -> int:
         """Return the index of a class.
 
         Args:
             which: an index, negative from the end, or a name from `class_names`; upper and lower
                 case are the same.
+            head: the output whose class it is, where that is known.
 
         Returns:
             The index, from 0.
@@ -140,7 +153,7 @@ class Network:
         """
         names = self.class_names or ()
         # One unit can have names for two classes.
-        count = max(self.classes or 0, len(names)) or None
+        count = head.classes if head is not None else max(self.classes or 0, len(names)) or None
         if isinstance(which, str) and (which in names or not re.fullmatch("-?[0-9]{1,18}", which)):
             if not self.class_names:
                 raise OptionError(
@@ -193,7 +206,7 @@ class Network:
                 "The model does not say what size of image it takes, so its layers cannot be "
                 "listed before it has seen one: kviz.activations(network, images)."
             )
-        table = self.engine.all_layers(specs)
+        table = self.engine.outline(specs)[0]
         if not table:
             raise ModelError("The model calls no layers.")
         return table

@@ -11,7 +11,6 @@ from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
-from kviz.inputs import class_label
 from kviz.reports._data import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
 from kviz.reports._parts import Parts, Skipped
 from kviz.results.attribution import peak_of
@@ -197,7 +196,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                     "classes": [
                         {
                             "index": int(index),
-                            "name": class_label(parts.network, int(index)),
+                            "name": found.explained(image)[place].label,
                             "rival": place >= parts.explained,
                         }
                         for place, index in enumerate(found.classes[image])

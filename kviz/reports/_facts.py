@@ -10,7 +10,6 @@ import numpy as np
 from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.files import file_sha256
-from kviz.inputs import class_label
 from kviz.reports._parts import Parts, Settings
 from kviz.results import Activations
 from kviz.results.made_by import made_by
@@ -82,11 +81,11 @@ def _images(parts: Parts) -> list[dict[str, Any]]:
             {"name": name, "classes": [], "explained": [], "rival": None} for name in parts.names
         ]
     told: list[dict[str, Any]] = _told(predictions, "images")
-    for image, chosen, scores in zip(told, parts.classes, predictions.scores, strict=True):
+    # An answer that is an image has no classes.
+    chosen_of = parts.classes or [[] for _ in told]
+    for image, chosen, scores in zip(told, chosen_of, predictions.scores, strict=True):
         classes = [
-            class_facts(
-                index, class_label(parts.network, index), scores[index], predictions.is_probability
-            )
+            class_facts(index, predictions.label(index), scores[index], predictions.is_probability)
             for index in chosen
         ]
         image["explained"] = classes[: parts.explained]

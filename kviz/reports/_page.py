@@ -7,7 +7,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -37,7 +37,10 @@ SCRIPTS = ("base.js", "files.js", "maps.js", "channel.js", "attribution.js")
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that is in the page as a file: its data URI, size, caption and alternative text."""
+    """A picture that is in the page as a file: its data URI, size, caption and alternative text.
+
+    Its legend is names with the colours, `#rrggbb`, that mean them.
+    """
 
     src: str
     width: int
@@ -45,6 +48,7 @@ class Picture:
     title: str
     detail: str
     alt: str
+    legend: tuple[tuple[str, str], ...] = ()
 
     @property
     def tiny(self) -> bool:
@@ -75,6 +79,8 @@ def page(
     context: dict[str, Any] = {
         "facts": facts,
         "photos": photos,
+        "answers": _answers(parts),
+        "quantity": "" if parts.predictions is None else parts.predictions.quantity,
         "dreams": _dreams(parts),
         "graphs": graph,
         "why_no_graph": why_no_graph,
@@ -192,6 +198,23 @@ def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
     return [
         _picture(photo_of(array), name, "", f"The image {sanitise(name, 120)}.")
         for array, name in zip(given if given is not None else (), parts.names, strict=False)
+    ]
+
+
+def _answers(parts: Parts) -> list[list[Picture]]:
+    """Return for each photo the class map or the image that the model makes of it, or none."""
+    if parts.predictions is None:
+        return []
+    return [
+        [
+            replace(
+                _picture(tile.levels, tile.title, tile.detail, tile.alt),
+                legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
+            )
+            for tile in parts.predictions.tiles(image=image)
+            if tile.role in ("map", "made")
+        ]
+        for image in range(len(parts.predictions.scores))
     ]
 
 

@@ -38,6 +38,7 @@ class Settings:
 
     Attributes:
         class_index: the classes explained, () for each photo's predicted one and its strongest rival.
+        output: which of the model's outputs, None for the one that gives probabilities.
         methods: names of attribution methods.
         layer_names: whose feature maps are shown.
         pattern_layer_names: whose filters' patterns are drawn, None for one in the middle.
@@ -47,6 +48,7 @@ class Settings:
     """
 
     class_index: tuple[int, ...]
+    output: int | str | None
     methods: tuple[str, ...]
     layer_names: Selector
     pattern_layer_names: Selector
@@ -185,7 +187,8 @@ def gather(
     shared: dict[str, Any] = {**batch, "names": names}
     # First, since a subclassed model has no layers to list before it has seen a photo.
     predictions = clock.run(
-        "predictions", lambda tell: predict(network, images, TOP, **shared, progress=tell)
+        "predictions",
+        lambda tell: predict(network, images, TOP, output=settings.output, **shared, progress=tell),
     )
     table = clock.run("layers", lambda _: network.layers)
     maps = clock.run(
@@ -194,14 +197,17 @@ def gather(
     )
     kernels = clock.run("kernels", lambda _: _kernels(network, table, maps))
     classes = _classes(predictions, settings.class_index)
-    no_class = None if classes else f"It needs a predicted class. {clock.skipped[0].why}"
+    no_class = None
+    if not classes:
+        why = clock.skipped[0].why if predictions is None else "The model answers with an image."
+        no_class = f"It needs a predicted class. {why}"
     found: dict[str, Attribution] = {}
     for method in settings.methods:
 
         def explain(tell: Progress, method: str = method) -> Attribution:
             return attribute(
-                network, images, method_named(method), class_index=classes, seed=settings.seed,
-                progress=tell, **shared,
+                network, images, method_named(method), class_index=classes, output=settings.output,
+                seed=settings.seed,                progress=tell, **shared,
             )  # fmt: skip
 
         made = clock.run("attribution", explain, item=method, unless=no_class)
@@ -220,14 +226,25 @@ def gather(
         class_images = clock.run(
             "class images",
             lambda tell: class_image(
-                network, classes[0], steps=CLASS_STEPS, seed=settings.seed, progress=tell
+                network,
+                classes[0],
+                output=settings.output,
+                steps=CLASS_STEPS,
+                seed=settings.seed,
+                progress=tell,
             ),
             unless=no_class,
         )
         fooled = clock.run(
             "fooling image",
             lambda tell: fool(
-                network, images, _farthest(predictions), seed=settings.seed, **shared, progress=tell
+                network,
+                images,
+                _farthest(predictions),
+                output=settings.output,
+                seed=settings.seed,
+                progress=tell,
+                **shared,
             ),
             unless=no_class,
         )
@@ -251,7 +268,7 @@ def gather(
 
 def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:
     """Return for each photo the classes explained; to one alone the strongest of the others."""
-    if predictions is None:
+    if predictions is None or not predictions.scores.shape[1]:
         return []
     if len(chosen) > 1:
         return [list(chosen) for _ in predictions.scores]

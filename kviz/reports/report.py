@@ -16,6 +16,7 @@ from kviz._caller import spelled
 from kviz._checks import sanitise, validate_int
 from kviz._types import Images, ModelLike, Selector
 from kviz.attribution import method_named
+from kviz.engine.heads import Head, choose_head
 from kviz.errors import OptionError, OutputError
 from kviz.files import whole_file
 from kviz.images import png
@@ -92,6 +93,7 @@ def report(  # noqa: PLR0913 - a verb's options
     path: str | Path | None = None,
     *,
     class_index: int | str | Sequence[int | str] | None = None,
+    output: int | str | None = None,
     methods: Sequence[str] | None = None,
     layer_names: Selector = None,
     pattern_layer_names: Selector = None,
@@ -112,6 +114,7 @@ def report(  # noqa: PLR0913 - a verb's options
         path: a file ending in `.html`; None writes none.
         class_index: the class to explain, by index or name, or a list of them; by default each
             photo's predicted one. Beside one alone the strongest of the others is explained too.
+        output: which output of a model that has several, as `attribute` takes it.
         methods: attribution methods by name; by default `grad_cam`, `saliency`,
             `integrated_gradients` and `occlusion`, of which a quick report has the first two; `()`
             for none.
@@ -152,14 +155,15 @@ def report(  # noqa: PLR0913 - a verb's options
     count = len(next(iter(pixels.values())))
     known = tuple(names[:count])
     names = known + tuple(f"image {index}" for index in range(len(known), count))
+    specs = network.specs(pixels)
+    head = choose_head(network.engine.outline(specs)[1], output)
     for selector in (layer_names, pattern_layer_names):
         if selector is not None:
-            # A subclassed model lists its layers only once it has been traced.
-            network.specs(pixels)
             network.layers.select(selector, maps=True)
     _check_room(pixels, count if quick else 4 * count, room)
     settings = Settings(
-        class_index=_classes(class_index, network),
+        class_index=_classes(class_index, network, head),
+        output=output,
         methods=chosen,
         layer_names=layer_names,
         pattern_layer_names=pattern_layer_names,
@@ -184,12 +188,12 @@ def report(  # noqa: PLR0913 - a verb's options
     return made
 
 
-def _classes(class_index: Any, network: Network) -> tuple[int, ...]:
+def _classes(class_index: Any, network: Network, head: Head) -> tuple[int, ...]:
     if class_index is None:
         return ()
     several = isinstance(class_index, list | tuple)
     wanted = class_index if several else [class_index]
-    return tuple(dict.fromkeys(network.class_index(which) for which in wanted))
+    return tuple(dict.fromkeys(network.class_index(which, head) for which in wanted))
 
 
 def _methods(given: Sequence[str] | None, quick: bool) -> tuple[str, ...]:

@@ -199,7 +199,7 @@ class Attribution(Result):
         )
 
     def _pictures(self, **options: Any) -> list[Picture]:
-        images = [options.pop("image")] if "image" in options else range(len(self.maps))
+        images = self._wanted(options, len(self.maps))
 
         def picture(image: int, place: int, tile: Tile) -> Picture:
             file = f"{image + 1:03}_{self._image_slug(image)}_{slug(self.method)}_{place:02}.png"

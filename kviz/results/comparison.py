@@ -120,7 +120,7 @@ class Comparison(Result):
         ]
 
     def _pictures(self, **options: Any) -> list[Picture]:
-        images = [options.pop("image")] if "image" in options else range(self._count)
+        images = self._wanted(options, self._count)
 
         def picture(image: int) -> Picture:
             tiles = self.tiles(image=image, **options)

@@ -112,6 +112,8 @@ def read_npz(path: Path, kinds: Mapping[str, type]) -> Any:
                 result = _read(header, file, known)
                 _check(result, Union[tuple(kinds.values())])  # noqa: UP007 - of a tuple
                 return result
+    except MemoryError:
+        raise
     except Exception as error:  # zip, deflate, npy and JSON raise a dozen types on broken files
         raise OutputError(
             f"{said} is not a result that kviz saved as .npz, or it is broken."

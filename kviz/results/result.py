@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -104,6 +104,11 @@ class Result:
     def _pictures(self, **options: Any) -> list[Picture]:
         """Return what a folder holds."""
         raise NotImplementedError
+
+    def _wanted(self, options: dict[str, Any], count: int) -> Sequence[int]:
+        """Return the images that options mean, all by default, and take `image` out of these."""
+        image = options.pop("image", None)
+        return range(count) if image is None else [validate_image(image, count)]
 
     def _across(self, tiles: list[Tile]) -> int | None:  # noqa: ARG002 - of those that need it
         """Return how many tiles a figure has in a row, None for as many as have room."""

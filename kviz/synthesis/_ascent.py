@@ -16,8 +16,7 @@ from kviz._checks import sanitise, validate_bool, validate_int
 from kviz._types import Array, Progress
 from kviz.arrays import as_bytes
 from kviz.engine.backend import tf
-from kviz.engine.passes import Passes, slopes
-from kviz.engine.tracing import Trace
+from kviz.engine.passes import Passes, Seen, slopes
 from kviz.errors import ImageError, LayerError, OptionError
 from kviz.synthesis._parametrizations import Parametrization
 
@@ -61,7 +60,7 @@ class Move(Protocol):
 class Verdict(Protocol):
     """When an image has arrived."""
 
-    def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
+    def __call__(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return whether each image has arrived, and how near it is: higher is nearer, `(N,)`."""
 
 
@@ -300,14 +299,12 @@ def _compiled(passes: Passes, ascent: Ascent, start: Array) -> tuple[Any, Any]:
             held: Sequence[Any] = rest[:slots]
             best, nearest, arrived, moved = rest[slots:]
             step = first + at
-            value, traced, gradient = _slope(
-                passes, ascent, [*inputs, target], params, (seed, step)
-            )
+            value, seen, gradient = _slope(passes, ascent, [*inputs, target], params, (seed, step))
             moved |= tf.reduce_any(gradient != 0, _axes(params))
             if ascent.verdict is None:
                 best = params
             else:
-                now, near = ascent.verdict(traced, target)
+                now, near = ascent.verdict(seen, target)
                 # What it began with is where it led only if that had arrived: FGSM is one step.
                 # An image that arrives need not be the nearest so far.
                 better = ~arrived & (now | (step == 1) | ~(near <= nearest))
@@ -364,15 +361,15 @@ def _slope(
 
     def look() -> Any:
         originals = tf.cast(inputs[place], params.dtype)
-        seen = pixels = _pixels(ascent.parametrization, ascent.whole, params, originals)
+        view = pixels = _pixels(ascent.parametrization, ascent.whole, params, originals)
         for number, piece in enumerate(ascent.transforms):
-            seen = piece(seen, tf.stack([seed, step * len(ascent.transforms) + number]))
-        seen = tf.cast(tf.ensure_shape(seen, inputs[place].shape), inputs[place].dtype)
-        several = [seen if p == place else x for p, x in enumerate(inputs)]
-        (value, _), traced, _ = passes.forward([*several, target])
-        return [value, [penalty(pixels) for penalty in ascent.penalties]], traced
+            view = piece(view, tf.stack([seed, step * len(ascent.transforms) + number]))
+        view = tf.cast(tf.ensure_shape(view, inputs[place].shape), inputs[place].dtype)
+        several = [view if p == place else x for p, x in enumerate(inputs)]
+        (value, _), seen = passes.forward([*several, target])
+        return [value, [penalty(pixels) for penalty in ascent.penalties]], seen
 
-    (value, _), traced, (gradient, against) = slopes(params, look)
+    (value, _), seen, (gradient, against) = slopes(params, look)
     if gradient is None:
         raise LayerError(
             "The score does not depend on the pixels, or not by a way that has gradients."
@@ -381,7 +378,7 @@ def _slope(
         # In units of the score's own gradient: scores of another scale make the same image.
         own = tf.sqrt(tf.reduce_sum(gradient * gradient, _axes(params), keepdims=True))
         gradient -= own * against
-    return tf.cast(value, tf.float32), traced, gradient
+    return tf.cast(value, tf.float32), seen, gradient
 
 
 def _pixels(parametrization: Parametrization, whole: Any, params: Any, originals: Any) -> Any:

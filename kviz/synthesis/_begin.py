@@ -9,10 +9,9 @@ import numpy as np
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz._types import Array
-from kviz.engine.passes import Score
+from kviz.engine.passes import Passes, Score
 from kviz.errors import OptionError
 from kviz.images import validate_size
-from kviz.inputs import passes_for
 from kviz.network.network import Network
 from kviz.synthesis._ascent import Ascent, Climbed, Run, climb, joined
 from kviz.synthesis._parametrizations import (
@@ -51,12 +50,6 @@ def validate_photos(statistics: Any, target_size: Any) -> Array | None:
             f"Received: {sanitise(getattr(statistics, 'shape', repr(statistics)))}"
         )
     return photos
-
-
-def validate_names(names: Any) -> None:
-    """Raise an OptionError unless what images are called is a list of texts."""
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise OptionError(f"names takes a list of texts. Received: {sanitise(repr(names))}")
 
 
 def image_size(network: Network, target_size: Any) -> tuple[int, int]:
@@ -102,6 +95,11 @@ def parametrized(
     return Fourier(size, colours) if name == "fourier" else Maco(size, colours)
 
 
+def blank_specs(network: Network, size: tuple[int, int]) -> dict[str, Any]:
+    """Return what functions are compiled for that take images to be made, as `Network.specs`."""
+    return network.specs(network.pixels(np.zeros((1, *size, network.channels or 3), np.float32)))
+
+
 def begun(
     network: Network,
     score: Score,
@@ -128,7 +126,7 @@ def begun(
     channels = network.channels or 3
     name, *_ = network.pixels(np.zeros((1, *size, channels), np.float32))
     blank = {name: np.zeros((len(target), *size, channels), np.float32)}
-    passes = passes_for(network, score, blank, name)
+    passes = Passes(network.engine, score, blank, name)
     seed = (run.seed,) if attempt is None else (run.seed, attempt)
     parts: list[Climbed] = []
     counts = []

@@ -13,10 +13,8 @@ from PIL import Image
 from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.engine.backend import tf
-from kviz.engine.graph import last_operation, unnormalise
-from kviz.engine.heads import choose_output
-from kviz.engine.passes import Passes
-from kviz.engine.tracing import Trace
+from kviz.engine.graph import picked
+from kviz.engine.passes import Passes, Seen
 from kviz.errors import ModelError
 from kviz.images import png
 from kviz.synthesis._ascent import Climbed
@@ -33,26 +31,25 @@ class Taken:
         targeted: whether it is to be.
         confidence: the least probability, or None.
         output: which output has the classes.
-        binary: whether one unit speaks for the second of two classes.
         margin: by how much it has to be ahead of its rival.
     """
 
     targeted: bool
     confidence: float | None
     output: int | str | None
-    binary: bool
     margin: float = 0.0
 
-    def __call__(self, traced: Trace, target: Any) -> tuple[Any, Any]:
+    def __call__(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return whether and how nearly, as `Verdict`."""
-        logits, independent = self._logits(traced)
+        logits, independent = self._logits(seen)
         own, rival = _rivals(logits, target)
         near = own - rival if self.targeted else rival - own
         arrived = near > tf.cast(self.margin, near.dtype)
         if independent:
             # Of two sigmoids that are both 1, or nearly so, none is ahead, whatever their logits say:
             # in another batch it can be the other way round.
-            one, other = _rivals(choose_output(traced.outputs, self.output), target)
+            probabilities = seen.head(self.output).output(seen.outputs)
+            one, other = _rivals(probabilities, target)
             arrived &= one > _AHEAD * other if self.targeted else other > _AHEAD * one
         if self.confidence is not None:
             best = own if self.targeted else rival
@@ -65,36 +62,33 @@ class Taken:
         """Return the predicted classes of images, as the model itself has them in its precision."""
 
         def run(self: Taken, *arguments: Any) -> Any:
-            inputs = dict(zip(passes.specs, arguments[:-1], strict=True))
-            traced = passes.engine.traced(inputs, as_it_is=True)
-            logits, _ = self._logits(traced)
-            output = choose_output(traced.outputs, self.output)
+            seen = passes.seen(arguments[:-1], as_it_is=True)
+            head = seen.head(self.output)
+            logits, _ = self._logits(seen)
             # Probabilities can be level where logits are not.
-            return tf.argmax(logits if output.shape[1] == 1 else output, 1, tf.int32)
+            return tf.argmax(logits if head.is_unit else head.output(seen.outputs), 1, tf.int32)
 
         target = tf.zeros(len(chunk[0]), "int32")
         found: Array = passes.compiled("predicted", run, settings=self)(*chunk, target).numpy()
         return found
 
-    def _logits(self, traced: Trace) -> tuple[Any, bool]:
+    def _logits(self, seen: Seen) -> tuple[Any, bool]:
         """Return unnormalised scores `(N, classes)`, and whether each is a probability's own."""
-        output = choose_output(traced.outputs, self.output)
-        logits = unnormalise(output)
-        if logits.shape.rank != 2:
+        head = seen.head(self.output)
+        if head.is_map or not head.has_classes:
+            shape = head.output(seen.outputs).shape
             raise ModelError(
-                f"The output is of shape {sanitise(logits.shape)}. fool needs one of classes, "
-                "(N, classes)."
+                f"fool needs an output of classes, (N, classes). This one of shape {sanitise(shape)} "
+                f"gives {'a class for each position' if head.is_map else 'values'}."
             )
-        if logits.shape[1] == 1:
-            half = logits / 2
-            pair = [-half, half] if self.binary else [half, -half]
-            return tf.concat(pair, 1), False
-        return logits, last_operation(output).type == "Sigmoid"
+        logits = head.logits(seen.outputs)
+        # Of a pair of numbers that differ by a unit's own, the softmax is its sigmoid.
+        return logits / 2 if head.is_unit else logits, head.independent
 
 
 def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
     """Return a class's scores and the best of the others'."""
-    own = tf.gather(scores, target, axis=1, batch_dims=1)
+    own = picked(scores, target)
     mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
     others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
     return own, tf.reduce_max(others, 1)

@@ -15,8 +15,9 @@ import numpy as np
 
 from kviz._checks import validate_choice
 from kviz._types import Array, ClassIndex, ModelLike, Progress, ScoreLike
+from kviz.engine.heads import choose_head
 from kviz.images import array_sha256
-from kviz.inputs import class_label, one_target
+from kviz.inputs import one_target
 from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -24,7 +25,14 @@ from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, LossScore, as_score
 from kviz.synthesis._ascent import Ascent, Climbed, Run
-from kviz.synthesis._begin import NAMES, begun, image_size, parametrized, validate_photos
+from kviz.synthesis._begin import (
+    NAMES,
+    begun,
+    blank_specs,
+    image_size,
+    parametrized,
+    validate_photos,
+)
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Blur, Bright, Crop, Jitter, Noise, Rough, Turn
@@ -38,6 +46,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
     *,
     parametrization: Name = "fourier",
     score: ScoreLike | None = None,
+    output: int | str | None = None,
     steps: int = 256,
     target_size: int | tuple[int, int] | None = None,
     statistics: Array | None = None,
@@ -56,6 +65,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
         class_index: a class by index or name, or a list of them: an image each.
         parametrization: `"pixel"`, `"fourier"` or `"maco"`.
         score: what grows, by default the class's unnormalised score.
+        output: which output of a model that has several, as `attribute` takes it.
         steps: how many, 1 or more.
         target_size: height and width, or one number for both, for models that take any size.
         statistics: photos `(N, H, W, channels)` in 0-255 whose colours it should have; by default those
@@ -78,18 +88,20 @@ def class_image(  # noqa: PLR0913 - a verb's options
     validate_choice("parametrization", parametrization, NAMES)
     photos = validate_photos(statistics, target_size)
     run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
-    rising = as_score(score)
+    rising = as_score(score, output)
     network = as_network(model)
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
     wanted: list[Any] = list(class_index) if several else [class_index]  # type: ignore[arg-type]
-    target = one_target(wanted, network, len(wanted))
     size = image_size(network, target_size)
+    named = getattr(rising, "output", None)
+    head = choose_head(network.engine.outline(blank_specs(network, size))[1], named)
+    target = one_target(wanted, network, len(wanted), head)
     colours = parametrized(parametrization, size, photos, network.channels or 3)
     ascent = _ascent(parametrization, colours, size)
     climbed = begun(network, rising, ascent, target, size, run)
-    best, found = _taken_for(network, climbed, score, batch_size)
+    best, found = _taken_for(network, climbed, named, batch_size)
     wrong = np.flatnonzero(best != target[: len(best)])
-    rivals = found.scores.shape[1] > 1
+    rivals = head.has_classes and not head.is_map and found.scores.shape[1] > 1
     if rivals and len(wrong) and not climbed.stopped and isinstance(rising, ClassScore):
         # The unnormalised score can lift a like class higher still: then on against all others.
         ascent, more = replace(ascent, transforms=()), replace(run, steps=max(1, steps // 4))
@@ -98,25 +110,33 @@ def class_image(  # noqa: PLR0913 - a verb's options
             params=climbed.params[wrong],
         )  # fmt: skip
         climbed = _amended(climbed, again, wrong[: len(again.images)])
-        best, found = _taken_for(network, climbed, score, batch_size)
+        best, found = _taken_for(network, climbed, named, batch_size)
     count = len(climbed.images)
-    notes = [*network.notes, *(["Interrupted: the image so far."] if climbed.stopped else [])]
+    notes = [*network.notes, *([head.note] if head.note else [])]
+    if climbed.stopped:
+        notes.append("Interrupted: the image so far.")
+    taken: dict[str, Any] = {"arrived": np.ones(count, bool)}
+    if head.has_classes:
+        # The values of a regression are taken for nothing.
+        taken = {
+            "arrived": best == target[:count],
+            "predictions": tuple(("", row[0].name) for row in found.rows),
+            "confidences": np.array([(np.nan, row[0].score) for row in found.rows], np.float32),
+            "target_scores": found.scores[np.arange(count), target[:count]],
+            "classes": np.array([(-1, row[0].class_index) for row in found.rows], np.int32),
+            "is_probability": found.is_probability,
+        }
     return Synthesis(
         images=climbed.images,
         scores=climbed.scores,
-        labels=tuple(class_label(network, int(index)) for index in target[:count]),
+        labels=tuple(head.label(int(index), network.class_names) for index in target[:count]),
         verb="class_image",
-        arrived=best == target[:count],
-        predictions=tuple(("", row[0].name) for row in found.rows),
-        confidences=np.array([(np.nan, row[0].score) for row in found.rows], np.float32),
-        target_scores=found.scores[np.arange(count), target[:count]],
-        classes=np.array([(-1, row[0].class_index) for row in found.rows], np.int32),
-        is_probability=found.is_probability,
+        **taken,
         stopped=climbed.stopped,
         frames=climbed.frames,
         made_by=made_by(
             network, "class_image", class_index=target, parametrization=parametrization,
-            steps=steps, target_size=size, seed=seed,
+            score=score, output=output, steps=steps, batch_size=batch_size, target_size=size, seed=seed,
             statistics=None if photos is None else array_sha256(np.asarray(photos)),
         ),
         notes=tuple(notes),
@@ -135,15 +155,11 @@ def _amended(climbed: Climbed, again: Climbed, places: Any) -> Climbed:
 
 
 def _taken_for(
-    network: Network, climbed: Climbed, score: Any, batch_size: int
+    network: Network, climbed: Climbed, output: int | str | None, batch_size: int
 ) -> tuple[Any, Predictions]:
-    """Return the predicted classes, -1 where one unit does not say its own, and what says so."""
-    output = getattr(score, "output", None)
+    """Return the predicted classes, and what says so."""
     found = predict(network, climbed.images, top=1, output=output, batch_size=batch_size)
-    best = np.array([row[0][0] for row in found.rows])
-    if found.scores.shape[1] == 1:
-        best[found.scores[:, 0] <= (0.5 if found.is_probability else 0)] = -1
-    return best, found
+    return np.array([row[0][0] for row in found.rows]), found
 
 
 def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:

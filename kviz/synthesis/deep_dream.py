@@ -13,21 +13,20 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import validate_int, validate_number
+from kviz._checks import validate_int, validate_names, validate_number
 from kviz._types import Images, ModelLike, Progress, Selector
 from kviz.arrays import as_bytes
 from kviz.engine.backend import keras, tf
-from kviz.engine.layers import LayerTable, selector_key
-from kviz.engine.tracing import Trace
+from kviz.engine.layers import selector_key
+from kviz.engine.passes import Passes, Seen
 from kviz.errors import ImageError, ModelError, OptionError
-from kviz.inputs import looked_at, passes_for
+from kviz.inputs import looked_at
 from kviz.look import read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Piece, Run, climb, joined
-from kviz.synthesis._begin import validate_names
 from kviz.synthesis._moves import Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Jitter, Resized
@@ -47,12 +46,11 @@ class DreamScore:
 
     layer_names: Any
 
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `kviz.scores.Score.of`."""
-        calls = {call.path: call for call in traced.calls}
         values = []
-        for info in table.select(self.layer_names, maps=True):
-            maps = keras.tree.flatten(calls[info.path].outputs)[0]
+        for info in seen.table.select(self.layer_names, maps=True):
+            maps = keras.tree.flatten(seen.traced.by_path[info.path].outputs)[0]
             values.append(tf.reduce_mean(tf.square(maps), list(range(1, maps.shape.rank))))
         return tf.add_n(values), tf.fill(tf.shape(target), -1)
 
@@ -124,10 +122,12 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
     chosen = [info.path for info in network.layers.select(layer_names, maps=True)]
     dream = _Dream(network, DreamScore(selector_key(chosen)), explained, step_size)
     sizes = _sizes(originals.shape[1:3], octaves, octave_scale)
-    parts, counts = [], []
-    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
+    parts: list[Climbed] = []
+    counts = []
+    chunks = list(network.engine.chunks(pixels, batch_size))
+    for start, stop, chunk in chunks:
         seen = dict(zip(pixels, chunk, strict=True))
-        parts.append(dream.through(sizes, seen, run))
+        parts.append(dream.through(sizes, seen, run, (len(parts), len(chunks))))
         counts.append(stop - start)
         if parts[-1].stopped:
             break
@@ -185,20 +185,28 @@ class _Dream:
     step_size: float
     left_out: set[tuple[int, int]] = field(default_factory=set)
 
-    def through(self, sizes: list[tuple[int, int]], pixels: dict[str, Any], run: Run) -> Climbed:
+    def through(
+        self,
+        sizes: list[tuple[int, int]],
+        pixels: dict[str, Any],
+        run: Run,
+        chunk: tuple[int, int] = (0, 1),
+    ) -> Climbed:
         """Return where the octaves lead, each with the detail of those before.
 
         Args:
             sizes: the octaves' sizes.
             pixels: an array an input.
             run: how far in each.
+            chunk: which part of all images these are, and of how many.
         """
         photo = pixels[self.explained]
         detail = np.zeros((len(photo), *sizes[0], photo.shape[-1]), np.float32)
         went: list[Climbed] = []
         for number, size in enumerate(sizes):
             base, detail = _resized(photo, size), _resized(detail, size)
-            own = replace(run.part(number, len(sizes)), seed=run.seed + number)
+            done, parts = chunk[0] * len(sizes) + number, chunk[1] * len(sizes)
+            own = replace(run.part(done, parts), seed=run.seed + number)
             try:
                 went.append(self._octave(pixels, base, np.clip(base + detail, 0, 255), own))
             except ModelError:
@@ -226,7 +234,7 @@ class _Dream:
             holds=(Between(),),
             any_size=bool(own),
         )
-        passes = passes_for(self.network, self.score, pixels, self.explained)
+        passes = Passes(self.network.engine, self.score, pixels, self.explained)
         target = np.zeros(len(base), np.int32)
         return climb(passes, ascent, list(pixels.values()), target, start, run)
 

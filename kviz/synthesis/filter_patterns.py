@@ -15,9 +15,11 @@ import numpy as np
 from kviz._checks import sanitise, validate_choice
 from kviz._types import Array, ModelLike, Progress, Selector
 from kviz.engine.backend import tf
-from kviz.engine.layers import LayerInfo, LayerTable
-from kviz.engine.tracing import Trace
+from kviz.engine.graph import picked
+from kviz.engine.layers import LayerInfo
+from kviz.engine.passes import Seen
 from kviz.errors import LayerError, OptionError
+from kviz.images import array_sha256
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Synthesis
@@ -45,10 +47,10 @@ class PatternScore:
 
     layer_name: str
 
-    def of(self, traced: Trace, table: LayerTable, target: Any) -> tuple[Any, Any]:
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `kviz.scores.Score.of`."""
-        info = table[self.layer_name]
-        maps = next(call.outputs for call in traced.calls if call.path == info.path)
+        info = seen.table[self.layer_name]
+        maps = seen.traced.by_path[info.path].outputs
         axis = 1 if info.data_format == "channels_first" else maps.shape.rank - 1
         space = [at for at in range(1, maps.shape.rank) if at != axis]
         values = tf.reduce_mean(maps, space)
@@ -56,7 +58,7 @@ class PatternScore:
         if leaking is not None:
             steered = tf.reduce_mean(leaking, space)
             values = steered + tf.stop_gradient(values - steered)
-        return tf.gather(values, target, axis=1, batch_dims=1), target
+        return picked(values, target), target
 
 
 def _leaking(tensor: Any) -> Any:
@@ -156,7 +158,9 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         frames=found.frames,
         made_by=made_by(
             network, "filter_patterns", layer_names=info.path, filter_indices=wanted,
-            parametrization=parametrization, steps=steps, target_size=size, seed=seed,
+            parametrization=parametrization, steps=steps, target_size=size,
+            batch_size=batch_size, seed=seed,
+            statistics=None if photos is None else array_sha256(np.asarray(photos)),
         ),
         notes=tuple(notes),
     )  # fmt: skip

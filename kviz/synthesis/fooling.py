@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, validate_bool, validate_choice, validate_number
+from kviz._checks import sanitise, validate_bool, validate_choice, validate_names, validate_number
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
+from kviz.engine.heads import Head, choose_head
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
-from kviz.inputs import class_label, looked_at, one_target, passes_for
+from kviz.inputs import looked_at, one_target
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -27,7 +28,6 @@ from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import MadeBy, made_by
 from kviz.scores import as_score
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, Run, climb, joined, picked
-from kviz.synthesis._begin import validate_names
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
@@ -46,6 +46,7 @@ def fool(  # noqa: PLR0913 - a verb's options
     *,
     targeted: bool = True,
     score: ScoreLike | None = None,
+    output: int | str | None = None,
     step_size: float | None = None,
     max_norm: float | None = None,
     norm: Norm = "l2",
@@ -72,6 +73,7 @@ def fool(  # noqa: PLR0913 - a verb's options
             for each. With `targeted=False` the class to get away from, by default the predicted one.
         targeted: go to the class; False goes away from it.
         score: what grows (or, not targeted, falls), by default the class's unnormalised score.
+        output: which output of a model that has several, as `attribute` takes it.
         step_size: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by
             default it begins small and grows.
         max_norm: how far from the original an image may go, by `norm`.
@@ -105,7 +107,7 @@ def fool(  # noqa: PLR0913 - a verb's options
     )  # fmt: skip
     run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
     validate_names(names)
-    rising = as_score(score)
+    rising = as_score(score, output)
     if class_index is None and targeted:
         raise OptionError(
             "fool takes the class that an image is to be taken for, or targeted=False."
@@ -113,25 +115,28 @@ def fool(  # noqa: PLR0913 - a verb's options
     network = as_network(model)
     images, names = read_images(images, network, names)
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
-    explained = looked_at(pixels, network.specs(pixels), input_name)
+    specs = network.specs(pixels)
+    explained = looked_at(pixels, specs, input_name)
+    named = getattr(rising, "output", None)
+    head = choose_head(network.engine.outline(specs)[1], named)
     attack, rounded = _on(attack, pixels[explained])
     if rounded:
         pixels[explained] = np.rint(pixels[explained])
-    target = one_target(class_index, network, len(pixels[explained]))
-    passes = passes_for(network, rising, pixels, explained)
-    # Whatever the score is, one unit for two named classes speaks for the second.
-    binary = network.classes == 1 and len(network.class_names or ()) == 2
-    verdict = Taken(attack.targeted, attack.confidence, getattr(score, "output", None), binary)
+    target = one_target(class_index, network, len(pixels[explained]), head)
+    passes = Passes(network.engine, rising, pixels, explained)
+    verdict = Taken(attack.targeted, attack.confidence, named)
     chunks = list(network.engine.chunks(pixels, batch_size))
     if (target < 0).any():
         seen = [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
         target = np.concatenate(seen)
     ascent = _ascent(attack, rounded, pixels[explained], verdict)
-    parts, counts = [], []
+    parts: list[Climbed] = []
+    counts = []
     for first, stop, chunk in chunks:
         own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
         start = _start(attack, rounded, chunk[passes.place], (run.seed, first))
-        parts.append(_arrived(passes, ascent, verdict, chunk, own, start, run))
+        share = run.part(len(parts), len(chunks))
+        parts.append(_arrived(passes, ascent, verdict, chunk, own, start, share))
         counts.append(stop - first)
         if parts[-1].stopped:
             break
@@ -139,12 +144,15 @@ def fool(  # noqa: PLR0913 - a verb's options
     pixels = {name: array[: len(went.images)] for name, array in pixels.items()}
     after = {**pixels, explained: went.images}
     was, now = (
-        predict(network, inputs, top=1, output=verdict.output, batch_size=batch_size)
+        predict(network, inputs, top=1, output=named, batch_size=batch_size)
         for inputs in (pixels, after)
     )
-    settings = {**vars(attack), "steps": steps, "seed": seed}
+    settings = {
+        **vars(attack), "score": score, "output": output, "steps": steps,
+        "input_name": explained, "batch_size": batch_size, "seed": seed,
+    }  # fmt: skip
     made = made_by(network, "fool", pixels, class_index=target, **settings)
-    return _result(network, target, went, (pixels[explained], was, now), names, made)
+    return _result(network, target, went, (pixels[explained], was, now), names, made, head)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,16 +300,18 @@ def _result(
     seen: tuple[Array, Predictions, Predictions],
     names: Sequence[str],
     made: MadeBy,
+    head: Head,
 ) -> Synthesis:
     """Return what came of it; `seen` are the originals, and the predictions before and after."""
     originals, before, after = seen
     count = len(went.images)
-    labels = tuple(class_label(network, int(index)) for index in target[:count])
+    labels = tuple(head.label(int(index), network.class_names) for index in target[:count])
     changed = (went.images - originals).reshape(count, -1)
     norms = np.stack([np.linalg.norm(changed, axis=1), np.abs(changed).max(axis=1)], axis=1)
     names = tuple(names)[:count]
     notes = [
         *network.notes,
+        *([head.note] if head.note else []),
         *_notes(went, labels, names, norms[:, 1] > 0, made.settings["targeted"]),
     ]
     return Synthesis(

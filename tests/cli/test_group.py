@@ -138,7 +138,7 @@ def test_an_interrupt_leaves_nothing(run, tmp_path, monkeypatch, out):
     monkeypatch.setattr("kviz.draw.pages.tile_png", stop)
     monkeypatch.setattr("kviz.results.result.np.savez_compressed", stop)
     line = one_line(run("activations", MODEL, CAT, "--out", out), 130)
-    assert line == "kviz: stopped; nothing was written."
+    assert line == "kviz: stopped."
     assert not list(tmp_path.iterdir())
 
 

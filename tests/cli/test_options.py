@@ -89,9 +89,12 @@ def models(tmp_path):
     [
         (("predict", "free.keras", CAT, COFFEE), "Resize them with --target-size H W."),
         (("class-image", "free.keras", "--class", "cat"), "or --class-names FILE."),
-        (("attribute", "two.keras", CAT), "Choose one with --output NAME|PLACE."),
-        (("fool", "two.keras", CAT, "--class", 1), "Choose one with --output NAME|PLACE."),
-        (("predict", "two.keras", CAT, "--output", "knd"), "--output takes one of 'kind', 'size'"),
+        (
+            ("attribute", "two.keras", CAT, "--output", "2"),
+            "--output takes one of the model's outputs",
+        ),
+        (("fool", "two.keras", CAT, "--class", 1, "--output", "knd"), "outputs: 'kind' (dense"),
+        (("predict", "two.keras", CAT, "--output", "knd"), "Received: 'knd'"),
         (("layers", "lambda.keras"), "load it with --trust."),
         (("layers", MODEL, "--preprocess", "vgg61"), "--preprocess takes"),
         (("attribute", MODEL, CAT, "--method", "gradient", "--layers", "a"), "option '--layers'"),
@@ -115,13 +118,11 @@ def test_python_is_answered_in_its_own_words(run, models):
 @pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("output", ["size", "1"])
 def test_an_output_is_chosen(run, output):
-    done = run(
-        "attribute", "two.keras", CAT, "--output", output, "--class", 2, "--method", "saliency"
-    )
-    if output == "1":
-        assert "has the outputs ['kind', 'size']" in one_line(done)
-    else:
-        assert done.exit_code == 0, done.output
+    chosen = ("attribute", "two.keras", CAT, "--method", "saliency", "--class", 2)
+    done = run(*chosen, "--output", output)
+    assert done.exit_code == 0, done.output
+    assert "Output 'size' of kind, size." in done.stderr
+    assert "Class indices go from 0 to 1. Received: 2" in one_line(run(*chosen))
 
 
 @pytest.mark.parametrize(

@@ -414,3 +414,9 @@ def test_trained_weights_and_running_means_are_those_of_the_model():
     head.fit(images, np.ones((3, 1)), epochs=1, verbose=0)
     assert np.abs(np.array(model.get_layer("a").kernel) - kernel).max() > 0
     np.testing.assert_array_equal(np.array(norm.moving_mean), mean)
+
+
+def test_pooling_is_checked_by_the_class_itself():
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3)])
+    with pytest.raises(kviz.OptionError, match="pooling takes one of 'avg', 'max', None"):
+        kviz.ActivationModel(model, pooling="median")

@@ -11,6 +11,7 @@ from keras import layers
 
 import kviz
 from kviz.engine.compiled import BOUND, Compiled, compiled_for
+from kviz.engine.lifting import value_key
 from kviz.scores import ClassScore
 
 
@@ -54,10 +55,11 @@ def test_scores_are_keyed_by_value(net):
     assert kept(net) == 3
     for _ in range(3):
         kviz.attribute(net, PHOTO, "saliency", score=ClassScore())
-    assert kept(net) == 4
+    # One that tells what the outputs mean, and one for a class's score.
+    assert kept(net) == 5
     for index in range(5):
         kviz.attribute(net, PHOTO, "saliency", class_index=index)
-    assert kept(net) == 4
+    assert kept(net) == 5
 
 
 def test_a_closed_over_value_counts_and_not_its_name(net):
@@ -65,6 +67,52 @@ def test_a_closed_over_value_counts_and_not_its_name(net):
         return kviz.attribute(net, PHOTO, "gradient", score=lambda y: factor * y[:, 0]).maps
 
     np.testing.assert_allclose(first(3.0), 3 * first(1.0), rtol=1e-5, atol=1e-7)
+
+
+FACTOR = 1.0
+
+
+def scaled(outputs):
+    return FACTOR * outputs[:, 0]
+
+
+class Scaled:
+    factor = 1.0
+
+    def of_first(self, outputs):
+        return self.factor * outputs[:, 0]
+
+
+def test_a_value_that_is_read_of_the_module_counts(net, monkeypatch):
+    """As in a notebook: `for index in range(3): attribute(…, score=lambda out: out[:, index])`."""
+
+    def first(score):
+        return kviz.attribute(net, PHOTO, "gradient", score=score).maps
+
+    by_hand, through, held = first(scaled), first(lambda y: scaled(y) + 0), Scaled()
+    of_held = first(held.of_first)
+    again = kept(net)
+    np.testing.assert_array_equal(first(scaled), by_hand)
+    assert kept(net) == again
+    monkeypatch.setitem(globals(), "FACTOR", 3.0)
+    held.factor = 3.0
+    for before, after in (
+        (by_hand, first(scaled)), (through, first(lambda y: scaled(y) + 0)),
+        (of_held, first(held.of_first)),
+    ):  # fmt: skip
+        np.testing.assert_allclose(after, 3 * before, rtol=1e-5, atol=1e-7)
+
+
+def test_a_function_that_reads_itself_has_a_key():
+    def count(n):
+        return n and count(n - 1)
+
+    assert value_key(count) == value_key(count)
+    assert value_key(recursive) == value_key(recursive)
+
+
+def recursive(n):
+    return n and recursive(n - 1)
 
 
 def test_masks_are_arguments():
@@ -76,7 +124,8 @@ def test_masks_are_arguments():
         mask[place, place] = True
         score = ClassScore(mask=mask)
         found.append(kviz.attribute(net, images, "gradient", class_index=1, score=score).maps)
-    assert kept(net) == 1
+    # What the outputs mean, where classes are, and the gradient.
+    assert kept(net) == 3
     for place, maps in enumerate(found):
         assert np.flatnonzero(maps[0].any(1)).tolist() == [place]
 
@@ -119,7 +168,7 @@ def test_what_is_compiled_goes_with_the_model():
     kviz.attribute(net, PHOTO, "grad_cam")
     model = weakref.ref(net)
     graphs = [weakref.ref(function) for _, function in compiled_for(net).items()]
-    assert len(graphs) == 2
+    assert len(graphs) == 3
     del net
     gc.collect()
     assert model() is None

@@ -201,3 +201,24 @@ def test_joining_channels_where_they_come_first_keeps_the_field():
     table = kviz.Network(keras.Model(inputs, [beside, below])).layers
     assert str(table["beside"].receptive_field) == "3 by 1"
     assert table["below"].receptive_field == "unknown"
+
+
+@pytest.mark.parametrize(
+    "name", ["UpSampling2x", "CroppingNet", "ZeroPaddingBlock", "GlobalPoolingOfMine"]
+)
+def test_a_layer_of_ones_own_is_not_known_by_its_name(name):
+    kind = type(name, (layers.Layer,), {"call": lambda _, x: x + 1})
+    model = chain(ones(layers.Conv2D, 1, 3), kind(name="mine"), size=9)
+    assert kviz.Network(model).layers["mine"].receptive_field.size == (3, 3)
+
+
+def test_a_layer_that_is_derived_is_one():
+    class Doubled(layers.UpSampling2D):
+        pass
+
+    class Wider(layers.ZeroPadding2D):
+        pass
+
+    fields = kviz.Network(chain(Doubled(name="up"), Wider(name="pad"), size=9)).layers
+    assert fields["up"].receptive_field.stride == (0.5, 0.5)
+    assert fields["pad"].receptive_field.offset == (-0.5, -0.5)

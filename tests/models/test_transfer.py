@@ -58,6 +58,7 @@ def test_every_backbone_has_its_preprocessing():
         assert callable(module.preprocess_input)
 
 
+@pytest.mark.slow
 def test_the_demo_learns_and_goes_on(tmp_path, command, record_property):
     out = tmp_path / "out"
     done = command(transfer, "--demo", "--epochs", 2, "--out", out)

@@ -11,7 +11,8 @@ from keras import layers
 from PIL import Image
 
 import kviz
-from kviz.inputs import passes_for
+from kviz.engine.passes import Passes
+from kviz.scores import as_score
 from kviz.synthesis._ascent import Ascent, Run, climb
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import (
@@ -354,7 +355,7 @@ def line(count=2):
 def passes_of(model, score, originals):
     network = kviz.Network(model)
     arrays = network.pixels(originals)
-    return passes_for(network, score, arrays, next(iter(arrays)))
+    return Passes(network.engine, as_score(score), arrays, next(iter(arrays)))
 
 
 def run(model, score, ascent, start, *, originals=None, target=None, **options):
@@ -648,7 +649,9 @@ def test_nothing_is_traced_twice(monkeypatch):
     call = type(model).call
     monkeypatch.setattr(type(model), "call", lambda *a, **k: traces.append(1) or call(*a, **k))
     network = kviz.Network(model)
-    passes = passes_for(network, hill, network.pixels(np.zeros((1, 2), "float32")), "x")
+    passes = Passes(
+        network.engine, as_score(hill), network.pixels(np.zeros((1, 2), "float32")), "x"
+    )
     before = None
     for count, steps, seed in ((1, 3, 0), (4, 3, 0), (2, 60, 1), (1, 1, 2)):
         start = np.zeros((count, 2), "float32")

@@ -191,7 +191,7 @@ def test_an_interrupt_returns_the_images_so_far(after, model):
     calls = []
 
     def progress(done, total):
-        assert total == 2 * 8
+        assert total == 2 * 8 * 2  # octaves, steps, batches
         calls.append(done)
         if len(calls) == after:
             raise KeyboardInterrupt
@@ -272,3 +272,15 @@ def test_octaves_too_small_for_the_model_are_left_out_and_said():
     assert len(found.scores) == 2 * 3 + 1
     with pytest.raises(kviz.ModelError, match="cannot be run"):
         kviz.deep_dream(model, photo[:, :30, :30], "conv3", octaves=2, steps=3)
+
+
+def test_progress_of_several_batches_is_one():
+    told = []
+    kviz.deep_dream(
+        net(), photos(3), "first", octaves=2, octave_scale=1.25, steps=3, batch_size=1,
+        progress=lambda *now: told.append(now),
+    )  # fmt: skip
+    done, total = zip(*told, strict=True)
+    assert set(total) == {3 * 2 * 3}
+    assert list(done) == sorted(done)
+    assert done[-1] == total[-1]

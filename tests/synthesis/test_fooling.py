@@ -10,8 +10,8 @@ from keras import layers
 from PIL import Image
 
 import kviz
-from kviz.inputs import passes_for
-from kviz.scores import ClassScore
+from kviz.engine.passes import Passes
+from kviz.scores import ClassScore, as_score
 from kviz.synthesis import fooling
 from kviz.synthesis._ascent import Ascent, Run, climb
 from kviz.synthesis._moves import Step
@@ -116,7 +116,7 @@ def test_fgsm_bound():
     start = np.array([[9, 10, -6, -1]], "float32")
     network = kviz.Network(below_one())
     pixels = network.pixels(start)
-    passes = passes_for(network, log_of_last, pixels, next(iter(pixels)))
+    passes = Passes(network.engine, as_score(log_of_last), pixels, next(iter(pixels)))
     found = climb(
         passes,
         Ascent(move=Step(0.2, "linf"), parametrization=Pixels(), holds=(Between(-5, 5),)),
@@ -380,7 +380,7 @@ def test_the_steps_are_counted_where_the_score_is_not_a_number():
 @pytest.mark.parametrize("targeted", [True, False])
 def test_an_interrupt_returns_what_there_is(targeted, model):
     def progress(done, total):
-        assert total == 100
+        assert total == 300  # of three batches
         if done >= 9:
             raise KeyboardInterrupt
 
@@ -579,8 +579,9 @@ def test_one_of_two_outputs(tmp_path):
     after = np.asarray(model.predict(read_back(found, tmp_path), verbose=0)["size"])
     assert after.argmax(1).tolist() == [0, 2]
     np.testing.assert_allclose(found.confidences[:, 1], after.max(1), rtol=1e-3)
-    with pytest.raises(kviz.OptionError, match="outputs"):
-        kviz.fool(model, photos(1, (12, 12, 3)), 0)
+    # By default the one that gives probabilities.
+    chosen = kviz.fool(model, photos(2, (12, 12, 3)), [0, 2])
+    np.testing.assert_array_equal(chosen.images, found.images)
 
 
 @pytest.mark.parametrize("last", ["sigmoid", None])
@@ -629,9 +630,11 @@ def test_one_unit_without_names(bias):
     x = photos(3)
     was = answers(model, x)[:, 0] > 0.5
     assert (was == (bias > 0)).all()
-    found = kviz.fool(model, x, 0)
-    assert found.arrived.all()
-    assert (answers(model, found.images) > 0.5).all()
+    for index in (0, 1):
+        found = kviz.fool(model, x, index)
+        assert found.arrived.all()
+        assert ((answers(model, found.images) > 0.5) == index).all()
+        assert [after for _, after in found.predictions] == [f"class {index}"] * 3
     away = kviz.fool(model, x, targeted=False)
     assert away.arrived.all()
     assert ((answers(model, away.images)[:, 0] > 0.5) != was).all()

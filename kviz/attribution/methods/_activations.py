@@ -127,7 +127,7 @@ def relu_gradient(
         return backward(upstream, tf.cast(through, upstream.dtype))
 
     with noted(_RELU):
-        value, _, _ = passes.forward(arguments)
+        value, _ = passes.forward(arguments)
     operations = upstream_operations(value[0])
     if inner := _inner_types(operations) & set(_RELU):
         raise LayerError(

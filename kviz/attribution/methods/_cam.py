@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._resized import resized
 from kviz.attribution.options import option, validate_layers
 from kviz.attribution.registry import method_name
-from kviz.engine.backend import keras, tf
+from kviz.engine.backend import tf
 from kviz.errors import OptionError
 
 
@@ -20,7 +21,8 @@ class Cam(Method):
     Args:
         layer_names: a path, a glob or a list, as `LayerTable.select` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
-            default the last layer with spatial extent that feeds the score.
+            default the last layer between the explained input and the score, of a class map the
+            deepest; tokens of a picture are folded to their grid.
         relu: keep only what speaks for the class.
     """
 
@@ -54,7 +56,7 @@ class Cam(Method):
             part = tf.math.divide_no_nan(array, peak)
             size = maps[0].shape[1:]
             if part.shape[1:] != size:
-                part = keras.ops.image.resize(part[..., None], size)[..., 0]
+                part = resized(part, size)
             scaled.append(part)
         return tf.add_n(scaled) / len(scaled)
 

@@ -71,7 +71,7 @@ def perturbed_scores(
         covered += tf.cond(single, lambda: low, lambda: tf.gather(low, rows))
         covered = tf.ensure_shape(tf.cast(covered, images.dtype), [fixed, *images.shape[1:]])
         inputs = [covered if p == place else tf.gather(x, rows) for p, x in enumerate(pixels)]
-        (scores, _), _, _ = passes.forward([*inputs, tf.gather(target, rows)])
+        (scores, _), _ = passes.forward([*inputs, tf.gather(target, rows)])
         if not summed:
             return scores, ()
         owner = tf.one_hot(owners, span, axis=0, dtype=real)

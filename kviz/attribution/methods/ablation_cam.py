@@ -15,7 +15,6 @@ from kviz.attribution.methods._cam import Cam
 from kviz.attribution.methods._copies import copies, gathered
 from kviz.engine.backend import tf
 from kviz.engine.layers import selector_key
-from kviz.engine.passes import layers_for
 from kviz.engine.tracing import Call
 
 
@@ -32,8 +31,8 @@ class AblationCam(Cam):
     Equation: relu(sum over channels k of w_k A_k), where w_k = (Y - Y without A_k) / Y.
 
     Args:
-        layer_names: a layer's path or a glob that means one layer; by default the last with spatial
-            extent that feeds the score.
+        layer_names: a layer's path or a glob that means one layer; by default the last
+            between the explained input and the score, of a class map the deepest.
         relu: keep only what speaks for the class.
 
     >>> AblationCam(layer_names="fire9_concat").relu
@@ -52,8 +51,8 @@ class AblationCam(Cam):
 
         def run(*arguments: Any) -> Any:
             *inputs, rows, gone = arguments
-            value, traced, table = passes.forward(inputs)
-            info = layers_for(value[0], traced, table, self.layer_names)[0]
+            value, seen = passes.forward(inputs)
+            info = passes.layers_for(value[0], seen, inputs, self.layer_names)[0].info
             axis = 1 if info.data_format == "channels_first" else len(info.output_shape) - 1
 
             def without(call: Call) -> Any:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from kviz.attribution.method import Found, Method, Request
 from kviz.engine.backend import keras, tf
 from kviz.engine.graph import unnormalise
-from kviz.engine.heads import choose_output
 from kviz.errors import LayerError
 from kviz.scores import ClassScore
 
@@ -47,24 +46,25 @@ class Cam(Method):
         passes = request.passes
         if not isinstance(passes.score, ClassScore):
             raise LayerError("cam needs a class; it takes no score= of another kind.")
-        output = passes.score.output
+        score = passes.score
 
         def run(*arguments: Any) -> Any:
-            (scores, classes), traced, table = passes.forward(arguments)
+            (scores, classes), seen = passes.forward(arguments)
+            traced, table, head = seen.traced, seen.table, seen.head(score.output)
             formats = {info.path: info.data_format for info in table}
             pools = [
                 call
                 for call in traced.calls
                 if isinstance(call.layer, keras.layers.GlobalAveragePooling2D)
             ]
-            logits = unnormalise(choose_output(traced.outputs, output))
+            logits = unnormalise(keras.tree.flatten(traced.outputs)[head.place])
             for pool in reversed(pools):
                 maps = pool.inputs[0]
                 if formats[pool.path] == "channels_first":
                     maps = tf.transpose(maps, [0, 2, 3, 1])
                 pooled = keras.tree.flatten(pool.outputs)[0]
                 if _same(pooled, logits):
-                    if passes.binary:
+                    if head.is_unit:
                         maps = tf.concat([-maps, maps], 3)
                     return scores, classes, tf.gather(maps, classes, axis=3, batch_dims=1)
                 for call in traced.calls:
@@ -74,7 +74,7 @@ class Cam(Method):
                         and _ends_in(call, logits)
                     ):
                         kernel = tf.convert_to_tensor(call.layer.kernel)
-                        if passes.binary:
+                        if head.is_unit:
                             kernel = tf.concat([-kernel, kernel], 1)
                         weights = tf.gather(tf.transpose(kernel), classes)
                         return scores, classes, tf.einsum("nhwc,nc->nhw", maps, weights)

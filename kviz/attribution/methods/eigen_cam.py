@@ -29,7 +29,8 @@ class EigenCam(Cam):
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
-            default the last layer with spatial extent that feeds the score.
+            default the last layer between the explained input and the score, of a class map the
+            deepest; tokens of a picture are folded to their grid.
         relu: keep only what speaks for the class.
 
     >>> EigenCam(layer_names="fire9_concat").relu
@@ -48,6 +49,7 @@ class EigenCam(Cam):
             flat = tf.reshape(maps, [maps.shape[0], -1, maps.shape[-1]])
             _, _, right = tf.linalg.svd(flat)
             first = tf.linalg.matvec(flat, right[..., 0])
-            first *= tf.where(tf.reduce_sum(first, 1, keepdims=True) < 0, -1.0, 1.0)
+            turned = tf.reduce_sum(first, 1, keepdims=True) < 0
+            first = tf.where(turned, -first, first)
             projected.append(tf.reshape(first, maps.shape[:-1]))
         return Found(maps=self.fused(projected), scores=scores, classes=classes, layers=layers)

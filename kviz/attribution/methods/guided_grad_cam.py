@@ -10,17 +10,17 @@ from typing import ClassVar
 
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.methods._resized import resized
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.guided_backprop import GuidedBackprop
 from kviz.attribution.options import option, validate_layers
-from kviz.engine.backend import keras
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCam(Method):
     """Guided Grad-CAM: guided backpropagation where Grad-CAM says that it matters.
 
-    Grad-CAM's map is brought to the image's size bilinearly.
+    Grad-CAM's map is brought to the input's size bilinearly.
 
     Paper: R. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.2.
 
@@ -29,7 +29,8 @@ class GuidedGradCam(Method):
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
-            default the last layer with spatial extent that feeds the score.
+            default the last layer between the explained input and the score, of a class map the
+            deepest; tokens of a picture are folded to their grid.
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
 
@@ -46,5 +47,5 @@ class GuidedGradCam(Method):
         """Return `(N, H, W, channels)`, as `Method.maps`."""
         guided = GuidedBackprop().maps(request)
         cam = GradCam(layer_names=self.layer_names).maps(request)
-        wide = keras.ops.image.resize(cam.maps[..., None], request.images.shape[1:3])
-        return replace(guided, maps=guided.maps * wide, layers=cam.layers)
+        wide = resized(cam.maps, request.images.shape[1:-1])
+        return replace(guided, maps=guided.maps * wide[..., None], layers=cam.layers)

@@ -28,7 +28,8 @@ class HiResCam(Cam):
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
-            default the last layer with spatial extent that feeds the score.
+            default the last layer between the explained input and the score, of a class map the
+            deepest; tokens of a picture are folded to their grid.
         relu: keep only what speaks for the class.
 
     >>> HiResCam(layer_names="fire9_concat").relu

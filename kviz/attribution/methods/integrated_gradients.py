@@ -55,7 +55,7 @@ class IntegratedGradients(Method):
     baseline: Any = option("black", check=validate_baseline)
     steps: int = 64
     rule: Literal["gauss_legendre", "midpoint"] = "gauss_legendre"
-    tolerance: float | None = None
+    tolerance: float | None = option(None, above=0)
     reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:

@@ -94,15 +94,15 @@ class Lrp(Method):
         edits: Mapping[int, Callable[[Call], Any]] = {}
         divided: set[Any] = set()
         if self.rule == "z_plus":
-            edits = _z_plus(passes.forward(arguments)[1], self.epsilon, divided)
+            edits = _z_plus(passes.forward(arguments)[1].traced, self.epsilon, divided)
 
         def sloped(upstream: Any, activation: Activation) -> Any:
             epsilon = 0.0 if activation.z.ref() in divided else self.epsilon
             return upstream * _divided(activation.value, activation.z, epsilon)
 
         with noted(_ACTIVATIONS):
-            value, traced, _ = passes.forward(arguments, edits)
-        start = _preprocessed(passes, traced)
+            value, seen = passes.forward(arguments, edits)
+        start = _preprocessed(passes, seen.traced)
         gated = _gated(start)
         _check(value[0], start, gated)
         relevance = start * pulled_back(value[0], start, gated, sloped)

@@ -30,8 +30,8 @@ class ScoreCam(Cam):
     scores of the image times A_k, enlarged and brought to 0-1.
 
     Args:
-        layer_names: a layer's path or a glob that means one layer; by default the last with spatial
-            extent that feeds the score.
+        layer_names: a layer's path or a glob that means one layer; by default the last
+            between the explained input and the score, of a class map the deepest.
         relu: keep only what speaks for the class.
 
     >>> ScoreCam(layer_names="fire9_concat").relu
@@ -58,7 +58,9 @@ class ScoreCam(Cam):
             several = gathered(inputs, rows, fixed)
             seen = tf.gather_nd(small, tf.stack([rows, channels], 1))[..., None]
             seen = tf.image.resize(seen, tf.shape(several[place])[1:3])
-            several[place] *= tf.cast(seen, several[place].dtype)
+            # Where pixels are whole numbers, a mask of them would be nothing but 0 and 1.
+            masked = tf.cast(several[place], seen.dtype) * seen
+            several[place] = tf.cast(masked, several[place].dtype)
             return passes.forward(several)[0][0]
 
         rows_of = tf.TensorSpec((fixed,), "int32")

@@ -188,3 +188,118 @@ def test_several_layers_fused_are_the_mean_of_each_one_scaled(images, relu):
     ]
     close(fused.maps, np.array(expected))
     assert fused.made_by.settings["layer_names"] == ("wide", "small")
+
+
+def spread(values, size, axis):
+    """Return values between the centres of their cells, along one axis, as NumPy interpolates."""
+    cells = values.shape[axis]
+    places = (np.arange(size) + 0.5) * cells / size - 0.5
+    return np.apply_along_axis(lambda line: np.interp(places, np.arange(cells), line), axis, values)
+
+
+AXES = {
+    1: (layers.Conv1D, layers.MaxPooling1D, layers.GlobalAveragePooling1D, (12,)),
+    2: (layers.Conv2D, layers.MaxPooling2D, layers.GlobalAveragePooling2D, (12, 8)),
+    3: (layers.Conv3D, layers.MaxPooling3D, layers.GlobalAveragePooling3D, (8, 6, 4)),
+}
+
+
+def net_of(axes, dtype="float32", channels=2):
+    convolution, pooling, average, size = AXES[axes]
+    keras.utils.set_random_seed(axes)
+    return keras.Sequential(
+        [
+            keras.Input((*size, channels), dtype=dtype),
+            convolution(3, 3, padding="same", activation="relu", name="first"),
+            pooling(2, name="pool"),
+            convolution(4, 3, padding="same", activation="relu", name="second"),
+            average(),
+            layers.Dense(3),
+        ]
+    )
+
+
+@pytest.mark.parametrize("axes", AXES)
+class TestAxes:
+    """Signals, pictures and volumes: maps of a layer's size come to the input's."""
+
+    @pytest.fixture
+    def given(self, axes):
+        size = AXES[axes][3]
+        return net_of(axes), np.random.default_rng(axes).random((2, *size, 2)).astype("float32")
+
+    def test_maps_get_the_inputs_size(self, axes, given):
+        model, inputs = given
+        found = kviz.attribute(model, inputs, "grad_cam", relu=False, class_index=1)
+        assert found.raw.shape == (2, *(n // 2 for n in AXES[axes][3]))
+        expected = found.raw
+        for axis, size in enumerate(AXES[axes][3], 1):
+            expected = spread(expected, size, axis)
+        np.testing.assert_allclose(found.maps, expected, rtol=1e-4, atol=1e-6)
+        nearest = kviz.attribute(
+            model, inputs, "grad_cam", relu=False, class_index=1, resize="nearest"
+        )
+        doubled = found.raw
+        for axis in range(1, axes + 1):
+            doubled = doubled.repeat(2, axis)
+        np.testing.assert_allclose(nearest.maps, doubled)
+        assert kviz.attribute(model, inputs, resize=None).maps.shape == found.raw.shape
+
+    def test_guided_grad_cam(self, given):
+        model, inputs = given
+        asked = {"class_index": 1}
+        guided = kviz.attribute(model, inputs, "guided_backprop", reduce=None, **asked)
+        cam = kviz.attribute(model, inputs, "grad_cam", **asked)
+        found = kviz.attribute(model, inputs, "guided_grad_cam", reduce=None, **asked)
+        np.testing.assert_allclose(
+            found.maps, guided.maps * cam.maps[..., None], rtol=1e-4, atol=1e-7
+        )
+
+    def test_layers_fused(self, axes, given):
+        model, inputs = given
+        asked = {"class_index": 1, "resize": None, "relu": False}
+        found = kviz.attribute(model, inputs, layer_names=["second", "first"], **asked)
+        parts = []
+        for name in ("first", "second"):
+            raw = kviz.attribute(model, inputs, layer_names=name, **asked).maps
+            part = raw / np.abs(raw).max(tuple(range(1, axes + 1)), keepdims=True)
+            for axis, size in enumerate(AXES[axes][3], 1):
+                part = spread(part, size, axis)
+            parts.append(part)
+        np.testing.assert_allclose(found.maps, np.mean(parts, axis=0), rtol=1e-3, atol=1e-5)
+
+
+def test_eigen_cam_in_double_precision():
+    single, double = net_of(2), None
+    with_float64 = keras.dtype_policies.DTypePolicy("float64")
+    double = keras.Sequential(
+        [keras.Input((12, 8, 2), dtype="float64")]
+        + [
+            type(layer).from_config({**layer.get_config(), "dtype": with_float64})
+            for layer in single.layers
+        ]
+    )
+    double.set_weights(single.get_weights())
+    inputs = np.random.default_rng(0).random((2, 12, 8, 2))
+    for method in ("eigen_cam", "guided_grad_cam", "grad_cam"):
+        one, other = (
+            kviz.attribute(net, inputs, method, class_index=0) for net in (single, double)
+        )
+        np.testing.assert_allclose(one.maps, other.maps, rtol=1e-3, atol=1e-4)
+
+
+def test_score_cam_of_pixels_that_are_whole_numbers():
+    keras.utils.set_random_seed(0)
+    steps = [
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(4, 3, activation="relu", name="maps"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(3),
+    ]
+    whole = keras.Sequential([keras.Input((8, 8, 3), dtype="uint8"), *steps])
+    real = keras.Sequential([keras.Input((8, 8, 3)), *steps])
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), "uint8")
+    one, other = (kviz.attribute(net, images, "score_cam", class_index=0) for net in (whole, real))
+    assert other.maps.any()
+    # A masked pixel loses what is behind its point.
+    np.testing.assert_allclose(one.maps, other.maps, rtol=0.02, atol=1e-3)

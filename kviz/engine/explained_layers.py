@@ -1,0 +1,219 @@
+"""Which layers' maps explain a score, and where their cells lie.
+
+A layer that nobody names is the last that looks at the explained input, feeds the score and has as many
+axes with positions as that input. Of a class map it is the deepest of them, where a net that goes down
+and up again is narrowest: its last layer would be the answer itself. Tokens, `(N, T, features)` of a
+picture, are folded to the grid of patches that they were made of; what stands before or behind them (a
+class token, registers) is left out. The grid is told by the operation that unfolded it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from kviz._checks import sanitise
+from kviz._types import Selector
+from kviz.engine.backend import keras, tf
+from kviz.engine.graph import downstream, plain_source, upstream
+from kviz.engine.layers import LayerInfo, LayerTable
+from kviz.engine.model_inputs import to_channels_last
+from kviz.engine.receptive_fields import ReceptiveField
+from kviz.engine.tracing import Trace, tensors_of
+from kviz.errors import LayerError
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A layer whose cells have positions.
+
+    Attributes:
+        info: the layer.
+        grid: height and width in tokens, where it gives tokens of a picture.
+        first: how many tokens stand before those of the grid.
+    """
+
+    info: LayerInfo
+    grid: tuple[int, int] | None = None
+    first: int = 0
+
+    @property
+    def sizes(self) -> tuple[int | None, ...]:
+        """How many cells it has along each axis."""
+        if self.grid is not None:
+            return self.grid
+        first = 2 if self.info.data_format == "channels_first" else 1
+        return self.info.output_shape[first : first + len(self.info.output_shape) - 2]
+
+    def map(self, tensor: Any) -> Any:
+        """Return what the layer gave as maps `(N, …, channels)`."""
+        if self.info.data_format == "channels_first":
+            tensor = to_channels_last(tensor)
+        if self.grid is None:
+            return tensor
+        high, wide = self.grid
+        tokens = tensor[:, self.first : self.first + high * wide]
+        return tf.reshape(tokens, [-1, high, wide, tensor.shape[2]])
+
+
+def layers_for(
+    value: Any,
+    traced: Trace,
+    table: LayerTable,
+    watched: Any,
+    layer_names: Selector,
+    *,
+    deepest: bool = False,
+) -> list[Laid]:
+    """Return the layers that a selector means, or by default the one that explains a score.
+
+    Args:
+        value: the score, symbolic.
+        traced: the call that it is of.
+        table: its layers.
+        watched: the explained input, symbolic.
+        layer_names: as `LayerTable.select` takes it, or None.
+        deepest: of those that fit take the narrowest.
+
+    Raises:
+        LayerError: if there is none, or one that is named has no positions.
+    """
+    axes = max((watched.shape.rank or 0) - 2, 1)
+    if layer_names is not None:
+        infos = table.select(layer_names, maps=True)
+        for info in infos:
+            if not info.spatial or info.outputs != 1:
+                raise LayerError(
+                    f"Layer {sanitise(info.path)!r} ({info.kind}) has no spatial output. "
+                    "Expected (N, H, W, channels); ask for a layer before it."
+                )
+        return [_laid(info, traced, axes) for info in infos]
+    feeding, looking = upstream(value), downstream(watched)
+    mixed = _before_one_is_taken(value, looking)
+    if mixed is not None:
+        feeding &= mixed
+    outputs = {plain_source(tensor).ref() for tensor in tensors_of(traced.outputs)}
+    fitting = []
+    for info in table:
+        if not info.reached or info.outputs != 1 or info.contains or not info.spatial:
+            continue
+        tensor = tensors_of(traced.by_path[info.path].outputs)[0]
+        answer = deepest and plain_source(tensor).ref() in outputs
+        if tensor.ref() in feeding & looking and not answer and not _has_heads(traced, info):
+            fitting.append(_laid(info, traced, axes))
+    fitting = [
+        laid
+        for laid in fitting
+        if len(laid.sizes) == axes and any(size is None or size > 1 for size in laid.sizes)
+    ]
+    if not fitting:
+        raise LayerError(
+            "No layer with spatial extent, as many axes as the input has, lies between the input and "
+            "the score; name one."
+        )
+    if deepest:
+        narrowest = min(map(_area, fitting))
+        fitting = [laid for laid in fitting if _area(laid) == narrowest]
+    return [max(fitting, key=lambda laid: laid.info.order)]
+
+
+def _has_heads(traced: Trace, info: LayerInfo) -> bool:
+    """Return whether what a layer gives is `(N, T, heads, features)`, inside an attention."""
+    call = traced.by_path[info.path].parent
+    while call is not None:
+        if isinstance(call.layer, _ATTENTION):
+            return True
+        call = call.parent
+    return False
+
+
+_ATTENTION = (
+    keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention,
+)  # fmt: skip
+
+
+def _before_one_is_taken(value: Any, looking: set[Any]) -> set[Any] | None:
+    """Return what tokens are made of before they last mix, where a score takes one of them.
+
+    Behind the last attention of a vision transformer, only the class token feeds the score.
+
+    Args:
+        value: the score.
+        looking: references to all that depends on the explained input.
+    """
+    takes_one, mixed, seen, stack = False, set(), set(), [value]
+    while stack:
+        tensor = stack.pop()
+        if tensor.ref() in seen:
+            continue
+        seen.add(tensor.ref())
+        operation = tensor.op
+        data = [source for source in operation.inputs if source.ref() in looking]
+        if len(data) > 1 and operation.type in _MIXING:
+            mixed |= upstream(tensor)
+            continue
+        taken = operation.type in ("StridedSlice", "GatherV2") and tensor.shape.rank == 2
+        takes_one |= taken and operation.inputs[0].shape.rank == 3
+        stack += data
+    return mixed if takes_one and mixed else None
+
+
+_MIXING = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
+
+
+def _area(laid: Laid) -> float:
+    """Return how many cells a layer has, or where that is free a number that grows with it."""
+    if all(size is not None for size in laid.sizes):
+        return math.prod(size or 0 for size in laid.sizes)
+    field = laid.info.receptive_field
+    return -float(math.prod(field.stride)) if isinstance(field, ReceptiveField) else 0.0
+
+
+def _laid(info: LayerInfo, traced: Trace, axes: int) -> Laid:
+    if axes != 2 or len(info.output_shape) != 3:
+        return Laid(info)
+    tensor = tensors_of(traced.by_path[info.path].outputs)[0]
+    found = _grid(tensor)
+    return Laid(info) if found is None else Laid(info, *found)
+
+
+def _grid(tokens: Any) -> tuple[tuple[int, int], int] | None:
+    """Return of how many rows and columns tokens `(N, T, features)` are, and how many come before."""
+    total = tokens.shape[1]
+    before: dict[int, int] = {}
+    seen, queue = {tokens.ref()}, deque([tokens])
+    while queue and total is not None:
+        tensor = queue.popleft()
+        operation = tensor.op
+        if operation.type == "ConcatV2" and tensor.shape.rank == 3:
+            first = 0
+            for part in operation.inputs[:-1]:
+                size = part.shape[1] if part.shape.rank == 3 else None
+                if size is None:
+                    break
+                before.setdefault(size, first)
+                first += size
+        grid = _unfolded(operation)
+        if grid is not None:
+            count = grid[0] * grid[1]
+            if count == total or count in before:
+                return grid, 0 if count == total else before[count]
+        for source in operation.inputs:
+            if source.ref() not in seen:
+                seen.add(source.ref())
+                queue.append(source)
+    return None
+
+
+def _unfolded(operation: Any) -> tuple[int, int] | None:
+    """Return the rows and columns that an operation makes tokens of, None for any other."""
+    if operation.type != "Reshape":
+        return None
+    before, after = operation.inputs[0].shape, operation.outputs[0].shape
+    if before.rank != 4 or after.rank != 3 or before[3] != after[2]:
+        return None
+    high, wide = before[1], before[2]
+    known = high is not None and wide is not None and high * wide == after[1]
+    return (high, wide) if known else None

@@ -1,0 +1,175 @@
+"""Which layer explains a score when nobody names one, and where its cells lie."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from refusals import refused
+
+import kviz
+
+
+def chosen(model, images, method="grad_cam", **options):
+    """Return the layers that a class activation map looked at, and the result."""
+    found = kviz.attribute(model, images, method, **options)
+    return found.made_by.settings["layer_names"], found
+
+
+def test_the_last_of_the_input_that_is_explained():
+    keras.utils.set_random_seed(4)
+    photo = keras.Input((28, 28, 1))
+    deep = layers.Conv2D(8, 3, activation="relu", name="c")(photo)
+    encoder = keras.Model(photo, layers.GlobalAveragePooling2D()(deep), name="encoder")
+    left, right = (keras.Input((28, 28, 1), name=name) for name in ("left", "right"))
+    both = layers.Concatenate()([encoder(left), encoder(right)])
+    model = keras.Model([left, right], layers.Dense(2, activation="softmax")(both))
+    images = np.zeros((2, 1, 28, 28, 1), "float32")
+    images[0, :, 2:8, 2:8] = images[1, :, 20:26, 20:26] = 255
+    for method in ("grad_cam", "hires_cam", "eigen_cam", "score_cam", "ablation_cam"):
+        for name, path, corner in (("left", "encoder#1/c", 0), ("right", "encoder#2/c", 1)):
+            options = {"relu": False} if method != "eigen_cam" else {}
+            path_found, found = chosen(model, list(images), method, input_name=name, **options)
+            assert path_found == path, method
+            # All that is not the square's own photo is flat.
+            quarters = np.abs(found.maps[0] - np.median(found.maps[0])).reshape(2, 14, 2, 14)
+            assert np.unravel_index(quarters.max((1, 3)).argmax(), (2, 2)) == (corner, corner)
+    # The other photo's layer is looked at where it is named.
+    assert chosen(model, list(images), layer_names="encoder#2/c")[0] == "encoder#2/c"
+
+
+def test_layers_of_each_input():
+    photo, ecg = keras.Input((16, 16, 3), name="photo"), keras.Input((40, 1), name="ecg")
+    seen = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="c")(photo))
+    heard = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 3, name="s")(ecg))
+    model = keras.Model([photo, ecg], layers.Dense(2)(layers.Concatenate()([seen, heard])))
+    given = [np.ones((1, 16, 16, 3), "uint8"), np.ones((1, 40, 1), "float32")]
+    assert chosen(model, given)[0] == "c"
+    assert chosen(model, given, input_name="ecg")[0] == "s"
+    path, found = chosen(model, given, layer_names="s")
+    assert path == "s"
+    assert found.raw.shape == (1, 38)
+
+
+def test_pixels_of_whole_numbers_have_maps():
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 3), dtype="uint8"),
+            layers.Rescaling(1 / 255),
+            layers.Conv2D(4, 3, name="c"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    assert chosen(model, np.ones((1, 16, 16, 3), "uint8"))[0] == "c"
+
+
+class WithClassToken(layers.Layer):
+    def build(self, shape):
+        self.token = self.add_weight(shape=(1, 1, shape[-1]), name="token")
+
+    def call(self, tokens):
+        first = ops.repeat(self.token, ops.shape(tokens)[0], axis=0)
+        return ops.concatenate([first, tokens], axis=1)
+
+
+def transformer(pooled, rows=3, columns=4):
+    """Return a vision transformer of two blocks on patches of 4 × 4."""
+    keras.utils.set_random_seed(2)
+    photo = keras.Input((4 * rows, 4 * columns, 3))
+    x = layers.Conv2D(8, 4, strides=4, name="patches")(photo)
+    x = layers.Reshape((rows * columns, 8), name="tokens")(x)
+    if not pooled:
+        x = WithClassToken(name="with_class")(x)
+    for block in (1, 2):
+        y = layers.LayerNormalization(name=f"norm_{block}a")(x)
+        y = layers.MultiHeadAttention(2, 4, name=f"attention_{block}")(y, y)
+        x = layers.Add(name=f"add_{block}a")([x, y])
+        y = layers.LayerNormalization(name=f"norm_{block}b")(x)
+        x = layers.Add(name=f"add_{block}b")([x, layers.Dense(8, "gelu", name=f"mlp_{block}")(y)])
+    x = layers.LayerNormalization(name="norm")(x)
+    x = layers.GlobalAveragePooling1D()(x) if pooled else x[:, 0]
+    return keras.Model(photo, layers.Dense(3, name="head")(x))
+
+
+class TestTokens:
+    @pytest.mark.parametrize("cell", [(0, 0), (1, 2), (2, 3)])
+    def test_they_are_folded_to_the_grid_of_patches(self, cell):
+        photo = keras.Input((12, 16, 3))
+        tokens = layers.Reshape((12, 4), name="tokens")(
+            layers.Conv2D(4, 4, strides=4, name="patches")(photo)
+        )
+        flat = layers.Flatten()(tokens)
+        model = keras.Model(photo, layers.Dense(1, use_bias=False, name="head")(flat))
+        weights = np.zeros((12, 4))
+        weights[cell[0] * 4 + cell[1], 0] = 1
+        kernel = np.zeros((4, 4, 3, 4))
+        kernel[..., 0] = 1
+        model.get_layer("patches").set_weights([kernel, np.zeros(4)])
+        model.get_layer("head").set_weights([weights.reshape(48, 1)])
+        path, found = chosen(model, np.full((2, 12, 16, 3), 9, "uint8"), "hires_cam")
+        assert path == "tokens"
+        assert found.raw.shape == (2, 3, 4)
+        assert np.argwhere(found.raw[0]).tolist() == [list(cell)]
+        # 48 pixels of 9, whose gradient is 1.
+        assert found.raw[0][cell] == pytest.approx(432)
+
+    def test_of_a_pooled_transformer_the_last_layer_counts(self):
+        images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3))
+        path, found = chosen(transformer(pooled=True), images, relu=False)
+        assert path == "norm"
+        assert found.raw.shape == (2, 3, 4)
+
+    def test_behind_the_last_attention_only_the_class_token_counts(self):
+        model = transformer(pooled=False)
+        images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3))
+        path, found = chosen(model, images, "hires_cam", relu=False, class_index=1)
+        # What goes into the last attention is normalised first.
+        assert path == "norm_2a"
+        assert found.raw.shape == (2, 3, 4)
+        assert found.raw.any(axis=(1, 2)).all()
+        nothing = kviz.attribute(model, images, "hires_cam", relu=False, layer_names="norm")
+        assert nothing.raw.shape == (2, 3, 4)
+        assert not nothing.raw.any()
+
+    def test_the_class_token_is_left_out(self):
+        model = transformer(pooled=False)
+        images = np.random.default_rng(0).integers(0, 256, (1, 12, 16, 3))
+        maps = kviz.activations(model, images, "with_class")["with_class"]
+        assert maps.shape == (1, 13, 8)
+        found = kviz.attribute(model, images, "eigen_cam", layer_names="with_class")
+        patches = kviz.activations(model, images, "patches")["patches"]
+        flat = patches.reshape(12, 8)
+        first = np.linalg.svd(flat)[2][0]
+        expected = np.abs((flat @ first).reshape(3, 4))
+        np.testing.assert_allclose(np.abs(found.raw[0]), expected, rtol=1e-3, atol=1e-3)
+
+
+def unet():
+    keras.utils.set_random_seed(3)
+    photo = keras.Input((16, 16, 1))
+    down = layers.Conv2D(4, 3, padding="same", activation="relu", name="down")(photo)
+    deep = layers.MaxPooling2D(name="pool")(down)
+    deep = layers.Conv2D(8, 3, padding="same", activation="relu", name="bottleneck")(deep)
+    up = layers.UpSampling2D(name="up")(deep)
+    up = layers.Conv2D(4, 3, padding="same", name="joined")(layers.Concatenate()([down, up]))
+    return keras.Model(photo, layers.Conv2D(3, 1, activation="softmax", name="last")(up))
+
+
+def test_of_a_class_map_the_deepest_layer_and_not_the_answer():
+    images = np.random.default_rng(0).random((1, 16, 16, 1)).astype("float32")
+    assert chosen(unet(), images)[0] == "bottleneck"
+    flat = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, padding="same", name="first"),
+            layers.Conv2D(2, 1, name="answer"),
+        ]
+    )
+    assert chosen(flat, images[:, :8, :8])[0] == "first"
+
+
+def test_where_nothing_has_positions_it_says_so():
+    table = keras.Input((4,))
+    model = keras.Model(table, layers.Dense(2)(layers.Dense(3)(table)))
+    with refused("No layer with spatial extent", kviz.LayerError):
+        kviz.attribute(model, np.ones((1, 4)))
