@@ -204,7 +204,7 @@ class Network:
         else:
             raise ModelError(
                 "The model does not say what size of image it takes, so its layers cannot be "
-                "listed before it has seen one: kviz.activations(network, images)."
+                "listed before it has seen one. The feature maps of an image name them."
             )
         table = self.engine.outline(specs)[0]
         if not table:
