@@ -173,3 +173,12 @@ def test_where_nothing_has_positions_it_says_so():
     model = keras.Model(table, layers.Dense(2)(layers.Dense(3)(table)))
     with refused("No layer with spatial extent", kviz.LayerError):
         kviz.attribute(model, np.ones((1, 4)))
+
+
+def test_a_score_that_is_no_classs_has_a_layer_too():
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3))
+    path, found = chosen(
+        transformer(pooled=True), images, relu=False, score=lambda outputs: outputs[:, 0] ** 2
+    )
+    assert path == "norm"
+    assert found.raw.any()
