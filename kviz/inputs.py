@@ -118,7 +118,14 @@ def head_for(network: Network, score: Score, specs: Mapping[str, Any]) -> Head |
     Raises:
         OptionError: if there is no such output.
     """
-    of = getattr(score, "base", score)
-    if not isinstance(of, ClassScore):
-        return None
-    return choose_head(network.engine.outline(specs)[1], of.output)
+    of_class = isinstance(getattr(score, "base", score), ClassScore)
+    return answering_head(network, score, specs) if of_class else None
+
+
+def answering_head(network: Network, score: Score, specs: Mapping[str, Any]) -> Head:
+    """Return the output that says what an image is taken for: a score's own, or else the default.
+
+    Args: as `head_for` takes them.
+    """
+    output = getattr(getattr(score, "base", score), "output", None)
+    return choose_head(network.engine.outline(specs)[1], output)

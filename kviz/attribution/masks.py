@@ -35,7 +35,7 @@ class Masks:
     """
 
     def __init__(self, score: ClassScore, passes: Passes, total: int, axes: int) -> None:
-        self._score, self._unmasked = score, passes
+        self._score, self._unmasked, self._total = score, passes, total
         self._given = None
         if score.mask is not None:
             given = np.asarray(score.mask, bool)
@@ -68,8 +68,11 @@ class Masks:
                     f"mask has the size of the class map, {tuple(mask.shape[1:])}. "
                     f"Received: {self._given.shape[1:]}"
                 )
-            places = np.arange(first, first + len(mask)).clip(max=len(self._given) - 1)
-            mask = tf.constant(self._given[places])
+            mask = tf.constant(self._given[self._places(first, mask)])
         somewhere = tf.reduce_any(mask, list(range(1, len(mask.shape)))).numpy()
-        self.empty |= {first + place for place in np.flatnonzero(~somewhere).tolist()}
+        self.empty |= {*self._places(first, mask)[~somewhere].tolist()}
         return mask, target.numpy()
+
+    def _places(self, first: int, mask: Any) -> Any:
+        """Return the place of each image of a chunk, the last one's for what only fills it up."""
+        return np.arange(first, first + len(mask)).clip(max=self._total - 1)

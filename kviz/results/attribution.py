@@ -9,7 +9,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.arrays import Floats, Levels, as_bytes, stretched
-from kviz.draw.plots import palette, tile_png
+from kviz.draw.plots import palette
 from kviz.draw.tables import Table
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
@@ -199,19 +199,7 @@ class Attribution(Result):
         )
 
     def _pictures(self, **options: Any) -> list[Picture]:
-        images = self._wanted(options, len(self.maps))
-
-        def picture(image: int, place: int, tile: Tile) -> Picture:
-            file = f"{image + 1:03}_{self._image_slug(image)}_{slug(self.method)}_{place:02}.png"
-            return file, lambda: tile_png(tile)
-
-        return [
-            picture(image, place, tile)
-            for image in images
-            for place, tile in enumerate(
-                (tile for tile in self.tiles(image=image, **options) if tile.role != "image"), 1
-            )
-        ]
+        return self._tiles_as_files(slug(self.method), len(self.maps), options)
 
 
 def peak_of(values: Floats) -> float:

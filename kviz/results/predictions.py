@@ -11,7 +11,7 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
 from kviz.arrays import as_bytes
-from kviz.draw.plots import class_colours, tile_png
+from kviz.draw.plots import class_colours
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.results.made_by import MadeBy
@@ -167,19 +167,7 @@ class Predictions(Result):
         return len(tiles) // photos if photos else None
 
     def _pictures(self, **options: Any) -> list[Picture]:
-        images = self._wanted(options, len(self.scores))
-
-        def picture(image: int, place: int, tile: Tile) -> Picture:
-            file = f"{image + 1:03}_{self._image_slug(image)}_predict_{place:02}.png"
-            return file, lambda: tile_png(tile)
-
-        return [
-            picture(image, place, tile)
-            for image in images
-            for place, tile in enumerate(
-                (tile for tile in self.tiles(image=image, **options) if tile.role != "image"), 1
-            )
-        ]
+        return self._tiles_as_files("predict", len(self.scores), options)
 
     def tables(self) -> list[Table]:
         """Return a table an image: rank, class, name and score; of images their ranges."""

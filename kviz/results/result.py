@@ -16,7 +16,7 @@ from kviz._checks import sanitise, suggest
 from kviz._types import Array, Progress
 from kviz.arrays import Levels, stretched
 from kviz.draw.pages import html
-from kviz.draw.plots import figure
+from kviz.draw.plots import figure, tile_png
 from kviz.draw.tables import Table, text
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import slug, whole_file, whole_folder
@@ -109,6 +109,21 @@ class Result:
         """Return the images that options mean, all by default, and take `image` out of these."""
         image = options.pop("image", None)
         return range(count) if image is None else [validate_image(image, count)]
+
+    def _tiles_as_files(self, what: str, count: int, options: dict[str, Any]) -> list[Picture]:
+        """Return the tiles of each image, less the image itself, as files named after it."""
+
+        def picture(image: int, place: int, tile: Tile) -> Picture:
+            file = f"{image + 1:03}_{self._image_slug(image)}_{what}_{place:02}.png"
+            return file, lambda: tile_png(tile)
+
+        return [
+            picture(image, place, tile)
+            for image in self._wanted(options, count)
+            for place, tile in enumerate(
+                (tile for tile in self.tiles(image=image, **options) if tile.role != "image"), 1
+            )
+        ]
 
     def _across(self, tiles: list[Tile]) -> int | None:  # noqa: ARG002 - of those that need it
         """Return how many tiles a figure has in a row, None for as many as have room."""

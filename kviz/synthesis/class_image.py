@@ -15,9 +15,8 @@ import numpy as np
 
 from kviz._checks import validate_choice
 from kviz._types import Array, ClassIndex, ModelLike, Progress, ScoreLike
-from kviz.engine.heads import choose_head
 from kviz.images import array_sha256
-from kviz.inputs import one_target
+from kviz.inputs import answering_head, one_target
 from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -93,13 +92,12 @@ def class_image(  # noqa: PLR0913 - a verb's options
     several = isinstance(class_index, Sequence | np.ndarray) and not isinstance(class_index, str)
     wanted: list[Any] = list(class_index) if several else [class_index]  # type: ignore[arg-type]
     size = image_size(network, target_size)
-    named = getattr(rising, "output", None)
-    head = choose_head(network.engine.outline(blank_specs(network, size))[1], named)
+    head = answering_head(network, rising, blank_specs(network, size))
     target = one_target(wanted, network, len(wanted), head)
     colours = parametrized(parametrization, size, photos, network.channels or 3)
     ascent = _ascent(parametrization, colours, size)
     climbed = begun(network, rising, ascent, target, size, run)
-    best, found = _taken_for(network, climbed, named, batch_size)
+    best, found = _taken_for(network, climbed, head.name, batch_size)
     wrong = np.flatnonzero(best != target[: len(best)])
     rivals = head.has_classes and not head.is_map and found.scores.shape[1] > 1
     if rivals and len(wrong) and not climbed.stopped and isinstance(rising, ClassScore):
@@ -110,7 +108,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
             params=climbed.params[wrong],
         )  # fmt: skip
         climbed = _amended(climbed, again, wrong[: len(again.images)])
-        best, found = _taken_for(network, climbed, named, batch_size)
+        best, found = _taken_for(network, climbed, head.name, batch_size)
     count = len(climbed.images)
     notes = [*network.notes, *([head.note] if head.note else [])]
     if climbed.stopped:

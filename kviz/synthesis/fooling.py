@@ -17,10 +17,10 @@ import numpy as np
 from kviz._caller import spelled
 from kviz._checks import sanitise, validate_bool, validate_choice, validate_names, validate_number
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
-from kviz.engine.heads import Head, choose_head
+from kviz.engine.heads import Head
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, OptionError
-from kviz.inputs import looked_at, one_target
+from kviz.inputs import answering_head, looked_at, one_target
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -117,14 +117,13 @@ def fool(  # noqa: PLR0913 - a verb's options
     pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
     specs = network.specs(pixels)
     explained = looked_at(pixels, specs, input_name)
-    named = getattr(rising, "output", None)
-    head = choose_head(network.engine.outline(specs)[1], named)
+    head = answering_head(network, rising, specs)
     attack, rounded = _on(attack, pixels[explained])
     if rounded:
         pixels[explained] = np.rint(pixels[explained])
     target = one_target(class_index, network, len(pixels[explained]), head)
     passes = Passes(network.engine, rising, pixels, explained)
-    verdict = Taken(attack.targeted, attack.confidence, named)
+    verdict = Taken(attack.targeted, attack.confidence, head.name)
     chunks = list(network.engine.chunks(pixels, batch_size))
     if (target < 0).any():
         seen = [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
@@ -144,7 +143,7 @@ def fool(  # noqa: PLR0913 - a verb's options
     pixels = {name: array[: len(went.images)] for name, array in pixels.items()}
     after = {**pixels, explained: went.images}
     was, now = (
-        predict(network, inputs, top=1, output=named, batch_size=batch_size)
+        predict(network, inputs, top=1, output=head.name, batch_size=batch_size)
         for inputs in (pixels, after)
     )
     settings = {

@@ -8,7 +8,7 @@ from refusals import refused
 
 import kviz
 from kviz.engine.heads import loss_kind
-from kviz.scores import ClassScore
+from kviz.scores import ClassScore, LossScore
 
 SIDE = 8
 
@@ -261,6 +261,14 @@ class TestClassMaps:
         assert found.scores.tolist() == [0]
         assert any("predicted nowhere" in note for note in found.notes)
 
+    def test_what_fills_up_a_batch_is_no_image(self):
+        photo = keras.Input(batch_shape=(2, 8, 8, 1))
+        model = keras.Model(photo, layers.Conv2D(2, 1, bias_initializer="ones", name="map")(photo))
+        model.get_layer("map").set_weights([np.zeros((1, 1, 1, 2)), np.array([1.0, 0.0])])
+        images = np.zeros((3, 8, 8, 1), "float32")
+        found = kviz.attribute(model, images, "gradient", class_index=1, names=list("abc"))
+        assert found.notes[-1].endswith("its score is 0, for a, b, c.")
+
     def test_one_sigmoid_channel_is_class_1_where_it_is_above_a_half(self):
         inputs = keras.Input((16, 16, 1))
         outputs = layers.Conv2D(1, 1, activation="sigmoid", name="out")(inputs)
@@ -329,6 +337,10 @@ class TestSeveralOutputs:
             kviz.predict(network, image, also=3)
         with refused("needs an output of classes.*gives values", kviz.ModelError):
             kviz.fool(network, image, 0, output="age")
+        inner = LossScore(ClassScore(output="what"))
+        assert (
+            kviz.fool(network, image, 1, score=inner, steps=1).notes[0].startswith("Output 'what'")
+        )
         with refused("a score= is told itself", kviz.OptionError):
             kviz.attribute(network, image, output="age", score=lambda outputs: outputs["age"][:, 0])
 

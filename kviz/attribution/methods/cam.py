@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Request
 from kviz.engine.backend import keras, tf
-from kviz.engine.graph import unnormalise
+from kviz.engine.graph import same_tensor, unnormalise
 from kviz.errors import LayerError
 from kviz.scores import ClassScore
 
@@ -63,14 +63,14 @@ class Cam(Method):
                 if formats[pool.path] == "channels_first":
                     maps = tf.transpose(maps, [0, 2, 3, 1])
                 pooled = keras.tree.flatten(pool.outputs)[0]
-                if _same(pooled, logits):
+                if same_tensor(pooled, logits):
                     if head.is_unit:
                         maps = tf.concat([-maps, maps], 3)
                     return scores, classes, tf.gather(maps, classes, axis=3, batch_dims=1)
                 for call in traced.calls:
                     if (
                         isinstance(call.layer, keras.layers.Dense)
-                        and _same(pooled, call.inputs[0])
+                        and same_tensor(pooled, call.inputs[0])
                         and _ends_in(call, logits)
                     ):
                         kernel = tf.convert_to_tensor(call.layer.kernel)
@@ -87,15 +87,6 @@ class Cam(Method):
         return Found(maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes)
 
 
-def _same(left: Any, right: Any) -> bool:
-    """Return whether `right` is `left`, perhaps through operations that change nothing."""
-    while right.op.type in ("Identity", "Cast"):
-        right = right.op.inputs[0]
-    while left.op.type in ("Identity", "Cast"):
-        left = left.op.inputs[0]
-    return left is right
-
-
 def _ends_in(call: Any, logits: Any) -> bool:
     """Return whether a dense layer's output, its own activation undone, is the logits."""
-    return _same(unnormalise(keras.tree.flatten(call.outputs)[0]), logits)
+    return same_tensor(unnormalise(keras.tree.flatten(call.outputs)[0]), logits)
