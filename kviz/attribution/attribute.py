@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal
 
@@ -13,11 +13,12 @@ from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.attribution.masks import Masks
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._resized import resized
+from kviz.attribution.methods._resized import aligned, resized
 from kviz.attribution.registry import as_method, method_name, method_named, title_of
 from kviz.engine.backend import tf
 from kviz.engine.heads import Head
 from kviz.engine.passes import Passes
+from kviz.engine.receptive_fields import WHOLE, ReceptiveField
 from kviz.errors import ImageError, OptionError
 from kviz.inputs import class_label, class_targets, head_for, looked_at
 from kviz.look import pictures, read_images
@@ -27,7 +28,7 @@ from kviz.results import Attribution
 from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, as_score
 
-Resize = Literal["bilinear", "nearest"] | None
+Resize = Literal["bilinear", "nearest", "aligned"] | None
 
 # Of an array that a method was given, what a result tells in full.
 MOST_NUMBERS = 64
@@ -62,8 +63,11 @@ def attribute(  # noqa: PLR0913 - a verb's options
             `kviz.scores`, or a function of the outputs that returns `(N,)`.
         output: which output of a model that has several, by its key, its layer's name or its place;
             by default the one that gives probabilities.
-        resize: how a layer's map gets the image's size: `"bilinear"` (half-pixel), `"nearest"`, or
-            None to leave it.
+        resize: how a layer's map gets the image's size: `"bilinear"` and `"nearest"` stretch it, as
+            everyone does; `"aligned"` puts each cell where its layer looks, the middle of its
+            receptive field, which strides and padding move away from there: for planted dots, causal
+            and strided signals. None leaves it. Of trained photo nets the stretched maps agreed a
+            little better with occlusion: a cell does not only look at its field's middle.
         input_name: the input that is explained, of a model that has several; by default the first
             image.
         batch_size: images in flight at once, whatever the method multiplies them by.
@@ -84,7 +88,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     >>> found.maps.shape, found.class_names
     ((1, 227, 227), ('Egyptian cat',))
     """
-    validate_choice("resize", resize, ("bilinear", "nearest", None))
+    validate_choice("resize", resize, ("bilinear", "nearest", "aligned", None))
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     if isinstance(method, Method) and options:
         raise OptionError("Options belong to a method's name; give an instance its fields.")
@@ -129,7 +133,9 @@ def attribute(  # noqa: PLR0913 - a verb's options
         parts.append(rows)
         if progress:
             progress(stop, total)
-    found = _result(network, chosen, parts, pixels[explained], resize, class_index, names, head)
+    field = _field(network, pixels, parts[0][0].layers) if resize == "aligned" else None
+    resizing = (resize, field)
+    found = _result(network, chosen, parts, pixels[explained], resizing, class_index, names, head)
     settings = _settings(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
         "score": score, "output": output, "resize": resize, "input_name": explained,
@@ -182,7 +188,7 @@ def _result(
     method: Method,
     parts: list[list[Found]],
     images: Array,
-    resize: Resize,
+    resizing: tuple[Resize, ReceptiveField | None],
     class_index: Any,
     names: Sequence[str],
     head: Head | None,
@@ -202,8 +208,12 @@ def _result(
         size = images.shape[1:-1]
         # Of an input without positions a map has none either.
         fits = raw.ndim - lead == len(size) in (1, 2, 3)
-        if resize is not None and raw.shape[lead:] != size and fits:
-            big = resized(tf.constant(raw.reshape(-1, *raw.shape[lead:])), size, resize)
+        resize, field = resizing
+        flat = raw.reshape(-1, *raw.shape[lead:])
+        if field is not None and fits:
+            maps = aligned(flat, size, field).reshape(*raw.shape[:lead], *size)
+        elif resize is not None and raw.shape[lead:] != size and fits:
+            big = resized(tf.constant(flat), size, resize)
             maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
     elif images.ndim > 2:
         reduce = getattr(method, "reduce", "sum")
@@ -235,6 +245,28 @@ def _result(
         names=tuple(names),
         notes=tuple(notes),
     )
+
+
+def _field(
+    network: Network, pixels: Mapping[str, Array], layers: Sequence[str]
+) -> ReceptiveField | None:
+    """Return what the cells of the first layer see of images of these sizes, None without a layer."""
+    if not layers:
+        return None
+    # Where padding lies depends on the sizes, which a model can leave free.
+    specs = {
+        name: tf.TensorSpec((spec.shape[0], *pixels[name].shape[1:]), spec.dtype)
+        for name, spec in network.specs(pixels).items()
+    }
+    info = network.engine.outline(specs)[0][layers[0]]
+    field = info.receptive_field
+    if isinstance(field, str):
+        where = "depends on the whole image" if field == WHOLE else "is not known"
+        raise OptionError(
+            f"resize='aligned' needs to know where the cells of a layer look, which for "
+            f"{sanitise(info.path)!r} ({info.kind}) {where}. Choose 'bilinear', or another layer."
+        )
+    return field
 
 
 def _nothing(method: str, maps: Array, images: int, names: Sequence[str]) -> list[str]:

@@ -4,13 +4,17 @@ A. Araujo, W. Norris, J. Sim, "Computing Receptive Fields of Convolutional Neura
 2019: along one axis, unit i of a layer sees inputs `left + i * stride` to `right + i * stride`; a
 window of F pixels (dilated: (F − 1)D + 1) with stride S and padding P makes of it
 `left − P * stride`, `right + (F − 1 − P) * stride` and `stride * S`; branches that meet see the union.
+The field is that of the direct way, which keeps positions: what pools everything and comes back as a
+gate (squeeze-and-excitation) or by attention sees the whole image, which is told beside the field.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from kviz.engine.backend import keras, tf
 from kviz.engine.tracing import Call, Trace, tensors_of
@@ -108,30 +112,58 @@ class ReceptiveField:
         size: pixels; it may reach beyond the image's border.
         stride: pixels from one unit to the next.
         offset: the first pixel that unit 0 sees, below 0 where that is padding.
+        centre: the pixel in whose middle what unit 0 sees is; between two pixels it is a fraction.
+        whole: whether something else that the unit depends on sees the whole image: a gate that pools
+            everything (squeeze-and-excitation), attention, a normalisation over positions.
     """
 
     size: tuple[int, ...]
     stride: tuple[Fraction, ...]
     offset: tuple[Fraction, ...]
+    centre: tuple[Fraction, ...]
+    whole: bool = False
 
     def __str__(self) -> str:
         def text(values: tuple[Any, ...]) -> str:
             return " × ".join(str(v) for v in (values[:1] if len(set(values)) == 1 else values))
 
-        return f"{text(self.size)} by {text(self.stride)}"
+        beside = f", beside the {WHOLE}" if self.whole else ""
+        return f"{text(self.size)} by {text(self.stride)}{beside}"
 
-    def facts(self) -> dict[str, list[float]]:
+    def facts(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {
             "size": list(self.size),
             "stride": [float(step) for step in self.stride],
             "offset": [float(first) for first in self.offset],
+            "centre": [float(middle) for middle in self.centre],
+            "whole": self.whole,
         }
 
 
-# Along one axis: the first and last input that unit 0 sees, and the step to unit 1's.
-_Axis = tuple[Fraction, Fraction, Fraction]
-_Field = tuple[_Axis, ...] | str | None
+class _Axis(NamedTuple):
+    """Along one axis: the first and last input that unit 0 sees, the step to unit 1's, the middle."""
+
+    left: Fraction
+    right: Fraction
+    step: Fraction
+    centre: Fraction
+
+    def moved(self, units: Fraction | int) -> _Axis:
+        """Return it with what is unit 0 here at the place `units` from unit 0."""
+        by = units * self.step
+        return self._replace(left=self.left + by, right=self.right + by, centre=self.centre + by)
+
+
+@dataclass(frozen=True)
+class _Direct:
+    """What is seen by the way that keeps positions, and whether the whole image is seen beside it."""
+
+    axes: tuple[_Axis, ...]
+    whole: bool = False
+
+
+_Field = _Direct | str | None
 WHOLE = "whole image"
 _AXES = ("1D", "2D", "3D")
 _WHOLE = (
@@ -143,6 +175,7 @@ _UPSAMPLING, _PADDING, _CROPPING = (
     for kind in ("UpSampling", "ZeroPadding", "Cropping")
 )
 _TRANSPOSED = tuple(getattr(keras.layers, f"Conv{n}Transpose") for n in _AXES)
+_DENSE = (keras.layers.Dense, keras.layers.EinsumDense)
 UNKNOWN = "unknown"
 
 # TensorFlow's operations that work on each pixel by itself, or only move channels.
@@ -155,22 +188,25 @@ _POINTWISE = frozenset(
     "ZerosLike OnesLike".split()
 )
 _REDUCTIONS = frozenset("Mean Sum Max Min Prod EuclideanNorm Any All".split())
+_PRODUCTS = frozenset("MatMul BatchMatMul BatchMatMulV2 BatchMatMulV3 Einsum".split())
 _CONSTANT = frozenset("Const Shape ReadVariableOp Placeholder VariableV2 Fill Range NoOp".split())
 
 
 def receptive_fields(
     trace: Trace, *, channels_first: bool = False
 ) -> dict[Call, ReceptiveField | str]:
-    """Return what each call's first output sees of the model's input.
+    """Return what each call's first output sees of the model's input, by the direct way.
 
-    Layers with a window are followed by their settings, all else operation by operation.
+    Layers with a window are followed by their settings, all else operation by operation. Tokens that a
+    picture's cells were made (`(N, T, features)`) see what their cells see, along both axes.
 
     Args:
         trace: a trace whose graph is still there.
         channels_first: the order of axes of the model's inputs.
 
     Returns:
-        A `ReceptiveField`, `"whole image"`, or `"unknown"` after an operation that is not known.
+        A `ReceptiveField`, `"whole image"` where no way keeps positions, or `"unknown"` after an
+        operation that is not known.
     """
     walk = _Walk(trace, channels_first)
     for call in sorted(trace.calls, key=lambda call: call.order):
@@ -178,14 +214,16 @@ def receptive_fields(
     found: dict[Call, ReceptiveField | str] = {}
     for call in trace.calls:
         tensors = tensors_of(call.outputs)
-        axes = walk.resolve(tensors[0]) if tensors and not call.hidden else UNKNOWN
-        if axes is None or isinstance(axes, str):
-            found[call] = axes or UNKNOWN
+        field = walk.resolve(tensors[0]) if tensors and not call.hidden else UNKNOWN
+        if field is None or isinstance(field, str):
+            found[call] = field or UNKNOWN
         else:
             found[call] = ReceptiveField(
-                tuple(int(right - left) + 1 for left, right, _ in axes),
-                tuple(step for _, _, step in axes),
-                tuple(left for left, _, _ in axes),
+                tuple(int(axis.right - axis.left) + 1 for axis in field.axes),
+                tuple(axis.step for axis in field.axes),
+                tuple(axis.left for axis in field.axes),
+                tuple(axis.centre for axis in field.axes),
+                field.whole,
             )
     return found
 
@@ -193,11 +231,11 @@ def receptive_fields(
 class _Walk:
     def __init__(self, trace: Trace, channels_first: bool) -> None:
         self.channels_first = channels_first
-        zero, one = Fraction(0), Fraction(1)
+        pixel = _Axis(Fraction(0), Fraction(0), Fraction(1), Fraction(0))
         self.fields: dict[Any, _Field] = {}
         for tensor in trace.inputs:
             axes = max((tensor.shape.rank or 0) - 2, 0)
-            self.fields[tensor.ref()] = ((zero, zero, one),) * axes or None
+            self.fields[tensor.ref()] = _Direct((pixel,) * axes) if axes else None
 
     def enter(self, call: Call) -> None:
         tensors = tensors_of(call.outputs)
@@ -209,6 +247,10 @@ class _Walk:
             field = _through(self.resolve(call.inputs[0]), window, call)
         elif isinstance(call.layer, _UPSAMPLING + _PADDING + _CROPPING):
             field = _resized(self.resolve(call.inputs[0]), call.layer)
+        elif isinstance(call.layer, _DENSE):
+            field = self.resolve(call.inputs[0])
+        elif isinstance(call.layer, keras.layers.GroupNormalization):
+            field = _with_whole(self.resolve(call.inputs[0]))
         else:
             return
         self.fields[tensors[0].ref()] = field
@@ -234,9 +276,11 @@ class _Walk:
             return None
         fields = [self.fields[x.ref()] for x in operation.inputs]
         field = _union(fields)
+        if isinstance(field, _Direct) and _keeps_tokens(operation, field):
+            return field
         if _moves_space(operation, self.channels_first):
-            return UNKNOWN if field is not None and field != WHOLE else field
-        if field is None or field in (WHOLE, UNKNOWN) or operation.type in _POINTWISE:
+            return UNKNOWN if isinstance(field, _Direct) else field
+        if not isinstance(field, _Direct) or operation.type in _POINTWISE:
             return field
         if operation.type in _REDUCTIONS:
             axes = tf.get_static_value(operation.inputs[1])
@@ -254,9 +298,18 @@ class _Walk:
                 return WHOLE
             if before.rank == after.rank and before.as_list()[1:-1] == after.as_list()[1:-1]:
                 return field
-        if operation.type == "MatMul" or operation.type.startswith("BatchMatMul"):
-            return WHOLE
-        return UNKNOWN
+        return WHOLE if operation.type in _PRODUCTS else UNKNOWN
+
+
+def _keeps_tokens(operation: Any, field: _Direct) -> bool:
+    """Return whether an operation makes tokens of a grid's cells, or more or fewer of such tokens."""
+    before, after = operation.inputs[0].shape, operation.outputs[0].shape
+    if after.rank != 3 or len(field.axes) != 2:
+        return False
+    if operation.type == "Reshape":
+        cells = before.as_list()[1:-1] if before.rank == 4 else []
+        return before.rank == 4 and None not in cells and math.prod(cells) == after[1]
+    return operation.type in ("Concat", "ConcatV2", "Slice", "StridedSlice")
 
 
 def _moves_space(operation: Any, channels_first: bool) -> bool:
@@ -279,57 +332,85 @@ def _moves_space(operation: Any, channels_first: bool) -> bool:
 
 
 def _union(fields: list[_Field]) -> _Field:
+    """Return what is seen where ways meet: the direct ones together, and what else sees everything."""
     known = [field for field in fields if field is not None]
-    for verdict in (UNKNOWN, WHOLE):
-        if verdict in known:
-            return verdict
-    if not known:
-        return None
-    every = [field for field in known if not isinstance(field, str)]
-    if len({tuple(step for _, _, step in field) for field in every}) > 1:
+    direct = [field for field in known if isinstance(field, _Direct)]
+    if UNKNOWN in known:
         return UNKNOWN
-    return tuple(
-        (min(a[0] for a in axis), max(a[1] for a in axis), axis[0][2])
-        for axis in zip(*every, strict=True)
+    if not direct:
+        return WHOLE if known else None
+    whole = len(direct) < len(known) or any(field.whole for field in direct)
+    if len({tuple(axis.step for axis in field.axes) for field in direct}) > 1:
+        return UNKNOWN
+    return _Direct(
+        tuple(map(_both, zip(*(field.axes for field in direct), strict=True))), whole=whole
     )
 
 
+def _both(axes: Sequence[_Axis]) -> _Axis:
+    # The way that sees most is the one through the layers, beside which others take a shortcut.
+    widest = max(axes, key=lambda axis: axis.right - axis.left)
+    return widest._replace(
+        left=min(axis.left for axis in axes), right=max(axis.right for axis in axes)
+    )
+
+
+def _with_whole(field: _Field) -> _Field:
+    return replace(field, whole=True) if isinstance(field, _Direct) else field
+
+
 def _through(field: _Field, window: Window, call: Call) -> _Field:
-    if field is None or isinstance(field, str) or len(field) != len(window.size):
+    if not isinstance(field, _Direct) or len(field.axes) != len(window.size):
         return field if isinstance(field, str) else UNKNOWN
     shape = call.inputs[0].shape.as_list()
     end = len(shape) - (getattr(call.layer, "data_format", None) != "channels_first")
     after = []
-    for axis, (left, right, step) in enumerate(field):
-        stride = window.strides[axis]
+    for place, axis in enumerate(field.axes):
+        stride, step = window.strides[place], axis.step
+        reach = (window.size[place] - 1) * window.dilation[place]
         if window.transposed:
-            reach = -(-((window.size[axis] - 1) * window.dilation[axis] + 1) // stride) - 1
-            after.append((left - reach * step, right, step / stride))
+            # Unit i of what it makes is o = i * stride + k - padding of what it gets, k up to reach.
+            padding = max(reach + 1 - stride, 0) // 2 if window.padding == "same" else 0
+            more = -(-(reach + 1) // stride) - 1
+            centre = axis.centre + Fraction(2 * padding - reach, 2 * stride) * step
+            after.append(_Axis(axis.left - more * step, axis.right, step / stride, centre))
             continue
-        before, _ = window.padded(axis, shape[end - len(field) + axis])
-        reach = (window.size[axis] - 1) * window.dilation[axis]
-        after.append((left - before * step, right + (reach - before) * step, step * stride))
-    return tuple(after)
+        before, _ = window.padded(place, shape[end - len(field.axes) + place])
+        after.append(
+            _Axis(
+                axis.left - before * step,
+                axis.right + (reach - before) * step,
+                step * stride,
+                axis.centre + (Fraction(reach, 2) - before) * step,
+            )
+        )
+    return replace(field, axes=tuple(after))
 
 
 def _resized(field: _Field, layer: Any) -> _Field:
-    if field is None or isinstance(field, str):
+    if not isinstance(field, _Direct):
         return field
     if isinstance(layer, _UPSAMPLING):
         sizes = (layer.size,) if isinstance(layer.size, int) else layer.size
         near = int(getattr(layer, "interpolation", "nearest") != "nearest")
-        return tuple(
-            (left - near * step, right + near * step, step / size)
-            for (left, right, step), size in zip(field, sizes, strict=True)
+        axes = tuple(
+            _Axis(
+                axis.left - near * axis.step,
+                axis.right + near * axis.step,
+                axis.step / size,
+                axis.centre + (Fraction(1, size) - 1) / 2 * axis.step,
+            )
+            for axis, size in zip(field.axes, sizes, strict=True)
         )
+        return replace(field, axes=axes)
     padding = isinstance(layer, _PADDING)
     amounts = layer.padding if padding else layer.cropping
     pairs = [amounts] if isinstance(amounts[0], int) else amounts
-    sign = -1 if padding else 1
-    return tuple(
-        (left + sign * before * step, right + sign * before * step, step)
-        for (left, right, step), (before, _) in zip(field, pairs, strict=True)
+    axes = tuple(
+        axis.moved(-before if padding else before)
+        for axis, (before, _) in zip(field.axes, pairs, strict=True)
     )
+    return replace(field, axes=axes)
 
 
 def sizes_written(window: Window, before: list[int | None], after: list[int | None]) -> str:

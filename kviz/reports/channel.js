@@ -69,8 +69,9 @@ function drawPhoto() {
   shown.alt = `The image ${told.photos[looked.maps.image].name}`;
   sized(shown, width, height);
   const size = typeof field === "string" ? field : `${field.size.join(" × ")} pixels`;
+  const beside = field.whole ? " By a gate, attention or a normalisation the whole image counts too." : "";
   $("channel-field").textContent =
-    field === "unknown" ? "What a cell sees of the photo is not known." : `A cell sees ${size}.`;
+    field === "unknown" ? "What a cell sees of the photo is not known." : `A cell sees ${size}.${beside}`;
 }
 
 // Returns the first and last pixel that a cell sees along an axis.

@@ -18,6 +18,7 @@ from kviz.engine.backend import tf
 from kviz.engine.graph import picked
 from kviz.engine.layers import LayerInfo
 from kviz.engine.passes import Seen
+from kviz.engine.receptive_fields import ReceptiveField
 from kviz.errors import LayerError, OptionError
 from kviz.images import array_sha256
 from kviz.network.loading import as_network
@@ -129,8 +130,9 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
     info, filters = _layer(network, layer_names)
     wanted = _chosen(filter_indices, info.path, filters)
     if parametrization is None:
-        seen = getattr(info.receptive_field, "size", None)
-        parametrization = "pixel" if seen is not None and max(seen) < 16 else "fourier"
+        field = info.receptive_field
+        small = isinstance(field, ReceptiveField) and not field.whole and max(field.size) < 16
+        parametrization = "pixel" if small else "fourier"
     colours = parametrized(parametrization, size, photos, network.channels or 3)
     ascent, score = _ascent(parametrization, colours, size), PatternScore(info.path)
     target = np.array(wanted, np.int32)

@@ -112,9 +112,54 @@ def test_whole_image_and_unknown():
     turned = layers.Conv2D(1, 3, name="turned")(keras.ops.flip(x, axis=1))
     end = layers.Dense(2, name="end")(layers.Flatten()(turned))
     table = kviz.Network(keras.Model(inputs, [gated, end])).layers
-    assert table["gate"].receptive_field == table["gated"].receptive_field == "whole image"
+    assert table["gate"].receptive_field == "whole image"
     assert table["turned"].receptive_field == "unknown"
     assert table["end"].receptive_field == "whole image"
+
+
+def test_what_sees_everything_is_told_beside_the_direct_way():
+    x = inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, strides=2, name="conv")(x)
+    gate = layers.GlobalAveragePooling2D()(x)
+    gate = layers.Reshape((1, 1, 4))(layers.Dense(4, "sigmoid", name="gate")(gate))
+    x = layers.Multiply(name="gated")([x, gate])
+    x = layers.GroupNormalization(2, name="normed")(layers.Conv2D(4, 3, name="then")(x))
+    table = kviz.Network(keras.Model(inputs, x)).layers
+    assert not table["conv"].receptive_field.whole
+    assert table["gate"].receptive_field == "whole image"
+    for path, size in (("gated", 3), ("then", 7), ("normed", 7)):
+        field = table[path].receptive_field
+        assert (field.size, field.stride, field.whole) == ((size, size), (2, 2), True)
+        assert str(field) == f"{size} by 2, beside the whole image"
+        assert field.facts()["whole"] is True
+    assert table["conv"].receptive_field.facts()["whole"] is False
+
+
+def test_of_efficientnet_every_convolution_of_the_trunk_has_a_field():
+    """Most of its layers stand behind a gate that pools the whole image."""
+    table = kviz.Network(keras.applications.EfficientNetB0(weights=None)).layers
+    trunk = [info for info in table if info.spatial and "se_" not in info.path]
+    assert len(trunk) > 150
+    assert not [info.path for info in trunk if isinstance(info.receptive_field, str)]
+    last = table["top_conv"].receptive_field
+    # A. Araujo et al. do not list it; of its 3 × 3 and 5 × 5 kernels and strides the sum is 851.
+    assert last.stride == (32, 32)
+    assert last.size == (851, 851)
+
+
+def test_tokens_see_what_their_patches_see():
+    x = inputs = keras.Input((8, 12, 3))
+    x = layers.Reshape((6, 8), name="tokens")(layers.Conv2D(8, 4, strides=4)(x))
+    y = layers.LayerNormalization(name="norm")(x)
+    y = layers.MultiHeadAttention(2, 4, name="attention")(y, y)
+    x = layers.Add(name="add")([x, y])
+    x = layers.Dense(8, "gelu", name="mlp")(x)
+    table = kviz.Network(keras.Model(inputs, x)).layers
+    for path, whole in (("tokens", False), ("norm", False), ("add", True), ("mlp", True)):
+        field = table[path].receptive_field
+        assert (field.size, field.stride, field.whole) == ((4, 4), (4, 4), whole)
+        assert field.centre == (1.5, 1.5)
+    assert table["attention"].receptive_field == "whole image"
 
 
 @pytest.mark.parametrize("size", range(7, 15))

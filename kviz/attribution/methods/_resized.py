@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from kviz._types import Array
 from kviz.engine.backend import keras, tf
+from kviz.engine.receptive_fields import ReceptiveField
 
 
 def resized(maps: Any, size: Sequence[int], interpolation: str = "bilinear") -> Any:
@@ -33,3 +37,29 @@ def resized(maps: Any, size: Sequence[int], interpolation: str = "bilinear") -> 
     flat = tf.reshape(slices, [-1, own[0], plane[0] * plane[1]])
     flat = resized(flat, (depth, plane[0] * plane[1]), interpolation)
     return tf.reshape(flat, [-1, *size])
+
+
+def aligned(maps: Array, size: Sequence[int], field: ReceptiveField) -> Array:
+    """Return maps of another size, each cell where its layer looks.
+
+    Args:
+        maps: `(N, …)`.
+        size: one entry an axis.
+        field: the layer's: cell i lies at `centre + i * stride`.
+
+    Returns:
+        `(N, *size)`: linear between the cells' centres, and beyond the last of them as there.
+
+    >>> field = ReceptiveField(size=(1,), stride=(2,), offset=(0,), centre=(0,))
+    >>> aligned(np.array([[0.0, 4.0]]), [4], field).tolist()
+    [[0.0, 2.0, 4.0, 4.0]]
+    """
+    for axis, length in enumerate(size):
+        last = maps.shape[axis + 1] - 1
+        centre, stride = float(field.centre[axis]), float(field.stride[axis])
+        cells = np.clip((np.arange(length) - centre) / stride, 0, last)
+        below = np.floor(cells).astype(int)
+        share = (cells - below).reshape(-1, *[1] * (len(size) - axis - 1)).astype(maps.dtype)
+        low = maps.take(below, axis + 1)
+        maps = low + (maps.take(np.minimum(below + 1, last), axis + 1) - low) * share
+    return maps
