@@ -372,9 +372,10 @@ def activation_model(
             "A function as preprocess= cannot be part of a Keras model. Pass network.model, and give "
             "the result inputs that are preprocessed."
         )
-    if network.input_shapes is not None:
+    if network.input_shapes is not None and not network.engine.needs_sizes:
         # By their paths, so that what is not there is said now and not from within Keras.
         layer_names = [info.path for info in network.layers.select(layer_names, maps=True)]
     return make_activation_model(
-        network.model, layer_names, outputs=outputs, pooling=pooling, preprocess=preprocess
-    )
+        network.model, layer_names, outputs=outputs, pooling=pooling, preprocess=preprocess,
+        deferred=network.input_shapes is None or network.engine.needs_sizes,
+    )  # fmt: skip

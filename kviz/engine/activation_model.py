@@ -327,8 +327,9 @@ def make_activation_model(
     outputs: bool = False,
     pooling: Pooling = None,
     preprocess: Any = None,
+    deferred: bool = False,
 ) -> Any:
-    """Return an `ActivationModel`, or a deferred one where the inputs are not known yet.
+    """Return an `ActivationModel`, or a deferred one.
 
     Args:
         model: the `keras.Model`.
@@ -336,12 +337,13 @@ def make_activation_model(
         outputs: whether to give the model's outputs too.
         pooling: `"avg"`, `"max"` or None.
         preprocess: the name of a `keras.applications` module, a layer, or None.
+        deferred: whether it is to find its layers when it gets data, since it cannot be called before.
 
     Raises:
         OptionError: if `pooling` is none of these.
         LayerError: if a layer is not there, not reached, or has no spatial output.
     """
-    kind = DeferredActivationModel if input_shapes(model) is None else ActivationModel
+    kind = DeferredActivationModel if deferred else ActivationModel
     return kind(
         model, layer_names, outputs=outputs, pooling=pooling, preprocess=preprocess,
         name=f"{model.name}_activations",

@@ -16,6 +16,7 @@ from kviz.engine.activation_model import as_number, maps_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.compiled import Compiled, compiled_for
 from kviz.engine.devices import Share, several, shared
+from kviz.engine.grey_pictures import is_grey_picture
 from kviz.engine.heads import Head, choose_head, heads_of
 from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
 from kviz.engine.model_inputs import (
@@ -28,7 +29,7 @@ from kviz.engine.model_inputs import (
     to_channels_first,
     to_channels_last,
 )
-from kviz.engine.tracing import Edits, Trace, is_stateful, on_behalf, trace
+from kviz.engine.tracing import Edits, Trace, all_layers, is_stateful, on_behalf, trace
 from kviz.errors import ModelError, OptionError
 
 Preprocess = Callable[[Any], Any]
@@ -88,9 +89,37 @@ class Engine:
     def input_shapes(self) -> list[Shape] | None:
         """The inputs' shapes in channels-last order, batch first; None where it is not known."""
         shapes = input_shapes(self.model)
-        if shapes is None or not self.channels_first:
-            return shapes
-        return [(s[0], *s[2:], s[1]) if len(s) > 2 else s for s in shapes]
+        if shapes is None:
+            return None
+        if self.channels_first:
+            shapes = [(s[0], *s[2:], s[1]) if len(s) > 3 else s for s in shapes]
+        grey = self.grey_pictures
+        return [(*s, 1) if place in grey else s for place, s in enumerate(shapes)]
+
+    @cached_property
+    def grey_pictures(self) -> frozenset[int]:
+        """The places of inputs `(N, H, W)` that are pictures; pixels have an axis of channels here."""
+        inputs = self.model.inputs if input_shapes(self.model) else []
+        if self.needs_sizes or not any(len(tensor.shape) == 3 for tensor in inputs):
+            return frozenset()
+
+        def run(*arguments: Any) -> Any:
+            given = dict(zip(self.input_names, arguments, strict=True))
+            traced = trace(self.model, pack_inputs(self.model, given))
+            return (), [], [is_grey_picture(tensor, traced) for tensor in arguments]
+
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+        _, found = self.functions.function("grey pictures", run, specs)
+        return frozenset(place for place, grey in enumerate(found) if grey)
+
+    @cached_property
+    def needs_sizes(self) -> bool:
+        """Whether the model can be traced only for images whose sizes are known.
+
+        Keras's `TimeDistributed` counts on the number of frames, enlarging between pixels on theirs.
+        """
+        free = any(None in shape[1:-1] for shape in input_shapes(self.model) or [])
+        return free and any(map(_counts_on_sizes, all_layers(self.model)))
 
     @property
     def fixed_batch(self) -> int | None:
@@ -125,6 +154,8 @@ class Engine:
             dtype = str(self.model.inputs[place].dtype if own else self.model.compute_dtype)
             exact = ("float64", "int32", "int64", "uint8", "bool")
             shape = own[place] if own else (None, *array.shape[1:])
+            if self.needs_sizes:
+                shape = (shape[0], *array.shape[1:])
             specs[name] = tf.TensorSpec(shape, dtype if dtype in exact else "float32")
         return specs
 
@@ -352,12 +383,16 @@ class Engine:
         """Return the model's inputs for pixels: preprocessed, its own order of axes, its structure."""
         inputs = {}
         channels = self.image_shape[3] if self.image_shape else 3
-        for name, tensor in pixels.items():
+        for place, (name, tensor) in enumerate(pixels.items()):
             # A mask beside the photo is no photo; a second photo has as many channels as the first.
             photo = tensor.shape.rank == 4 and channels in (None, tensor.shape[3])
             if self._preprocess is not None and photo:
                 tensor = self._preprocessed(tensor)
-            inputs[name] = to_channels_first(tensor) if self.channels_first else tensor
+            if place in self.grey_pictures:
+                tensor = tf.squeeze(tensor, -1)
+            elif self.channels_first:
+                tensor = to_channels_first(tensor)
+            inputs[name] = tensor
         return pack_inputs(self.model, inputs)
 
     def _preprocessed(self, tensor: Any) -> Any:
@@ -369,6 +404,13 @@ class Engine:
                 f"preprocess {sanitise(what)} fails on pixels of shape {tuple(tensor.shape)}: "
                 f"{first_line(error)}"
             ) from error
+
+
+def _counts_on_sizes(layer: Any) -> bool:
+    """Return whether a layer needs to know sizes that a model may leave free, while it is traced."""
+    between = getattr(layer, "interpolation", "nearest") != "nearest"
+    enlarges = isinstance(layer, keras.layers.UpSampling2D) and between
+    return enlarges or isinstance(layer, keras.layers.TimeDistributed)
 
 
 def _detached(infos: Iterable[LayerInfo]) -> list[tuple[LayerInfo, Any]]:

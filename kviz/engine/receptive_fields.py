@@ -235,6 +235,8 @@ class _Walk:
         self.fields: dict[Any, _Field] = {}
         for tensor in trace.inputs:
             axes = max((tensor.shape.rank or 0) - 2, 0)
+            # A grey picture, whose axis of channels the model does not have.
+            axes += tensor.op.type == "Squeeze"
             self.fields[tensor.ref()] = _Direct((pixel,) * axes) if axes else None
 
     def enter(self, call: Call) -> None:
@@ -302,8 +304,13 @@ class _Walk:
 
 
 def _keeps_tokens(operation: Any, field: _Direct) -> bool:
-    """Return whether an operation makes tokens of a grid's cells, or more or fewer of such tokens."""
+    """Return whether an operation makes tokens of a grid's cells, or more or fewer of such tokens.
+
+    Or whether it adds the axis of channels that a grey picture lacks.
+    """
     before, after = operation.inputs[0].shape, operation.outputs[0].shape
+    if len(field.axes) == 2 and before.rank == 3 and after.rank == 4:
+        return bool(before[1:] == after[1:3])
     if after.rank != 3 or len(field.axes) != 2:
         return False
     if operation.type == "Reshape":

@@ -205,14 +205,14 @@ def _stood_in_for(model: Any) -> Iterator[tuple[Any, str, Maker]]:
     for name in ("dtype_policy", "compute_dtype"):
         yield keras.Layer, name, functools.partial(_policy_property, name)
     yield type(_A_FUNCTION), "__call__", _opening_function
-    classes = {type(layer): None for layer in [model, *_all_layers(model)]}
+    classes = {type(layer): None for layer in [model, *all_layers(model)]}
     holders = {base: None for kind in classes for base in kind.__mro__ if "call" in vars(base)}
     for holder in holders:
         if holder not in (keras.Layer, keras.Operation):
             yield holder, "call", _noting_bare_call
 
 
-def _all_layers(model: Any) -> list[Any]:
+def all_layers(model: Any) -> list[Any]:
     """Return every layer that a model holds, at any depth."""
     return list(model._flatten_layers(include_self=False, recursive=True))
 

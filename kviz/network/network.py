@@ -195,7 +195,7 @@ class Network:
             ModelError: if it is a subclassed model that has never been called.
         """
         shapes = self.input_shapes
-        if shapes is not None:
+        if shapes is not None and not self.engine.needs_sizes:
             specs = self.engine.specs(dict.fromkeys(self.engine.input_names))
         elif self._specs is not None:
             specs = self._specs
@@ -247,6 +247,8 @@ class Network:
         specs = self.specs(tensors)
         for name, spec in specs.items():
             tensors[name] = tf.cast(tensors[name], spec.dtype)
+            if tensors[name].shape.rank == spec.shape.rank - 1 and spec.shape[-1] == 1:
+                tensors[name] = tensors[name][..., None]
             if not tensors[name].shape.is_compatible_with(spec.shape):
                 wanted = ", ".join("any" if size is None else str(size) for size in spec.shape[1:])
                 raise ImageError(
