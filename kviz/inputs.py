@@ -10,7 +10,7 @@ import numpy as np
 from kviz._checks import sanitise, validate_choice
 from kviz.engine.heads import Head, choose_head
 from kviz.engine.passes import Score
-from kviz.errors import ImageError, OptionError
+from kviz.errors import OptionError
 from kviz.network.network import Network
 from kviz.scores import ClassScore
 
@@ -25,18 +25,17 @@ def looked_at(pixels: Mapping[str, Any], specs: Mapping[str, Any], input_name: s
 
     Raises:
         OptionError: if there is no such input.
-        ImageError: if the model takes no real numbers.
     """
     if input_name is not None:
         validate_choice("input_name", input_name, pixels)
         return input_name
-    # What the model takes counts: whole numbers are pixels too where it takes real ones.
-    floats = [
-        name for name, spec in specs.items() if spec.dtype.as_numpy_dtype().dtype.kind in "fu"
-    ]
-    if not floats:
-        raise ImageError("The model has no input of real numbers, which could have a gradient.")
-    return max(floats, key=lambda name: (pixels[name].ndim == 4, pixels[name].ndim > 2))
+
+    def likeness(name: str) -> tuple[bool, bool, bool]:
+        # What the model takes counts: whole numbers are pixels too where it takes real ones.
+        kind = specs[name].dtype.as_numpy_dtype().dtype.kind
+        return pixels[name].ndim == 4, kind in "fu", pixels[name].ndim > 2
+
+    return max(specs, key=likeness)
 
 
 def class_targets(class_index: Any, network: Network, total: int, head: Head | None = None) -> Any:

@@ -103,10 +103,8 @@ def attribute(  # noqa: PLR0913 - a verb's options
     explained = looked_at(pixels, specs, input_name)
     head = head_for(network, wanted, specs)
     passes = Passes(network.engine, wanted, pixels, explained)
-    pixels = {
-        name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
-        for name, array in pixels.items()
-    }
+    # First as the model takes them, which can be whole numbers.
+    pixels = _typed(_typed(pixels, specs), passes.specs)
     total = len(pixels[explained])
     targets = class_targets(class_index, network, total, head)
     masks = None
@@ -147,6 +145,11 @@ def attribute(  # noqa: PLR0913 - a verb's options
         called = _called(sorted(masks.empty), names)
         notes = (*notes, f"The class is predicted nowhere, and its score is 0, for {called}.")
     return replace(found, made_by=made, notes=notes)
+
+
+def _typed(pixels: Mapping[str, Array], specs: Mapping[str, Any]) -> dict[str, Array]:
+    types = {name: spec.dtype.as_numpy_dtype for name, spec in specs.items()}
+    return {name: array.astype(types[name], copy=False) for name, array in pixels.items()}
 
 
 def _numbers(found: Found, count: int) -> Found:

@@ -16,7 +16,6 @@ from kviz._types import Selector
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerInfo, LayerTable, layer_table
 from kviz.engine.model_inputs import (
-    input_shapes,
     input_structure,
     is_channels_first,
     to_channels_first,

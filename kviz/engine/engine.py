@@ -16,7 +16,6 @@ from kviz.engine.activation_model import as_number, maps_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.compiled import Compiled, compiled_for
 from kviz.engine.devices import Share, several, shared
-from kviz.engine.grey_pictures import is_grey_picture
 from kviz.engine.heads import Head, choose_head, heads_of
 from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
 from kviz.engine.model_inputs import (
@@ -29,6 +28,7 @@ from kviz.engine.model_inputs import (
     to_channels_first,
     to_channels_last,
 )
+from kviz.engine.pixel_inputs import is_grey_picture, is_made_real
 from kviz.engine.tracing import Edits, Trace, all_layers, is_stateful, on_behalf, trace
 from kviz.errors import ModelError, OptionError
 
@@ -96,21 +96,36 @@ class Engine:
         grey = self.grey_pictures
         return [(*s, 1) if place in grey else s for place, s in enumerate(shapes)]
 
-    @cached_property
+    @property
     def grey_pictures(self) -> frozenset[int]:
         """The places of inputs `(N, H, W)` that are pictures; pixels have an axis of channels here."""
+        return self._pixel_inputs[0]
+
+    @cached_property
+    def _pixel_inputs(self) -> tuple[frozenset[int], frozenset[int]]:
+        """The places of grey pictures without channels, and of whole numbers that are pixels."""
         inputs = self.model.inputs if input_shapes(self.model) else []
-        if self.needs_sizes or not any(len(tensor.shape) == 3 for tensor in inputs):
-            return frozenset()
+        whole = [not keras.backend.is_float_dtype(tensor.dtype) for tensor in inputs]
+        ranks = [len(tensor.shape) for tensor in inputs]
+        unclear = any(r == 3 or (r > 3 and w) for r, w in zip(ranks, whole, strict=True))
+        if self.needs_sizes or not unclear:
+            return frozenset(), frozenset()
 
         def run(*arguments: Any) -> Any:
             given = dict(zip(self.input_names, arguments, strict=True))
             traced = trace(self.model, pack_inputs(self.model, given))
-            return (), [], [is_grey_picture(tensor, traced) for tensor in arguments]
+            grey = [is_grey_picture(tensor, traced) for tensor in arguments]
+            real = [rank > 2 and is_made_real(x) for rank, x in zip(ranks, arguments, strict=True)]
+            return (
+                (),
+                [],
+                [frozenset(place for place, x in enumerate(y) if x) for y in (grey, real)],
+            )
 
         specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
-        _, found = self.functions.function("grey pictures", run, specs)
-        return frozenset(place for place, grey in enumerate(found) if grey)
+        found: tuple[frozenset[int], frozenset[int]]
+        _, found = self.functions.function("pixel inputs", run, specs)
+        return found
 
     @cached_property
     def needs_sizes(self) -> bool:
@@ -157,6 +172,17 @@ class Engine:
             if self.needs_sizes:
                 shape = (shape[0], *array.shape[1:])
             specs[name] = tf.TensorSpec(shape, dtype if dtype in exact else "float32")
+        return specs
+
+    def real_specs(self, pixels: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the same as `specs`, but pixels of whole numbers as real ones.
+
+        These can be differentiated, and lie between whole numbers on the way from one image to another.
+        """
+        specs = self.specs(pixels)
+        for place, (name, spec) in enumerate(specs.items()):
+            if place in self._pixel_inputs[1]:
+                specs[name] = tf.TensorSpec(spec.shape, "float32")
         return specs
 
     def traced(

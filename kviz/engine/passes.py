@@ -90,7 +90,7 @@ class Passes:
     ) -> None:
         self.engine = engine
         self.score = score
-        self.specs = engine.specs(pixels)
+        self.specs = engine.real_specs(pixels)
         self.input_name = input_name
         self.place = list(self.specs).index(input_name)
         # While a function is traced: the score, tensors in place of its numbers.

@@ -13,6 +13,8 @@ Nothing that another thread holds is changed, and nothing of the model is:
   other passes by as if they were not there. What somebody else has put there meanwhile stays.
 - The model is called in a `keras.StatelessScope`: what a layer would assign (a state, a seed) or add
   (a loss) is seen within this trace only.
+- Real numbers in place of an input of whole ones, which Keras would cut off, stay real: so pixels of
+  whole numbers have gradients.
 - A `tf.function` that the tracing thread calls is opened and runs as plain Python, since a compiled one
   hides its layers; one that depends on being compiled stays shut.
 """
@@ -105,6 +107,13 @@ def trace(model: Any, inputs: Any, edits: Edits | None = None, *, as_it_is: bool
 def _record(model: Any, inputs: Any, edits: Edits, as_it_is: bool) -> _Recorder:
     graph = tf.compat.v1.get_default_graph()
     recorder = _Recorder(model, graph, edits, as_it_is)
+    recorder.real = {
+        given.ref()
+        for given, own in zip(
+            tensors_of(inputs), getattr(model, "inputs", None) or [], strict=False
+        )
+        if given.dtype.is_floating and not keras.backend.is_float_dtype(own.dtype)
+    }
     accepts = inspect.signature(model.call).parameters.values()
     takes_training = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in accepts)
     with _noted_by(recorder), _stateless():
@@ -205,11 +214,17 @@ def _stood_in_for(model: Any) -> Iterator[tuple[Any, str, Maker]]:
     for name in ("dtype_policy", "compute_dtype"):
         yield keras.Layer, name, functools.partial(_policy_property, name)
     yield type(_A_FUNCTION), "__call__", _opening_function
-    classes = {type(layer): None for layer in [model, *all_layers(model)]}
+    layers = [model, *all_layers(model)]
+    # A Sequential runs a functional model of its own layers.
+    layers += [layer._functional for layer in layers if getattr(layer, "_functional", None)]
+    classes = {type(layer): None for layer in layers}
     holders = {base: None for kind in classes for base in kind.__mro__ if "call" in vars(base)}
     for holder in holders:
         if holder not in (keras.Layer, keras.Operation):
             yield holder, "call", _noting_bare_call
+        if "_convert_inputs_to_tensors" in vars(holder):
+            yield holder, "_convert_inputs_to_tensors", _keeping_real
+    yield keras.Sequential, "input_dtype", _real_input_type
 
 
 def all_layers(model: Any) -> list[Any]:
@@ -270,6 +285,29 @@ def _own_context(original: Any, current: Callable[[], Any]) -> Any:
         return recorder.context
 
     return _get_call_context
+
+
+def _keeping_real(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def _convert_inputs_to_tensors(self: Any, flat_inputs: Any) -> Any:
+        converted, recorder = original(self, flat_inputs), current()
+        if recorder is None:
+            return converted
+        return [
+            x if tf.is_tensor(x) and x.ref() in recorder.real and not y.dtype.is_floating else y
+            for x, y in zip(flat_inputs, converted, strict=True)
+        ]
+
+    return _convert_inputs_to_tensors
+
+
+def _real_input_type(original: Any, current: Callable[[], Any]) -> Any:
+    def value(self: Any) -> Any:
+        found, recorder = original.__get__(self, type(self)), current()
+        real = recorder is not None and recorder.real
+        return self.compute_dtype if real and not keras.backend.is_float_dtype(found) else found
+
+    return property(value, original.fset, original.fdel, original.__doc__)
 
 
 def _keeping_losses(original: Any, current: Callable[[], Any]) -> Any:
@@ -354,6 +392,7 @@ class _Recorder:
         self.ended = 0
         self.built_something = False
         self.context: Any = None
+        self.real: set[Any] = set()
         self.reset: set[int] = set()
 
     def note(

@@ -396,10 +396,17 @@ def test_a_channels_first_twin_has_the_same_maps():
 
 
 def test_a_layer_inside_a_loop_is_an_error_that_names_the_way_out():
-    inputs = keras.Input((None, 8, 8, 3))
-    frames = layers.TimeDistributed(layers.Conv2D(2, 3, name="conv"), name="frames")(inputs)
-    model = keras.Model(inputs, frames)
-    # As many frames as videos: Keras 3.15 loops over the wrong of the two when both are free.
+    class Frames(layers.Layer):
+        def __init__(self):
+            super().__init__(name="frames")
+            self.conv = layers.Conv2D(2, 3, name="conv")
+            self.conv.build((None, 8, 8, 3))
+
+        def call(self, clips):
+            return tf.map_fn(self.conv, clips)
+
+    inputs = keras.Input((3, 8, 8, 3))
+    model = keras.Model(inputs, Frames()(inputs))
     images = pixels(3, 3, 8, 8, 3)
     with pytest.raises(kviz.LayerError, match="inside a loop"):
         kviz.activations(model, images, "frames/conv")

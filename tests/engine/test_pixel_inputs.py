@@ -1,10 +1,11 @@
-"""Inputs (N, H, W) that are pictures, and those that are signals."""
+"""Inputs (N, H, W) that are pictures, and those that are signals; pixels of whole numbers."""
 
 import keras
 import numpy as np
 import pytest
 from keras import layers, ops
 from PIL import Image
+from refusals import refused
 
 import kviz
 
@@ -98,3 +99,69 @@ def test_a_signal_is_no_picture(steps):
 def test_rows_of_a_picture_can_be_a_sequence():
     model = keras.Sequential([keras.Input((28, 28)), layers.LSTM(4), layers.Dense(2)])
     assert kviz.Network(model).input_shapes == [(None, 28, 28)]
+
+
+METHODS = {
+    "gradient": {},
+    "saliency": {},
+    "integrated_gradients": {"steps": 7},
+    "smooth_grad": {"samples": 3},
+    "expected_gradients": {"samples": 3},
+    "guided_backprop": {},
+    "lrp": {},
+    "grad_cam": {"relu": False},
+    "guided_grad_cam": {},
+    "occlusion": {"window": 4},
+    "rise": {"masks": 20},
+}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("made_real", ["layer", "operation"])
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_pixels_of_whole_numbers(dtype, made_real, nested):
+    """The same net that takes real numbers is the referee, also on the way between whole ones."""
+
+    def net(dtype):
+        keras.utils.set_random_seed(3)
+        x = inputs = keras.Input((16, 16, 3), dtype=dtype)
+        x = layers.Rescaling(1 / 255)(x) if made_real == "layer" else ops.cast(x, "float32") / 255
+        x = layers.Conv2D(4, 3, activation="relu", name="conv")(x)
+        model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+        return keras.Sequential([keras.Input((16, 16, 3), dtype=dtype), model]) if nested else model
+
+    images = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3)).astype("uint8")
+    real, whole = net("float32"), net(dtype)
+    for method, options in METHODS.items():
+        expected = kviz.attribute(real, images, method, class_index=1, **options).maps
+        found = kviz.attribute(whole, images, method, class_index=1, **options).maps
+        np.testing.assert_allclose(
+            found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max(), err_msg=method
+        )
+    dreamt = [kviz.class_image(model, 1, steps=3, seed=2).images for model in (real, whole)]
+    assert np.abs(dreamt[0] - dreamt[1].astype(float)).max() <= 1
+
+
+def test_real_pixels_are_cut_off_as_the_model_does():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1), dtype="uint8"), layers.Rescaling(1.0), layers.Flatten()]
+    )
+    images = np.full((1, 8, 8, 1), 3.7)
+    assert kviz.predict(model, images).scores.max() == 3
+    found = kviz.attribute(model, images, "input_x_gradient", class_index=0)
+    assert found.maps.max() == 3
+
+
+def test_words_have_no_gradient_but_a_map():
+    keras.utils.set_random_seed(3)
+    words = keras.Input((12,), dtype="int32")
+    x = layers.Conv1D(8, 3, padding="same", activation="relu", name="conv")(
+        layers.Embedding(50, 8)(words)
+    )
+    model = keras.Model(words, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    given = np.random.default_rng(0).integers(0, 50, (2, 12))
+    found = kviz.attribute(model, given, "hires_cam", class_index=0, relu=False, resize=None)
+    maps = keras.Model(words, x)(given).numpy() @ model.layers[-1].get_weights()[0][:, 0] / 12
+    np.testing.assert_allclose(found.maps, maps, rtol=1e-4, atol=1e-6)
+    with refused("not by a way that has gradients", kviz.errors.LayerError):
+        kviz.attribute(model, given, "saliency")

@@ -1,7 +1,9 @@
-"""Inputs `(N, H, W)` that are grey pictures without an axis of channels, told by what a model does.
+"""Inputs that are pictures though their shape or their type does not say so, told by what a model does.
 
-A beginner's dense net flattens such an input, a spectrogram's convnet gives it the axis that is missing;
-a signal `(N, L, channels)` goes into a 1-D convolution or a recurrent layer as it is.
+`(N, H, W)` without an axis of channels: a beginner's dense net flattens such an input, a spectrogram's
+convnet gives it the axis that is missing, while a signal `(N, L, channels)` goes into a 1-D convolution
+or a recurrent layer as it is. Whole numbers that are only made real ones are pixels, which can have
+gradients; those that look something up (words) are not.
 """
 
 from __future__ import annotations
@@ -64,3 +66,27 @@ def _adds_channels(operation: Any, made: Any, size: Sequence[int | None]) -> boo
     if operation.type == "Reshape" and shape[1:] == [1, *size]:
         return True
     return operation.type in ("Reshape", "ExpandDims") and shape[1:] == [*size, 1]
+
+
+def is_made_real(tensor: Any) -> bool:
+    """Return whether a model does nothing with whole numbers but to make real ones of them.
+
+    Args:
+        tensor: the input, symbolic, in a graph in which the model was called on it.
+    """
+    if tensor.dtype.is_floating or not tensor.dtype.is_integer:
+        return False
+    queue, found = deque([tensor]), False
+    while queue:
+        for operation in queue.popleft().consumers():
+            made = operation.outputs[0] if operation.outputs else None
+            if operation.type == "Cast" and made.dtype.is_floating:
+                found = True
+            elif operation.type in _MOVES:
+                queue.append(made)
+            elif operation.type != "Shape":
+                return False
+    return found
+
+
+_MOVES = frozenset("ExpandDims Identity Reshape Squeeze StridedSlice Transpose".split())
