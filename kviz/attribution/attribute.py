@@ -156,11 +156,12 @@ def _numbers(found: Found, count: int) -> Found:
     arrays = {
         key: np.asarray(memoryview(value) if tf.is_tensor(value) else value)[:count]
         for key, value in vars(found).items()
-        if value is not None and key != "layers"
+        if value is not None and key not in ("layers", "notes")
     }
     # Several devices each say which layers they looked at.
-    said = () if found.layers is None else np.asarray(found.layers).tolist()
-    return Found(**arrays, layers=tuple(dict.fromkeys(path.decode() for path in said)))
+    said = () if found.layers is None else np.asarray(found.layers).reshape(-1, 2).tolist()
+    paths, notes = (dict.fromkeys(row[column].decode() for row in said) for column in (0, 1))
+    return Found(**arrays, layers=tuple(paths), notes=tuple(notes))
 
 
 def _settings(method: Method, layers: tuple[str, ...]) -> dict[str, Any]:
@@ -230,9 +231,7 @@ def _result(
             "The maps hold values that are not finite (NaN or infinite): the model's gradients "
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
-    notes = list(network.notes)
-    if head is not None and head.note:
-        notes.append(head.note)
+    notes = [*network.notes, *filter(None, [head.note if head else "", *parts[0][0].notes])]
     notes += _nothing(title_of(method), maps.reshape(classes.size, -1), len(maps), names)
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(

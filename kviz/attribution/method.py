@@ -62,7 +62,9 @@ class Found:
         classes: int32 `(N,)`, their classes, -1 where there are none.
         gaps: for path methods `(N,)`: the sum of the maps less the score's difference to the
             baseline's, relative to that difference.
-        layers: for methods that look at layers, the paths of those that they looked at.
+        layers: for methods that look at layers, strings `(layers, 2)`: the paths of those that they
+            looked at, and what is to be said of each.
+        notes: what `attribute` read of these.
     """
 
     maps: Any
@@ -70,6 +72,7 @@ class Found:
     classes: Any
     gaps: Any = None
     layers: Any = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

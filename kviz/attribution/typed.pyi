@@ -51,6 +51,7 @@ class Options(TypedDict, total=False):
 
 class AblationCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 class CamOptions(Options, total=False):
@@ -61,6 +62,7 @@ class DeconvnetOptions(Options, total=False):
 
 class EigenCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 class ExpectedGradientsOptions(Options, total=False):
@@ -70,10 +72,12 @@ class ExpectedGradientsOptions(Options, total=False):
 
 class GradCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 class GradCamPlusPlusOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
     formula: Literal["common", "paper"]
 
@@ -85,10 +89,12 @@ class GuidedBackpropOptions(Options, total=False):
 
 class GuidedGradCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     reduce: Reduce
 
 class HiResCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 class InputXGradientOptions(Options, total=False):
@@ -108,6 +114,7 @@ class KernelShapOptions(Options, total=False):
 
 class LayerCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 class LimeOptions(Options, total=False):
@@ -144,6 +151,7 @@ class SaliencyOptions(Options, total=False):
 
 class ScoreCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 class ShapleyOptions(Options, total=False):
@@ -170,6 +178,7 @@ class VarGradOptions(Options, total=False):
 
 class XGradCamOptions(Options, total=False):
     layer_names: Selector
+    grid: tuple[int, int] | None
     relu: bool
 
 @overload

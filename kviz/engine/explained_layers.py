@@ -4,14 +4,14 @@ A layer that nobody names is the last that looks at the explained input, feeds t
 axes with positions as that input. Of a class map it is the deepest of them, where a net that goes down
 and up again is narrowest: its last layer would be the answer itself. Tokens, `(N, T, features)` of a
 picture, are folded to the grid of patches that they were made of; what stands before or behind them (a
-class token, registers) is left out. The grid is told by the operation that unfolded it.
+class token, registers) is left out. The grid is told by the operation that unfolded it, or by the user.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kviz._checks import sanitise
@@ -33,11 +33,32 @@ class Laid:
         info: the layer.
         grid: height and width in tokens, where it gives tokens of a picture.
         first: how many tokens stand before those of the grid.
+        beside: the last layer of another way from the explained input to the score, "" for none.
     """
 
     info: LayerInfo
     grid: tuple[int, int] | None = None
     first: int = 0
+    beside: str = ""
+
+    @property
+    def note(self) -> str:
+        """What is to be said to whoever reads its map, else ""."""
+        told, path = [], sanitise(repr(self.info.path), 60)
+        tokens = self.info.output_shape[1] if self.grid is not None else None
+        if self.grid is not None and tokens is not None and tokens > math.prod(self.grid):
+            left = tokens - math.prod(self.grid)
+            told.append(
+                f"Of the {tokens} tokens of {path} the {self.grid[0]} × {self.grid[1]} patches are "
+                f"shown; {left} that {'lie' if left > 1 else 'lies'} nowhere in the image "
+                f"{'are' if left > 1 else 'is'} left out."
+            )
+        if self.beside:
+            told.append(
+                f"The score depends on the image by a second way too, which ends in "
+                f"{sanitise(repr(self.beside), 60)}; {path} is not on it."
+            )
+        return " ".join(told)
 
     @property
     def sizes(self) -> tuple[int | None, ...]:
@@ -65,6 +86,7 @@ def layers_for(
     watched: Any,
     layer_names: Selector,
     *,
+    grid: tuple[int, int] | None = None,
     deepest: bool = False,
 ) -> list[Laid]:
     """Return the layers that a selector means, or by default the one that explains a score.
@@ -75,48 +97,62 @@ def layers_for(
         table: its layers.
         watched: the explained input, symbolic.
         layer_names: as `LayerTable.select` takes it, or None.
+        grid: of how many rows and columns tokens are, where the graph does not tell; what stands
+            before the last of them is no patch.
         deepest: of those that fit take the narrowest.
 
     Raises:
         LayerError: if there is none, or one that is named has no positions.
     """
     axes = max((watched.shape.rank or 0) - 2, 1)
+    looking = downstream(watched)
     if layer_names is not None:
-        infos = table.select(layer_names, maps=True)
-        for info in infos:
-            if not info.spatial or info.outputs != 1:
-                raise LayerError(
-                    f"Layer {sanitise(info.path)!r} ({info.kind}) has no spatial output. "
-                    "Expected (N, H, W, channels); ask for a layer before it."
-                )
-        return [_laid(info, traced, axes) for info in infos]
-    feeding, looking = upstream(value), downstream(watched)
+        laid = [_laid(info, traced, axes, grid) for info in table.select(layer_names, maps=True)]
+        for each in laid:
+            # Another input's layer lies where it lies.
+            tokens = axes == 2 and _tensor(each.info, traced).ref() in looking
+            _check_positions(each, tokens)
+        return laid
+    feeding = upstream(value)
     mixed = _before_one_is_taken(value, looking)
     if mixed is not None:
         feeding &= mixed
     outputs = {plain_source(tensor).ref() for tensor in tensors_of(traced.outputs)}
-    fitting = []
+    between = []
     for info in table:
         if not info.reached or info.outputs != 1 or info.contains or not info.spatial:
             continue
-        tensor = tensors_of(traced.by_path[info.path].outputs)[0]
+        tensor = _tensor(info, traced)
         answer = deepest and plain_source(tensor).ref() in outputs
         if tensor.ref() in feeding & looking and not answer and not _has_heads(traced, info):
-            fitting.append(_laid(info, traced, axes))
+            between.append(_laid(info, traced, axes, grid))
     fitting = [
         laid
-        for laid in fitting
+        for laid in between
         if len(laid.sizes) == axes and any(size is None or size > 1 for size in laid.sizes)
     ]
     if not fitting:
+        tokens = axes == 2 and any(len(laid.sizes) == 1 for laid in between)
         raise LayerError(
             "No layer with spatial extent, as many axes as the input has, lies between the input and "
-            "the score; name one."
+            f"the score; name one{', or give the rows and columns of tokens as grid=' * tokens}."
         )
     if deepest:
         narrowest = min(map(_area, fitting))
         fitting = [laid for laid in fitting if _area(laid) == narrowest]
-    return [max(fitting, key=lambda laid: laid.info.order)]
+        return [max(fitting, key=_order)]
+    last = max(fitting, key=_order)
+    before = upstream(_tensor(last.info, traced))
+    others = [laid for laid in fitting if _tensor(laid.info, traced).ref() not in before]
+    return [replace(last, beside=max(others, key=_order).info.path) if others else last]
+
+
+def _order(laid: Laid) -> int:
+    return laid.info.order
+
+
+def _tensor(info: LayerInfo, traced: Trace) -> Any:
+    return tensors_of(traced.by_path[info.path].outputs)[0]
 
 
 def _has_heads(traced: Trace, info: LayerInfo) -> bool:
@@ -171,12 +207,31 @@ def _area(laid: Laid) -> float:
     return -float(math.prod(field.stride)) if isinstance(field, ReceptiveField) else 0.0
 
 
-def _laid(info: LayerInfo, traced: Trace, axes: int) -> Laid:
-    if axes != 2 or len(info.output_shape) != 3:
+def _laid(info: LayerInfo, traced: Trace, axes: int, grid: tuple[int, int] | None = None) -> Laid:
+    if axes != 2 or len(info.output_shape) != 3 or info.outputs != 1:
         return Laid(info)
-    tensor = tensors_of(traced.by_path[info.path].outputs)[0]
+    tensor = _tensor(info, traced)
+    tokens = tensor.shape[1]
+    if grid is not None and tokens is not None and tokens >= math.prod(grid):
+        return Laid(info, grid, tokens - math.prod(grid))
     found = _grid(tensor)
     return Laid(info) if found is None else Laid(info, *found)
+
+
+def _check_positions(laid: Laid, of_picture: bool) -> None:
+    """Raise a LayerError if the cells of a layer that was named lie nowhere."""
+    info = laid.info
+    called = f"Layer {sanitise(info.path)!r} ({info.kind})"
+    if not info.spatial or info.outputs != 1:
+        raise LayerError(
+            f"{called} has no spatial output. Expected (N, H, W, channels); ask for a layer before it."
+        )
+    if of_picture and len(info.output_shape) == 3 and laid.grid is None:
+        raise LayerError(
+            f"{called} gives {info.output_shape[1] or 'any number of'} tokens, and the model does not "
+            "tell where they lie in the image. Give their rows and columns as grid=(rows, columns), or "
+            "ask for a layer before it."
+        )
 
 
 def _grid(tokens: Any) -> tuple[tuple[int, int], int] | None:

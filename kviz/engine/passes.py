@@ -166,7 +166,11 @@ class Passes:
         return value, tf.convert_to_tensor(gradient)
 
     def layer_gradient(
-        self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
+        self,
+        pixels: Sequence[Any],
+        target: Any,
+        layer_names: Selector = None,
+        grid: tuple[int, int] | None = None,
     ) -> tuple[Any, list[tuple[Any, Any]], Any]:
         """Return the scores and, for each layer, its maps and the scores' gradient to them.
 
@@ -175,10 +179,11 @@ class Passes:
             target: int32 `(N,)`.
             layer_names: as `LayerTable.select` takes it; None for the one that
                 `kviz.engine.explained_layers.layers_for` takes by default.
+            grid: as that takes it.
 
         Returns:
             (Scores, classes), both `(N,)`; pairs of tensors `(N, …, channels)`, channels last, in
-            order; the layers' paths, a tensor of strings.
+            order; a tensor of strings `(layers, 2)`: the layers' paths, and notes.
 
         Raises:
             LayerError: if a layer is not there, has no spatial output, or the score does not
@@ -187,7 +192,7 @@ class Passes:
 
         def run(*arguments: Any) -> Any:
             value, seen = self.forward(arguments)
-            layers = self.layers_for(value[0], seen, arguments, layer_names)
+            layers = self.layers_for(value[0], seen, arguments, layer_names, grid)
             maps = [seen.map_of(laid.info) for laid in layers]
             pairs = []
             for laid, array, gradient in zip(
@@ -199,15 +204,19 @@ class Passes:
                         "choose one on its way."
                     )
                 pairs.append((laid.map(array), laid.map(tf.convert_to_tensor(gradient))))
-            return value, pairs, tf.constant([laid.info.path for laid in layers])
+            return value, pairs, tf.constant([[laid.info.path, laid.note] for laid in layers])
 
         result: tuple[Any, list[tuple[Any, Any]], Any] = self.compiled(
-            ("layer gradient", selector_key(layer_names)), run
+            ("layer gradient", selector_key(layer_names), grid), run
         )(*pixels, target)
         return result
 
     def layer_maps(
-        self, pixels: Sequence[Any], target: Any, layer_names: Selector = None
+        self,
+        pixels: Sequence[Any],
+        target: Any,
+        layer_names: Selector = None,
+        grid: tuple[int, int] | None = None,
     ) -> tuple[Any, list[Any], Any]:
         """Return the scores and the layers' maps, without a backward pass.
 
@@ -215,25 +224,31 @@ class Passes:
             pixels: an array or tensor an input, in the network's order.
             target: int32 `(N,)`.
             layer_names: as `layer_gradient` takes it.
+            grid: the same.
 
         Returns:
-            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order; the
-            layers' paths, a tensor of strings.
+            (Scores, classes), both `(N,)`; tensors `(N, …, channels)`, channels last, in order; a
+            tensor of strings `(layers, 2)`: the layers' paths, and notes.
         """
 
         def run(*arguments: Any) -> Any:
             value, seen = self.forward(arguments)
-            layers = self.layers_for(value[0], seen, arguments, layer_names)
+            layers = self.layers_for(value[0], seen, arguments, layer_names, grid)
             maps = [laid.map(seen.map_of(laid.info)) for laid in layers]
-            return value, maps, tf.constant([laid.info.path for laid in layers])
+            return value, maps, tf.constant([[laid.info.path, laid.note] for laid in layers])
 
         result: tuple[Any, list[Any], Any] = self.compiled(
-            ("layer maps", selector_key(layer_names)), run
+            ("layer maps", selector_key(layer_names), grid), run
         )(*pixels, target)
         return result
 
     def layers_for(
-        self, value: Any, seen: Seen, arguments: Sequence[Any], layer_names: Selector
+        self,
+        value: Any,
+        seen: Seen,
+        arguments: Sequence[Any],
+        layer_names: Selector,
+        grid: tuple[int, int] | None = None,
     ) -> list[Laid]:
         """Return the layers that explain a score while a `tf.function` traces.
 
@@ -242,10 +257,11 @@ class Passes:
             seen: the call that it is of.
             arguments: a tensor an input, and the targets.
             layer_names: as `kviz.engine.explained_layers.layers_for` takes it.
+            grid: the same.
         """
         return layers_for(
             value, seen.traced, seen.table, arguments[self.place], layer_names,
-            deepest=seen.mask is not None,
+            grid=grid, deepest=seen.mask is not None,
         )  # fmt: skip
 
     def forward(self, arguments: Sequence[Any], edits: Edits | None = None) -> tuple[Any, Seen]:

@@ -79,11 +79,10 @@ def is_made_real(tensor: Any) -> bool:
     queue, found = deque([tensor]), False
     while queue:
         for operation in queue.popleft().consumers():
-            made = operation.outputs[0] if operation.outputs else None
-            if operation.type == "Cast" and made.dtype.is_floating:
+            if operation.type == "Cast" and operation.outputs[0].dtype.is_floating:
                 found = True
             elif operation.type in _MOVES:
-                queue.append(made)
+                queue.append(operation.outputs[0])
             elif operation.type != "Shape":
                 return False
     return found

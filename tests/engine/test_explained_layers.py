@@ -143,6 +143,73 @@ class TestTokens:
         expected = np.abs((flat @ first).reshape(3, 4))
         np.testing.assert_allclose(np.abs(found.raw[0]), expected, rtol=1e-3, atol=1e-3)
 
+    def test_what_is_left_out_is_said(self):
+        images = np.random.default_rng(0).integers(0, 256, (1, 12, 16, 3))
+        found = chosen(transformer(pooled=False), images)[1]
+        assert found.notes[-1] == (
+            "Of the 13 tokens of 'norm_2a' the 3 × 4 patches are shown; 1 that lies nowhere in the "
+            "image is left out."
+        )
+        assert not chosen(transformer(pooled=True), images)[1].notes
+
+    def shuffled(self):
+        """Return a net of whose tokens the graph does not tell where they come from."""
+        keras.utils.set_random_seed(2)
+        photo = keras.Input((12, 16, 3))
+        x = layers.Conv2D(8, 4, strides=4, name="patches")(photo)
+        x = layers.Flatten()(x)
+        x = layers.Reshape((12, 8), name="tokens")(x)
+        x = WithClassToken(name="with_class")(x)
+        return keras.Model(photo, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+
+    def test_rows_and_columns_can_be_given(self):
+        model = self.shuffled()
+        images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3))
+        options = {"relu": False, "class_index": 1, "resize": None}
+        right = kviz.attribute(model, images, "hires_cam", layer_names="patches", **options).maps
+        for name in ("tokens", "with_class", None):
+            more = {"layer_names": name} if name else {}
+            found = kviz.attribute(model, images, "hires_cam", grid=(3, 4), **more, **options)
+            np.testing.assert_allclose(found.maps, right, rtol=1e-4, atol=1e-5)
+            assert ("1 that lies nowhere" in str(found.notes)) == (name != "tokens")
+        other = kviz.attribute(model, images, "hires_cam", grid=[4, 3], **options).maps
+        assert other.shape == (2, 4, 3)
+        assert np.isfinite(
+            kviz.attribute(model, images, "ablation_cam", grid=(3, 4), layer_names="tokens").maps
+        ).all()
+        with refused("as grid=.rows, columns.", kviz.LayerError):
+            kviz.attribute(model, images, layer_names="tokens")
+        with refused("grid takes .rows, columns.", kviz.errors.OptionError):
+            kviz.attribute(model, images, grid=12)
+
+
+def test_of_two_ways_the_other_is_told():
+    keras.utils.set_random_seed(2)
+    photo = keras.Input((16, 16, 3))
+    ways = [
+        layers.GlobalAveragePooling2D()(layers.Conv2D(4, size, activation="relu", name=name)(photo))
+        for name, size in (("fine", 3), ("coarse", 5))
+    ]
+    model = keras.Model(photo, layers.Dense(2)(layers.Concatenate()(ways)))
+    images = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3))
+    path, found = chosen(model, images)
+    assert path == "fine"
+    assert found.notes == (
+        "The score depends on the image by a second way too, which ends in 'coarse'; 'fine' is not "
+        "on it.",
+    )
+    assert not chosen(model, images, layer_names="coarse", relu=False)[1].notes
+
+
+def test_a_shortcut_is_no_second_way():
+    x = inputs = keras.Input((16, 16, 3))
+    for name in ("one", "two"):
+        y = layers.Conv2D(3, 3, padding="same", activation="relu", name=name)(x)
+        x = layers.Add(name=f"add_{name}")([x, y])
+    model = keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    path, found = chosen(model, np.ones((1, 16, 16, 3)))
+    assert (path, found.notes) == ("add_two", ())
+
 
 def unet():
     keras.utils.set_random_seed(3)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
+from kviz._checks import sanitise, validate_int
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods._resized import resized
@@ -12,6 +15,20 @@ from kviz.attribution.options import option, validate_layers
 from kviz.attribution.registry import method_name
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
+
+
+def validate_grid(name: str, value: Any) -> Any:
+    """Return rows and columns, or raise an `OptionError`.
+
+    >>> validate_grid("grid", [14, 14])
+    (14, 14)
+    """
+    if value is None:
+        return None
+    if isinstance(value, list | tuple | np.ndarray) and len(value) == 2:
+        rows, columns = (validate_int(name, each) for each in value)
+        return rows, columns
+    raise OptionError(f"{name} takes (rows, columns). Received: {sanitise(repr(value))}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +40,15 @@ class Cam(Method):
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
+        grid: rows and columns of the tokens, where the model does not tell them; what stands before
+            the last of them (a class token, registers) is left out.
         relu: keep only what speaks for the class.
     """
 
     layer_sized: ClassVar[bool] = True
 
     layer_names: Selector = option(None, check=validate_layers)
+    grid: tuple[int, int] | None = option(None, check=validate_grid)
     relu: bool = True
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
@@ -38,7 +58,7 @@ class Cam(Method):
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
         (scores, classes), pairs, layers = request.passes.layer_gradient(
-            request.pixels, request.target, self.layer_names
+            request.pixels, request.target, self.layer_names, self.grid
         )
         maps = self.fused([self.weighted(maps, gradients) for maps, gradients in pairs])
         return Found(maps=maps, scores=scores, classes=classes, layers=layers)
@@ -63,7 +83,7 @@ class Cam(Method):
     def one_layer(self, request: Request) -> tuple[Any, Any, Any]:
         """Return (scores, classes), the maps of the one layer that is named, and its path."""
         found, maps, layers = request.passes.layer_maps(
-            request.pixels, request.target, self.layer_names
+            request.pixels, request.target, self.layer_names, self.grid
         )
         if len(maps) != 1:
             raise OptionError(f"{method_name(self)} takes one layer. Received: {len(maps)}")

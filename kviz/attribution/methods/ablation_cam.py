@@ -33,6 +33,7 @@ class AblationCam(Cam):
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
+        grid: rows and columns of tokens, where the model does not tell them.
         relu: keep only what speaks for the class.
 
     >>> AblationCam(layer_names="fire9_concat").relu
@@ -52,7 +53,7 @@ class AblationCam(Cam):
         def run(*arguments: Any) -> Any:
             *inputs, rows, gone = arguments
             value, seen = passes.forward(inputs)
-            info = passes.layers_for(value[0], seen, inputs, self.layer_names)[0].info
+            info = passes.layers_for(value[0], seen, inputs, self.layer_names, self.grid)[0].info
             axis = 1 if info.data_format == "channels_first" else len(info.output_shape) - 1
 
             def without(call: Call) -> Any:
@@ -65,7 +66,7 @@ class AblationCam(Cam):
 
         rows_of = tf.TensorSpec((fixed,), "int32")
         compiled = passes.compiled(
-            ("ablation", selector_key(self.layer_names)),
+            ("ablation", selector_key(self.layer_names), self.grid),
             run,
             [rows_of, rows_of],
             passes.by_copies([True, True]),

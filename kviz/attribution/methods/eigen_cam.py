@@ -31,6 +31,7 @@ class EigenCam(Cam):
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
+        grid: rows and columns of tokens, where the model does not tell them.
         relu: keep only what speaks for the class.
 
     >>> EigenCam(layer_names="fire9_concat").relu
@@ -42,7 +43,7 @@ class EigenCam(Cam):
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""
         (scores, classes), maps_of_layers, layers = request.passes.layer_maps(
-            request.pixels, request.target, self.layer_names
+            request.pixels, request.target, self.layer_names, self.grid
         )
         projected = []
         for maps in maps_of_layers:

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.methods._cam import validate_grid
 from kviz.attribution.methods._resized import resized
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.guided_backprop import GuidedBackprop
@@ -31,6 +32,7 @@ class GuidedGradCam(Method):
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
+        grid: rows and columns of tokens, where the model does not tell them.
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
 
@@ -41,11 +43,12 @@ class GuidedGradCam(Method):
     display_name: ClassVar[str] = "Guided Grad-CAM"
 
     layer_names: Selector = option(None, check=validate_layers)
+    grid: tuple[int, int] | None = option(None, check=validate_grid)
     reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, H, W, channels)`, as `Method.maps`."""
         guided = GuidedBackprop().maps(request)
-        cam = GradCam(layer_names=self.layer_names).maps(request)
+        cam = GradCam(layer_names=self.layer_names, grid=self.grid).maps(request)
         wide = resized(cam.maps, request.images.shape[1:-1])
         return replace(guided, maps=guided.maps * wide[..., None], layers=cam.layers)

@@ -32,6 +32,7 @@ class ScoreCam(Cam):
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
+        grid: rows and columns of tokens, where the model does not tell them.
         relu: keep only what speaks for the class.
 
     >>> ScoreCam(layer_names="fire9_concat").relu
