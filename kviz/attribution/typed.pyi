@@ -10,7 +10,9 @@ from kviz.results import Attribution
 
 MethodName = Literal[
     "ablation_cam",
+    "attention_rollout",
     "cam",
+    "chefer",
     "deconvnet",
     "eigen_cam",
     "expected_gradients",
@@ -54,8 +56,14 @@ class AblationCamOptions(Options, total=False):
     grid: tuple[int, int] | None
     relu: bool
 
+class AttentionRolloutOptions(Options, total=False):
+    grid: tuple[int, int] | None
+
 class CamOptions(Options, total=False):
     relu: bool
+
+class CheferOptions(Options, total=False):
+    grid: tuple[int, int] | None
 
 class DeconvnetOptions(Options, total=False):
     reduce: Reduce
@@ -192,8 +200,22 @@ def attribute(
 def attribute(
     model: ModelLike,
     images: Images,
+    method: Literal["attention_rollout"],
+    **options: Unpack[AttentionRolloutOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
     method: Literal["cam"],
     **options: Unpack[CamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
+    method: Literal["chefer"],
+    **options: Unpack[CheferOptions],
 ) -> Attribution: ...
 @overload
 def attribute(

@@ -61,6 +61,11 @@ class Laid:
         return " ".join(told)
 
     @property
+    def said(self) -> list[str]:
+        """Its path and `note`, as `kviz.attribution.method.Found.layers` has them."""
+        return [self.info.path, self.note]
+
+    @property
     def sizes(self) -> tuple[int | None, ...]:
         """How many cells it has along each axis."""
         if self.grid is not None:
@@ -145,6 +150,24 @@ def layers_for(
     before = upstream(_tensor(last.info, traced))
     others = [laid for laid in fitting if _tensor(laid.info, traced).ref() not in before]
     return [replace(last, beside=max(others, key=_order).info.path) if others else last]
+
+
+def laid_tokens(info: LayerInfo, traced: Trace, watched: Any, grid: tuple[int, int] | None) -> Laid:
+    """Return where the tokens of a layer lie in the explained input.
+
+    Args:
+        info: a layer that gives `(N, tokens, features)`.
+        traced: the call that it is of.
+        watched: the explained input, symbolic.
+        grid: as `layers_for` takes it.
+
+    Raises:
+        LayerError: if they lie nowhere.
+    """
+    axes = max((watched.shape.rank or 0) - 2, 1)
+    laid = _laid(info, traced, axes, grid)
+    _check_positions(laid, axes == 2)
+    return laid
 
 
 def _order(laid: Laid) -> int:

@@ -204,7 +204,7 @@ class Passes:
                         "choose one on its way."
                     )
                 pairs.append((laid.map(array), laid.map(tf.convert_to_tensor(gradient))))
-            return value, pairs, tf.constant([[laid.info.path, laid.note] for laid in layers])
+            return value, pairs, tf.constant([laid.said for laid in layers])
 
         result: tuple[Any, list[tuple[Any, Any]], Any] = self.compiled(
             ("layer gradient", selector_key(layer_names), grid), run
@@ -235,7 +235,7 @@ class Passes:
             value, seen = self.forward(arguments)
             layers = self.layers_for(value[0], seen, arguments, layer_names, grid)
             maps = [laid.map(seen.map_of(laid.info)) for laid in layers]
-            return value, maps, tf.constant([[laid.info.path, laid.note] for laid in layers])
+            return value, maps, tf.constant([laid.said for laid in layers])
 
         result: tuple[Any, list[Any], Any] = self.compiled(
             ("layer maps", selector_key(layer_names), grid), run
