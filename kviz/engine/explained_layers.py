@@ -268,7 +268,7 @@ def _grid(tokens: Any) -> tuple[tuple[int, int], int] | None:
         if operation.type == "ConcatV2" and tensor.shape.rank == 3:
             first = 0
             for part in operation.inputs[:-1]:
-                size = part.shape[1] if part.shape.rank == 3 else None
+                size = _count(part) if part.shape.rank == 3 else None
                 if size is None:
                     break
                 before.setdefault(size, first)
@@ -285,6 +285,13 @@ def _grid(tokens: Any) -> tuple[tuple[int, int], int] | None:
     return None
 
 
+def _count(tokens: Any) -> int | None:
+    """Return how many tokens there are, also where the traced shape does not tell."""
+    grid = _unfolded(tokens.op)
+    known: int | None = tokens.shape[1]
+    return known if known is not None or grid is None else math.prod(grid)
+
+
 def _unfolded(operation: Any) -> tuple[int, int] | None:
     """Return the rows and columns that an operation makes tokens of, None for any other."""
     if operation.type != "Reshape":
@@ -293,5 +300,6 @@ def _unfolded(operation: Any) -> tuple[int, int] | None:
     if before.rank != 4 or after.rank != 3 or before[3] != after[2]:
         return None
     high, wide = before[1], before[2]
-    known = high is not None and wide is not None and high * wide == after[1]
+    # To (batch, -1, features) with a batch of any size: the traced shape has two unknowns.
+    known = high is not None and wide is not None and after[1] in (None, high * wide)
     return (high, wide) if known else None

@@ -315,7 +315,10 @@ def _keeps_tokens(operation: Any, field: _Direct) -> bool:
         return False
     if operation.type == "Reshape":
         cells = before.as_list()[1:-1] if before.rank == 4 else []
-        return before.rank == 4 and None not in cells and math.prod(cells) == after[1]
+        known = before.rank == 4 and None not in cells
+        return known and (
+            math.prod(cells) == after[1] or (after[1] is None and before[3] == after[2])
+        )
     return operation.type in ("Concat", "ConcatV2", "Slice", "StridedSlice")
 
 

@@ -183,6 +183,52 @@ class TestTokens:
             kviz.attribute(model, images, grid=12)
 
 
+class Embedded(layers.Layer):
+    """Tokens as keras-hub makes them: of a batch of any size, registers put in behind the class."""
+
+    def __init__(self, registers):
+        super().__init__(name="embedded")
+        self.patches = layers.Conv2D(8, 4, strides=4, name="patches")
+        self.registers = registers
+
+    def build(self, shape):
+        self.patches.build(shape)
+        self.first = self.add_weight(shape=(1, 1, 8), name="class")
+        self.others = self.add_weight(shape=(1, max(self.registers, 1), 8), name="registers")
+        # At 0: what it adds is known, and how many tokens there are.
+        self.places = self.add_weight(shape=(1, 13, 8), name="places", initializer="zeros")
+
+    def call(self, photos):
+        x = self.patches(photos)
+        batch = ops.shape(x)[0]
+        x = ops.reshape(x, (batch, -1, 8))
+        x = ops.concatenate([ops.tile(self.first, (batch, 1, 1)), x], axis=1) + self.places
+        if self.registers:
+            others = ops.tile(self.others, (batch, 1, 1))
+            x = ops.concatenate([x[:, :1], others, x[:, 1:]], axis=1)
+        return x
+
+
+@pytest.mark.parametrize("registers", [0, 4])
+def test_tokens_as_keras_hub_makes_them(registers):
+    keras.utils.set_random_seed(2)
+    photo = keras.Input((12, 16, 3))
+    x = Embedded(registers)(photo)
+    x = layers.Dense(8, use_bias=False, name="mixed")(x)
+    model = keras.Model(photo, layers.Dense(2)(ops.mean(x, axis=1)))
+    images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3))
+    options = {"relu": False, "class_index": 1, "resize": None}
+    right = kviz.attribute(
+        model, images, "hires_cam", layer_names="embedded/patches", **options
+    ).maps
+    path, found = chosen(model, images, "hires_cam", **options)
+    assert path == "mixed"
+    np.testing.assert_allclose(found.maps, right, rtol=1e-4, atol=1e-5)
+    assert f"; {1 + registers} that {'lie' if registers else 'lies'} nowhere" in found.notes[0]
+    field = kviz.Network(model).layers["mixed"].receptive_field
+    assert (field.size, field.stride, field.centre) == ((4, 4), (4, 4), (1.5, 1.5))
+
+
 def test_of_two_ways_the_other_is_told():
     keras.utils.set_random_seed(2)
     photo = keras.Input((16, 16, 3))
