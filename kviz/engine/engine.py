@@ -323,10 +323,11 @@ class Engine:
 
     def heads(self, traced: Trace) -> tuple[Head, ...]:
         """Return what the outputs of a trace mean, while a compiled function is traced."""
+        grey = self.grey_pictures
         inputs = [to_channels_last(x) if self.channels_first else x for x in traced.inputs]
         return heads_of(
             traced.outputs,
-            inputs=inputs,
+            inputs=[x[..., None] if i in grey else x for i, x in enumerate(inputs)],
             layers=[str(name) for name in getattr(self.model, "output_names", None) or []],
             named=self.named,
             loss=self._compiled_loss,
