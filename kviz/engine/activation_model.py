@@ -21,7 +21,7 @@ from kviz.engine.model_inputs import (
     to_channels_first,
     to_channels_last,
 )
-from kviz.engine.tracing import SCOPE_NAME, Call, Trace, tensors_of, trace
+from kviz.engine.tracing import SCOPE_NAME, Call, Trace, in_float32, tensors_of, trace
 from kviz.errors import LayerError, OptionError
 
 Pooling = Literal["avg", "max"] | None
@@ -72,8 +72,18 @@ def preprocessing(preprocess: Any) -> Any:
     Raises:
         OptionError: if it is none of these.
     """
-    if preprocess is None or callable(preprocess):
-        return preprocess
+    if preprocess is None:
+        return None
+    function = preprocess if callable(preprocess) else _of_an_application(preprocess)
+
+    def prepared(pixels: Any) -> Any:
+        with in_float32():
+            return function(pixels)
+
+    return prepared
+
+
+def _of_an_application(preprocess: Any) -> Any:
     modules = {
         name: getattr(keras.applications, name)
         for name in dir(keras.applications)
@@ -112,7 +122,8 @@ class FeatureMaps(keras.layers.Layer):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         validate_choice("pooling", pooling, ("avg", "max", None))
-        super().__init__(**kwargs)
+        # What it is given goes to the model as it is.
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         self.model = model
         self.layer_names = layer_names
         self.outputs = outputs
@@ -294,7 +305,7 @@ class DeferredActivationModel(keras.Model):  # type: ignore[misc]
         name: str | None = None,
         trainable: bool = True,
     ) -> None:
-        super().__init__(name=name, trainable=trainable)
+        super().__init__(name=name, trainable=trainable, dtype="float32", autocast=False)
         self._door = FeatureMaps(
             model, layer_names, outputs=outputs, pooling=pooling, preprocess=preprocess,
             name="feature_maps", trainable=trainable,

@@ -26,7 +26,7 @@ import functools
 import inspect
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,8 +172,22 @@ def _current() -> _Recorder | None:
 @contextmanager
 def _noted_by(recorder: _Recorder) -> Iterator[None]:
     """Send this thread's layer calls through `recorder`."""
+    with _by(recorder, _stood_in_for(recorder.root.layer)):
+        yield
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Let layers of half precision that this thread calls, apart from a trace, compute in float32."""
+    with _by(_Recorder(None, None, {}, False), _computing_in_float32()):
+        yield
+
+
+@contextmanager
+def _by(recorder: _Recorder, stood_in_for: Iterable[tuple[Any, str, Maker]]) -> Iterator[None]:
+    """Put in what stands in, for this thread and a recorder."""
     with exclusively(), contextlib.ExitStack() as stand_ins:
-        for place, name, make in _stood_in_for(recorder.root.layer):
+        for place, name, make in stood_in_for:
             stand_ins.enter_context(_standing_in(recorder, place, name, make))
         outer, _local.recorder = _current(), recorder
         try:
@@ -211,9 +225,8 @@ def _stood_in_for(model: Any) -> Iterator[tuple[Any, str, Maker]]:
     yield keras.Layer, "_open_name_scope", _naming_scope
     yield keras.Layer, "_get_call_context", _own_context
     yield keras.Layer, "_clear_losses", _keeping_losses
-    for name in ("dtype_policy", "compute_dtype"):
-        yield keras.Layer, name, functools.partial(_policy_property, name)
     yield type(_A_FUNCTION), "__call__", _opening_function
+    yield from _computing_in_float32()
     layers = [model, *all_layers(model)]
     # A Sequential runs a functional model of its own layers.
     layers += [layer._functional for layer in layers if getattr(layer, "_functional", None)]
@@ -223,8 +236,16 @@ def _stood_in_for(model: Any) -> Iterator[tuple[Any, str, Maker]]:
         if holder not in (keras.Layer, keras.Operation):
             yield holder, "call", _noting_bare_call
         if "_convert_inputs_to_tensors" in vars(holder):
-            yield holder, "_convert_inputs_to_tensors", _keeping_real
+            yield holder, "_convert_inputs_to_tensors", _keeping_inputs
     yield keras.Sequential, "input_dtype", _real_input_type
+
+
+def _computing_in_float32() -> Iterator[tuple[Any, str, Maker]]:
+    """Give what is stood in for so that layers of half precision compute in float32."""
+    for name in ("dtype_policy", "compute_dtype"):
+        yield keras.Layer, name, functools.partial(_policy_property, name)
+    yield keras.Layer, "_maybe_build", _building_outside
+    yield keras.layers.Normalization, "convert_weight", _exact_constant
 
 
 def all_layers(model: Any) -> list[Any]:
@@ -287,14 +308,14 @@ def _own_context(original: Any, current: Callable[[], Any]) -> Any:
     return _get_call_context
 
 
-def _keeping_real(original: Any, current: Callable[[], Any]) -> Any:
+def _keeping_inputs(original: Any, current: Callable[[], Any]) -> Any:
     @functools.wraps(original)
     def _convert_inputs_to_tensors(self: Any, flat_inputs: Any) -> Any:
         converted, recorder = original(self, flat_inputs), current()
         if recorder is None:
             return converted
         return [
-            x if tf.is_tensor(x) and x.ref() in recorder.real and not y.dtype.is_floating else y
+            x if tf.is_tensor(x) and recorder.keeps(x, y.dtype) else y
             for x, y in zip(flat_inputs, converted, strict=True)
         ]
 
@@ -319,6 +340,29 @@ def _keeping_losses(original: Any, current: Callable[[], Any]) -> Any:
     return _clear_losses
 
 
+def _building_outside(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def _maybe_build(self: Any, call_spec: Any) -> None:
+        recorder = current()
+        if recorder is None or self.built:
+            original(self, call_spec)
+            return
+        # What a layer makes for itself stays with it: it is of the layer's own precision, and of no
+        # graph, unless the layer is built by calling it.
+        outside = contextlib.nullcontext() if _has_no_build(self) else tf.init_scope()
+        with recorder.looking_at_it_as_it_is(), outside:
+            original(self, call_spec)
+
+    return _maybe_build
+
+
+def _has_no_build(layer: Any) -> bool:
+    return bool(getattr(layer.build, "_is_default", False))
+
+
+_HALF = (tf.float16, tf.bfloat16)
+
+
 # What TensorFlow takes as the name of a scope in a graph.
 SCOPE_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 
@@ -334,6 +378,26 @@ def _policy_property(name: str, original: Any, current: Callable[[], Any]) -> An
         return policy if name == "dtype_policy" else getattr(policy, name)
 
     return property(value, original.fset, original.fdel, original.__doc__)
+
+
+def _exact_constant(original: Any, current: Callable[[], Any]) -> Any:
+    @functools.wraps(original)
+    def convert_weight(self: Any, weight: Any) -> Any:
+        recorder = current()
+        if recorder is None or recorder.as_it_is or _in_float32(self) is None:
+            return original(self, weight)
+        # The layer has rounded it when it was built or adapted.
+        mean = weight is self.mean
+        if self.input_mean is None:
+            exact = self.adapt_mean if mean else self.adapt_variance
+            return tf.reshape(tf.cast(exact.value, "float32"), weight.shape)
+        twin = keras.layers.Normalization(
+            self.axis, self.input_mean, self.input_variance, name=self.name, dtype="float32"
+        )
+        twin.build(self._build_input_shape)
+        return twin.mean if mean else twin.variance
+
+    return convert_weight
 
 
 def _in_float32(layer: Any) -> Any:
@@ -420,6 +484,21 @@ class _Recorder:
             call.outputs = self.edits[call.order](call)
         call.hidden = any(self._is_hidden(tensor) for tensor in tensors_of(call.outputs))
         return call.outputs
+
+    def keeps(self, tensor: Any, dtype: Any) -> bool:
+        """Return whether an input stays as it is where the model would make it another type."""
+        if tensor.ref() in self.real:
+            return not dtype.is_floating
+        return not self.as_it_is and dtype in _HALF
+
+    @contextmanager
+    def looking_at_it_as_it_is(self) -> Iterator[None]:
+        """Look at half precision in half precision, for once."""
+        before, self.as_it_is = self.as_it_is, True
+        try:
+            yield
+        finally:
+            self.as_it_is = before
 
     def is_within(self, layer: Any) -> bool:
         """Return whether a layer's `call` is what is running, not one that another layer calls."""

@@ -1,5 +1,7 @@
 """Every kind of model, each captured map compared with a plain call of the layer."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -372,6 +374,106 @@ def test_precision(policy):
     close(maps["conv"], exact.numpy(), 1e-6)
     assert {array.dtype for array in maps.values()} == {np.dtype("float32")}
     assert [layer.dtype_policy.name for layer in model.layers[1:]] == [policy] * 3
+
+
+MEAN, VARIANCE = [123.68, 116.779, 103.939], [3409.74, 3262.69, 3291.89]
+
+
+def made_exact(images, kind):
+    """Return what a preprocessing layer makes of pixels, in double precision."""
+    images = images.astype(float)
+    if kind == "rescaling":
+        return images / 255 - 0.1
+    return (images - MEAN) / np.sqrt(VARIANCE)
+
+
+def prepares(kind, policy):
+    if kind == "rescaling":
+        return layers.Rescaling(1 / 255, -0.1, dtype=policy, name="first")
+    if kind == "given":
+        return layers.Normalization(mean=MEAN, variance=VARIANCE, dtype=policy, name="first")
+    layer = layers.Normalization(dtype=policy, name="first")
+    # Two values a channel have this mean and this variance.
+    far = np.sqrt(VARIANCE)
+    layer.adapt(np.float32([[[np.subtract(MEAN, far)]], [[np.add(MEAN, far)]]]))
+    return layer
+
+
+PLACES = ["alone", "nested", "within a layer", "preprocess"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("rescaling", "timed"),
+        *itertools.product(["rescaling", "given", "adapted"], PLACES),
+    ],
+)
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_pixels_are_prepared_in_float32(kind, place, policy):
+    """In bfloat16 200.3 / 255 is .7843, and a mean of 123.68 is 123.5."""
+    layer = prepares(kind, policy)
+    inputs = keras.Input((8, 8, 3))
+    same = layers.Conv2D(3, 1, use_bias=False, name="same")
+    if place == "nested":
+        x = keras.Sequential([keras.Input((8, 8, 3)), layer])(inputs)
+    elif place == "timed":
+        x = layers.TimeDistributed(layer, dtype=policy)(inputs)
+    elif place == "within a layer":
+        x = Holds(layer, dtype=policy)(inputs)
+    else:
+        x = inputs if place == "preprocess" else layer(inputs)
+    model = keras.Model(inputs, same(x))
+    model.get_layer("same").kernel.assign(np.eye(3)[None, None])
+    network = kviz.Network(model, preprocess=layer if place == "preprocess" else None)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("float32")
+    images[0] = 200.3
+    exact = made_exact(images, kind)
+    close(kviz.activations(network, images, "same")["same"], exact, 1e-6)
+    close(np.asarray(network(images)), exact, 1e-6)
+    keras.config.set_dtype_policy(policy)
+    try:
+        door = kviz.activation_model(network, "same")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    close(np.asarray(door(images)["same"]), exact, 1e-6)
+    assert layer.dtype_policy.name == policy
+
+
+class Holds(layers.Layer):
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def test_pixels_of_an_input_of_half_precision_are_not_rounded():
+    inputs = keras.Input((4, 4, 3), dtype="bfloat16")
+    model = keras.Model(inputs, layers.Rescaling(1 / 255, dtype="bfloat16", name="first")(inputs))
+    maps = kviz.activations(model, np.full((1, 4, 4, 3), 200.3, "float32"), "first")
+    close(maps["first"], np.full((1, 4, 4, 3), 200.3 / 255), 1e-6)
+
+
+class Builds(layers.Layer):
+    def build(self, shape):
+        self.inner = layers.Dense(4, dtype=self.dtype_policy)
+        self.inner.build(shape)
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
+def test_what_a_layer_builds_while_it_is_looked_at_is_its_own():
+    """It has the layer's precision, and belongs to no graph that is gone."""
+    given = layers.Normalization(mean=MEAN, variance=VARIANCE)
+    model = keras.Sequential([given, Builds(dtype="mixed_bfloat16"), layers.Conv2D(2, 3, name="c")])
+    images = pixels(2, 8, 8, 3)
+    kviz.activations(model, images, "c")
+    assert model.layers[1].inner.dtype_policy.name == "mixed_bfloat16"
+    assert model.layers[1].inner(images).dtype == tf.bfloat16
+    close(np.asarray(given(images)), made_exact(images, "given"), 1e-6)
 
 
 def test_half_precision_that_overflows_is_finite():
