@@ -359,6 +359,15 @@ def checked_pixels(
     return array
 
 
+def is_small(images: npt.NDArray[Any]) -> bool:
+    """Return whether images are of real numbers within 0-1, and not black: no pixels 0-255.
+
+    >>> is_small(np.array([0.2, 1.0])), is_small(np.array([0.0, 13.0])), is_small(np.array([0, 1]))
+    (True, False, False)
+    """
+    return images.dtype.kind == "f" and bool(images.min() >= 0 and 0 < images.max() <= 1)
+
+
 def png(
     pixels: Pixels,
     palette: Pixels | None = None,

@@ -123,6 +123,42 @@ class LossScore:
 
 
 @dataclass(frozen=True)
+class MarginScore:
+    """A class's unnormalised score less the largest of the others': above 0 where it is predicted.
+
+    Of one unit it is twice what the unit gives, with class 0's sign turned.
+
+    Args:
+        base: the class's score.
+    """
+
+    base: ClassScore
+
+    def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
+        """Return the scores, as `Score.of`."""
+        head = seen.head(self.base.output)
+        if head.is_map or not head.has_classes:
+            raise ModelError("A margin needs classes, outputs (N, classes).")
+        logits = head.logits(seen.outputs)
+        target = tf.where(target < 0, _predicted(head, logits), target)
+        own, rival = rivals(logits, target)
+        return own - rival, target
+
+
+def rivals(scores: Any, target: Any) -> tuple[Any, Any]:
+    """Return a class's scores and the best of the others', both `(N,)`, while a function is traced.
+
+    Args:
+        scores: `(N, classes)`.
+        target: int32 `(N,)`.
+    """
+    own = picked(scores, target)
+    mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
+    others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
+    return own, tf.reduce_max(others, 1)
+
+
+@dataclass(frozen=True)
 class FilterScore:
     """The mean of one filter's map.
 

@@ -20,11 +20,22 @@ from kviz.cli.job import Job
     "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
 )
 @click.option(
+    "--objective",
+    type=click.Choice(["margin", "cross_entropy", "logit"]),
+    default="margin",
+    show_default=True,
+    help="What grows: the class's score less the others' largest, minus the loss, the score alone.",
+)
+@click.option(
     "--step-size",
     type=take.ABOVE_ZERO,
     help="A step's length; by default it begins small and grows.",
 )
-@click.option("--max-norm", type=take.ABOVE_ZERO, help="How far from the photo it may go.")
+@take.repeated(
+    "--max-norm",
+    type=take.ABOVE_ZERO,
+    help="How far from the photo it may go.",
+)
 @click.option(
     "--norm",
     type=click.Choice(["l2", "linf"]),
@@ -40,12 +51,15 @@ from kviz.cli.job import Job
 )
 @take.output
 @take.ascent(100, "fooled")
-def fool(class_index: list[str] | None, away: bool, **options: Any) -> None:
+def fool(
+    class_index: list[str] | None, away: bool, max_norm: list[float] | None, **options: Any
+) -> None:
     """Change each IMAGE as little as it takes for MODEL to see another class in it."""
     if class_index is None and not away:
         raise click.UsageError("fool needs --class, what the photo is to be taken for, or --away.")
-    if options["random_start"] and options["max_norm"] is None:
+    if options["random_start"] and max_norm is None:
         raise click.UsageError("--random-start needs --max-norm: the place is drawn within it.")
+    options["max_norm"] = max_norm[0] if max_norm and len(max_norm) == 1 else max_norm
     job = Job(options)
     wanted: Any = class_index
     if class_index:

@@ -293,6 +293,7 @@ def curves(
     *,
     first: float = 0,
     each: float = 1,
+    at: npt.NDArray[np.floating] | None = None,
     legend: bool = True,
 ) -> Tile:
     """Draw lines in one diagram.
@@ -304,6 +305,7 @@ def curves(
         up: what the values are.
         first: where the lines begin, to the right.
         each: how far it is from value to value.
+        at: where each value is, to the right, where these are no counts.
         legend: whether the lines are named; without, all are of one colour.
 
     Returns:
@@ -328,13 +330,13 @@ def curves(
         label = f" {_in_font(sanitise(name, 48))}"
         colour = _COLOURS[place % len(_COLOURS)] if legend else "#4060a0"
         # One point alone would be no line.
-        mark = "o" if np.isfinite(values).sum() == 1 else ""
-        places = first + each * np.arange(len(values))
+        mark = "o" if at is not None or np.isfinite(values).sum() == 1 else ""
+        places = first + each * np.arange(len(values)) if at is None else at
         axes.plot(
             places, values, color=colour, alpha=1.0 if legend else 0.4, label=label,
             marker=mark, markersize=6, linewidth=1.6, linestyle="-", solid_capstyle="projecting",
         )  # fmt: skip
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=at is None))
     axes.minorticks_off()
     axes.tick_params(colors="black", labelsize=10, length=3.5, width=0.8, direction="out")
     for name, said in (("xlabel", across), ("ylabel", up)):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
-from kviz.arrays import Levels, as_bytes
+from kviz.arrays import Levels, as_bytes, stretched
 from kviz.draw.plots import curves, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
@@ -31,7 +31,8 @@ class Synthesis(Result):
     """Images that were made to raise a score.
 
     Attributes:
-        images: float32 `(N, H, W, channels)` in 0-255; whole numbers where they were made to fool.
+        images: float32 `(N, H, W, channels)` in 0-255, or in `bounds`; whole numbers where they were
+            made to fool in 0-255.
         scores: float32 `(steps + 1, N)`: before each step and after the last, of the view that the
             network had (turned, cropped …); NaN where an image had arrived.
         labels: for each image what was to be seen in it: a class, a filter, layers.
@@ -39,6 +40,10 @@ class Synthesis(Result):
         arrived: bool `(N,)`: whether it came to what it was made for; a filter that nothing moves is
             dead and has not.
         originals: float32 like `images`, where it began with images.
+        bounds: the values that are drawn as black and white.
+        max_norms: float32 `(radii,)`: how far fooling images were allowed to go, the nearest first,
+            where several were asked for; each image is the one of the nearest that let it arrive.
+        arrived_within: bool `(radii, N)`: whether it arrived within each.
         norms: float32 `(N, 2)`: the change's L2 and its largest part, for fooling images.
         predictions: the predicted class's name before and after, for each image that was predicted; ""
             where there was none before.
@@ -59,6 +64,9 @@ class Synthesis(Result):
     verb: str
     arrived: Array
     originals: Array | None = None
+    bounds: tuple[float, float] = (0.0, 255.0)
+    max_norms: Array | None = None
+    arrived_within: Array | None = None
     norms: Array | None = None
     predictions: tuple[tuple[str, str], ...] = ()
     confidences: Array | None = None
@@ -74,7 +82,10 @@ class Synthesis(Result):
     @property
     def pixels(self) -> Levels:
         """The images as uint8."""
-        return as_bytes(self.images)
+        return self._levels(self.images)
+
+    def _levels(self, images: Array) -> Levels:
+        return as_bytes(images) if self.bounds == (0, 255) else stretched(images, *self.bounds)
 
     @property
     def _title(self) -> str:
@@ -95,13 +106,13 @@ class Synthesis(Result):
         if image is not None:
             image = validate_image(image, count)
         if not is_picture(self.images):
-            return [self._curve(image)]
+            return [*self._success(image), self._curve(image)]
         wanted = range(count) if image is None else [image]
         if self.originals is None and len(wanted) > _APART:
             dead = self.verb == "filter_patterns" and not self.arrived.any()
             return [*([] if dead else [self._grid()]), self._curve(None)]
         made = [tile for index in wanted for tile in self._tiles(index)]
-        return [*made, self._curve(image)]
+        return [*made, *self._success(image), self._curve(image)]
 
     def _last(self, index: int) -> float:
         values = self.scores[:, index]
@@ -110,7 +121,7 @@ class Synthesis(Result):
 
     def _tiles(self, index: int) -> list[Tile]:
         label, name = sanitise(self.labels[index], 80), self._image_name(index)
-        picture = _rgb(as_bytes(self.images[index]))
+        picture = _rgb(self._levels(self.images[index]))
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
                 return []
@@ -121,7 +132,7 @@ class Synthesis(Result):
                 detail += f", {sure}" if self.arrived[index] else f", not for its class ({sure})"
             alt = f"An image made for {label}: {detail}."
             return [Tile(picture, label, detail, alt, role="made")]
-        before = _rgb(as_bytes(self.originals[index]))
+        before = _rgb(self._levels(self.originals[index]))
         said = self._said(index, 0) or "the original"
         made = [Tile(before, name, said, f"The image {name}.", role="image")]
         if self.norms is None:
@@ -130,9 +141,10 @@ class Synthesis(Result):
             return [*made, Tile(picture, title, detail, f"{title}.", role="made")]
         size, peak = self.norms[index]
         change = self.images[index] - self.originals[index]
-        tenfold = _rgb(as_bytes(127.5 + 10 * change))
+        span = self.bounds[1] - self.bounds[0]
+        tenfold = _rgb(as_bytes(127.5 + 10 * change * (255 / span)))
         said = self._said(index, 1)
-        norms = f"L2 {size:.4g}, largest change {peak:.4g} of 255"
+        norms = f"L2 {size:.4g}, largest change {peak:.4g} of {span:g}"
         title = f"{'taken' if self.arrived[index] else 'not taken'} for {label}"
         return [
             *made,
@@ -149,7 +161,7 @@ class Synthesis(Result):
         alive = [index for index in range(len(self.images)) if self.arrived[index]]
         if self.verb != "filter_patterns":
             alive = list(range(len(self.images)))
-        pictures = np.stack([_rgb(picture) for picture in as_bytes(self.images[alive])])
+        pictures = np.stack([_rgb(picture) for picture in self._levels(self.images[alive])])
         columns = int(np.ceil(np.sqrt(len(pictures) * 1.6)))
         dead = len(self.images) - len(alive)
         title = f"{len(alive)} images from {sanitise(self.labels[0], 60)}"
@@ -171,6 +183,15 @@ class Synthesis(Result):
             # Two images may be made for one class.
             lines[f"{name}, image {at}" if name in lines else name] = self.scores[:, at]
         return curves(lines, "the score at each step", "step", "score", legend=few)
+
+    def _success(self, image: int | None) -> list[Tile]:
+        """Return the curve of how many images are fooled within each norm, where several were given."""
+        if self.max_norms is None or self.arrived_within is None or image is not None:
+            return []
+        share = self.arrived_within.mean(axis=1)
+        count = f"of {len(self.images)} images" if len(self.images) > 1 else "of one image"
+        title = f"the share {count} that is fooled within each norm"
+        return [curves({"fooled": share}, title, "norm", "share", at=self.max_norms, legend=False)]
 
     def _across(self, tiles: list[Tile]) -> int:
         columns = 3 if self.norms is not None else 2 if self.originals is not None else 4
@@ -203,7 +224,16 @@ class Synthesis(Result):
         )
         if self.norms is not None:
             headers += ("taken for", "L2", "largest change")
-        return [Table(f"{self.verb}: what came of it", headers, rows)]
+        return [Table(f"{self.verb}: what came of it", headers, rows), *self._success_table()]
+
+    def _success_table(self) -> list[Table]:
+        if self.max_norms is None or self.arrived_within is None:
+            return []
+        rows = [
+            (f"{norm:.4g}", f"{arrived.sum()} of {len(arrived)}")
+            for norm, arrived in zip(self.max_norms, self.arrived_within, strict=True)
+        ]
+        return [Table("fooled within each norm", ("norm", "images"), rows)]
 
     def _outcome(self, index: int) -> str:
         if self.verb == "filter_patterns":
@@ -211,7 +241,11 @@ class Synthesis(Result):
         return "arrived" if self.arrived[index] else "not arrived"
 
     def _facts(self) -> dict[str, Any]:
-        return {"images": [self._fact(index) for index in range(len(self.images))]}
+        facts: dict[str, Any] = {"images": [self._fact(index) for index in range(len(self.images))]}
+        if self.max_norms is not None and self.arrived_within is not None:
+            facts["max_norms"] = self.max_norms
+            facts["arrived_within"] = self.arrived_within
+        return facts
 
     def _fact(self, index: int) -> dict[str, Any]:
         finite = self.scores[:, index][np.isfinite(self.scores[:, index])]
@@ -280,7 +314,7 @@ class Synthesis(Result):
             return f"{place:03}_{slug(tile.title)}.png", lambda: tile_png(tile)
 
         def plain(index: int) -> Picture:
-            levels = as_bytes(self.images[index])
+            levels = self._levels(self.images[index])
             levels = levels[..., 0] if levels.shape[-1] == 1 else levels
             return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(levels)
 

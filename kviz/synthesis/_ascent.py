@@ -14,7 +14,7 @@ import numpy as np
 
 from kviz._checks import sanitise, validate_bool, validate_int
 from kviz._types import Array, Progress
-from kviz.arrays import as_bytes
+from kviz.arrays import stretched
 from kviz.engine.backend import tf
 from kviz.engine.passes import Passes, Seen, slopes
 from kviz.errors import ImageError, LayerError, OptionError
@@ -99,6 +99,7 @@ class Run:
         batch_size: images in flight at once.
         seed: for what is drawn.
         film: whether to keep frames.
+        bounds: the values that are black and white in a frame.
         progress: called with (steps done, steps).
 
     Raises:
@@ -109,6 +110,7 @@ class Run:
     batch_size: int = 32
     seed: int = 0
     film: bool = False
+    bounds: tuple[float, float] = (0.0, 255.0)
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -202,7 +204,7 @@ def climb(
         # Once more than there are steps: the last time the score is only looked at.
         while done <= steps:
             if run.film:
-                frames.append(as_bytes(show(*pixels, target, state[0]).numpy()))
+                frames.append(stretched(show(*pixels, target, state[0]).numpy(), *run.bounds))
                 shown_at = done
             now = min(size, steps + 1 - done)
             went, values, *state = block(*pixels, target, *state, done, now, steps, seed)
@@ -218,7 +220,7 @@ def climb(
     *_, best, _, arrived, moved = state
     images = show(*pixels, target, best)
     if run.film:
-        last = as_bytes(images.numpy())
+        last = stretched(images.numpy(), *run.bounds)
         again = np.array_equal(frames[-1], last) if ascent.verdict and frames else shown_at == steps
         frames += [] if again else [last]
     if not np.isfinite(images).all():

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.engine.backend import tf
-from kviz.engine.graph import picked
 from kviz.engine.passes import Passes, Seen
-from kviz.errors import ModelError
 from kviz.images import png
+from kviz.scores import rivals
 from kviz.synthesis._ascent import Climbed
 
 # By how much a probability is larger than another for more than rounding: 16 times a float's.
@@ -42,14 +40,14 @@ class Taken:
     def __call__(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return whether and how nearly, as `Verdict`."""
         logits, independent = self._logits(seen)
-        own, rival = _rivals(logits, target)
+        own, rival = rivals(logits, target)
         near = own - rival if self.targeted else rival - own
         arrived = near > tf.cast(self.margin, near.dtype)
         if independent:
             # Of two sigmoids that are both 1, or nearly so, none is ahead, whatever their logits say:
             # in another batch it can be the other way round.
             probabilities = seen.head(self.output).output(seen.outputs)
-            one, other = _rivals(probabilities, target)
+            one, other = rivals(probabilities, target)
             arrived &= one > _AHEAD * other if self.targeted else other > _AHEAD * one
         if self.confidence is not None:
             best = own if self.targeted else rival
@@ -75,23 +73,9 @@ class Taken:
     def _logits(self, seen: Seen) -> tuple[Any, bool]:
         """Return unnormalised scores `(N, classes)`, and whether each is a probability's own."""
         head = seen.head(self.output)
-        if head.is_map or not head.has_classes:
-            shape = head.output(seen.outputs).shape
-            raise ModelError(
-                f"fool needs an output of classes, (N, classes). This one of shape {sanitise(shape)} "
-                f"gives {'a class for each position' if head.is_map else 'values'}."
-            )
         logits = head.logits(seen.outputs)
         # Of a pair of numbers that differ by a unit's own, the softmax is its sigmoid.
         return logits / 2 if head.is_unit else logits, head.independent
-
-
-def _rivals(scores: Any, target: Any) -> tuple[Any, Any]:
-    """Return a class's scores and the best of the others'."""
-    own = picked(scores, target)
-    mask = tf.one_hot(target, tf.shape(scores)[1], on_value=True, off_value=False)
-    others = tf.where(mask, tf.constant(-np.inf, scores.dtype), scores)
-    return own, tf.reduce_max(others, 1)
 
 
 def hold_as_files(

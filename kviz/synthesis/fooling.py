@@ -4,13 +4,18 @@ C. Szegedy et al., "Intriguing properties of neural networks", ICLR 2014. One as
 FGSM (I. Goodfellow et al., ICLR 2015) is one step of the norm linf; PGD (A. Madry et al., ICLR 2018) is
 `max_norm` and `random_start`; small steps that grow until the class is the predicted one, as by
 default, walk to a change that is small.
+
+What grows by default is the margin: the class's unnormalised score less the largest of the others'. In
+100 steps it fooled 228 of 240 cases of twelve small nets on Fashion-MNIST, the cross-entropy 226, the
+class's score alone 204; where all three arrived their changes were 1, 1.2 and 1.4 times as large. On
+the shipped convnet all arrived, and they were 1, .96 and 1.2 times; on SqueezeNet 1, .95 and 1.5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,23 +23,29 @@ from kviz._caller import spelled
 from kviz._checks import sanitise, validate_bool, validate_choice, validate_names, validate_number
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.engine.heads import Head
-from kviz.engine.passes import Passes
-from kviz.errors import ImageError, OptionError
+from kviz.engine.passes import Passes, Score
+from kviz.errors import ImageError, ModelError, OptionError
+from kviz.images import is_small
 from kviz.inputs import answering_head, looked_at, one_target
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import MadeBy, made_by
-from kviz.scores import as_score
+from kviz.scores import ClassScore, LossScore, MarginScore, as_score
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, Run, climb, joined, picked
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
 from kviz.synthesis._taken import Taken, hold_as_files
 
+Objective = Literal["margin", "cross_entropy", "logit"]
+_SCORES: dict[Objective, Any] = {
+    "margin": MarginScore, "cross_entropy": LossScore, "logit": lambda score: score,
+}  # fmt: skip
+
 # The first step as a share of all a picture could change, and how steps grow: so small that 227 x 227
-# photos change by about 1 % of their range, so quickly that 100 steps reach any class.
+# photos change by about 1 % of their range, so quickly that 100 steps lead across all of it.
 _FIRST = {"l2": 2e-4, "linf": 1e-3}
 _GROWTH = 1.1
 
@@ -45,10 +56,11 @@ def fool(  # noqa: PLR0913 - a verb's options
     class_index: ClassIndex | None = None,
     *,
     targeted: bool = True,
+    objective: Objective = "margin",
     score: ScoreLike | None = None,
     output: int | str | None = None,
     step_size: float | None = None,
-    max_norm: float | None = None,
+    max_norm: float | Sequence[float] | None = None,
     norm: Norm = "l2",
     steps: int = 100,
     random_start: bool = False,
@@ -64,7 +76,7 @@ def fool(  # noqa: PLR0913 - a verb's options
     """Change images until the network takes them for a class, and stop as soon as it does.
 
     The network is asked about whole numbers 0-255, so that a picture fools it as a PNG file too; that
-    is tried. An interrupt returns the best so far.
+    is tried. With other `bounds` pixels are no whole numbers. An interrupt returns the best so far.
 
     Args:
         model: a `Network`, a `keras.Model` or a path.
@@ -72,16 +84,21 @@ def fool(  # noqa: PLR0913 - a verb's options
         class_index: the class to be taken for, by index or name: one for all images or a list of one
             for each. With `targeted=False` the class to get away from, by default the predicted one.
         targeted: go to the class; False goes away from it.
-        score: what grows (or, not targeted, falls), by default the class's unnormalised score.
+        objective: what grows (or, not targeted, falls): `"margin"`, the class's unnormalised score less
+            the largest of the others'; `"cross_entropy"`, minus the loss; `"logit"`, the class's alone.
+        score: what grows or falls instead, a function of the outputs or a score of `kviz.scores`.
         output: which output of a model that has several, as `attribute` takes it.
         step_size: a step's length: in each pixel for `"linf"`, of the whole change for `"l2"`; by
             default it begins small and grows.
-        max_norm: how far from the original an image may go, by `norm`.
+        max_norm: how far from the original an image may go, by `norm`; several for the success curve:
+            how many images are fooled within each.
         norm: `"l2"` or `"linf"`.
         steps: how many at most, 1 or more.
         random_start: begin at a random place within `max_norm`.
         confidence: go on until the class's probability is at least this.
         bounds: the values that an image may have; by default 0-255 for images, none for other inputs.
+            `(0, 1)` where the model takes such arrays, or give `kviz.Network(model,
+            preprocess=keras.layers.Rescaling(1 / 255))` and pixels.
         input_name: the input that is changed, of a model that has several.
         batch_size: images in flight at once.
         seed: for the random start.
@@ -90,36 +107,49 @@ def fool(  # noqa: PLR0913 - a verb's options
         progress: called with (steps done, steps).
 
     Returns:
-        A `Synthesis`: the images, the change, both predictions; `.arrived` says which are fooled.
+        A `Synthesis`: the images, the change, both predictions; `.arrived` says which are fooled, and
+        `.arrived_within` by which of several `max_norm`.
 
     Raises:
         OptionError: on a class that there is not, no steps, a step or norm of 0 or less.
-        ImageError: if images do not fit the model or lie outside the bounds.
+        ModelError: if the output has no classes.
+        ImageError: if images do not fit the model or lie outside the bounds, or have values in 0-1 and
+            no bounds.
         LayerError: if the score does not depend on the pixels.
 
     >>> found = fool("models/squeezenet.keras", "notebooks/images/cat.png", "pizza")
     >>> found.arrived.tolist(), found.predictions
     ([True], (('Egyptian cat', 'pizza'),))
     """
+    radii = _radii(max_norm)
     attack = _Attack(
-        targeted=targeted, step_size=step_size, max_norm=max_norm, norm=norm,
+        targeted=targeted, step_size=step_size, max_norm=radii[0], norm=norm,
         random_start=random_start, confidence=confidence, bounds=bounds,
     )  # fmt: skip
     run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
     validate_names(names)
-    rising = as_score(score, output)
+    rising = _rising(objective, score, output)
     if class_index is None and targeted:
         raise OptionError(
             "fool takes the class that an image is to be taken for, or targeted=False."
         )
     network = as_network(model)
     images, names = read_images(images, network, names)
-    pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
+    given = network.pixels(images)
+    pixels = {name: np.asarray(array, np.float32) for name, array in given.items()}
     specs = network.specs(pixels)
     explained = looked_at(pixels, specs, input_name)
     head = answering_head(network, rising, specs)
-    attack, rounded = _on(attack, pixels[explained])
+    if head.is_map or not head.has_classes:
+        raise ModelError(
+            f"fool needs an output of classes, (N, classes). {sanitise(repr(head.name))} gives "
+            f"{'a class for each position' if head.is_map else 'values'}."
+        )
+    attack, rounded = _on(attack, given[explained])
+    run = replace(run, bounds=attack.bounds or run.bounds)
+    notes = []
     if rounded:
+        notes = _notes_of_rounding(pixels[explained])
         pixels[explained] = np.rint(pixels[explained])
     target = one_target(class_index, network, len(pixels[explained]), head)
     passes = Passes(network.engine, rising, pixels, explained)
@@ -128,14 +158,21 @@ def fool(  # noqa: PLR0913 - a verb's options
     if (target < 0).any():
         seen = [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
         target = np.concatenate(seen)
-    ascent = _ascent(attack, rounded, pixels[explained], verdict)
+    attacks = [replace(attack, max_norm=radius) for radius in radii]
     parts: list[Climbed] = []
-    counts = []
+    counts, within = [], []
     for first, stop, chunk in chunks:
         own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
-        start = _start(attack, rounded, chunk[passes.place], (run.seed, first))
-        share = run.part(len(parts), len(chunks))
-        parts.append(_arrived(passes, ascent, verdict, chunk, own, start, share))
+        tries = []
+        for place, each in enumerate(attacks):
+            ascent = _ascent(each, rounded, pixels[explained], verdict)
+            start = _start(each, rounded, chunk[passes.place], (run.seed, first))
+            share = run.part(len(parts) * len(attacks) + place, len(chunks) * len(attacks))
+            tries.append(_arrived(passes, ascent, verdict, chunk, own, start, share))
+            if tries[-1].stopped:
+                break
+        within.append(_within(tries, len(attacks))[:, : stop - first])
+        parts.append(_first_arrived(tries))
         counts.append(stop - first)
         if parts[-1].stopped:
             break
@@ -147,11 +184,65 @@ def fool(  # noqa: PLR0913 - a verb's options
         for inputs in (pixels, after)
     )
     settings = {
-        **vars(attack), "score": score, "output": output, "steps": steps,
-        "input_name": explained, "batch_size": batch_size, "seed": seed,
+        **vars(attack), "max_norm": radii if _is_several(max_norm) else radii[0],
+        "objective": objective if score is None else None, "score": score, "output": output,
+        "steps": steps, "input_name": explained, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     made = made_by(network, "fool", pixels, class_index=target, **settings)
-    return _result(network, target, went, (pixels[explained], was, now), names, made, head)
+    found = _result(network, target, went, (pixels[explained], was, now), names, made, head)
+    found = replace(found, notes=(*found.notes, *notes), bounds=attack.bounds or found.bounds)
+    if not _is_several(max_norm):
+        return found
+    return replace(
+        found, max_norms=np.array(radii, np.float32), arrived_within=np.concatenate(within, axis=1)
+    )
+
+
+def _is_several(max_norm: Any) -> bool:
+    return isinstance(max_norm, list | tuple | np.ndarray)
+
+
+def _radii(max_norm: Any) -> tuple[float | None, ...]:
+    """Return how far images may go, the nearest first; one None for anywhere."""
+    if not _is_several(max_norm):
+        return (max_norm,)
+    radii = sorted(
+        {validate_number("max_norm", radius, 0) for radius in np.asarray(max_norm).tolist()}
+    )
+    if not radii:
+        raise OptionError(f"{spelled('max_norm')} takes a number or several. Received: none")
+    return tuple(radii)
+
+
+def _rising(objective: Objective, score: ScoreLike | None, output: int | str | None) -> Score:
+    """Return what grows."""
+    validate_choice("objective", objective, _SCORES)
+    if score is None:
+        rising: Score = _SCORES[objective](ClassScore(output))
+        return rising
+    if objective != "margin":
+        raise OptionError(f"{spelled('objective')} is for a class; score= is told by itself.")
+    return as_score(score, output)
+
+
+def _within(tries: Sequence[Climbed], count: int) -> Array:
+    """Return which images have arrived within each radius, bool `(radii, N)`.
+
+    What is within one is within the next.
+    """
+    arrived = [went.arrived for went in tries]
+    arrived += [np.zeros_like(arrived[0])] * (count - len(arrived))
+    return np.logical_or.accumulate(arrived, axis=0)
+
+
+def _first_arrived(tries: Sequence[Climbed]) -> Climbed:
+    """Return of each image the first try that arrived, or else the last."""
+    if len(tries) == 1:
+        return tries[0]
+    arrived = np.array([went.arrived for went in tries])
+    count = arrived.shape[1]
+    which = np.where(arrived.any(axis=0), arrived.argmax(axis=0), len(tries) - 1)
+    return picked(joined(tries, [count] * len(tries)), which * count + np.arange(count))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,10 +285,21 @@ def _between(bounds: Any) -> tuple[float, float]:
     return low, high
 
 
+def _notes_of_rounding(originals: Array) -> list[str]:
+    if (originals == np.rint(originals)).all():
+        return []
+    return ["The originals were rounded to whole numbers 0-255, as files have them."]
+
+
 def _on(attack: _Attack, originals: Array) -> tuple[_Attack, bool]:
     """Return an attack on images, with their bounds, and whether their pixels are whole numbers."""
     photo = originals.ndim == 4
     bounds = attack.bounds or ((0.0, 255.0) if photo else None)
+    if photo and attack.bounds is None and is_small(originals):
+        raise ImageError(
+            f"Expected pixels 0-255, or {spelled('bounds', '(0, 1)')} for a model that takes values of "
+            f"0-1. Received: values from {originals.min():g} to {originals.max():g}."
+        )
     if bounds and (originals.min() < bounds[0] or originals.max() > bounds[1]):
         raise ImageError(
             f"Expected images between {bounds[0]:g} and {bounds[1]:g}. Received: values from "
