@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
+
+from kviz.errors import KvizWarning
+
+_HERE = str(Path(__file__).parent)
 
 
 def _as_in_python(option: str, value: str) -> str:
@@ -42,6 +49,14 @@ def called_by(caller: Caller) -> Iterator[None]:
         yield
     finally:
         _calling.reset(token)
+
+
+def warn(message: str) -> None:
+    """Warn the caller, at the line outside of kviz that called it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_code.co_filename.startswith(_HERE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(KvizWarning(message), stacklevel=level)
 
 
 def command() -> str | None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from kviz._caller import spelled
+from kviz._caller import spelled, warn
 from kviz._checks import sanitise, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
@@ -182,6 +182,7 @@ def load_images(
             image = image.convert("L")
         images.append(np.asarray(image, np.uint8).reshape(size[1], size[0], -1))
         _remember(images[-1], path)
+        _warn_of_the_dark(image, path)
     sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) > 1:
         raise ImageError(
@@ -191,6 +192,19 @@ def load_images(
             + f"Resize them with {spelled('target_size', '(height, width)')}."
         )
     return np.stack(images)
+
+
+# A night has lights: a picture whose levels reach no further is nearly black. 12 bits of 16 do not.
+DARK = 16
+
+
+def _warn_of_the_dark(image: Image.Image, path: Path) -> None:
+    most = max(np.ravel(image.getextrema()))
+    if 0 < most <= DARK:
+        warn(
+            f"{sanitise(path, 120)} comes out nearly black: its levels reach {most} of 255. What holds "
+            "smaller numbers than its format can, such as 0-1 or 12 bits, is to be scaled first."
+        )
 
 
 # By the hash of pixels that were read, the hash of their file: kept by value, the newest ones only.

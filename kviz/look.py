@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kviz._caller import spelled
+from kviz._caller import spelled, warn
 from kviz._checks import sanitise, suggest, validate_int, validate_names
 from kviz._types import Array, Images, ModelLike, Progress, Selector
 from kviz.engine.activation_model import Pooling, make_activation_model
 from kviz.engine.backend import keras
 from kviz.engine.layers import LayerInfo
-from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
-from kviz.images import image_paths, load_images
+from kviz.errors import ImageError, KvizError, KvizWarning, LayerError, ModelError, OptionError
+from kviz.images import DARK, image_paths, load_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Activations, KernelForm, Predictions, Weights
@@ -290,6 +290,8 @@ def _form(info: LayerInfo, value: Array) -> KernelForm:
 def read_images(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
     """Return what a verb was given as images, read where it is paths, and their names.
 
+    Warns of images that the model would see as black.
+
     Raises:
         OptionError: if `names` is no list of texts.
         ImageError: if a file cannot be read.
@@ -300,7 +302,43 @@ def read_images(images: Any, network: Network, names: Sequence[str]) -> tuple[An
         paths = image_paths(images)
         images = load_images(paths, network)
         names = names or [path.name for path in paths]
+    _warn_of_small_values(images, network)
     return images, tuple(names)
+
+
+def _warn_of_small_values(images: Any, network: Network) -> None:
+    """Warn of values that a model, which shows that it takes 0-255, would see as nearly black."""
+    pixels = network.pixels(images)
+    for name in pixels:
+        if _is_dark(pixels[name]) and takes_bytes(network, pixels, name):
+            most = 1 if pixels[name].max() <= 1 else DARK
+            warn(
+                f"The images hold values up to {most} where the model takes 0-255, so that it sees "
+                f"them nearly black. {'Multiply them by 255' if most == 1 else 'Scale them'}."
+            )
+
+
+def takes_bytes(network: Network, pixels: Mapping[str, Any], name: str) -> bool:
+    """Return whether it shows that a network takes values 0-255 as one of its inputs.
+
+    Args:
+        network: the network.
+        pixels: what has a shape, an input each.
+        name: the input.
+    """
+    if isinstance(network.preprocess, str):
+        # What prepares pixels for one of keras.applications takes these.
+        return bool(pixels[name].ndim == 4)
+    try:
+        return name in network.engine.inputs_of_bytes(network.specs(pixels))
+    except KvizError:
+        return False
+
+
+def _is_dark(array: Array) -> bool:
+    photo = array.ndim == 4 and array.shape[-1] in (1, 3)
+    # Real numbers need not be pixels.
+    return photo and 0 < array.max() <= (1 if array.dtype.kind == "f" else DARK)
 
 
 def _array(tensor: Any) -> Array:

@@ -256,6 +256,18 @@ def test_16_bits_are_scaled_and_not_cut(tmp_path, suffix, order):
     assert (images == images[..., :1]).all()
 
 
+def test_a_picture_that_comes_out_nearly_black_is_warned_of(tmp_path):
+    """12 bits in a file of 16: 4095 of 65535 is 15.9 of 255."""
+    levels = np.linspace(0, 4000, 64, dtype=np.uint16).reshape(8, 8)
+    Image.fromarray(levels).save(tmp_path / "twelve.png")
+    with pytest.warns(kviz.KvizWarning, match=r"twelve.png comes out nearly black: .* reach 16 of"):
+        pixels = kviz.load_images(tmp_path / "twelve.png")
+    assert pixels.max() == round(4000 / 65535 * 255) == 16
+    for name, most in (("night.png", 17), ("black.png", 0)):
+        Image.fromarray(np.full((4, 4), most, np.uint8)).save(tmp_path / name)
+        kviz.load_images(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
@@ -705,7 +717,7 @@ def test_of_what_files_pixels_are_the_newest_are_known(tmp_path, monkeypatch):
     monkeypatch.setattr(kviz.images, "_SOURCES", {})
     read = []
     for level in range(5):
-        Image.new("RGB", (2, 2), (level, 7, 7)).save(tmp_path / f"{level}.png")
+        Image.new("RGB", (2, 2), (level, 77, 7)).save(tmp_path / f"{level}.png")
         read.append(load_images(tmp_path / f"{level}.png")[0])
     assert len(kviz.images._SOURCES) == 3
     known = [kviz.images.source_sha256(pixels) for pixels in read]

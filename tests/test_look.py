@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import keras
 import numpy as np
@@ -415,3 +416,74 @@ def test_preprocessing_is_for_photos_and_not_for_a_mask_beside_one():
     network = kviz.Network(model, preprocess=lambda x: x / 255)
     five, ones = images(5, 8), np.ones((5, 8, 8, 1))
     np.testing.assert_allclose(network([five, ones]), five / 255, rtol=1e-6)
+
+
+# Values that the model would see as black.
+
+DARK = {
+    "activations": lambda model, x: kviz.activations(model, x),
+    "predict": lambda model, x: kviz.predict(model, x),
+    "attribute": lambda model, x: kviz.attribute(model, x, "gradient"),
+    "fool": lambda model, x: kviz.fool(model, x, 1, steps=2, bounds=(0, 255)),
+    "report": lambda model, x: kviz.report(model, x, "report.html", quick=True),
+    "film": lambda model, x: model.fit(
+        x, np.zeros(len(x)), verbose=0, callbacks=[kviz.callbacks.Film(x[:1], "film.gif")]
+    ),
+}
+
+
+def of_bytes(*first):
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), *first, layers.Conv2D(4, 3, name="conv"),
+         layers.Flatten(), layers.Dense(3, activation="softmax")]
+    )  # fmt: skip
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("verb", DARK)
+def test_values_in_0_1_for_a_model_of_0_255_are_warned_of(verb, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).uniform(0, 1, (2, 16, 16, 3)).astype("float32")
+    with pytest.warns(kviz.KvizWarning, match="up to 1 where the model takes 0-255") as seen:
+        DARK[verb](of_bytes(layers.Rescaling(1 / 255)), x)
+    # At a line of the caller's.
+    assert verb == "film" or {one.filename for one in seen} == {__file__}
+    # A model that was trained on such arrays says nothing of what it takes.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        DARK[verb](of_bytes(), x)
+
+
+def test_a_dream_of_values_in_0_1_is_refused():
+    x = np.random.default_rng(0).uniform(0.2, 0.8, (1, 16, 16, 3)).astype("float32")
+    with pytest.raises(kviz.ImageError, match=r"from 0.2\d* to 0.7\d*. A model that takes 0-1"):
+        kviz.deep_dream(of_bytes(), x, "conv")
+    model = of_bytes(layers.Rescaling(1 / 255))
+    with pytest.warns(kviz.KvizWarning, match="0-255"), pytest.raises(kviz.ImageError):
+        kviz.deep_dream(model, x, "conv")
+
+
+def test_bytes_that_are_nearly_black_are_warned_of():
+    model, x = of_bytes(layers.Rescaling(1 / 255)), images(1).astype("uint8")
+    with pytest.warns(kviz.KvizWarning, match="up to 16"):
+        kviz.predict(model, x // 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kviz.predict(model, x // 8)
+        kviz.predict(model, 0 * x)
+        # Real numbers of any size can be what somebody means.
+        kviz.predict(model, (x / 17).astype("float32"))
+        kviz.predict(kviz.Network(of_bytes()), x // 17)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "efficientnet"])
+def test_what_prepares_pixels_for_an_application_takes_0_255(name):
+    x = np.random.default_rng(0).uniform(0, 1, (1, 16, 16, 3)).astype("float32")
+    with pytest.warns(kviz.KvizWarning, match="up to 1 "):
+        kviz.predict(kviz.Network(of_bytes(), preprocess=name), x)
+
+
+def test_a_cat_of_0_1_is_a_nematode_and_said_to_be_black(network, photos):
+    with pytest.warns(kviz.KvizWarning, match="Multiply them by 255"):
+        assert kviz.predict(network, photos[:1] / 255, top=1).rows[0][0].name == "nematode"

@@ -16,6 +16,7 @@ from kviz.engine.activation_model import as_number, maps_of
 from kviz.engine.backend import keras, tf
 from kviz.engine.compiled import Compiled, compiled_for
 from kviz.engine.devices import Share, several, shared
+from kviz.engine.graph import takes_bytes
 from kviz.engine.heads import Head, choose_head, heads_of
 from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
 from kviz.engine.model_inputs import (
@@ -304,13 +305,27 @@ class Engine:
         Args:
             specs: as `specs` returns them.
         """
+        infos, heads, _ = self._outlined(specs)
+        return LayerTable(map(_attached, infos)), heads
 
+    def inputs_of_bytes(self, specs: Mapping[str, Any]) -> frozenset[str]:
+        """Return the inputs of which the model, or its preprocessing, shows that they take 0-255.
+
+        Args:
+            specs: as `specs` returns them.
+        """
+        found: frozenset[str] = self._outlined(specs)[2]
+        return found
+
+    def _outlined(self, specs: Mapping[str, Any]) -> Any:
         def run(*pixels: Any) -> Any:
             traced = self.traced(dict(zip(specs, pixels, strict=True)))
-            return (), (_detached(self.table(traced)), self.heads(traced))
+            bytewise = frozenset(
+                name for name, tensor in zip(specs, pixels, strict=True) if takes_bytes(tensor)
+            )
+            return (), (_detached(self.table(traced)), self.heads(traced), bytewise)
 
-        _, (infos, heads) = self.noted(("outline", self.meaning), run, list(specs.values()))
-        return LayerTable(map(_attached, infos)), heads
+        return self.noted(("outline", self.meaning), run, list(specs.values()))[1]
 
     @property
     def meaning(self) -> Any:

@@ -145,12 +145,18 @@ class Synthesis(Result):
         tenfold = _rgb(as_bytes(127.5 + 10 * change * (255 / span)))
         said = self._said(index, 1)
         norms = f"L2 {size:.4g}, largest change {peak:.4g} of {span:g}"
-        title = f"{'taken' if self.arrived[index] else 'not taken'} for {label}"
+        # Got away from a class, it is what it was not to be.
+        taken = bool(self.arrived[index]) == self._targeted
+        title = f"{'taken' if taken else 'not taken'} for {label}"
         return [
             *made,
             Tile(picture, title, said, f"{name}, changed, {title}.", role="made"),
             Tile(tenfold, "the change × 10", norms, f"Ten times the change, about grey: {norms}."),
         ]
+
+    @property
+    def _targeted(self) -> bool:
+        return self.made_by.settings.get("targeted") is not False
 
     def _said(self, index: int, when: int) -> str:
         if not self.predictions or self.confidences is None:
@@ -189,9 +195,9 @@ class Synthesis(Result):
         if self.max_norms is None or self.arrived_within is None or image is not None:
             return []
         share = self.arrived_within.mean(axis=1)
-        count = f"of {len(self.images)} images" if len(self.images) > 1 else "of one image"
-        title = f"the share {count} that is fooled within each norm"
-        return [curves({"fooled": share}, title, "norm", "share", at=self.max_norms, legend=False)]
+        title, count = "fooled within each norm", len(self.images)
+        up = f"share of {count} images" if count > 1 else "share of one image"
+        return [curves({"fooled": share}, title, "norm", up, at=self.max_norms, legend=False)]
 
     def _across(self, tiles: list[Tile]) -> int:
         columns = 3 if self.norms is not None else 2 if self.originals is not None else 4
@@ -205,7 +211,7 @@ class Synthesis(Result):
             first = f"{finite[0]:.4g}" if len(finite) else ""
             row = [
                 self._image_name(index) if self.originals is not None else str(index),
-                label,
+                label if self._targeted else f"anything but {label}",
                 first,
                 f"{self._last(index):.4g}",
                 str(max(len(finite) - 1, 0)),

@@ -12,6 +12,7 @@ from kviz._types import Array
 from kviz.engine.passes import Passes, Score
 from kviz.errors import OptionError
 from kviz.images import validate_size
+from kviz.look import takes_bytes
 from kviz.network.network import Network
 from kviz.synthesis._ascent import Ascent, Climbed, Run, climb, joined
 from kviz.synthesis._parametrizations import (
@@ -98,6 +99,21 @@ def parametrized(
 def blank_specs(network: Network, size: tuple[int, int]) -> dict[str, Any]:
     """Return what functions are compiled for that take images to be made, as `Network.specs`."""
     return network.specs(network.pixels(np.zeros((1, *size, network.channels or 3), np.float32)))
+
+
+def notes_of_range(network: Network, size: tuple[int, int]) -> list[str]:
+    """Return what is to be said where it is not known that a model takes pixels 0-255.
+
+    Args:
+        network: the network.
+        size: height and width.
+    """
+    blank = network.pixels(np.zeros((1, *size, network.channels or 3), np.float32))
+    if network.preprocess is not None or takes_bytes(network, blank, next(iter(blank))):
+        return []
+    return [
+        f"Made of pixels 0-255; where the model takes other values, {spelled('preprocess')} says how."
+    ]
 
 
 def begun(

@@ -29,6 +29,7 @@ from kviz.synthesis._begin import (
     begun,
     blank_specs,
     image_size,
+    notes_of_range,
     parametrized,
     validate_photos,
 )
@@ -60,7 +61,8 @@ def class_image(  # noqa: PLR0913 - a verb's options
     against all other classes.
 
     Args:
-        model: a `Network`, a `keras.Model` or a path.
+        model: a `Network`, a `keras.Model` or a path. Images are made of pixels 0-255: a model that
+            takes 0-1 is `kviz.Network(model, preprocess=keras.layers.Rescaling(1 / 255))`.
         class_index: a class by index or name, or a list of them: an image each.
         parametrization: `"pixel"`, `"fourier"` or `"maco"`.
         score: what grows, by default the class's unnormalised score.
@@ -110,7 +112,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
         climbed = _amended(climbed, again, wrong[: len(again.images)])
         best, found = _taken_for(network, climbed, head.name, batch_size)
     count = len(climbed.images)
-    notes = [*network.notes, *([head.note] if head.note else [])]
+    notes = [*network.notes, *([head.note] if head.note else []), *notes_of_range(network, size)]
     if climbed.stopped:
         notes.append("Interrupted: the image so far.")
     taken: dict[str, Any] = {"arrived": np.ones(count, bool)}

@@ -20,6 +20,7 @@ from kviz.engine.backend import keras, tf
 from kviz.engine.layers import selector_key
 from kviz.engine.passes import Passes, Seen
 from kviz.errors import ImageError, ModelError, OptionError
+from kviz.images import is_small
 from kviz.inputs import looked_at
 from kviz.look import read_images
 from kviz.network.loading import as_network
@@ -111,9 +112,16 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
     validate_names(names)
     network = as_network(model)
     images, names = read_images(images, network, names)
-    pixels = {name: np.asarray(array, np.float32) for name, array in network.pixels(images).items()}
+    given = network.pixels(images)
+    pixels = {name: np.asarray(array, np.float32) for name, array in given.items()}
     explained = looked_at(pixels, network.specs(pixels), None)
     originals = pixels[explained]
+    if originals.ndim == 4 and is_small(given[explained]):
+        raise ImageError(
+            "deep_dream takes photos with values from 0 to 255. Received: values from "
+            f"{originals.min():g} to {originals.max():g}. A model that takes 0-1 is given them by "
+            f"{spelled('preprocess', 'keras.layers.Rescaling(1 / 255)')} of kviz.Network."
+        )
     if originals.ndim != 4 or originals.min() < 0 or originals.max() > 255:
         raise ImageError("deep_dream takes photos (N, H, W, channels) with values from 0 to 255.")
     if layer_names is None:

@@ -26,7 +26,14 @@ from kviz.network.network import Network
 from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Run
-from kviz.synthesis._begin import NAMES, begun, image_size, parametrized, validate_photos
+from kviz.synthesis._begin import (
+    NAMES,
+    begun,
+    image_size,
+    notes_of_range,
+    parametrized,
+    validate_photos,
+)
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import Parametrization
 from kviz.synthesis._pieces import Between, Jitter, Turn
@@ -99,7 +106,7 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
     drawn.
 
     Args:
-        model: a `Network`, a `keras.Model` or a path.
+        model: a `Network`, a `keras.Model` or a path; of a model that takes 0-1 as `class_image`.
         layer_names: a layer with maps, as `network.layers.select` takes it: one.
         filter_indices: filters from 0, by default all.
         parametrization: `"pixel"`, `"fourier"` or `"maco"`; by default pixels for filters that see
@@ -146,7 +153,8 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
     count = len(found.images)
     alive = _alive(found)
     labels = [f"{info.path} filter {index}" for index in wanted[:count]]
-    notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
+    notes = [*network.notes, *notes_of_range(network, size)]
+    notes += ["Interrupted: the images so far."] if found.stopped else []
     silent = [label for label, moved in zip(labels, alive, strict=True) if not moved]
     if silent:
         notes.append(f"Dead, silent from {_STARTS} starts: {sanitise(', '.join(silent), 200)}")

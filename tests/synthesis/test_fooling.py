@@ -276,7 +276,7 @@ def test_several_norms_give_the_success_curve(norm, model, tmp_path):
         assert (found.images[at] != alone[place].images[at]).mean() < 0.01
     assert found.tables()[1].rows[0] == (f"{min(norms)}", f"{each[0].sum()} of 6")
     tile = found.tiles()[-2]
-    assert "the share of 6 images that is fooled" in tile.title
+    assert tile.title == "fooled within each norm"
     again = kviz.load_result(found.save(tmp_path / "found.npz")[0])
     np.testing.assert_array_equal(again.arrived_within, found.arrived_within)
     assert again.facts()["arrived_within"] == found.arrived_within.tolist()
@@ -406,6 +406,9 @@ def test_away_from_what_is_predicted(model, tmp_path):
     np.testing.assert_array_equal(
         kviz.fool(model, x, predicted.tolist(), targeted=False).images, found.images
     )
+    titles = [tile.title for tile in found.tiles()]
+    assert titles[1] == f"not taken for class {predicted[0]}"
+    assert found.tables()[0].rows[0][1] == f"anything but class {predicted[0]}"
     # It falls.
     assert (found.scores[steps_of(found), np.arange(6)] < found.scores[0]).all()
     other = kviz.fool(model, x[:1], int(predicted[0] + 1) % CLASSES, targeted=False)
