@@ -152,6 +152,16 @@ def _parts(layer: Any) -> Iterator[tuple[str, Any]]:
             yield name, part
 
 
+class _Itself:
+    """A weak reference that equals one of the same object only: tensors compare by their values."""
+
+    def __init__(self, value: Any) -> None:
+        self.reference = weakref.ref(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.reference() is other.reference()
+
+
 def _part(value: Any) -> Any:
     """Return a value by which a change is seen, `_Entry` for what is not looked at."""
     if isinstance(value, _PLAIN):
@@ -161,6 +171,9 @@ def _part(value: Any) -> Any:
     if isinstance(value, FunctionType | keras.Layer | keras.Variable):
         # A weak reference equals another one of the same object only, and keeps nothing alive.
         return weakref.ref(value)
+    if isinstance(value, tf.Tensor):
+        # A constant in the graph, which its layer makes anew when it is adapted.
+        return _Itself(value)
     if isinstance(value, list | tuple):
         return tuple(part for item in value if (part := _part(item)) is not _Entry)
     return _Entry

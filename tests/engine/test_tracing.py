@@ -456,6 +456,18 @@ def test_pixels_of_an_input_of_half_precision_are_not_rounded():
     close(maps["first"], np.full((1, 4, 4, 3), 200.3 / 255), 1e-6)
 
 
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_what_is_adapted_anew_is_seen_anew(policy):
+    layer = layers.Normalization(dtype=policy, name="first")
+    images = pixels(2, 8, 8, 3)
+    layer.adapt(images)
+    model = keras.Sequential([keras.Input((8, 8, 3)), layer])
+    kviz.activations(model, images, "first")
+    layer.adapt(3 * images + 7)
+    expected = (images - (3 * images + 7).mean((0, 1, 2))) / (3 * images).std((0, 1, 2))
+    close(kviz.activations(model, images, "first")["first"], expected, 1e-5)
+
+
 class Builds(layers.Layer):
     def build(self, shape):
         self.inner = layers.Dense(4, dtype=self.dtype_policy)
