@@ -11,7 +11,7 @@ from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.engine.passes import Passes, Score
 from kviz.errors import OptionError
-from kviz.images import validate_size
+from kviz.images import is_small, validate_size
 from kviz.look import takes_bytes
 from kviz.network.network import Network
 from kviz.synthesis._ascent import Ascent, Climbed, Run, climb, joined
@@ -45,6 +45,10 @@ def validate_photos(statistics: Any, target_size: Any) -> Array | None:
         photos = np.asarray(statistics, np.float32)
     except (TypeError, ValueError):
         photos = np.zeros(0, np.float32)
+    if photos.ndim == 4 and photos.size and is_small(np.asarray(statistics)):
+        raise OptionError(
+            f"{spelled('statistics')} takes photos in 0-255. Received: values up to {photos.max():g}"
+        )
     if photos.ndim != 4 or not photos.size or not (photos.min() >= 0 and photos.max() <= 255):
         raise OptionError(
             f"{spelled('statistics')} takes photos (N, H, W, channels) in 0-255. "

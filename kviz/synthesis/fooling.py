@@ -14,18 +14,17 @@ the shipped convnet all arrived, and they were 1, .96 and 1.2 times; on SqueezeN
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, validate_bool, validate_choice, validate_names, validate_number
+from kviz._checks import sanitise, validate_choice, validate_names
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.engine.heads import Head
 from kviz.engine.passes import Passes, Score
-from kviz.errors import ImageError, ModelError, OptionError
-from kviz.images import is_small
+from kviz.errors import ModelError, OptionError
 from kviz.inputs import answering_head, looked_at, one_target
 from kviz.look import predict, read_images
 from kviz.network.loading import as_network
@@ -34,6 +33,7 @@ from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import MadeBy, made_by
 from kviz.scores import ClassScore, LossScore, MarginScore, as_score
 from kviz.synthesis._ascent import Ascent, Climbed, Hold, Run, climb, joined, picked
+from kviz.synthesis._attack import Attack, radii_of
 from kviz.synthesis._moves import Norm, Step
 from kviz.synthesis._parametrizations import Pixels
 from kviz.synthesis._pieces import Between, Near, Whole
@@ -121,8 +121,8 @@ def fool(  # noqa: PLR0913 - a verb's options
     >>> found.arrived.tolist(), found.predictions
     ([True], (('Egyptian cat', 'pizza'),))
     """
-    radii = _radii(max_norm)
-    attack = _Attack(
+    radii, several = radii_of(max_norm), np.ndim(max_norm) == 1  # type: ignore[arg-type]
+    attack = Attack(
         targeted=targeted, step_size=step_size, max_norm=radii[0], norm=norm,
         random_start=random_start, confidence=confidence, bounds=bounds,
     )  # fmt: skip
@@ -145,12 +145,13 @@ def fool(  # noqa: PLR0913 - a verb's options
             f"fool needs an output of classes, (N, classes). {sanitise(repr(head.name))} gives "
             f"{'a class for each position' if head.is_map else 'values'}."
         )
-    attack, rounded = _on(attack, given[explained])
+    attack = attack.on(given[explained])
     run = replace(run, bounds=attack.bounds or run.bounds)
     notes = []
-    if rounded:
-        notes = _notes_of_rounding(pixels[explained])
-        pixels[explained] = np.rint(pixels[explained])
+    if attack.rounded:
+        exact, pixels[explained] = pixels[explained], np.rint(pixels[explained])
+        if (exact != pixels[explained]).any():
+            notes = ["The originals were rounded to whole numbers 0-255, as files have them."]
     target = one_target(class_index, network, len(pixels[explained]), head)
     passes = Passes(network.engine, rising, pixels, explained)
     verdict = Taken(attack.targeted, attack.confidence, head.name)
@@ -159,24 +160,7 @@ def fool(  # noqa: PLR0913 - a verb's options
         seen = [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
         target = np.concatenate(seen)
     attacks = [replace(attack, max_norm=radius) for radius in radii]
-    parts: list[Climbed] = []
-    counts, within = [], []
-    for first, stop, chunk in chunks:
-        own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
-        tries = []
-        for place, each in enumerate(attacks):
-            ascent = _ascent(each, rounded, pixels[explained], verdict)
-            start = _start(each, rounded, chunk[passes.place], (run.seed, first))
-            share = run.part(len(parts) * len(attacks) + place, len(chunks) * len(attacks))
-            tries.append(_arrived(passes, ascent, verdict, chunk, own, start, share))
-            if tries[-1].stopped:
-                break
-        within.append(_within(tries, len(attacks))[:, : stop - first])
-        parts.append(_first_arrived(tries))
-        counts.append(stop - first)
-        if parts[-1].stopped:
-            break
-    went = joined(parts, counts)
+    went, within = _gone(passes, attacks, verdict, chunks, target, run)
     pixels = {name: array[: len(went.images)] for name, array in pixels.items()}
     after = {**pixels, explained: went.images}
     was, now = (
@@ -184,34 +168,16 @@ def fool(  # noqa: PLR0913 - a verb's options
         for inputs in (pixels, after)
     )
     settings = {
-        **vars(attack), "max_norm": radii if _is_several(max_norm) else radii[0],
+        **attack.settings(), "max_norm": radii if several else attack.max_norm,
         "objective": objective if score is None else None, "score": score, "output": output,
         "steps": steps, "input_name": explained, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     made = made_by(network, "fool", pixels, class_index=target, **settings)
     found = _result(network, target, went, (pixels[explained], was, now), names, made, head)
     found = replace(found, notes=(*found.notes, *notes), bounds=attack.bounds or found.bounds)
-    if not _is_several(max_norm):
+    if not several:
         return found
-    return replace(
-        found, max_norms=np.array(radii, np.float32), arrived_within=np.concatenate(within, axis=1)
-    )
-
-
-def _is_several(max_norm: Any) -> bool:
-    return isinstance(max_norm, list | tuple | np.ndarray)
-
-
-def _radii(max_norm: Any) -> tuple[float | None, ...]:
-    """Return how far images may go, the nearest first; one None for anywhere."""
-    if not _is_several(max_norm):
-        return (max_norm,)
-    radii = sorted(
-        {validate_number("max_norm", radius, 0) for radius in np.asarray(max_norm).tolist()}
-    )
-    if not radii:
-        raise OptionError(f"{spelled('max_norm')} takes a number or several. Received: none")
-    return tuple(radii)
+    return replace(found, max_norms=np.array(radii, np.float32), arrived_within=within)
 
 
 def _rising(objective: Objective, score: ScoreLike | None, output: int | str | None) -> Score:
@@ -225,145 +191,59 @@ def _rising(objective: Objective, score: ScoreLike | None, output: int | str | N
     return as_score(score, output)
 
 
-def _within(tries: Sequence[Climbed], count: int) -> Array:
-    """Return which images have arrived within each radius, bool `(radii, N)`.
+def _gone(
+    passes: Passes,
+    attacks: Sequence[Attack],
+    verdict: Taken,
+    chunks: Sequence[tuple[int, int, Sequence[Array]]],
+    target: Array,
+    run: Run,
+) -> tuple[Climbed, Array]:
+    """Return where attacks lead, the first that an image arrives by, and which have arrived by each.
 
-    What is within one is within the next.
+    What has arrived within one radius is within the next, bool `(attacks, N)`.
     """
-    arrived = [went.arrived for went in tries]
-    arrived += [np.zeros_like(arrived[0])] * (count - len(arrived))
-    return np.logical_or.accumulate(arrived, axis=0)
+    parts: list[Climbed] = []
+    counts, within = [], []
+    for first, stop, chunk in chunks:
+        own = target[np.arange(first, first + len(chunk[0])).clip(max=stop - 1)]
+        originals, count = chunk[passes.place], len(chunk[0])
+        tries = []
+        for place, attack in enumerate(attacks):
+            start = attack.start(originals, (run.seed, first))
+            share = run.part(len(parts) * len(attacks) + place, len(chunks) * len(attacks))
+            ascent = _ascent(attack, originals[0].size, verdict)
+            tries.append(_arrived(passes, ascent, verdict, chunk, own, start, share))
+            if tries[-1].stopped:
+                break
+        arrived = np.zeros((len(attacks), count), bool)
+        arrived[: len(tries)] = [went.arrived for went in tries]
+        which = np.where(arrived.any(axis=0), arrived.argmax(axis=0), len(tries) - 1)
+        every = joined(tries, [count] * len(tries))
+        parts.append(picked(every, which * count + np.arange(count)))
+        within.append(np.logical_or.accumulate(arrived)[:, : stop - first])
+        counts.append(stop - first)
+        if parts[-1].stopped:
+            break
+    return joined(parts, counts), np.concatenate(within, axis=1)
 
 
-def _first_arrived(tries: Sequence[Climbed]) -> Climbed:
-    """Return of each image the first try that arrived, or else the last."""
-    if len(tries) == 1:
-        return tries[0]
-    arrived = np.array([went.arrived for went in tries])
-    count = arrived.shape[1]
-    which = np.where(arrived.any(axis=0), arrived.argmax(axis=0), len(tries) - 1)
-    return picked(joined(tries, [count] * len(tries)), which * count + np.arange(count))
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Attack:
-    """What was asked for, as `fool` takes it.
-
-    Raises:
-        OptionError: if one of the options is not what it takes.
-    """
-
-    targeted: bool
-    step_size: float | None
-    max_norm: float | None
-    norm: Norm
-    random_start: bool
-    confidence: float | None
-    bounds: tuple[float, float] | None
-
-    def __post_init__(self) -> None:
-        validate_choice("norm", self.norm, ("l2", "linf"))
-        validate_bool("targeted", self.targeted)
-        for option, below in (("step_size", np.inf), ("max_norm", np.inf), ("confidence", 1)):
-            if (value := getattr(self, option)) is not None:
-                object.__setattr__(self, option, validate_number(option, value, 0, below))
-        if validate_bool("random_start", self.random_start) and self.max_norm is None:
-            raise OptionError(
-                f"{spelled('random_start')} needs {spelled('max_norm')}: the place is drawn within it."
-            )
-        if self.bounds is not None:
-            object.__setattr__(self, "bounds", _between(self.bounds))
-
-
-def _between(bounds: Any) -> tuple[float, float]:
-    try:
-        low, high = (validate_number("bounds", bound) for bound in bounds)
-    except (TypeError, ValueError, OptionError):
-        low = high = 0.0
-    if not low < high:
-        raise OptionError(f"bounds takes a lower and an upper value. Received: {sanitise(bounds)}")
-    return low, high
-
-
-def _notes_of_rounding(originals: Array) -> list[str]:
-    if (originals == np.rint(originals)).all():
-        return []
-    return ["The originals were rounded to whole numbers 0-255, as files have them."]
-
-
-def _on(attack: _Attack, originals: Array) -> tuple[_Attack, bool]:
-    """Return an attack on images, with their bounds, and whether their pixels are whole numbers."""
-    photo = originals.ndim == 4
-    bounds = attack.bounds or ((0.0, 255.0) if photo else None)
-    if photo and attack.bounds is None and is_small(originals):
-        raise ImageError(
-            f"Expected pixels 0-255, or {spelled('bounds', '(0, 1)')} for a model that takes values of "
-            f"0-1. Received: values from {originals.min():g} to {originals.max():g}."
-        )
-    if bounds and (originals.min() < bounds[0] or originals.max() > bounds[1]):
-        raise ImageError(
-            f"Expected images between {bounds[0]:g} and {bounds[1]:g}. Received: values from "
-            f"{originals.min():g} to {originals.max():g}. What a model takes instead of 0-255 is "
-            "told by preprocess= of kviz.Network, or by bounds=."
-        )
-    rounded = photo and bounds == (0.0, 255.0)
-    if rounded and attack.norm == "linf" and (attack.max_norm or 1) < 1:
-        raise OptionError(
-            f"Pixels are whole numbers, so {spelled('max_norm')} is 1 or more. "
-            f"Received: {attack.max_norm:g}"
-        )
-    return replace(attack, bounds=bounds), rounded
-
-
-def _radius(attack: _Attack, rounded: bool) -> float | None:
-    """Return how far an image may go; pixels are as many whole numbers apart."""
-    if attack.max_norm and rounded and attack.norm == "linf":
-        return float(np.floor(attack.max_norm))
-    return attack.max_norm
-
-
-def _ascent(attack: _Attack, rounded: bool, originals: Array, verdict: Taken) -> Ascent:
-    radius, norm, bounds = _radius(attack, rounded), attack.norm, attack.bounds
+def _ascent(attack: Attack, size: int, verdict: Taken) -> Ascent:
+    radius, norm, bounds = attack.radius, attack.norm, attack.bounds
     holds: list[Hold] = [Near(radius, norm)] if radius else []
     if bounds:
         holds.append(Between(*bounds))
-    span = bounds[1] - bounds[0] if bounds else max(float(np.ptp(originals)), 1.0)
-    reach = np.sqrt(originals[0].size) if norm == "l2" else 1.0
-    length, growth = float(_FIRST[norm] * span * reach), _GROWTH
+    reach = np.sqrt(size) if norm == "l2" else 1.0
+    length, growth = float(_FIRST[norm] * attack.span * reach), _GROWTH
     if attack.step_size:
         length, growth = attack.step_size, 1.0
     return Ascent(
         move=Step(length, norm, growth, down=not attack.targeted),
         parametrization=Pixels(),
         holds=tuple(holds),
-        whole=Whole(radius, norm) if rounded else None,
+        whole=Whole(radius, norm) if attack.rounded else None,
         verdict=verdict,
     )
-
-
-def _start(attack: _Attack, rounded: bool, originals: Array, seed: tuple[int, int]) -> Array:
-    """Return where images begin; `seed` is the first one's, the next have the numbers behind it."""
-    radius = _radius(attack, rounded)
-    if not attack.random_start or radius is None:
-        return originals
-    drawn = [
-        _random(image, radius, attack.norm, (seed[0], seed[1] + at))
-        for at, image in enumerate(originals)
-    ]
-    start = np.stack(drawn)
-    return start.clip(*attack.bounds) if attack.bounds else start
-
-
-def _random(image: Array, radius: float, norm: Norm, seed: tuple[int, int]) -> Array:
-    """Return an image at a random place within a radius."""
-    random = np.random.default_rng(seed)
-    if norm == "linf":
-        way = random.uniform(-radius, radius, image.shape)
-    else:
-        way = random.normal(size=image.shape)
-        way *= radius * random.random() ** (1 / image.size) / np.linalg.norm(way)
-    moved: Array = (image + way).astype(np.float32)
-    return moved
 
 
 def _arrived(

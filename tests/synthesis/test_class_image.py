@@ -329,6 +329,10 @@ def test_weights_that_are_not_finite():
         ({"batch_size": 0}, "batch_size takes a whole number from 1. Received: 0"),
         ({"seed": -1}, "seed"),
         ({"statistics": np.zeros((16, 16, 3))}, "statistics takes photos"),
+        (
+            {"statistics": np.full((1, 16, 16, 3), 0.5)},
+            "photos in 0-255. Received: values up to 0.5",
+        ),
         ({"score": 7}, "function"),
     ],
 )
@@ -349,3 +353,20 @@ def test_models_without_one_photo_are_refused():
     ):
         with pytest.raises(kviz.OptionError, match="models that take one photo"):
             kviz.class_image(model, 1, steps=1)
+
+
+def test_images_for_a_model_that_does_not_show_what_it_takes_are_said_to_be_0_255():
+    keras.utils.set_random_seed(1)
+    plain = keras.Sequential(
+        [keras.Input((12, 12, 3)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(),
+         layers.Dense(3)]
+    )  # fmt: skip
+    shows = keras.Sequential([keras.Input((12, 12, 3)), layers.Rescaling(1 / 255), plain])
+    prepared = kviz.Network(plain, preprocess=layers.Rescaling(1 / 255))
+    for make in (
+        lambda model: kviz.class_image(model, 0, steps=1),
+        lambda model: kviz.filter_patterns(model, "*conv", [0], steps=1),
+    ):
+        assert "Made of pixels 0-255" in make(plain).notes[0]
+        assert not make(shows).notes
+        assert not make(prepared).notes

@@ -275,6 +275,8 @@ def test_several_norms_give_the_success_curve(norm, model, tmp_path):
         # A rounding more or less of a convolution may turn a level.
         assert (found.images[at] != alone[place].images[at]).mean() < 0.01
     assert found.tables()[1].rows[0] == (f"{min(norms)}", f"{each[0].sum()} of 6")
+    one = kviz.fool(model, x, 2, max_norm=norms[1:2], norm=norm)
+    np.testing.assert_array_equal(one.arrived_within, each[[sorted(norms).index(norms[1])]])
     tile = found.tiles()[-2]
     assert tile.title == "fooled within each norm"
     again = kviz.load_result(found.save(tmp_path / "found.npz")[0])
