@@ -37,7 +37,7 @@ WRONG = {
     | FREE
     | {
         "targeted": ["no", 1, None],
-        "max_norm": ["8", 0, -1, np.nan, np.inf, True, (8,)],
+        "max_norm": ["8", 0, -1, np.nan, np.inf, True, (8, -1), ()],
         "norm": ["l1", 2, None],
         "random_start": ["yes", 1, None, True],
         "confidence": ["high", 0, 1, -0.1, 2, np.nan, True],
