@@ -24,10 +24,10 @@ PACKAGE = ROOT / "kviz"
 FLOORS = (
     "errors _types _caller _checks arrays files tiles images draw results engine.backend "
     "engine.lifting "
-    "engine.devices engine.tracing engine.graph engine.receptive_fields engine.layers "
-    "engine.model_inputs engine.heads engine.explained_layers engine.compiled "
-    "engine.activation_model engine.engine engine.passes network scores inputs look attribution "
-    "synthesis reports callbacks __init__ cli"
+    "engine.devices engine.tracing engine.graph engine.receptive_fields engine.pixel_inputs "
+    "engine.layers engine.model_inputs engine.heads engine.explained_layers engine.attention "
+    "engine.compiled engine.activation_model engine.engine engine.passes network scores inputs "
+    "look attribution synthesis reports callbacks __init__ cli"
 ).split()
 VERBS = [
     "activation_model",

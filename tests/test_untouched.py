@@ -19,6 +19,7 @@ from untouched import differences, everything
 
 import kviz
 from kviz.attribution import method_named, method_names
+from kviz.attribution.methods._attention import OfAttention
 
 # So little work that a test is quick: of these, each method takes what it has.
 LITTLE = {
@@ -54,6 +55,16 @@ def whole_model(name="my conv"):
     x = layers.GlobalAveragePooling2D(name="mean")(x)
     x = layers.Dense(4, activation="softmax", name="classes")(x)
     return keras.Model(photo, x, name="whole")
+
+
+def attending_model():
+    """Return a model whose tokens look at each other."""
+    photo = keras.Input((16, 16, 3), name="photo")
+    x = layers.Conv2D(4, 4, strides=4, activity_regularizer="l2", name="patches")(photo / 255)
+    x = layers.Reshape((16, 4))(x)
+    x = layers.MultiHeadAttention(2, 2, dropout=0.2, name="attention")(x, x)
+    x = layers.Dense(4, activation="softmax", name="classes")(layers.GlobalAveragePooling1D()(x))
+    return keras.Model(photo, x, name="attending")
 
 
 class Block(layers.Layer):
@@ -110,7 +121,11 @@ def five():
 @pytest.fixture(scope="module")
 def models(five):
     keras.utils.set_random_seed(1)
-    found = {"whole": whole_model(), "subclassed": Subclassed()}
+    found = {
+        "whole": whole_model(),
+        "subclassed": Subclassed(),
+        "attending": attending_model(),
+    }
     for model in found.values():
         model(five[:2])
         model.compile("adam", "sparse_categorical_crossentropy")
@@ -252,7 +267,8 @@ def little(name):
 
 @pytest.mark.parametrize("name", method_names())
 def test_a_method_changes_nothing(name, models, five):
-    model, method = models["whole"], little(name)
+    method = little(name)
+    model = models["attending" if isinstance(method, OfAttention) else "whole"]
     ways = endings(lambda **k: kviz.attribute(model, five[:3], method, **k), class_index=[0, 1, 99])
     compare_endings(model, five, ways)
 
