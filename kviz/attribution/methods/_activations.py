@@ -8,7 +8,7 @@ share of it, as in silu and gelu) is found in the finished graph, and gradients 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,25 +25,28 @@ _RELU = ("Relu", "Relu6")
 
 
 @dataclass(frozen=True, eq=False)
-class Activation:
-    """An activation function in a graph.
+class Step:
+    """A place in a graph where something else is handed back than the gradient.
 
     Attributes:
-        operation: the last of its operations.
-        z: what it is computed from.
+        kind: what it is: `"function"` of each number of its one source, or another word of whoever
+            found it.
+        value: what it gives.
+        sources: the tensors to which something is handed back.
     """
 
-    operation: Any
-    z: Any
+    kind: str
+    value: Any
+    sources: tuple[Any, ...]
 
     @property
-    def value(self) -> Any:
-        """What it gives, a tensor like `z`."""
-        return self.operation.outputs[0]
+    def operation(self) -> Any:
+        """The last of its operations."""
+        return self.value.op
 
 
-# Takes the upstream gradient and an activation function, and returns the gradient of its `z`.
-Backward = Callable[[Any, Activation], Any]
+# Takes the upstream gradient and a step, and returns the gradient of each of its sources.
+Backward = Callable[[Any, Step], Sequence[Any]]
 
 _of_graph: WeakKeyDictionary[Any, Backward] = WeakKeyDictionary()
 _NAME = "KvizActivation"
@@ -51,7 +54,8 @@ _NAME = "KvizActivation"
 
 @tf.RegisterGradient(_NAME)  # type: ignore[untyped-decorator]
 def _gradient(operation: Any, upstream: Any) -> Any:
-    return _of_graph[operation.graph](upstream, Activation(operation, operation.inputs[0]))
+    step = Step("function", operation.outputs[0], (operation.inputs[0],))
+    return [*_of_graph[operation.graph](upstream, step), *[None] * (len(operation.inputs) - 1)]
 
 
 @contextmanager
@@ -59,30 +63,36 @@ def noted(types: Iterable[str]) -> Iterator[None]:
     """Let operations that are made in the graph being traced ask `pulled_back` for their gradient.
 
     Args:
-        types: TensorFlow's names of their kinds, each with one input that has a gradient.
+        types: TensorFlow's names of their kinds, each with one input that has a gradient, the first.
     """
     with tf.compat.v1.get_default_graph().gradient_override_map(dict.fromkeys(types, _NAME)):
         yield
 
 
-def pulled_back(value: Any, start: Any, several: Sequence[Activation], backward: Backward) -> Any:
-    """Return the gradient of a value in which activation functions have another one.
+def pulled_back(
+    value: Any, starts: Sequence[Any], steps: Sequence[Step], backward: Backward
+) -> list[Any]:
+    """Return the gradients of a value in which steps hand back what `backward` says.
 
     Args:
         value: a tensor that was computed under `noted`.
-        start: the tensor with respect to which.
-        several: activation functions that are several operations, in the graph's order.
-        backward: the gradient of these, and of what was noted.
+        starts: the tensors with respect to which.
+        steps: steps that are several operations, in the graph's order.
+        backward: what these hand back, and what was noted.
+
+    Returns:
+        A gradient for each start, None where the value does not depend on it.
 
     Raises:
-        LayerError: if the value does not depend on `start`.
+        LayerError: if it depends on none of them.
     """
-    ends = [start, *(activation.value for activation in several)]
+    ends = {end.ref(): end for end in [*starts, *(step.value for step in steps)]}
     sums: dict[Any, Any] = {}
 
     def pull(tensor: Any, upstream: Any) -> None:
-        parts = tf.gradients(tensor, ends, grad_ys=upstream, stop_gradients=ends)
-        for end, part in zip(ends, parts, strict=True):
+        near = _nearest(tensor, ends)
+        parts = tf.gradients(tensor, near, grad_ys=upstream, stop_gradients=near) if near else []
+        for end, part in zip(near, parts, strict=True):
             if part is not None:
                 sums[end.ref()] = sums[end.ref()] + part if end.ref() in sums else part
 
@@ -90,14 +100,31 @@ def pulled_back(value: Any, start: Any, several: Sequence[Activation], backward:
     _of_graph[graph] = backward
     try:
         pull(value, None)
-        for activation in reversed(several):
-            if (upstream := sums.get(activation.value.ref())) is not None:
-                pull(activation.z, backward(upstream, activation))
+        for step in reversed(steps):
+            if (upstream := sums.get(step.value.ref())) is not None:
+                for source, part in zip(step.sources, backward(upstream, step), strict=True):
+                    pull(source, part)
     finally:
         del _of_graph[graph]
-    if start.ref() not in sums:
+    found = [sums.get(start.ref()) for start in starts]
+    if all(part is None for part in found):
         raise LayerError(NO_GRADIENT)
-    return tf.convert_to_tensor(sums[start.ref()])
+    return [None if part is None else tf.convert_to_tensor(part) for part in found]
+
+
+def _nearest(tensor: Any, ends: Mapping[Any, Any]) -> list[Any]:
+    """Return the first of several tensors on each way up from a tensor."""
+    found, seen, stack = [], set(), [tensor]
+    while stack:
+        top = stack.pop()
+        if top.ref() in seen:
+            continue
+        seen.add(top.ref())
+        if top.ref() in ends:
+            found.append(top)
+        else:
+            stack += list(top.op.inputs)
+    return found
 
 
 def relu_gradient(
@@ -118,13 +145,13 @@ def relu_gradient(
         LayerError: if the model calls no ReLU, or one where its gradient cannot be changed.
     """
 
-    def changed(upstream: Any, relu: Activation) -> Any:
+    def changed(upstream: Any, relu: Step) -> Any:
         kind, value = relu.operation.type, relu.value
         if kind == "SelectV2":
             through = relu.operation.inputs[0]
         else:
             through = (value > 0) & (value < 6) if kind == "Relu6" else value > 0
-        return backward(upstream, tf.cast(through, upstream.dtype))
+        return [backward(upstream, tf.cast(through, upstream.dtype))]
 
     with noted(_RELU):
         value, _ = passes.forward(arguments)
@@ -140,7 +167,7 @@ def relu_gradient(
             f"The model has no ReLU whose gradient {name} could change; the map would be the plain "
             "gradient. Use saliency or gradient instead."
         )
-    return value, pulled_back(value[0], arguments[passes.place], above, changed)
+    return value, pulled_back(value[0], [arguments[passes.place]], above, changed)[0]
 
 
 def upstream_operations(value: Any) -> list[Any]:
@@ -155,7 +182,7 @@ def upstream_operations(value: Any) -> list[Any]:
     return [operation for operation in value.graph.get_operations() if operation in seen]
 
 
-def _above_threshold(operations: Iterable[Any]) -> list[Activation]:
+def _above_threshold(operations: Iterable[Any]) -> list[Step]:
     """Return what is 0 up to a threshold, and above it what it is computed from."""
     found = []
     for operation in operations:
@@ -167,7 +194,7 @@ def _above_threshold(operations: Iterable[Any]) -> list[Activation]:
                 and last_operation(above.op.inputs[1]).type == other.op.type == "Const"
                 and not tf.get_static_value(other).any()
             ):
-                found.append(Activation(operation, z))
+                found.append(Step("function", operation.outputs[0], (z,)))
     return found
 
 

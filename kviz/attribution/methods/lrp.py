@@ -8,7 +8,9 @@ times R_j. Epsilon is added once for each activation function, not for what is l
 linear layer (logits, pooling, a convolution before its normalisation).
 
 It is computed as gradients, by what M. Ancona et al. (ICLR 2018, proposition 1) prove of epsilon: R is
-a times the gradient in which each activation function f has the slope f(z) / z*.
+a times the gradient in which each activation function f has the slope (f(z) - f(0)) / z*. What f is
+at 0, 1/2 of a sigmoid, counts as a bias; elsewhere f(0) is 0. Gates, attention and deviations are
+constant factors of what they are multiplied with (`_steps`).
 """
 
 from __future__ import annotations
@@ -17,46 +19,34 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from kviz._checks import sanitise
 from kviz.attribution.method import Method, Reduce
-from kviz.attribution.methods._activations import NO_GRADIENT, Activation, noted, pulled_back
+from kviz.attribution.methods._activations import NO_GRADIENT, Step, noted, pulled_back
+from kviz.attribution.methods._lrp_rules import Rules, divided
+from kviz.attribution.methods._steps import AT_REST, Walk
 from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
-from kviz.engine.graph import last_operation
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Call, Trace
 from kviz.errors import LayerError
 
-# Functions with f(0) = 0, through which relevance passes whole, and what a share can be made by where
-# a function is a value times a share of it: silu, gelu, mish, hard_silu.
-_ACTIVATIONS = {"Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Tanh"}
-_ELEMENTWISE = {
-    *_ACTIVATIONS, "AddV2", "Cast", "Erf", "Erfc", "Exp", "Identity", "Maximum", "Minimum", "Mul",
-    "Neg", "Pow", "RealDiv", "Sigmoid", "Softplus", "Square", "Sub",
-}  # fmt: skip
+Rule = Literal[
+    "epsilon",
+    "z_plus",
+    "alpha2_beta1",
+    "gamma",
+    "epsilon_plus_flat",
+    "epsilon_alpha2_beta1_flat",
+]
 
-_CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
-_OTHER = (
-    keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose,
-    keras.layers.SeparableConv1D, keras.layers.SeparableConv2D,
-)  # fmt: skip
-
-# What is linear in its one tensor that depends on the image.
-_WEIGHTED = {
-    "BatchMatMulV2", "BatchMatMulV3", "Conv2D", "Conv2DBackpropInput", "Conv3D",
-    "Conv3DBackpropInputV2", "DepthwiseConv2dNative", "Einsum", "FusedBatchNormV3", "MatMul", "Mul",
-}  # fmt: skip
-_DIVIDING = {"DivNoNan", "RealDiv"}
-# What adds tensors up, moves numbers about, or lets the largest through.
-_PASSING = {
-    "Add", "AddN", "AddV2", "AvgPool", "AvgPool3D", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast",
-    "ConcatV2", "DepthToSpace", "ExpandDims", "GatherNd", "GatherV2", "Identity", "IdentityN", "Max",
-    "MaxPool", "MaxPool3D", "Maximum", "Mean", "Minimum", "MirrorPad", "Neg", "Pack", "Pad", "PadV2",
-    "Reshape", "ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor", "ReverseV2", "Roll", "Slice",
-    "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Squeeze", "StridedSlice", "Sub", "Sum",
-    "Tile", "Transpose", "Unpack",
-}  # fmt: skip
+# Composites by name: the rule for convolutions, and for the first layer.
+_RULES: dict[str, tuple[str | None, str | None]] = {
+    "epsilon": (None, None),
+    "z_plus": ("z_plus", None),
+    "alpha2_beta1": ("alpha2_beta1", None),
+    "gamma": ("gamma", None),
+    "epsilon_plus_flat": ("z_plus", "flat"),
+    "epsilon_alpha2_beta1_flat": ("alpha2_beta1", "flat"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +61,19 @@ class Lrp(Method):
     Propagation: An Overview", 2019.
 
     Equation: Epsilon: R_i = sum over j of a_i w_ij / z_j* R_j, where z* is z moved away from 0. z+:
-    only (a_i w_ij)+, divided by their sum.
+    only (a_i w_ij)+, divided by their sum. alpha2 beta1: twice that, less the same of (a_i w_ij)-.
+    Gamma: w_ij + gamma w_ij+ for w_ij. Flat: 1 for a_i w_ij. z^B: a_i w_ij - low w_ij+ - high w_ij-.
 
     Args:
-        rule: `"epsilon"` for all layers, or `"z_plus"` for convolutions, together with the batch
-            normalisation behind them, and epsilon for the rest.
+        rule: `"epsilon"` for all layers; or `"z_plus"`, `"alpha2_beta1"` or `"gamma"` for
+            convolutions, together with the batch normalisation behind them, and epsilon for the rest;
+            or such a pair with flat for the first layer, `"epsilon_plus_flat"` (z+) or
+            `"epsilon_alpha2_beta1_flat"`.
+        first: a rule for the first layer: `"flat"`, or `"z_box"` for pixels between `low` and `high`.
         epsilon: moves denominators away from 0; more of it leaves out more of what is weak.
+        gamma: how much more than the rest positive weights count, by the rule gamma.
+        low: the least that a pixel can be, for z_box.
+        high: the most that a pixel can be.
         reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
 
     >>> Lrp(rule="z_plus").epsilon
@@ -85,28 +82,56 @@ class Lrp(Method):
 
     display_name: ClassVar[str] = "LRP"
 
-    rule: Literal["epsilon", "z_plus"] = "epsilon"
+    rule: Rule = "epsilon"
+    first: Literal["flat", "z_box"] | None = None
     epsilon: float = option(1e-6, above=0)
+    gamma: float = option(0.25, above=0)
+    low: float = 0.0
+    high: float = 255.0
     reduce: Reduce = "sum"
 
     def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
         """Return `(N, …, channels)`, as `Method.traced`; a `LayerError` where a layer has no rule."""
+        pixels = arguments[passes.place]
+        hidden, first = _RULES[self.rule]
+        rules = Rules(
+            hidden, self.first or first, self.epsilon, self.gamma,
+            lambda tensor: _bounds(tensor, pixels, self.low, self.high),
+        )  # fmt: skip
         edits: Mapping[int, Callable[[Call], Any]] = {}
-        divided: set[Any] = set()
-        if self.rule == "z_plus":
-            edits = _z_plus(passes.forward(arguments)[1].traced, self.epsilon, divided)
-
-        def sloped(upstream: Any, activation: Activation) -> Any:
-            epsilon = 0.0 if activation.z.ref() in divided else self.epsilon
-            return upstream * _divided(activation.value, activation.z, epsilon)
-
-        with noted(_ACTIVATIONS):
+        if hidden or rules.first:
+            earlier = passes.forward(arguments)[1].traced
+            edits = rules.edits(earlier, _preprocessed(passes, earlier))
+        with noted(AT_REST):
             value, seen = passes.forward(arguments, edits)
         start = _preprocessed(passes, seen.traced)
-        gated = _gated(start)
-        _check(value[0], start, gated)
-        relevance = start * pulled_back(value[0], start, gated, sloped)
-        return value, _of_pixels(relevance, start, arguments[passes.place])
+        starts = [start, *(each.ones for each in rules.firsts)]
+        walk = Walk(starts, "lrp", AT_REST, shares=True)
+
+        def handed(upstream: Any, step: Step) -> Sequence[Any]:
+            if step.kind == "same":
+                return [upstream]
+            (source,) = step.sources
+            if step.kind != "function":
+                return tf.gradients(
+                    step.value, source, upstream, stop_gradients=list(step.operation.inputs)
+                )
+            made = step.value
+            if step.operation.type not in AT_REST or source is not step.operation.inputs[0]:
+                # What a function is at 0 no input has made: like a bias.
+                made -= walk.function(step)(tf.zeros_like(source[:1]))
+            epsilon = 0.0 if source.ref() in rules.divided else self.epsilon
+            return [upstream * divided(made, source, epsilon)]
+
+        slopes = pulled_back(value[0], starts, walk.steps(value[0]), handed)
+        relevance = [
+            (tensor, slope if place else tensor * slope)
+            for place, (tensor, slope) in enumerate(
+                zip([start, *(each.inputs for each in rules.firsts)], slopes, strict=True)
+            )
+            if slope is not None
+        ]
+        return value, tf.add_n([_of_pixels(part, tensor, pixels) for tensor, part in relevance])
 
 
 def _of_pixels(relevance: Any, start: Any, pixels: Any) -> Any:
@@ -124,17 +149,6 @@ def _of_pixels(relevance: Any, start: Any, pixels: Any) -> Any:
     return tf.math.divide_no_nan(back, scale)
 
 
-def _divided(value: Any, by: Any, epsilon: Any) -> Any:
-    """Return a quotient whose denominator is moved away from 0, as a constant."""
-    away = tf.cast(tf.where(by < 0, -1.0, 1.0), by.dtype) * tf.cast(epsilon, by.dtype)
-    return tf.stop_gradient(tf.math.divide_no_nan(value, by + away))
-
-
-def _as_if(value: Any, surrogate: Any) -> Any:
-    """Return a value with another one's gradient."""
-    return tf.stop_gradient(value - surrogate) + surrogate
-
-
 def _preprocessed(passes: Passes, traced: Trace) -> Any:
     """Return the input as the first layer with weights takes it."""
     tensor = traced.inputs[passes.place]
@@ -145,146 +159,13 @@ def _preprocessed(passes: Passes, traced: Trace) -> Any:
     return tensor
 
 
-def _z_plus(traced: Trace, epsilon: Any, divided: set[Any]) -> dict[int, Callable[[Call], Any]]:
-    """Return edits of convolutions, and of the batch normalisation right behind one.
-
-    What these make is put into `divided`: epsilon is in its denominators.
-    """
-    convolutions: dict[Any, Call] = {}
-
-    def convolution(call: Call) -> Any:
-        outputs = _positive(call, call.outputs, 1.0, epsilon)
-        convolutions[outputs.ref()] = call
-        divided.add(outputs.ref())
-        return outputs
-
-    def normalisation(call: Call) -> Any:
-        behind = convolutions.get(call.inputs[0].ref())
-        if behind is None or behind.layer.activation is not keras.activations.linear:
-            return call.outputs
-        # One linear layer together, whose weights a scale below 0 turns over.
-        norm = call.layer
-        scale = keras.ops.rsqrt(norm.moving_variance + norm.epsilon)
-        if norm.scale:
-            scale *= norm.gamma
-        outputs = _positive(behind, call.outputs, scale, epsilon)
-        divided.add(outputs.ref())
-        return outputs
-
-    edits: dict[int, Callable[[Call], Any]] = {}
-    for call in traced.calls:
-        if isinstance(call.layer, _CONVOLUTIONS + _DEPTHWISE):
-            edits[call.order] = convolution
-        elif isinstance(call.layer, keras.layers.BatchNormalization):
-            edits[call.order] = normalisation
-        elif isinstance(call.layer, _OTHER):
-            raise LayerError(
-                f"lrp's rule z_plus does not know layer {sanitise(call.path)!r} "
-                f"({sanitise(type(call.layer).__name__)}). Take the rule epsilon."
-            )
-    return edits
-
-
-def _positive(call: Call, outputs: Any, scale: Any, epsilon: Any) -> Any:
-    """Return outputs whose gradient hands relevance to what was positive in a convolution."""
-    layer, inputs = call.layer, call.inputs[0]
-    depthwise = isinstance(layer, _DEPTHWISE)
-    kernel = tf.convert_to_tensor(layer.kernel)
-    scale = tf.cast(scale, kernel.dtype)
-    kernel *= tf.reshape(scale, kernel.shape[-2:]) if depthwise and scale.shape.rank else scale
-
-    def run(images: Any, weights: Any) -> Any:
-        if not depthwise:
-            return layer.convolution_op(images, weights)
-        return keras.ops.depthwise_conv(
-            images, weights, layer.strides, layer.padding, layer.data_format, layer.dilation_rate
-        )
-
-    zero = tf.zeros((), inputs.dtype)
-    z = run(tf.maximum(inputs, zero), tf.maximum(kernel, 0))
-    z += run(tf.minimum(inputs, zero), tf.minimum(kernel, 0))
-    return _as_if(outputs, z * _divided(outputs, z, epsilon))
-
-
-def _gated(start: Any) -> list[Activation]:
-    """Return activation functions that are a value times a share computed from the value alone."""
-    graph = start.graph
-    depends = {start.ref()}
-    found: dict[Any, Activation] = {}
-    for operation in graph.get_operations():
-        if not any(tensor.ref() in depends for tensor in operation.inputs):
-            continue
-        depends |= {tensor.ref() for tensor in operation.outputs}
-        if operation.type == "Mul":
-            left, right = operation.inputs
-            for value, share in ((left, right), (right, left)):
-                z = _scaled(value, depends)
-                if value.ref() in depends and _made_of(share, z, depends):
-                    found[operation] = Activation(operation, z)
-        elif operation.type == "IdentityN":
-            # tf.nn.silu has a gradient of its own, which begins here.
-            inner = found.get(last_operation(operation.inputs[0]))
-            data = {x.ref() for x in operation.inputs[1:] if x.ref() in depends}
-            if inner is not None and data == {inner.z.ref()}:
-                found[operation] = Activation(operation, inner.z)
-    return list(found.values())
-
-
-def _scaled(tensor: Any, depends: set[Any]) -> Any:
-    """Return what a tensor is a fixed multiple of, or itself."""
-    if tensor.op.type == "Mul":
-        data = [x for x in tensor.op.inputs if x.ref() in depends]
-        if len(data) == 1:
-            return data[0]
-    return tensor
-
-
-def _made_of(share: Any, z: Any, depends: set[Any]) -> bool:
-    """Return whether each number of a tensor is computed from the same one of `z` alone."""
-    if share is z:
-        return False
-    stack, seen = [share], set()
-    while stack:
-        tensor = stack.pop()
-        if tensor is z or tensor.ref() not in depends or tensor.ref() in seen:
-            continue
-        if tensor.op.type not in _ELEMENTWISE:
-            return False
-        seen.add(tensor.ref())
-        stack += list(tensor.op.inputs)
-    return share.ref() in depends
-
-
-def _check(score: Any, start: Any, gated: list[Activation]) -> None:
-    """Raise a LayerError if relevance came through an operation that has no rule."""
-    stepped_over = {activation.operation: activation.z for activation in gated}
-    upstream, stack = set(), [score]
-    while stack:
-        tensor = stack.pop()
-        if tensor.ref() in upstream or not tensor.dtype.is_floating:
-            continue
-        upstream.add(tensor.ref())
-        if tensor.op in stepped_over:
-            stack.append(stepped_over[tensor.op])
-        elif tensor is not start and tensor.op.type != "StopGradient":
-            stack += list(tensor.op.inputs)
-    depends = {start.ref()}
-    for op in score.graph.get_operations():
-        if op.type == "StopGradient" or not any(out.ref() in upstream for out in op.outputs):
-            continue
-        data = [place for place, x in enumerate(op.inputs) if x.ref() in depends]
-        if not data:
-            continue
-        depends |= {out.ref() for out in op.outputs if out.dtype.is_floating}
-        fits = (
-            op in stepped_over
-            or op.type in _PASSING | _ACTIVATIONS
-            or (op.type in _WEIGHTED and len(data) == 1)
-            or (op.type in _DIVIDING and data == [0])
-        )
-        if not fits:
-            raise LayerError(
-                f"lrp has no rule for the operation {op.type} ({sanitise(op.name, 100)}). It knows "
-                "convolution, dense, pooling, normalisation at inference, sums, and activations that "
-                "are 0 at 0, such as relu, tanh, silu and gelu."
-            )
+def _bounds(tensor: Any, pixels: Any, low: Any, high: Any) -> tuple[Any, Any]:
+    """Return between what the numbers lie that are made of pixels by scaling them."""
+    # The gradient of a gradient is the derivative along a direction.
+    zeros = tf.zeros_like(tensor)
+    back = tf.gradients(tensor, pixels, zeros)[0]
+    ends = [
+        tensor + tf.gradients(back, zeros, tf.cast(end, pixels.dtype) - pixels)[0]
+        for end in (low, high)
+    ]
+    return tf.minimum(*ends), tf.maximum(*ends)
