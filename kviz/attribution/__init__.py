@@ -6,6 +6,8 @@ from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods.ablation_cam import AblationCam
 from kviz.attribution.methods.cam import Cam
 from kviz.attribution.methods.deconvnet import Deconvnet
+from kviz.attribution.methods.deep_lift import DeepLift
+from kviz.attribution.methods.deep_shap import DeepShap
 from kviz.attribution.methods.eigen_cam import EigenCam
 from kviz.attribution.methods.expected_gradients import ExpectedGradients
 from kviz.attribution.methods.grad_cam import GradCam
@@ -45,6 +47,8 @@ __all__ = [
     "AblationCam",
     "Cam",
     "Deconvnet",
+    "DeepLift",
+    "DeepShap",
     "EigenCam",
     "ExpectedGradients",
     "Found",

@@ -14,6 +14,8 @@ MethodName = Literal[
     "cam",
     "chefer",
     "deconvnet",
+    "deep_lift",
+    "deep_shap",
     "eigen_cam",
     "expected_gradients",
     "grad_cam",
@@ -66,6 +68,15 @@ class CheferOptions(Options, total=False):
     grid: tuple[int, int] | None
 
 class DeconvnetOptions(Options, total=False):
+    reduce: Reduce
+
+class DeepLiftOptions(Options, total=False):
+    baseline: Any
+    reduce: Reduce
+
+class DeepShapOptions(Options, total=False):
+    references: Any
+    samples: int
     reduce: Reduce
 
 class EigenCamOptions(Options, total=False):
@@ -137,8 +148,19 @@ class LossGradientOptions(Options, total=False):
     reduce: Reduce
 
 class LrpOptions(Options, total=False):
-    rule: Literal["epsilon", "z_plus"]
+    rule: Literal[
+        "epsilon",
+        "z_plus",
+        "alpha2_beta1",
+        "gamma",
+        "epsilon_plus_flat",
+        "epsilon_alpha2_beta1_flat",
+    ]
+    first: Literal["flat", "z_box"] | None
     epsilon: float
+    gamma: float
+    low: float
+    high: float
     reduce: Reduce
 
 class OcclusionOptions(Options, total=False):
@@ -223,6 +245,20 @@ def attribute(
     images: Images,
     method: Literal["deconvnet"],
     **options: Unpack[DeconvnetOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
+    method: Literal["deep_lift"],
+    **options: Unpack[DeepLiftOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
+    method: Literal["deep_shap"],
+    **options: Unpack[DeepShapOptions],
 ) -> Attribution: ...
 @overload
 def attribute(

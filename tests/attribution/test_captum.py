@@ -1,6 +1,6 @@
 """Every method that captum has too, on three nets whose weights are carried over to PyTorch.
 
-What captum says is frozen in `tests/referee/captum.npz`, so that every run has it. Where PyTorch and
+zennit (0.5) is asked for LRP's composites, which captum does not have. What they say is frozen in `tests/referee/captum.npz`, so that every run has it. Where PyTorch and
 captum are installed (`pip install -e ".[test,referee]"`) captum is asked again, and has to say what is
 frozen; `python tests/attribution/test_captum.py` asks it and freezes that anew.
 
@@ -10,6 +10,7 @@ its equation), eigen_cam, grad_cam_plus_plus, layer_cam, rise, score_cam, xgrad_
 """
 
 import os
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -27,15 +28,17 @@ from kviz.attribution.methods.gradient import Gradient
 
 FROZEN = Path(__file__).parents[1] / "referee/captum.npz"
 FREEZES = "KVIZ_FREEZE_CAPTUM"
-LIVE = find_spec("torch") is not None and find_spec("captum") is not None
+LIVE = all(find_spec(name) is not None for name in ("torch", "captum", "zennit"))
 if LIVE:
     import torch
     from captum import attr as captum
     from captum._utils.models import linear_model as captum_models
+    from captum.attr._core import deep_lift as captum_deep_lift
     from captum.attr._core import lime as captum_lime
     from captum.attr._utils import lrp_rules as captum_rules
     from torch import nn
     from torch.nn import Module
+    from zennit import composites, rules, types
 else:
     Module = object
 
@@ -678,15 +681,20 @@ def test_lrp_z_plus(net, said, close, epsilon):
     close(found_by(net, "lrp", rule="z_plus", epsilon=epsilon, reduce=None), expected)
 
 
-def z_plus_relevance(net, epsilon):
+def fused(net):
+    """Return a copy in which batch normalisation, which has no such rule, is in the convolution."""
     twin = deepcopy(net.torch)
     if isinstance(twin, Normed):
-        # captum has no such rule for batch normalisation, which is part of the convolution.
         for name in ("one", "two"):
             conv, norm = getattr(twin, name), getattr(twin, f"norm_{name}")
             setattr(twin, name, nn.utils.fusion.fuse_conv_bn_eval(conv, norm))
             setattr(twin, f"norm_{name}", nn.Dropout())
         twin.eval()
+    return twin
+
+
+def z_plus_relevance(net, epsilon):
+    twin = fused(net)
     # captum's rule is about inputs of 0 and more: those below are channels of their own, of which
     # the weights are turned over.
     first = next(module for module in twin.modules() if isinstance(module, nn.Conv2d))
@@ -694,6 +702,75 @@ def z_plus_relevance(net, epsilon):
     halves = torch.cat([tensor(X).clamp(min=0), -tensor(X).clamp(max=0)], 1).detach()
     found = relevance(twin, halves.requires_grad_(), "z_plus", epsilon)
     return found[..., :3] + found[..., 3:]
+
+
+@pytest.mark.parametrize("name", ["plain", "normed"])
+@pytest.mark.parametrize(
+    ("options", "theirs"),
+    [
+        ({"rule": "epsilon_plus_flat"}, "EpsilonPlusFlat"),
+        ({"rule": "epsilon_alpha2_beta1_flat"}, "EpsilonAlpha2Beta1Flat"),
+        ({"rule": "gamma", "first": "z_box", "low": -20.0, "high": 25.0}, "EpsilonGammaBox"),
+    ],
+    ids=["plus", "alpha2 beta1", "gamma"],
+)
+def test_lrp_composites(nets, name, said, close, options, theirs):
+    net, epsilon = nets[name], 1e-9
+
+    def relevance():
+        twin, named = fused(net), {"epsilon": epsilon, "stabilizer": epsilon}
+        if theirs == "EpsilonGammaBox":
+            named |= {"low": -20.0, "high": 25.0}
+        else:
+            # What inputs contribute counts in kviz, without the bias.
+            kind = rules.ZPlus if theirs == "EpsilonPlusFlat" else rules.AlphaBeta
+            rule = kind(stabilizer=epsilon, zero_params=["bias"])
+            named["layer_map"] = [(types.Convolution, rule)]
+        images = tensor(X)
+        with getattr(composites, theirs)(**named).context(twin) as changed:
+            scores = changed(images)
+            wanted = torch.nn.functional.one_hot(torch.tensor(CLASSES), 4) * scores.detach()
+            return array(torch.autograd.grad(scores, images, wanted)[0])
+
+    found = found_by(net, "lrp", epsilon=epsilon, reduce=None, **options)
+    close(found, said(relevance))
+
+
+# captum says that it puts hooks in, and takes them out again.
+DEEP = pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:UserWarning")
+
+
+@DEEP
+@pytest.mark.parametrize("low", [0, LOW], ids=["black", "array"])
+def test_deep_lift(net, said, close, low):
+    with relu6_is_known():
+        expected = said(
+            lambda: array(captum.DeepLift(net.torch).attribute(tensor(X), lower(low), CLASSES))
+        )
+    close(found_by(net, "deep_lift", reduce=None, baseline=low), expected)
+
+
+@DEEP
+def test_deep_shap(net, said, close):
+    references = np.random.default_rng(2).normal(0, 2, (4, 12, 12, 3))
+
+    def theirs():
+        shap = captum.DeepLiftShap(net.torch)
+        return array(shap.attribute(tensor(X), tensor(references).detach(), CLASSES))
+
+    with relu6_is_known():
+        expected = said(theirs)
+    close(found_by(net, "deep_shap", reduce=None, references=references), expected)
+
+
+@contextmanager
+def relu6_is_known():
+    """captum looks a module's class up, and does not know that of the test's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        if LIVE:
+            known = captum_deep_lift.SUPPORTED_NON_LINEAR
+            patch.setitem(known, ReLU6, captum_deep_lift.nonlinear)
+        yield
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from kviz.attribution.options import types_of
 
 # So few samples that a test is quick; what they add up to is tested with each method.
 QUICK = {
+    "deep_shap": {"samples": 3},
     "expected_gradients": {"samples": 4},
     "integrated_gradients": {"steps": 4},
     "kernel_shap": {

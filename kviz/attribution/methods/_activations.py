@@ -200,25 +200,31 @@ def _above_threshold(operations: Iterable[Any]) -> list[Step]:
 
 def _inner_types(operations: Sequence[Any]) -> set[str]:
     """Return the kinds of operations in functions that operations call, themselves or by others."""
-    called = {name for operation in operations for name in _functions(operation.node_def)}
-    if not called:
-        return set()
-    library = {
-        function.signature.name: function.node_def
-        for function in operations[0].graph.as_graph_def().library.function
-    }
+    called = {name for operation in operations for name in functions_called(operation.node_def)}
+    return types_within(called, functions_of(operations[0].graph)) if called else set()
+
+
+def functions_of(graph: Any) -> dict[str, Any]:
+    """Return the nodes of each function that a graph knows, by name."""
+    library = graph.as_graph_def().library.function
+    return {function.signature.name: function.node_def for function in library}
+
+
+def types_within(called: Iterable[str], library: Mapping[str, Any]) -> set[str]:
+    """Return the kinds of operations in functions, themselves or by others that they call."""
     types: set[str] = set()
-    stack, seen = list(called), set(called)
+    stack = list(called)
+    seen = set(stack)
     while stack:
         for node in library.get(stack.pop(), ()):
             types.add(node.op)
-            new = set(_functions(node)) - seen
+            new = set(functions_called(node)) - seen
             seen |= new
             stack += new
     return types
 
 
-def _functions(node: Any) -> list[str]:
+def functions_called(node: Any) -> list[str]:
     """Return the names of functions that an operation calls."""
     named = [attribute for attribute in node.attr.values() if attribute.HasField("func")]
     lists = [a.list.func for a in node.attr.values() if a.HasField("list") and a.list.func]

@@ -48,6 +48,33 @@ def validate_numbers(name: str, value: Any) -> Any:
     raise OptionError(f"{name} takes {names}an array of numbers. Received: {sanitise(repr(value))}")
 
 
+def validate_references(name: str, value: Any) -> Any:
+    """Return images that were given as an option, None for none, or raise an `OptionError`.
+
+    >>> validate_references("references", [[0, 255]]).shape
+    (1, 2)
+    """
+    return None if value is None else validate_numbers(name, value)
+
+
+def references_of(references: Any, images: Any) -> Any:
+    """Return images that others are compared with, in their type.
+
+    Args:
+        references: an array.
+        images: a tensor `(N, …)`.
+
+    Raises:
+        OptionError: if it holds no such images.
+    """
+    array = np.asarray(references, images.dtype.as_numpy_dtype)
+    if array.shape[1:] != tuple(images.shape[1:]) or not len(array):
+        raise OptionError(
+            f"references holds images of shape {tuple(images.shape[1:])}. Received: {array.shape}"
+        )
+    return array
+
+
 def baseline_of(baseline: Any, request: Request) -> Any:
     """Return a baseline for each image of a request.
 

@@ -1,11 +1,11 @@
 """LRP's rules for layers with weights, as outputs that have another gradient.
 
-A layer's output o is put in place by one of equal value whose gradient hands o to the contributions that
-a rule names, in proportion to them:
+A layer's output o gives way to one of equal value whose gradient hands o to the contributions that a
+rule names, in proportion to them:
 
 - z+: (a_i w_ij)+; alpha2 beta1: twice that, less (a_i w_ij)- (S. Bach et al., PLOS ONE 2015);
-- gamma: a_i (w_ij + gamma w_ij+) where o is above 0, with w_ij- where it is below, and for inputs below 0
-  the other way round, bias and all (G. Montavon et al., 2019; L. Andéol et al., 2021);
+- gamma: a_i (w_ij + gamma w_ij+) where o is above 0, with w_ij- where it is below, and for inputs
+  below 0 the other way round, bias and all (G. Montavon et al., 2019; L. Andéol et al., 2021);
 - flat: 1 for each input (S. Lapuschkin et al., 2019);
 - z^B, of inputs between l and h: a_i w_ij - l_i w_ij+ - h_i w_ij- (G. Montavon et al., "Explaining
   nonlinear classification decisions with deep Taylor decomposition", 2017).
@@ -54,6 +54,7 @@ class Rules:
         bounds: takes a tensor made of pixels by scaling them, and returns its bounds.
         divided: tensors in whose denominators epsilon is already.
         firsts: the first layer's calls.
+        constants: tensors that nothing is handed back to.
     """
 
     hidden: str | None
@@ -63,6 +64,7 @@ class Rules:
     bounds: Callable[[Any], tuple[Any, Any]]
     divided: set[Any] = field(default_factory=set)
     firsts: list[First] = field(default_factory=list)
+    constants: set[Any] = field(default_factory=set)
 
     def edits(self, traced: Trace, start: Any) -> Mapping[int, Callable[[Call], Any]]:
         """Return edits of a model's layers.
@@ -78,6 +80,7 @@ class Rules:
         if self.hidden is None and self.first is None:
             return found
         behind: dict[Any, tuple[Call, bool]] = {}
+        plain = plainly_from(start) if self.first is not None else set()
         has_first = False
         for call in traced.calls:
             layer = call.layer
@@ -85,7 +88,7 @@ class Rules:
             first = (
                 self.first is not None
                 and (convolves or isinstance(layer, keras.layers.Dense))
-                and plainly_from(call.inputs[0], start)
+                and call.inputs[0].ref() in plain
             )
             has_first |= first
             if first or (convolves and self.hidden is not None):
@@ -155,12 +158,12 @@ class Rules:
             made = self._of_first(layer, inputs, ones, kernel, outputs)
         else:
             made = self._of_hidden(layer, inputs, kernel, bias, outputs)
-        made = tf.stop_gradient(outputs - made) + made
+        made = self._constant(outputs - made) + made
         self.divided.add(made.ref())
         return made
 
     def _of_hidden(self, layer: Any, inputs: Any, kernel: Any, bias: Any, outputs: Any) -> Any:
-        above, below = (_where(inputs, inputs > 0), _where(inputs, inputs < 0))
+        above, below = self._where(inputs, inputs > 0), self._where(inputs, inputs < 0)
         more, less = tf.maximum(kernel, 0), tf.minimum(kernel, 0)
         if self.hidden == "gamma":
             gamma = tf.cast(self.gamma, kernel.dtype)
@@ -177,8 +180,8 @@ class Rules:
         if bias is not None:
             bias = _along_channels(layer, tf.cast(bias, kernel.dtype), outputs)
             high, low = bias + gamma * tf.maximum(bias, 0), bias + gamma * tf.minimum(bias, 0)
-        return positive * self._share(_where(outputs, outputs > 0), positive + high) + (
-            negative * self._share(_where(outputs, outputs < 0), negative + low)
+        return positive * self._share(self._where(outputs, outputs > 0), positive + high) + (
+            negative * self._share(self._where(outputs, outputs < 0), negative + low)
         )
 
     def _of_first(self, layer: Any, inputs: Any, ones: Any, kernel: Any, outputs: Any) -> Any:
@@ -186,24 +189,28 @@ class Rules:
             made = _run(layer, ones, tf.ones_like(kernel))
         else:
             low, high = self.bounds(inputs)
-            made = _run(layer, ones * tf.stop_gradient(inputs), kernel)
-            made -= _run(layer, ones * tf.stop_gradient(low), tf.maximum(kernel, 0))
-            made -= _run(layer, ones * tf.stop_gradient(high), tf.minimum(kernel, 0))
+            made = _run(layer, ones * self._constant(inputs), kernel)
+            made -= _run(layer, ones * self._constant(low), tf.maximum(kernel, 0))
+            made -= _run(layer, ones * self._constant(high), tf.minimum(kernel, 0))
         return made * self._share(outputs, made)
 
     def _share(self, outputs: Any, total: Any) -> Any:
-        return divided(outputs, total, self.epsilon)
+        return self._constant(divided(outputs, total, self.epsilon))
+
+    def _where(self, values: Any, condition: Any) -> Any:
+        """Return values where a condition holds, 0 elsewhere, as linear in the values."""
+        return values * self._constant(tf.cast(condition, values.dtype))
+
+    def _constant(self, value: Any) -> Any:
+        held = tf.stop_gradient(value)
+        self.constants.add(held.ref())
+        return held
 
 
 def divided(value: Any, by: Any, epsilon: Any) -> Any:
-    """Return a quotient whose denominator is moved away from 0, as a constant."""
+    """Return a quotient whose denominator is moved away from 0."""
     away = tf.cast(tf.where(by < 0, -1.0, 1.0), by.dtype) * tf.cast(epsilon, by.dtype)
-    return tf.stop_gradient(tf.math.divide_no_nan(value, by + away))
-
-
-def _where(values: Any, condition: Any) -> Any:
-    """Return values where a condition holds, 0 elsewhere, as linear in the values."""
-    return values * tf.stop_gradient(tf.cast(condition, values.dtype))
+    return tf.math.divide_no_nan(value, by + away)
 
 
 def _run(layer: Any, inputs: Any, kernel: Any) -> Any:

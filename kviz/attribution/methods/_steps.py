@@ -20,20 +20,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
 from typing import Any
 
 from kviz._checks import sanitise
-from kviz.attribution.methods._activations import Step
+from kviz.attribution.methods._activations import (
+    Step,
+    functions_called,
+    functions_of,
+    types_within,
+)
 from kviz.engine.backend import tf
 from kviz.engine.graph import activated, last_operation
 from kviz.errors import LayerError
 
 # What adds tensors up or moves numbers about.
 _MOVING = {
-    "AddN", "AddV2", "Add", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast", "ConcatV2", "DepthToSpace",
-    "ExpandDims", "GatherNd", "GatherV2", "Identity", "MirrorPad", "Neg", "Pack", "Pad", "PadV2",
-    "Reshape", "ReverseV2", "Roll", "Slice", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV", "Squeeze",
-    "StridedSlice", "Sub", "Tile", "Transpose", "Unpack",
+    "AddN", "AddV2", "Add", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast", "ConcatV2",
+    "DepthToSpace", "ExpandDims", "GatherNd", "GatherV2", "Identity", "MirrorPad", "Neg", "Pack", "Pad", "PadV2",
+    "Reshape", "ReverseV2", "Roll", "Slice", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
+    "Squeeze", "StopGradient", "StridedSlice", "Sub", "Tile", "Transpose", "Unpack",
 }  # fmt: skip
 _LINEAR = _MOVING | {
     "AvgPool", "AvgPool3D", "Cumsum", "Mean", "ResizeBicubic", "ResizeBilinear",
@@ -51,8 +57,8 @@ _LARGEST = {"Max", "MaxPool", "MaxPool3D", "Maximum", "Min", "Minimum"}
 # Functions of a number that have one at 0, the first of these 0 itself.
 AT_REST = {"Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Softsign", "Tanh"}
 _FUNCTIONS = AT_REST | {
-    "Abs", "Asinh", "Atan", "ClipByValue", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Log1p", "Maximum",
-    "Minimum", "Mul", "Pow", "SelectV2", "Sigmoid", "Sin", "Sinh", "Softplus", "Sqrt", "Square",
+    "Abs", "Asinh", "Atan", "ClipByValue", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Log1p",
+    "Maximum", "Minimum", "Mul", "Pow", "SelectV2", "Sigmoid", "Sin", "Sinh", "Softplus", "Sqrt", "Square",
     "SquaredDifference",
 }  # fmt: skip
 _WITHOUT_ZERO = {"DivNoNan", "Inv", "Log", "RealDiv", "Reciprocal", "Rsqrt"}
@@ -66,8 +72,10 @@ _ELEMENTWISE = (
 # What gives shares, and what deviations are made by.
 _SHARES = {"Rsqrt", "Sigmoid", "Softmax"}
 _CLAMPING = {"ClipByValue", "Maximum", "Minimum", "Relu", "Relu6"}
-_CALLING = {"Case", "If", "PartitionedCall", "StatefulPartitionedCall", "StatelessIf", "StatelessWhile", "While"}
-
+_COMPILED = {"PartitionedCall", "StatefulPartitionedCall"}
+# What a function holds besides.
+_WITHIN = _COMPILED | {"Const", "NoOp", "ReadVariableOp"}
+_CALLING = _COMPILED | {"Case", "If", "StatelessIf", "StatelessWhile", "While"}
 
 
 class Walk:
@@ -78,10 +86,16 @@ class Walk:
         method: whose name an error bears.
         noted: kinds of operations whose gradient is asked for already: such a one alone is no step.
         shares: treat shares as constants, and the largest of several as what it is locally, a choice.
+        constants: references to tensors that count as constants whatever they are computed from.
     """
 
     def __init__(
-        self, starts: Sequence[Any], method: str, noted: Collection[str] = (), shares: bool = False
+        self,
+        starts: Sequence[Any],
+        method: str,
+        noted: Collection[str] = (),
+        shares: bool = False,
+        constants: Collection[Any] = (),
     ) -> None:
         self.method, self.noted, self.shares = method, noted, shares
         self.starts = {start.ref() for start in starts}
@@ -90,12 +104,11 @@ class Walk:
         self.above: dict[Any, Any] = {}
         self.operations = starts[0].graph.get_operations()
         for operation in self.operations:
-            if operation.type == "StopGradient" and shares:
-                continue
             data = self._data(operation)
             if not data:
                 continue
-            self.reached |= {made.ref() for made in operation.outputs if _counts(made.dtype)}
+            made = {made.ref() for made in operation.outputs if _counts(made.dtype)}
+            self.reached |= made.difference(constants)
             if operation.type in _ELEMENTWISE:
                 self._note(operation, data)
 
@@ -165,15 +178,15 @@ class Walk:
         What is added as one constant number belongs to the function: the 3 of hard_sigmoid is no bias.
         """
         source = top = self._common(self._data(operation))
+        further = False
         while top is not None and top.ref() in self.above and top.ref() not in self.starts:
-            inputs = top.op.inputs
-            if len(self._data(top.op)) != 1 or not all(
-                x.ref() in self.reached or _is_number(x) for x in inputs
-            ):
+            rest = [x for x in top.op.inputs if x.ref() not in self.reached]
+            if not all(map(_is_number, rest)):
                 break
-            if top.op.type not in _SCALING:
-                source = self.above[top.ref()]
+            further |= top.op.type not in _SCALING
             top = self.above[top.ref()]
+            # What is only scaled before the function is not its own.
+            source = top if further else source
         while source is not None and source.dtype.is_bool:
             source = self.above.get(source.ref())
         made = operation.outputs[0]
@@ -216,7 +229,18 @@ class Walk:
             or (kind in _WEIGHTED and len(data) == 1)
             or (kind in _DIVIDING and len(data) == 1 and data[0] is operation.inputs[0])
             or (self.shares and kind in ("Max", "MaxPool", "MaxPool3D", "Min"))
+            or (kind in _COMPILED and len(data) == 1 and self._is_linear_within(operation))
         )
+
+    def _is_linear_within(self, operation: Any) -> bool:
+        """Return whether the function is linear that an operation calls."""
+        # Keras compiles convolutions in groups.
+        called = functions_called(operation.node_def)
+        return types_within(called, self._library) <= _LINEAR | _WEIGHTED | _WITHIN
+
+    @cached_property
+    def _library(self) -> dict[str, Any]:
+        return functions_of(self.operations[0].graph)
 
     def _factors(self, operation: Any, data: Sequence[Any]) -> tuple[Any, ...]:
         """Return what is not a share of what is multiplied, where that is one tensor."""
@@ -227,11 +251,15 @@ class Walk:
         return values if len(values) == 1 and len(data) == 2 else ()
 
     def _is_share(self, tensor: Any, *more: str) -> bool:
-        """Return whether a tensor says how much of something: a gate, a softmax, a deviation's inverse."""
+        """Return whether a tensor says how much: a gate, a softmax, a deviation's inverse."""
         clamped = False
         while tensor.ref() in self.reached and tensor.ref() not in self.starts:
             operation, data = tensor.op, self._data(tensor.op)
-            if operation.type in _SHARES or operation.type in more or activated(tensor) == "softmax":
+            if (
+                operation.type in _SHARES
+                or operation.type in more
+                or activated(tensor) == "softmax"
+            ):
                 return True
             if clamped and operation.type in ("AddV2", "Sub"):
                 return any(map(_is_number, operation.inputs))
@@ -244,7 +272,7 @@ class Walk:
         return False
 
     def _refusal(self, operation: Any) -> str:
-        name = sanitise(operation.name, 80)
+        name = sanitise(operation.name.partition("/TensorArray")[0], 80)
         if operation.type in _CALLING or operation.type.startswith("TensorList"):
             return (
                 f"{self.method} does not look into the loop, branch or compiled function {name}. "
@@ -252,7 +280,7 @@ class Walk:
             )
         return (
             f"{self.method} has no rule for the operation {operation.type} ({name}). It knows what is "
-            "linear, pooling, normalisation, functions of each number, such as relu, tanh, silu and gelu, "
+            "linear, pooling, normalisation, functions of each number, such as relu, tanh and gelu, "
             f"and {'values times a gate or attention' if self.shares else 'products'}."
         )
 
@@ -260,43 +288,41 @@ class Walk:
 def applied(operation: Any, inputs: Sequence[Any]) -> Any:
     """Return the first result of an operation for other inputs, with TensorFlow's own gradient."""
     function = getattr(tf.raw_ops, operation.type)
-    rest, given = list(inputs), {}
-    for argument in operation.op_def.input_arg:
-        if argument.number_attr:
-            count = operation.get_attr(argument.number_attr)
-            given[argument.name], rest = rest[:count], rest[count:]
-        else:
-            given[argument.name] = rest.pop(0)
-    for name in inspect.signature(function).parameters:
-        if name not in given and name != "name":
-            given[name] = operation.get_attr(name)
+    attributes = {attribute.name for attribute in operation.op_def.attr}
+    given = {}
+    # Some inputs are called otherwise in Python, none is elsewhere.
+    names = [name for name in inspect.signature(function).parameters if name not in attributes]
+    rest = list(inputs)
+    for name, argument in zip(names, operation.op_def.input_arg, strict=False):
+        count = operation.get_attr(argument.number_attr) if argument.number_attr else None
+        given[name] = rest[0] if count is None else rest[:count]
+        rest = rest[count or 1 :]
+    for name in attributes.intersection(inspect.signature(function).parameters):
+        given[name] = operation.get_attr(name)
     result = function(**given)
     return result[0] if isinstance(result, list | tuple) else result
 
 
-def plainly_from(tensor: Any, start: Any) -> bool:
-    """Return whether a tensor is another one moved, padded and scaled, number by number."""
-    walk = Walk([start], "")
-    stack, seen = [tensor], set()
-    while stack:
-        top = stack.pop()
-        if top is start or top.ref() in seen:
-            continue
-        seen.add(top.ref())
-        data = walk._data(top.op)
-        one = len(data) == 1 and top.op.type in _SCALING | {"FusedBatchNormV3"}
-        if not data or not (top.op.type in _MOVING or one):
-            return False
-        stack += data
-    return True
+def plainly_from(start: Any) -> set[Any]:
+    """Return references to what is a tensor moved, padded and scaled, number by number, itself too."""
+    reached, plain = {start.ref()}, {start.ref()}
+    for operation in start.graph.get_operations():
+        data = {tensor.ref() for tensor in operation.inputs} & reached
+        if data:
+            made = {tensor.ref() for tensor in operation.outputs if _counts(tensor.dtype)}
+            reached |= made
+            one = len(data) == 1 and operation.type in _SCALING | {"FusedBatchNormV3"}
+            if data <= plain and (one or operation.type in _MOVING):
+                plain |= made
+    return plain
 
 
 def _counts(dtype: Any) -> bool:
-    return dtype.is_floating or dtype.is_complex or dtype.is_bool or dtype == tf.variant
+    return bool(dtype.is_floating or dtype.is_complex or dtype.is_bool or dtype == tf.variant)
 
 
 def _is_number(tensor: Any) -> bool:
-    return last_operation(tensor).type == "Const" and tensor.shape.num_elements() == 1
+    return bool(last_operation(tensor).type == "Const" and tensor.shape.num_elements() == 1)
 
 
 def _same_shape(made: Any, source: Any) -> bool:

@@ -13,15 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution.method import Found, Method, Reduce, Request
-from kviz.attribution.methods._baselines import validate_numbers
+from kviz.attribution.methods._baselines import references_of, validate_references
 from kviz.attribution.methods._copies import GRADIENTS, added, copies
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
-from kviz.errors import OptionError
-
-
-def _images(name: str, value: Any) -> Any:
-    return None if value is None else validate_numbers(name, value)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,7 +42,7 @@ class ExpectedGradients(Method):
 
     fixed_target: ClassVar[bool] = True
 
-    references: Any = option(None, check=_images)
+    references: Any = option(None, check=validate_references)
     samples: int = 100
     reduce: Reduce = "sum"
 
@@ -56,12 +51,7 @@ class ExpectedGradients(Method):
         images = tf.convert_to_tensor(request.images)
         references = None
         if self.references is not None:
-            references = np.asarray(self.references, images.dtype.as_numpy_dtype)
-            if references.shape[1:] != tuple(images.shape[1:]) or not len(references):
-                raise OptionError(
-                    f"references holds images of shape {tuple(images.shape[1:])}. "
-                    f"Received: {references.shape}"
-                )
+            references = references_of(self.references, images)
         scores, classes = request.passes.scores(request.pixels, request.target)
         total: Any = None
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):

@@ -27,16 +27,7 @@ from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
 from kviz.engine.passes import Passes
 from kviz.engine.tracing import Call, Trace
-from kviz.errors import LayerError
-
-Rule = Literal[
-    "epsilon",
-    "z_plus",
-    "alpha2_beta1",
-    "gamma",
-    "epsilon_plus_flat",
-    "epsilon_alpha2_beta1_flat",
-]
+from kviz.errors import LayerError, OptionError
 
 # Composites by name: the rule for convolutions, and for the first layer.
 _RULES: dict[str, tuple[str | None, str | None]] = {
@@ -82,13 +73,25 @@ class Lrp(Method):
 
     display_name: ClassVar[str] = "LRP"
 
-    rule: Rule = "epsilon"
+    rule: Literal[
+        "epsilon",
+        "z_plus",
+        "alpha2_beta1",
+        "gamma",
+        "epsilon_plus_flat",
+        "epsilon_alpha2_beta1_flat",
+    ] = "epsilon"
     first: Literal["flat", "z_box"] | None = None
     epsilon: float = option(1e-6, above=0)
     gamma: float = option(0.25, above=0)
     low: float = 0.0
     high: float = 255.0
     reduce: Reduce = "sum"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.low >= self.high:
+            raise OptionError(f"low is below high. Received: {self.low} and {self.high}")
 
     def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
         """Return `(N, …, channels)`, as `Method.traced`; a `LayerError` where a layer has no rule."""
@@ -106,16 +109,15 @@ class Lrp(Method):
             value, seen = passes.forward(arguments, edits)
         start = _preprocessed(passes, seen.traced)
         starts = [start, *(each.ones for each in rules.firsts)]
-        walk = Walk(starts, "lrp", AT_REST, shares=True)
+        walk = Walk(starts, "lrp", AT_REST, shares=True, constants=rules.constants)
 
         def handed(upstream: Any, step: Step) -> Sequence[Any]:
             if step.kind == "same":
                 return [upstream]
             (source,) = step.sources
             if step.kind != "function":
-                return tf.gradients(
-                    step.value, source, upstream, stop_gradients=list(step.operation.inputs)
-                )
+                inputs = list(step.operation.inputs)
+                return [tf.gradients(step.value, source, upstream, stop_gradients=inputs)[0]]
             made = step.value
             if step.operation.type not in AT_REST or source is not step.operation.inputs[0]:
                 # What a function is at 0 no input has made: like a bias.

@@ -174,15 +174,20 @@ def test_relu_in_a_loop_is_refused(method):
     assert len(str(caught.value)) <= 300
 
 
-# An activation function passes relevance on whole: with f(z) = z * share, R = x * share * w.
+# An activation function passes relevance on whole, less what it is at 0, which no input has made.
 @pytest.mark.parametrize(
     "function",
     [
         "relu", "relu6", "leaky_relu", "elu", "selu", "tanh", "silu", "swish", "gelu", "mish",
-        "hard_silu",
+        "hard_silu", "hard_sigmoid", "sigmoid", "softplus", "softsign", "celu", "hard_tanh",
+        "soft_shrink",
         lambda x: keras.activations.gelu(x, approximate=True),
         lambda x: x * keras.ops.sigmoid(x),
         lambda x: keras.ops.sigmoid(1.7 * x) * x,
+        lambda x: keras.activations.relu(x, max_value=1.0),
+        lambda x: keras.activations.relu(x, threshold=0.5, max_value=1.0),
+        lambda x: keras.activations.elu(x, alpha=2.0),
+        lambda x: keras.ops.clip(0.2 * x + 0.5, 0, 1),
     ],
 )  # fmt: skip
 def test_lrp_of_an_activation_by_hand(function):
@@ -199,18 +204,23 @@ def test_lrp_of_an_activation_by_hand(function):
     model = keras.Model(inputs, three(layers.Concatenate()([x, y])))
     images = 3 * numbers(3, 6)
     found = kviz.attribute(model, images, "lrp", class_index=1, epsilon=epsilon).maps
-    value = keras.activations.get(function)
+    own = keras.activations.get(function)
+
+    def value(z):
+        return np.array(own(keras.ops.convert_to_tensor(z)))
+
     z1 = np.array(one(images))
-    a1 = np.array(value(z1))
+    a1 = value(z1)
     z2 = np.array(two(a1))
-    a2 = np.array(value(z2))
+    a2 = value(z2)
+    rest = value(np.zeros(1, "float32"))
 
     def away(z):
         return z + epsilon * np.where(z < 0, -1, 1)
 
     kernels = [np.array(dense.kernel, "float64") for dense in (one, two, three)]
     of_both = kernels[2][:, 1]
-    r2 = a2 * of_both[5:]
-    r1 = a1 * of_both[:5] + a1 * ((r2 / away(z2)) @ kernels[1].T)
+    r2 = (a2 - rest) * of_both[5:]
+    r1 = (a1 - rest) * (of_both[:5] + (r2 / away(z2)) @ kernels[1].T)
     expected = images * ((r1 / away(z1)) @ kernels[0].T)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
