@@ -10,8 +10,8 @@ for which the paper has no rule, is shared out so that the sum is kept:
   Interpreting Model Predictions", NeurIPS 2017);
 - a softmax is exp(z - log sum exp z), functions of one number but for the sum;
 - the largest of several: what it rises above the baseline's goes to what is the largest, what it
-  falls to what was (as captum and shap do it; where pooling windows overlap captum forgets all but
-  one).
+  falls to what was (as captum and shap do it; captum 0.9 takes the plain gradient instead where
+  pooling is right behind a ReLU, and where its windows overlap forgets all but one).
 """
 
 from __future__ import annotations

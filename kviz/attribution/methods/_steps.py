@@ -37,9 +37,9 @@ from kviz.errors import LayerError
 # What adds tensors up or moves numbers about.
 _MOVING = {
     "AddN", "AddV2", "Add", "BatchToSpaceND", "BiasAdd", "BroadcastTo", "Cast", "ConcatV2",
-    "DepthToSpace", "ExpandDims", "GatherNd", "GatherV2", "Identity", "MirrorPad", "Neg", "Pack", "Pad", "PadV2",
-    "Reshape", "ReverseV2", "Roll", "Slice", "SpaceToBatchND", "SpaceToDepth", "Split", "SplitV",
-    "Squeeze", "StopGradient", "StridedSlice", "Sub", "Tile", "Transpose", "Unpack",
+    "DepthToSpace", "ExpandDims", "GatherNd", "GatherV2", "Identity", "MirrorPad", "Neg", "Pack", "Pad",
+    "PadV2", "Reshape", "ReverseV2", "Roll", "Slice", "SpaceToBatchND", "SpaceToDepth", "Split",
+    "SplitV", "Squeeze", "StopGradient", "StridedSlice", "Sub", "Tile", "Transpose", "Unpack",
 }  # fmt: skip
 _LINEAR = _MOVING | {
     "AvgPool", "AvgPool3D", "Cumsum", "Mean", "ResizeBicubic", "ResizeBilinear",
@@ -58,8 +58,8 @@ _LARGEST = {"Max", "MaxPool", "MaxPool3D", "Maximum", "Min", "Minimum"}
 AT_REST = {"Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Softsign", "Tanh"}
 _FUNCTIONS = AT_REST | {
     "Abs", "Asinh", "Atan", "ClipByValue", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Log1p",
-    "Maximum", "Minimum", "Mul", "Pow", "SelectV2", "Sigmoid", "Sin", "Sinh", "Softplus", "Sqrt", "Square",
-    "SquaredDifference",
+    "Maximum", "Minimum", "Mul", "Pow", "SelectV2", "Sigmoid", "Sin", "Sinh", "Softplus", "Sqrt",
+    "Square", "SquaredDifference",
 }  # fmt: skip
 _WITHOUT_ZERO = {"DivNoNan", "Inv", "Log", "RealDiv", "Reciprocal", "Rsqrt"}
 _COMPARING = {"Greater", "GreaterEqual", "Less", "LessEqual"}
