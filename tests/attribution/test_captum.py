@@ -1,8 +1,9 @@
 """Every method that captum has too, on three nets whose weights are carried over to PyTorch.
 
-zennit (0.5) is asked for LRP's composites, which captum does not have. What they say is frozen in `tests/referee/captum.npz`, so that every run has it. Where PyTorch and
-captum are installed (`pip install -e ".[test,referee]"`) captum is asked again, and has to say what is
-frozen; `python tests/attribution/test_captum.py` asks it and freezes that anew.
+LRP's composites, which captum does not have, are zennit's (0.5). What both say is frozen in
+`tests/referee/captum.npz`, so that every run has it. Where PyTorch, captum and zennit are installed
+(`pip install -e ".[test,referee]"`) they are asked again, and have to say what is frozen;
+`python tests/attribution/test_captum.py` asks them and freezes that anew.
 
 All is computed in double precision, so that what remains is single precision in what kviz returns and
 in what is frozen, and what captum rounds on its way. Methods that captum does not have: cam (but for

@@ -33,6 +33,12 @@ QUICK = {
     "square_grad": {"samples": 4},
     "var_grad": {"samples": 4},
 }
+# Options that count only with others.
+WITH = {
+    ("lrp", "gamma"): {"rule": "gamma"},
+    ("lrp", "low"): {"first": "z_box"},
+    ("lrp", "high"): {"first": "z_box"},
+}
 SIGNLESS = {"saliency", "square_grad", "var_grad", "eigen_cam", "score_cam", "layer_cam"}
 
 
@@ -147,7 +153,7 @@ def test_another_number_is_no_other_trace(monkeypatch, name, option, values, fiv
     model = net()
     traces, call = [], type(model).call
     monkeypatch.setattr(type(model), "call", lambda *a, **k: traces.append(1) or call(*a, **k))
-    network, options = kviz.Network(model), QUICK.get(name, {})
+    network, options = kviz.Network(model), {**QUICK.get(name, {}), **WITH.get((name, option), {})}
     counts, maps = [], []
     for value in values:
         maps.append(kviz.attribute(network, five[:2], name, **{**options, option: value}).maps)

@@ -34,7 +34,8 @@ segments = np.arange(4).reshape(2, 2).repeat(8, 0).repeat(8, 1)
 options = {
     "smooth_grad": {"samples": 5}, "integrated_gradients": {"steps": 5}, "rise": {"masks": 9},
     "occlusion": {"window": 6}, "lime": {"samples": 9, "segments": segments},
-    "shapley": {"segments": segments}, "expected_gradients": {"samples": 3}}
+    "shapley": {"segments": segments}, "expected_gradients": {"samples": 3},
+    "deep_lift": {}, "deep_shap": {"samples": 3}}
 methods = ["saliency", "grad_cam", "guided_backprop", "score_cam", "ablation_cam", "lrp", *options]
 
 def looked_at(network):

@@ -150,6 +150,9 @@ class Walk:
     def _data(self, operation: Any) -> list[Any]:
         return [tensor for tensor in operation.inputs if tensor.ref() in self.reached]
 
+    def _numbers(self, operation: Any) -> list[Any]:
+        return [tensor for tensor in self._data(operation) if not tensor.dtype.is_bool]
+
     def _note(self, operation: Any, data: list[Any]) -> None:
         if operation.type == "IdentityN":
             for made, given in zip(operation.outputs, operation.inputs, strict=True):
@@ -195,18 +198,22 @@ class Walk:
     def _handed(self, operation: Any, made: Any) -> tuple[Step | None, Sequence[Any]]:
         """Return the step that an operation is, if it is one, and to what it hands back."""
         kind = operation.type
-        data = [tensor for tensor in self._data(operation) if not tensor.dtype.is_bool]
         if kind in ("IdentityN", "StopGradient"):
-            given = (operation.inputs[made.value_index],)
-            own = kind == "StopGradient" or "_gradient_op_type" in operation.node_def.attr
-            return Step("same", made, given) if own else None, given
+            given = operation.inputs[made.value_index]
+            if kind == "IdentityN" and "_gradient_op_type" not in operation.node_def.attr:
+                return None, (given,)
+            # tf.nn.silu is a function of which somebody has said what its gradient is.
+            source = None if given.ref() in self.starts else self._function_source(given.op)
+            if source is not None:
+                return Step("function", made, (source,)), (source,)
+            return Step("same", made, (given,)), (given,)
+        data = self._numbers(operation)
         if self._is_linear(operation, data):
             return None, data
-        if kind in _FUNCTIONS or (kind in _WITHOUT_ZERO and (len(data) > 1 or not self.shares)):
-            source = self._source(operation)
-            if source is not None:
-                alone = kind in self.noted and source is operation.inputs[0]
-                return None if alone else Step("function", made, (source,)), (source,)
+        source = self._function_source(operation)
+        if source is not None:
+            alone = kind in self.noted and source is operation.inputs[0]
+            return None if alone else Step("function", made, (source,)), (source,)
         if kind in _LARGEST or (kind == "SelectV2" and self.shares):
             return None if self.shares else Step("largest", made, tuple(data)), data
         if kind in _BILINEAR or kind in _DIVIDING:
@@ -217,6 +224,15 @@ class Walk:
         if kind in ("Softmax", "SquaredDifference") and not self.shares:
             return Step(kind.lower(), made, tuple(operation.inputs)), operation.inputs
         raise LayerError(self._refusal(operation))
+
+    def _function_source(self, operation: Any) -> Any:
+        """Return the tensor of which an operation's result is a function, not linear, or None."""
+        data, kind = self._numbers(operation), operation.type
+        if self._is_linear(operation, data):
+            return None
+        # What has no value at 0 is one only as a part of what has, or where nobody asks for that.
+        known = kind in _FUNCTIONS or (kind in _WITHOUT_ZERO and (len(data) > 1 or not self.shares))
+        return self._source(operation) if known else None
 
     def _is_linear(self, operation: Any, data: Sequence[Any]) -> bool:
         kind = operation.type
