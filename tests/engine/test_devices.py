@@ -79,7 +79,7 @@ def test_a_batch_spreads_over_devices_with_equal_results(where, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["copies"] == (2 if where == "inside" else 1)
-    assert len(told["differences"]) == 28
+    assert len(told["differences"]) == 32
     assert max(told["differences"].values()) < 1e-5, told["differences"]
     # A function for all devices stands beside one for one: of the newest, as many are kept.
     assert len(told["devices"]) == BOUND // 2

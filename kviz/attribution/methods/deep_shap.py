@@ -71,7 +71,7 @@ class DeepShap(Method):
         image = passes.specs[passes.input_name]
         places = tf.TensorSpec((passes.fixed_batch,), "int32")
         extra = [tf.TensorSpec((None, *image.shape[1:]), image.dtype), *[places] * 3]
-        share = passes.by_copies([False, True, True, True], added=True)
+        share = passes.by_copies([False, True, True, True], added=(True, True))
         compiled = passes.compiled("deep_shap", run, extra, share)
         sums = [
             compiled(*request.pixels, request.target, references, *drawn)
