@@ -4,7 +4,9 @@ from kviz.attribution.attribute import Resize
 from kviz.attribution.compare import compare
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods.ablation_cam import AblationCam
+from kviz.attribution.methods.attention_rollout import AttentionRollout
 from kviz.attribution.methods.cam import Cam
+from kviz.attribution.methods.chefer import Chefer
 from kviz.attribution.methods.deconvnet import Deconvnet
 from kviz.attribution.methods.deep_lift import DeepLift
 from kviz.attribution.methods.deep_shap import DeepShap
@@ -45,7 +47,9 @@ from kviz.attribution.typed import attribute
 
 __all__ = [
     "AblationCam",
+    "AttentionRollout",
     "Cam",
+    "Chefer",
     "Deconvnet",
     "DeepLift",
     "DeepShap",

@@ -34,7 +34,7 @@ class Chefer(OfAttention):
     True
     """
 
-    display_name: ClassVar[str] = "Chefer's relevance"
+    display_name: ClassVar[str] = "Chefer"
 
     def relevance(self, value: Any, layers: Sequence[Any]) -> Any:
         """Return `(N, tokens, tokens)`, as `OfAttention.relevance`."""
