@@ -208,7 +208,7 @@ def _result(
     maps = raw
     classes = joined("classes")
     lead = classes.ndim
-    if method.layer_sized:
+    if method.gives_layer_maps:
         size = images.shape[1:-1]
         # Of an input without positions a map has none either.
         fits = raw.ndim - lead == len(size) in (1, 2, 3)
@@ -220,10 +220,9 @@ def _result(
             big = resized(tf.constant(flat), size, resize)
             maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
     elif images.ndim > 2:
-        reduce = getattr(method, "reduce", "sum")
-        if reduce == "sum":
+        if method.reduction == "sum":
             maps = raw.sum(axis=-1)
-        elif reduce == "max_abs":
+        elif method.reduction == "max_abs":
             place = np.abs(raw).argmax(axis=-1)[..., None]
             maps = np.take_along_axis(raw, place, axis=-1)[..., 0]
     if not np.isfinite(maps).all():

@@ -61,7 +61,8 @@ class Found:
         scores: the scores `(N,)`.
         classes: int32 `(N,)`, their classes, -1 where there are none.
         gaps: for path methods `(N,)`: the sum of the maps less the score's difference to the
-            baseline's, relative to that difference.
+            baseline's, relative to that difference; where it is 0, to how far the score moves on the
+            way.
         layers: for methods that look at layers, strings `(layers, 2)`: the paths of those that they
             looked at, and what is to be said of each.
         notes: what `attribute` read of these.
@@ -96,6 +97,17 @@ class Method:
             value = getattr(self, each.name)
             value = validated(each.name, hints.get(each.name, Any), value, each.metadata)
             object.__setattr__(self, each.name, value)
+
+    @property
+    def reduction(self) -> Reduce:
+        """What is made of the channels; without an option `reduce` they are added up."""
+        reduce: Reduce = getattr(self, "reduce", "sum")
+        return reduce
+
+    @property
+    def gives_layer_maps(self) -> bool:
+        """Whether the maps are of a layer's size."""
+        return self.layer_sized
 
     def maps(self, request: Request) -> Found:
         """Return the attribution of a chunk of images; by default as `traced` computes it.

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from quick import QUICK
 
 import kviz
 from kviz.attribution import method_class, method_named, method_names
@@ -16,23 +17,6 @@ from kviz.attribution.method import Found, Method
 from kviz.attribution.methods.smooth_grad import SmoothGrad
 from kviz.attribution.options import types_of
 
-# So few samples that a test is quick; what they add up to is tested with each method.
-QUICK = {
-    "deep_shap": {"samples": 3},
-    "expected_gradients": {"samples": 4},
-    "integrated_gradients": {"steps": 4},
-    "kernel_shap": {
-        "samples": 40,
-        "segments": np.arange(16).reshape(4, 4).repeat(4, 0).repeat(4, 1),
-    },
-    "lime": {"samples": 40, "segments": np.arange(16).reshape(4, 4).repeat(4, 0).repeat(4, 1)},
-    "occlusion": {"window": 5, "stride": 3},
-    "rise": {"masks": 20, "cells": 4},
-    "shapley": {"segments": np.arange(4).reshape(2, 2).repeat(8, 0).repeat(8, 1)},
-    "smooth_grad": {"samples": 4},
-    "square_grad": {"samples": 4},
-    "var_grad": {"samples": 4},
-}
 # Options that count only with others.
 WITH = {
     ("lrp", "gamma"): {"rule": "gamma"},
@@ -123,7 +107,7 @@ def test_what_a_result_says_is_resolved(model, five):
     settings = kviz.attribute(model, five[:2], noisy).made_by.settings
     layers_of = ("first", "last")
     assert settings["base"] == {"name": "grad_cam", "layer_names": layers_of, "relu": False}
-    assert (settings["samples"], settings["noise_level"], settings["reduce"]) == (2, 0.0, "max_abs")
+    assert (settings["samples"], settings["noise_level"], settings["reduce"]) == (2, 0.0, "base")
     assert all(type(index) is int for index in settings["class_index"])
     assert settings["input_name"] == "photo"
     which = {"layer_names": model.get_layer("first"), "relu": np.True_}

@@ -53,7 +53,7 @@ def test_no_option_takes_what_is_nothing_of_its_kind(value):
         ("smooth_grad", {"base": "salience"}, "There is no method 'salience'. Did you mean 'saliency'"),
         ("smooth_grad", {"base": 3}, "base takes a method's name, such as 'gradient', or an instance"),
         ("smooth_grad", {"base": Saliency}, "base takes a method's name"),
-        ("smooth_grad", {"reduce": "mean"}, "reduce takes one of 'max_abs', 'sum', None. Received"),
+        ("smooth_grad", {"reduce": "mean"}, "reduce takes one of 'base', 'max_abs', 'sum', None"),
         ("smooth_grad", {"samples": 2**31}, "samples takes a whole number up to 2147483647"),
         ("occlusion", {"window": [2**31, 3]}, "window takes a whole number from 1, or one for each"),
         ("grad_cam", {"relu": "no"}, "relu takes True or False. Received: 'no'"),
@@ -125,7 +125,7 @@ def test_numbers_of_numpy_are_numbers():
     assert method_named("occlusion", window=np.array([3, 5])).window == (3, 5)
     nested = method_named("smooth_grad", base={"name": "var_grad", "base": {"name": "grad_cam"}})
     assert nested.base.base == GradCam()
-    assert method_named("var_grad").base == Gradient()
+    assert method_named("var_grad").base == Gradient(reduce="max_abs")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -27,56 +27,77 @@ class Noise(Method):
         base: the method, such as `IntegratedGradients()`; by default the signed gradient.
         samples: copies, 1 or more.
         noise_level: the noise's standard deviation as a share of each image's range.
-        reduce: `"sum"` of the channels, `"max_abs"` or None to keep them.
+        reduce: `"base"` as the base has it, `"sum"` of the channels, `"max_abs"` or None to keep them.
     """
 
     fixed_target: ClassVar[bool] = True
-    powers: ClassVar[tuple[int, ...]] = (1,)
 
-    base: Method | str = option(default_factory=Gradient, check=as_method)
+    base: Method | str = option(default_factory=lambda: Gradient(reduce="max_abs"), check=as_method)
     samples: int = 50
     noise_level: float = option(0.15, least=0)
-    reduce: Reduce = "max_abs"
+    reduce: Literal["base", "max_abs", "sum"] | None = "base"
+
+    @property
+    def reduction(self) -> Reduce:
+        """What is made of the channels."""
+        return self._base.reduction if self.reduce == "base" else self.reduce
+
+    @property
+    def gives_layer_maps(self) -> bool:
+        """Whether the maps are of a layer's size: the base's are."""
+        return self._base.gives_layer_maps
+
+    @property
+    def _base(self) -> Method:
+        return as_method("base", self.base)
 
     def maps(self, request: Request) -> Found:
         """Return maps like the base's, as `Method.maps`."""
-        passes, total = request.passes, len(request.images)
-        base = as_method("base", self.base)
+        passes, base = request.passes, self._base
         # A base that is one traced function is called inside that which draws the noise.
         inside = type(base).maps is Method.maps
-        sums: list[Any] = [None] * len(self.powers)
+        state: Any = None
         layers: Any = None
         scores, classes = passes.scores(request.pixels, request.target)
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
             if inside:
-                added = self._sums(request, base, rows, numbers, owners)
+                maps = self._explained(request, base, rows, numbers)
             else:
                 *pixels, target = self._noisy(request, rows, numbers)
                 found = base.maps(replace(request, pixels=pixels, target=target))
-                added, layers = self._added(found.maps, owners, total), found.layers
-            sums = [new if old is None else old + new for old, new in zip(sums, added, strict=True)]
-        maps = self.statistic(*(one / self.samples for one in sums))
-        return Found(maps=maps, scores=scores, classes=classes, layers=layers)
+                maps, layers = found.maps, found.layers
+            state = self.joined(state, tf.convert_to_tensor(maps), owners, len(request.images))
+        return Found(maps=self.statistic(state), scores=scores, classes=classes, layers=layers)
 
-    def _sums(self, request: Request, base: Method, rows: Any, numbers: Any, owners: Any) -> Any:
-        """Return sums over copies of each of the `powers` of the maps of a base, in one call."""
+    def joined(self, state: Any, maps: Any, owners: Any, count: int) -> Any:
+        """Return what is known of all copies so far; here the sum of their maps.
+
+        Args:
+            state: the same of the copies before, or None.
+            maps: `(B, …)`, of further copies.
+            owners: as `copies` gives them.
+            count: how many images there are.
+        """
+        return added(state, maps, owners, count)
+
+    def statistic(self, state: Any) -> Any:
+        """Return the maps `(N, …)` of what is known of all copies; here their mean."""
+        return state / self.samples
+
+    def _explained(self, request: Request, base: Method, rows: Any, numbers: Any) -> Any:
+        """Return a base's maps of copies with noise, in one call."""
         passes = request.passes
 
         def run(settings: Any, *arguments: Any) -> Any:
             level, base = settings
-            *inputs, rows, numbers, owners, place = arguments
-            _, maps = base.traced(passes, _with_noise(passes, level, inputs, rows, numbers, place))
-            return self._added(maps, owners, tf.shape(inputs[0])[0])
+            *inputs, rows, numbers, place = arguments
+            return base.traced(passes, _with_noise(passes, level, inputs, rows, numbers, place))[1]
 
-        rows_of = tf.TensorSpec((passes.fixed_batch,), "int32")
-        summed = passes.compiled(
-            ("noise", self.powers),
-            run,
-            [rows_of, rows_of, rows_of, tf.TensorSpec((3,), "int32")],
-            passes.by_copies([True, True, True, False], added=[True] * len(self.powers)),
+        explained = passes.compiled(
+            "noise", run, self._extra(request), passes.by_copies([True, True, False]),
             settings=(self.noise_level, base),
-        )
-        return summed(*request.pixels, request.target, rows, numbers, owners, self._place(request))
+        )  # fmt: skip
+        return explained(*request.pixels, request.target, rows, numbers, self._place(request))
 
     def _noisy(self, request: Request, rows: Any, numbers: Any) -> Any:
         """Return copies of the pixels with noise, and their targets."""
@@ -86,21 +107,15 @@ class Noise(Method):
             *inputs, rows, numbers, place = arguments
             return _with_noise(passes, level, inputs, rows, numbers, place)
 
-        rows_of = tf.TensorSpec((passes.fixed_batch,), "int32")
-        extra = [rows_of, rows_of, tf.TensorSpec((3,), "int32")]
-        noisy = passes.compiled("noisy", run, extra, settings=self.noise_level)
+        noisy = passes.compiled("noisy", run, self._extra(request), settings=self.noise_level)
         return noisy(*request.pixels, request.target, rows, numbers, self._place(request))
+
+    def _extra(self, request: Request) -> list[Any]:
+        rows_of = tf.TensorSpec((request.passes.fixed_batch,), "int32")
+        return [rows_of, rows_of, tf.TensorSpec((3,), "int32")]
 
     def _place(self, request: Request) -> Any:
         return np.array([request.seed, request.first, self.samples], np.int32)
-
-    def _added(self, maps: Any, owners: Any, total: Any) -> list[Any]:
-        powers = [maps if power == 1 else tf.square(maps) for power in self.powers]
-        return [added(None, values, owners, total) for values in powers]
-
-    def statistic(self, *means: Any) -> Any:
-        """Return the statistic, given the mean of each of the `powers` of the maps."""
-        return means[0]
 
 
 def _with_noise(

@@ -20,12 +20,13 @@ class SmoothGrad(Noise):
     Equation: The mean over noise e of M(x + e), where M is the base.
 
     Args:
-        base: the method, by its name or an instance such as `IntegratedGradients()`; by default the
-            signed gradient.
+        base: the method, by its name or an instance such as `IntegratedGradients()`; by default
+            `Gradient(reduce="max_abs")`. Of one with maps of a layer's size, such as `GradCam()`, the
+            result is of that size too.
         samples: copies of each image.
         noise_level: the noise's standard deviation as a share of each image's range.
-        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
-            None to keep them.
+        reduce: `"base"` as the base has it, `"sum"` of the channels, `"max_abs"`: the channel's value
+            that is furthest from 0, or None to keep them.
 
     >>> import kviz
     >>> cat = "notebooks/images/cat.png"

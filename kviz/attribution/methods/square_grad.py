@@ -6,9 +6,10 @@ S. Hooker et al., "A Benchmark for Interpretability Methods in Deep Neural Netwo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kviz.attribution.methods._noise import Noise
+from kviz.engine.backend import tf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +22,13 @@ class SquareGrad(Noise):
     Equation: The mean over noise e of M(x + e)^2, where M is the base.
 
     Args:
-        base: the method, by its name or an instance such as `IntegratedGradients()`; by default the
-            signed gradient.
+        base: the method, by its name or an instance such as `IntegratedGradients()`; by default
+            `Gradient(reduce="max_abs")`. Of one with maps of a layer's size, such as `GradCam()`, the
+            result is of that size too.
         samples: copies of each image.
         noise_level: the noise's standard deviation as a share of each image's range.
-        reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
-            None to keep them.
+        reduce: `"base"` as the base has it, `"sum"` of the channels, `"max_abs"`: the channel's value
+            that is furthest from 0, or None to keep them.
 
     >>> SquareGrad(samples=10).noise_level
     0.15
@@ -34,4 +36,6 @@ class SquareGrad(Noise):
 
     display_name: ClassVar[str] = "SquareGrad"
 
-    powers = (2,)
+    def joined(self, state: Any, maps: Any, owners: Any, count: int) -> Any:
+        """Return the sum of the maps' squares, as `Noise.joined`."""
+        return super().joined(state, tf.square(maps), owners, count)
