@@ -53,7 +53,8 @@ class Attribution(Result):
         method: the method's name.
         title: what the method is called for people, where that is not its name.
         images: the pixels, or None where they are no pictures.
-        gaps: for path methods, how far the maps' sum is from the score's difference, relative.
+        gaps: for path methods, how far the maps' sum is from the score's difference, relative to it;
+            where that is 0, to how far the score moves on the way.
         names: what the images are called.
         made_by: versions, model, method and settings that made it.
         notes: what every picture should be read with.
