@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from kviz.attribution.method import Found, Method, Request
 from kviz.engine.backend import keras, tf
 from kviz.engine.graph import same_tensor, unnormalise
+from kviz.engine.model_inputs import to_channels_last
 from kviz.errors import LayerError
 from kviz.scores import ClassScore
 
@@ -42,7 +43,7 @@ class Cam(Method):
     relu: bool = True
 
     def maps(self, request: Request) -> Found:
-        """Return `(N, H, W)` of the last convolution's size, as `Method.maps`."""
+        """Return `(N, …)` of the last convolution's size, as `Method.maps`."""
         passes = request.passes
         if not isinstance(passes.score, ClassScore):
             raise LayerError("cam needs a class; it takes no score= of another kind.")
@@ -52,21 +53,18 @@ class Cam(Method):
             (scores, classes), seen = passes.forward(arguments)
             traced, table, head = seen.traced, seen.table, seen.head(score.output)
             formats = {info.path: info.data_format for info in table}
-            pools = [
-                call
-                for call in traced.calls
-                if isinstance(call.layer, keras.layers.GlobalAveragePooling2D)
-            ]
+            pools = [call for call in traced.calls if isinstance(call.layer, _AVERAGES)]
             logits = unnormalise(keras.tree.flatten(traced.outputs)[head.place])
             for pool in reversed(pools):
                 maps = pool.inputs[0]
                 if formats[pool.path] == "channels_first":
-                    maps = tf.transpose(maps, [0, 2, 3, 1])
+                    maps = to_channels_last(maps)
                 pooled = keras.tree.flatten(pool.outputs)[0]
                 if same_tensor(pooled, logits):
                     if head.is_unit:
-                        maps = tf.concat([-maps, maps], 3)
-                    return scores, classes, tf.gather(maps, classes, axis=3, batch_dims=1)
+                        maps = tf.concat([-maps, maps], -1)
+                    last = maps.shape.rank - 1
+                    return scores, classes, tf.gather(maps, classes, axis=last, batch_dims=1)
                 for call in traced.calls:
                     if (
                         isinstance(call.layer, keras.layers.Dense)
@@ -77,14 +75,23 @@ class Cam(Method):
                         if head.is_unit:
                             kernel = tf.concat([-kernel, kernel], 1)
                         weights = tf.gather(tf.transpose(kernel), classes)
-                        return scores, classes, tf.einsum("nhwc,nc->nhw", maps, weights)
+                        # A net of half precision is traced in single, but not its weights.
+                        weights = tf.cast(weights, maps.dtype)
+                        return scores, classes, tf.einsum("n...c,nc->n...", maps, weights)
             raise LayerError(
-                "cam needs a net that ends in convolution, GlobalAveragePooling2D and one Dense layer "
+                "cam needs a net that ends in convolution, global average pooling and one Dense layer "
                 "(or none). This one does not; use grad_cam."
             )
 
         scores, classes, maps = passes.compiled("cam", run)(*request.pixels, request.target)
         return Found(maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes)
+
+
+_AVERAGES = (
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalAveragePooling2D,
+    keras.layers.GlobalAveragePooling3D,
+)
 
 
 def _ends_in(call: Any, logits: Any) -> bool:

@@ -6,7 +6,7 @@ R. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.2: the product of the two.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Reduce, Request
@@ -15,13 +15,12 @@ from kviz.attribution.methods._resized import resized
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.guided_backprop import GuidedBackprop
 from kviz.attribution.options import option, validate_layers
+from kviz.engine.backend import tf
 
 
 @dataclass(frozen=True, kw_only=True)
 class GuidedGradCam(Method):
     """Guided Grad-CAM: guided backpropagation where Grad-CAM says that it matters.
-
-    Grad-CAM's map is brought to the input's size bilinearly.
 
     Paper: R. Selvaraju et al., "Grad-CAM", ICCV 2017, section 3.2.
 
@@ -33,6 +32,8 @@ class GuidedGradCam(Method):
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
+        interpolation: how Grad-CAM's map is brought to the input's size: `"bilinear"` (half-pixel) or
+            `"nearest"`, as captum does; `attribute`'s `resize` is for results of a layer's size.
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
 
@@ -44,11 +45,13 @@ class GuidedGradCam(Method):
 
     layer_names: Selector = option(None, check=validate_layers)
     grid: tuple[int, int] | None = option(None, check=validate_grid)
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
     reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:
-        """Return `(N, H, W, channels)`, as `Method.maps`."""
+        """Return `(N, …, channels)`, as `Method.maps`."""
         guided = GuidedBackprop().maps(request)
         cam = GradCam(layer_names=self.layer_names, grid=self.grid).maps(request)
-        wide = resized(cam.maps, request.images.shape[1:-1])
+        wide = resized(cam.maps, request.images.shape[1:-1], self.interpolation)
+        wide = tf.cast(wide, guided.maps.dtype)
         return replace(guided, maps=guided.maps * wide[..., None], layers=cam.layers)

@@ -255,6 +255,36 @@ class TestAxes:
             found.maps, guided.maps * cam.maps[..., None], rtol=1e-4, atol=1e-7
         )
 
+    def test_guided_grad_cam_with_the_nearest_cell(self, axes, given):
+        model, inputs = given
+        asked = {"class_index": 1, "reduce": None}
+        guided = kviz.attribute(model, inputs, "guided_backprop", **asked)
+        wide = kviz.attribute(model, inputs, "grad_cam", class_index=1).raw
+        for axis in range(1, axes + 1):
+            wide = wide.repeat(2, axis)
+        found = kviz.attribute(model, inputs, "guided_grad_cam", interpolation="nearest", **asked)
+        assert found.maps.any()
+        np.testing.assert_allclose(found.maps, guided.maps * wide[..., None], rtol=1e-4, atol=1e-7)
+
+    def test_cam(self, axes, given):
+        model, inputs = given
+        maps = np.array(keras.Model(model.inputs[0], model.get_layer("second").output)(inputs))
+        kernel = np.array(model.layers[-1].kernel, "float64")
+        asked = {"class_index": [1, 2], "relu": False}
+        found = kviz.attribute(model, inputs, "cam", **asked)
+        expected = np.stack([maps[0] @ kernel[:, 1], maps[1] @ kernel[:, 2]])
+        close(found.raw, expected)
+        for axis, size in enumerate(AXES[axes][3], 1):
+            expected = spread(expected, size, axis)
+        close(found.maps, expected)
+        # The map's mean is the score less the bias, which is 0.
+        means = found.raw.mean(tuple(range(1, axes + 1)))
+        np.testing.assert_allclose(means, found.scores, rtol=1e-4)
+        # Without a dense layer behind the average.
+        bare = keras.Model(model.inputs[0], model.layers[-2].output)
+        alone = kviz.attribute(bare, inputs, "cam", **asked)
+        close(alone.raw, np.stack([maps[0, ..., 1], maps[1, ..., 2]]))
+
     def test_layers_fused(self, axes, given):
         model, inputs = given
         asked = {"class_index": 1, "resize": None, "relu": False}
