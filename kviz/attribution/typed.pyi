@@ -183,6 +183,8 @@ class ScoreCamOptions(Options, total=False):
     layer_names: Selector
     grid: tuple[int, int] | None
     relu: bool
+    max_channels: int | None
+    baseline: Any
 
 class ShapleyOptions(Options, total=False):
     segments: Any

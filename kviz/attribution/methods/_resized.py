@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kviz._types import Array
-from kviz.engine.backend import keras, tf
+from kviz.engine.backend import tf
 from kviz.engine.receptive_fields import ReceptiveField
 
 
@@ -16,8 +16,8 @@ def resized(maps: Any, size: Sequence[int], interpolation: str = "bilinear") -> 
     """Return maps of another size, axis by axis.
 
     Args:
-        maps: `(N, …)` with one to three axes, whose sizes are known.
-        size: those that they get.
+        maps: `(N, …)` with one to three axes.
+        size: those that they get, numbers or scalar tensors.
         interpolation: `"bilinear"`, of half-pixel centres, or `"nearest"`.
 
     Returns:
@@ -26,15 +26,15 @@ def resized(maps: Any, size: Sequence[int], interpolation: str = "bilinear") -> 
     >>> resized(tf.constant([[0.0, 4.0]]), [4]).numpy().tolist()
     [[0.0, 1.0, 3.0, 4.0]]
     """
-    own = maps.shape[1:]
     if len(size) == 2:
-        wide = keras.ops.image.resize(maps[..., None], tuple(size), interpolation=interpolation)
-        return wide[..., 0]
+        wide = tf.image.resize(maps[..., None], tf.stack(size), interpolation)[..., 0]
+        return tf.cast(wide, maps.dtype)
     if len(size) == 1:
         return resized(maps[:, :, None], (size[0], 1), interpolation)[..., 0]
     depth, *plane = size
-    slices = resized(tf.reshape(maps, [-1, *own[1:]]), plane, interpolation)
-    flat = tf.reshape(slices, [-1, own[0], plane[0] * plane[1]])
+    own = tf.shape(maps)
+    slices = resized(tf.reshape(maps, [-1, own[2], own[3]]), plane, interpolation)
+    flat = tf.reshape(slices, [-1, own[1], plane[0] * plane[1]])
     flat = resized(flat, (depth, plane[0] * plane[1]), interpolation)
     return tf.reshape(flat, [-1, *size])
 

@@ -10,32 +10,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
+from kviz._types import Array
 from kviz.attribution.method import Found, Request
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._cam import Cam
-from kviz.attribution.methods._copies import copies, gathered
+from kviz.attribution.methods._perturb import perturbed_scores
+from kviz.attribution.methods._resized import resized
+from kviz.attribution.options import option
 from kviz.engine.backend import tf
-from kviz.errors import OptionError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ScoreCam(Cam):
     """Score-CAM: a layer's maps, weighted by the score of the image seen through each.
 
-    It needs no gradient, but a forward pass a channel.
+    It needs no gradient, but a forward pass a channel. What a mask hides is black: pixels are
+    multiplied by it as they are given. In the paper they are those that preprocessing has made, where 0
+    is often the mean colour; `baseline=` takes such a colour.
 
     Paper: H. Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural
     Networks", CVPR 2020 workshop.
 
     Equation: relu(sum over channels k of w_k A_k), where w is the softmax over the channels of the
-    scores of the image times A_k, enlarged and brought to 0-1.
+    scores of the image times A_k, enlarged and then brought to 0-1.
 
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
         grid: rows and columns of tokens, where the model does not tell them.
         relu: keep only what speaks for the class.
+        max_channels: look only through so many channels of each image, those whose maps vary most (by
+            their standard deviation), and leave the others out; None for all.
+        baseline: what is seen instead of the rest, as `Occlusion` takes it.
 
-    >>> ScoreCam(layer_names="fire9_concat").relu
+    >>> ScoreCam(layer_names="fire9_concat", max_channels=64).relu
     True
     """
 
@@ -43,38 +53,43 @@ class ScoreCam(Cam):
 
     fixed_target: ClassVar[bool] = True
 
+    max_channels: int | None = None
+    baseline: Any = option("black", check=validate_baseline)
+
     def maps(self, request: Request) -> Found:
-        """Return `(N, H, W)` of the layer's size, as `Method.maps`."""
-        passes = request.passes
-        place, fixed = passes.place, passes.fixed_batch
-        if len(request.images.shape) != 4:
-            raise OptionError("score_cam takes images (N, H, W, channels).")
+        """Return `(N, …)` of the layer's size, as `Method.maps`."""
         (scores, classes), maps, layers = self.one_layer(request)
-        low = tf.reduce_min(maps, [1, 2], keepdims=True)
-        width = tf.reduce_max(maps, [1, 2], keepdims=True) - low
-        masks = tf.transpose(tf.math.divide_no_nan(maps - low, width), [0, 3, 1, 2])
+        channels = self._channels(maps)
+        axes = maps.shape.rank - 2
 
-        def run(*arguments: Any) -> Any:
-            *inputs, small, rows, channels = arguments
-            several = gathered(inputs, rows, fixed)
-            seen = tf.gather_nd(small, tf.stack([rows, channels], 1))[..., None]
-            seen = tf.image.resize(seen, tf.shape(several[place])[1:3])
-            # Where pixels are whole numbers, a mask of them would be nothing but 0 and 1.
-            masked = tf.cast(several[place], seen.dtype) * seen
-            several[place] = tf.cast(masked, several[place].dtype)
-            return passes.forward(several)[0][0]
+        def drawn(rows: Array, samples: Array) -> list[Array]:
+            return [channels[rows, samples]]
 
-        rows_of = tf.TensorSpec((fixed,), "int32")
-        compiled = passes.compiled(
-            "score cam",
-            run,
-            [tf.TensorSpec([None] * 4, masks.dtype), rows_of, rows_of],
-            passes.by_copies([False, True, True]),
-        )
-        seen = [
-            compiled(*request.pixels, request.target, masks, rows, channels)[: (owners >= 0).sum()]
-            for rows, channels, owners in copies(request, maps.shape[-1])
-        ]
-        weights = tf.nn.softmax(tf.reshape(tf.concat(seen, 0), [len(maps), 1, 1, -1]))
-        weighted = self.fused([tf.reduce_sum(maps * weights, -1)])
-        return Found(maps=weighted, scores=scores, classes=classes, layers=layers)
+        seen, _ = perturbed_scores(
+            request, f"score cam {axes}", _masks, channels.shape[1], drawn,
+            baseline_of(self.baseline, request),
+            shared=[tf.transpose(maps, [0, axes + 1, *range(1, axes + 1)])],
+        )  # fmt: skip
+        weights = tf.cast(tf.nn.softmax(seen), maps.dtype)
+        taken = tf.gather(maps, channels, axis=axes + 1, batch_dims=1)
+        weighted = tf.einsum("n...k,nk->n...", taken, weights)
+        return Found(maps=self.fused([weighted]), scores=scores, classes=classes, layers=layers)
+
+    def _channels(self, maps: Any) -> Array:
+        """Return the channels of each image that are looked through, int32 `(N, count)`."""
+        total, every = len(maps), maps.shape[-1]
+        if self.max_channels is None or self.max_channels >= every:
+            return np.tile(np.arange(every, dtype=np.int32), (total, 1))
+        varied = tf.math.reduce_std(tf.reshape(maps, [total, -1, every]), 1).numpy()
+        most = np.argsort(-varied, axis=1, kind="stable")[:, : self.max_channels]
+        return np.sort(most, axis=1).astype(np.int32)
+
+
+def _masks(rows: Any, size: Any, maps: Any, channels: Any) -> Any:
+    """Return single channels of maps `(N, channels, …)`, enlarged and then brought to 0-1."""
+    small = tf.gather_nd(maps, tf.stack([rows, channels], 1))
+    large = resized(small, tf.unstack(size, num=maps.shape.rank - 2))
+    space = list(range(1, large.shape.rank))
+    low = tf.reduce_min(large, space, keepdims=True)
+    width = tf.reduce_max(large, space, keepdims=True) - low
+    return tf.math.divide_no_nan(large - low, width)

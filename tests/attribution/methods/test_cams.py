@@ -103,20 +103,39 @@ def enlarged(grid, size):
     return grid
 
 
-def test_score_cam(net, images, maps):
+def seen_through(net, image, own, channels, black=0.0):
+    """Return Score-CAM's scores of an image, seen through channels `(4, 4)` of a layer."""
+    scores = []
+    for channel in channels:
+        mask = enlarged(own[..., channel], 6)
+        width = np.ptp(mask)
+        mask = (mask - mask.min()) / width if width > 1e-6 else np.zeros((6, 6))
+        seen = black + (image - black) * mask[..., None]
+        scores.append(float(np.array(net(seen[None]))[0, CLASS]))
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("black", [0.0, 0.4])
+def test_score_cam(net, images, maps, black):
     expected = []
     for image, own in zip(images, maps, strict=True):
-        scores = []
-        for channel in range(5):
-            grid = own[..., channel]
-            width = np.ptp(grid)
-            mask = (grid - grid.min()) / width if channel < 4 else np.zeros((4, 4))
-            seen = image * enlarged(mask, 6)[..., None]
-            scores.append(float(np.array(net(seen[None]))[0, CLASS]))
+        scores = seen_through(net, image, own, range(5), black)
         weights = np.exp(scores) / np.exp(scores).sum()
-        assert 0.25 < weights.max() < 0.9, "neither flat nor all of one channel"
+        assert 0.25 < weights.max() < 0.98, "neither flat nor all of one channel"
         expected.append(own @ weights)
-    close(found(net, images, "score_cam"), np.array(expected))
+    close(found(net, images, "score_cam", baseline=black), np.array(expected))
+
+
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+def test_score_cam_of_the_channels_that_vary_most(net, images, maps, count):
+    expected = []
+    for image, own in zip(images, maps, strict=True):
+        most = np.argsort(own.std((0, 1)))[::-1][:count]
+        scores = seen_through(net, image, own, most)
+        expected.append(own[..., most] @ (np.exp(scores) / np.exp(scores).sum()))
+    for batch_size in (32, 2):
+        given = found(net, images, "score_cam", max_channels=count, batch_size=batch_size)
+        close(given, np.array(expected))
 
 
 def test_guided_grad_cam_is_the_product_of_the_two(net, images):
@@ -284,6 +303,24 @@ class TestAxes:
         bare = keras.Model(model.inputs[0], model.layers[-2].output)
         alone = kviz.attribute(bare, inputs, "cam", **asked)
         close(alone.raw, np.stack([maps[0, ..., 1], maps[1, ..., 2]]))
+
+    def test_score_cam(self, axes, given):
+        model, inputs = given
+        maps = np.array(keras.Model(model.inputs[0], model.get_layer("pool").output)(inputs))
+        found = kviz.attribute(
+            model, inputs, "score_cam", layer_names="pool", relu=False, class_index=1, resize=None
+        )
+        expected = []
+        for image, own in zip(inputs, maps, strict=True):
+            masks = np.moveaxis(own, -1, 0)
+            for axis, size in enumerate(AXES[axes][3], 1):
+                masks = spread(masks, size, axis)
+            space = tuple(range(1, axes + 1))
+            low, high = masks.min(space, keepdims=True), masks.max(space, keepdims=True)
+            masks = (masks - low) / np.where(high > low, high - low, 1)
+            scores = np.array(model(image * masks[..., None]))[:, 1].astype("float64")
+            expected.append(own @ (np.exp(scores) / np.exp(scores).sum()))
+        close(found.maps, np.array(expected))
 
     def test_layers_fused(self, axes, given):
         model, inputs = given
