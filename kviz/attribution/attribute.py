@@ -12,7 +12,7 @@ import numpy as np
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.attribution.masks import Masks
-from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.method import Found, Method, Request, validate_scores
 from kviz.attribution.methods._resized import aligned, resized
 from kviz.attribution.registry import as_method, method_name, method_named, title_of
 from kviz.engine.backend import tf
@@ -82,7 +82,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     Raises:
         OptionError: on an unknown method, option, class, score or input.
         LayerError: if a layer is not there, or the score does not depend on it.
-        ImageError: if the images do not fit the model.
+        ImageError: if the images do not fit the model, or a score or a map is not finite.
 
     >>> found = attribute("models/squeezenet.keras", "notebooks/images/cat.png")
     >>> found.maps.shape, found.class_names
@@ -127,7 +127,9 @@ def attribute(  # noqa: PLR0913 - a verb's options
                 target=tf.constant(target, "int32"),
                 batch_size=batch_size, seed=seed, first=start,
             )  # fmt: skip
-            rows.append(_numbers(chosen.maps(request), stop - start))
+            row = _numbers(chosen.maps(request), stop - start)
+            validate_scores(row.scores, start)
+            rows.append(row)
         parts.append(rows)
         if progress:
             progress(stop, total)

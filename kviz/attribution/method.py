@@ -11,8 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from kviz.attribution.options import types_of, validated
 from kviz.engine.passes import Passes
+from kviz.errors import ImageError
 
 Reduce = Literal["max_abs", "sum"] | None
 
@@ -44,12 +47,39 @@ class Request:
         """The input that is looked at, `(N, …)`."""
         return self.pixels[self.passes.place]
 
+    def scores(self) -> tuple[Any, Any]:
+        """Return the scores and the classes of the images as they are, both `(N,)`.
+
+        Raises:
+            ImageError: if a score is not finite.
+        """
+        scores, classes = self.passes.scores(self.pixels, self.target)
+        validate_scores(scores, self.first)
+        return scores, classes
+
     def replaced(self, images: Any) -> list[Any]:
         """Return the inputs with other values for the one that is looked at."""
         return [
             images if place == self.passes.place else array
             for place, array in enumerate(self.pixels)
         ]
+
+
+def validate_scores(scores: Any, first: int = 0) -> None:
+    """Raise an `ImageError` if a score is not finite.
+
+    Args:
+        scores: `(N,)`.
+        first: the place of the first one's image among all.
+
+    >>> validate_scores([1.0, 2.0])
+    """
+    bad = np.flatnonzero(~np.isfinite(np.asarray(scores, np.float64)))
+    if bad.size:
+        raise ImageError(
+            f"The score of image {first + bad[0]} is not finite (NaN or infinite), so that no method "
+            "can say what decides. Look at the model's weights, or at smaller inputs."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

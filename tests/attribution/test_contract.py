@@ -127,7 +127,11 @@ def numeric_options():
         for field in fields(method_class(name)):
             kinds = {hints[field.name], *get_args(hints[field.name])}
             if kinds & {int, float} and field.name != "layer_names":
-                whole = {"samples": [30, 31, 32, 33, 35], "stride": [1, 2, 3, 4, 5]}
+                whole = {
+                    "samples": [30, 31, 32, 33, 35],
+                    "stride": [1, 2, 3, 4, 5],
+                    "max_channels": [1, 2, 3, 4, 2],
+                }
                 whole = whole.get(field.name, [5, 6, 7, 8, 9])
                 yield name, field.name, whole if int in kinds else [0.1, 0.2, 0.3, 0.4, 0.7]
 
@@ -197,6 +201,17 @@ def test_half_precision_has_no_nan(name, five):
     found = kviz.attribute(net(dtype="mixed_float16"), five[:1], named(name))
     assert np.isfinite(found.maps).all()
     assert found.maps.any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", method_names())
+def test_a_score_that_is_not_finite_is_said(name, five, bad):
+    model = net()
+    bias = np.zeros(5)
+    bias[2] = bad
+    model.layers[-1].bias.assign(bias)
+    with pytest.raises(kviz.ImageError, match="^The score of image 0 is not finite"):
+        kviz.attribute(model, five[:2], named(name), class_index=2)
 
 
 @pytest.mark.parametrize("name", method_names())

@@ -58,7 +58,7 @@ class Noise(Method):
         inside = type(base).maps is Method.maps
         state: Any = None
         layers: Any = None
-        scores, classes = passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
             if inside:
                 maps = self._explained(request, base, rows, numbers)

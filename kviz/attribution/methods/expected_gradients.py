@@ -52,7 +52,7 @@ class ExpectedGradients(Method):
         references = None
         if self.references is not None:
             references = references_of(self.references, images)
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         total: Any = None
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
             drawn = []

@@ -63,7 +63,7 @@ class IntegratedGradients(Method):
         """Return `(N, …, channels)` and the gaps, as `Method.maps`."""
         images = tf.convert_to_tensor(request.images)
         baseline = baseline_of(self.baseline, request)
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         start, _ = request.passes.scores(request.replaced(baseline), request.target)
         points, weights = _points(self.rule, self.steps)
         mean, moved = _path(request, baseline, points, weights)

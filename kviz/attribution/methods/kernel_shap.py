@@ -80,7 +80,7 @@ class KernelShap(Method):
         # Images with fewer segments can have fewer coalitions: what is added has no weight.
         taken = [np.resize(coalitions, (longest, coalitions.shape[1])) for coalitions, _ in drawn]
         weights = [np.pad(weight, (0, longest - len(weight))) for _, weight in drawn]
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         worth = coalition_scores(request, labels, taken, baseline_of(self.baseline, request))
         values = [_solved(*parts) for parts in zip(taken, weights, worth, strict=True)]
         return Found(maps=spread(values, labels), scores=scores, classes=classes)

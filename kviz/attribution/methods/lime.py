@@ -73,7 +73,7 @@ class Lime(Method):
             self._kept(count, (request.seed, request.first + place))
             for place, count in enumerate(players(labels))
         ]
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         worth = coalition_scores(request, labels, taken, baseline_of(self.baseline, request))
         values = [self._solved(kept, row) for kept, row in zip(taken, worth, strict=True)]
         return Found(maps=spread(values, labels), scores=scores, classes=classes)

@@ -71,7 +71,7 @@ class Occlusion(Method):
             first = np.stack(low, axis=1).astype(np.int32)
             return [first, first + np.array(windows, np.int32)]
 
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         low = baseline_of(self.baseline, request)
         key, count = f"boxes {len(size)}", math.prod(shape)
         covered, _ = perturbed_scores(request, key, _outside, count, drawn, low)

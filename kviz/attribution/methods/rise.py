@@ -72,7 +72,7 @@ class Rise(Method):
                 np.stack([shifts[row][sample] for row, sample in pairs]),
             ]
 
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         low = baseline_of(self.baseline, request)
         key = f"rise {len(size)}"
         seen, (weighted, plain) = perturbed_scores(

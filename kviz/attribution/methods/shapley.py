@@ -70,7 +70,7 @@ class Shapley(Method):
             )
         # Fewer players than another image's are filled up with dummies, whose value is 0.
         all_of_them = subsets(max(counts))
-        scores, classes = request.passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         low = baseline_of(self.baseline, request)
         taken = [all_of_them] * len(counts)
         worth = coalition_scores(request, labels, taken, low)
