@@ -210,7 +210,7 @@ def test_a_score_that_is_not_finite_is_said(name, five, bad):
     bias = np.zeros(5)
     bias[2] = bad
     model.layers[-1].bias.assign(bias)
-    with pytest.raises(kviz.ImageError, match="^The score of image 0 is not finite"):
+    with pytest.raises(kviz.ImageError, match=r"^The score of image 0 is not finite"):
         kviz.attribute(model, five[:2], named(name), class_index=2)
 
 

@@ -303,6 +303,25 @@ def test_ablation_cam_by_hand():
     close(small.maps, found.maps)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_ablation_cam_of_a_score_below_0_is_turned_round_as_in_its_paper(sign):
+    """One map speaks for the class, the other against it; the score is 3 - 1 or 1 - 3."""
+    inputs = keras.Input((2, 2, 2))
+    maps = layers.Conv2D(2, 1, use_bias=False, name="maps")(inputs)
+    pooled = layers.GlobalAveragePooling2D()(maps)
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False)(pooled))
+    model.set_weights([np.eye(2).reshape(1, 1, 2, 2), np.array([[1.0], [-1.0]])])
+    image = np.zeros((1, 2, 2, 2), "float32")
+    image[0, 0, 0, 0], image[0, 1, 1, 1] = (12, 4) if sign > 0 else (4, 12)
+    found = attribute(
+        model, image, "ablation_cam", layer_names="maps", class_index=0, resize=None, relu=False
+    )
+    assert found.scores[0] == 2 * sign
+    first, second = image[0, 0, 0, 0], image[0, 1, 1, 1]
+    expected = np.array([[first * first / 4, 0], [0, -second * second / 4]]) / (2 * sign)
+    np.testing.assert_allclose(found.maps[0], expected, rtol=1e-5)
+
+
 def test_noise_statistics_agree():
     options = {"samples": 7, "noise_level": 0.2, "reduce": None, "seed": 5}
     network, x = kviz.Network(convnet()), photos(2)

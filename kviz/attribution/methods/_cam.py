@@ -69,16 +69,22 @@ class Cam(Method):
             maps = [tf.nn.relu(array) for array in maps]
         if len(maps) == 1:
             return maps[0]
-        scaled = []
+        parts = []
         for array in maps:
             space = list(range(1, array.shape.rank))
             peak = tf.reduce_max(tf.abs(array), space, keepdims=True)
-            part = tf.math.divide_no_nan(array, peak)
+            part = self.scaled(tf.math.divide_no_nan(array, peak))
             size = maps[0].shape[1:]
-            if part.shape[1:] != size:
-                part = resized(part, size)
-            scaled.append(part)
-        return tf.add_n(scaled) / len(scaled)
+            parts.append(part if part.shape[1:] == size else resized(part, size))
+        return self.united(parts)
+
+    def scaled(self, part: Any) -> Any:
+        """Return a layer's map, whose values go to 1, as it is fused with others'."""
+        return part
+
+    def united(self, parts: list[Any]) -> Any:
+        """Return one map of several of one size."""
+        return tf.add_n(parts) / len(parts)
 
     def one_layer(self, request: Request) -> tuple[Any, Any, Any]:
         """Return (scores, classes), the maps of the one layer that is named, and its path."""

@@ -53,7 +53,7 @@ class Noise(Method):
 
     def maps(self, request: Request) -> Found:
         """Return maps like the base's, as `Method.maps`."""
-        passes, base = request.passes, self._base
+        base = self._base
         # A base that is one traced function is called inside that which draws the noise.
         inside = type(base).maps is Method.maps
         state: Any = None

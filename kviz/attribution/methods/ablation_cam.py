@@ -2,7 +2,7 @@
 
 S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
 Gradient-free Localization", WACV 2020: the weight of channel k is (Y - Y without A_k) / Y. Of a score
-below 0 it therefore shows what speaks against the class.
+below 0 it therefore shows what speaks against the class; of a score of 0 it shows nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from kviz.engine.tracing import Call
 class AblationCam(Cam):
     """Ablation-CAM: a layer's maps, weighted by how much the score falls without each.
 
-    It needs no gradient, but a forward pass a channel. Of a score below 0 it shows what speaks
-    against the class.
+    It needs no gradient, but a forward pass a channel. It follows its paper in dividing by Y: of
+    a score below 0 it shows what speaks against the class, and of one of 0 nothing.
 
     Paper: S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network
     via Gradient-free Localization", WACV 2020.

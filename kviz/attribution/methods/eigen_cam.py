@@ -18,8 +18,9 @@ from kviz.engine.backend import tf
 class EigenCam(Cam):
     """Eigen-CAM: the first principal component of a layer's maps, whatever the class.
 
-    It needs no gradient. The sign of a component is free; it is chosen so that the map's sum is not
-    below 0.
+    It needs no gradient. As in the paper the maps are taken as they are; pytorch-grad-cam takes off
+    each channel's mean first. The sign of a component is free; it is chosen so that the map's sum is
+    not below 0.
 
     Paper: M. Muhammad, M. Yeasin, "Eigen-CAM: Class Activation Map using Principal Components",
     IJCNN 2020.

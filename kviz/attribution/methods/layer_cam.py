@@ -17,18 +17,18 @@ from kviz.engine.backend import tf
 class LayerCam(Cam):
     """LayerCAM: like HiResCAM, but only where the score wants more of the map.
 
-    It is sharp in early layers too.
+    It is sharp in early layers too. Several layers are fused as in the paper.
 
     Paper: P.-T. Jiang et al., "LayerCAM: Exploring Hierarchical Class Activation Maps for
     Localization", IEEE TIP 2021.
 
-    Equation: relu(sum over channels k of relu(dY / dA_k) * A_k).
+    Equation: relu(sum over channels k of relu(dY / dA_k) * A_k); of several layers' maps M the largest
+    tanh(2 M / max M).
 
     Args:
-        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
-            divided by their largest absolute value, brought to the first one's size and averaged. By
-            default the last layer between the explained input and the score, of a class map the
-            deepest; tokens of a picture are folded to their grid.
+        layer_names: a layer's path, a glob or a list, as `activations` takes them; several are brought
+            to the first one's size and fused. By default the last layer between the explained input
+            and the score, of a class map the deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
         relu: keep only what speaks for the class.
 
@@ -41,3 +41,11 @@ class LayerCam(Cam):
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""
         return tf.reduce_sum(maps * tf.nn.relu(gradients), -1)
+
+    def scaled(self, part: Any) -> Any:
+        """Return a layer's map as the paper scales it, as `Cam.scaled`."""
+        return tf.tanh(2 * part)
+
+    def united(self, parts: list[Any]) -> Any:
+        """Return the largest of several maps, as `Cam.united`."""
+        return tf.reduce_max(tf.stack(parts), 0)

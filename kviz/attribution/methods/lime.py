@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import NAMES, baseline_of, validate_baseline
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     library,
@@ -28,11 +29,28 @@ from kviz.attribution.options import option
 from kviz.engine.backend import tf
 
 
+def _validate_baseline(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        validate_choice(name, value, ("segment", *NAMES))
+        return value
+    return validate_baseline(name, value)
+
+
+def _means(image: Array, segments: Array) -> Array:
+    """Return an image whose pixels have their segment's mean colour."""
+    flat = segments.reshape(-1)
+    sizes = np.bincount(flat)[:, None]
+    colours = image.reshape(len(flat), -1).T
+    sums = np.stack([np.bincount(flat, weights=colour) for colour in colours], axis=1)
+    return (sums / sizes)[flat].reshape(image.shape).astype(image.dtype)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Lime(Method):
     """LIME: a linear model of the score near the image, with superpixels as its features.
 
-    It needs `keras-kviz[superpixels]`.
+    As the authors' program has it, but for superpixels: SLIC's, not those of quickshift. It needs
+    `keras-kviz[superpixels]`.
 
     Paper: M. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?", KDD 2016.
 
@@ -43,7 +61,8 @@ class Lime(Method):
         segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
             vector, by default each feature is one.
         samples: perturbed images, the first of which is the image itself.
-        baseline: what replaces a segment, as `Occlusion` takes it.
+        baseline: what replaces a segment: `"segment"`, its own mean colour, or of a vector, of which
+            each feature would be its own mean, 0; or as `Occlusion` takes it.
         distance: `"cosine"`, or `"euclidean"`: the root of the number of segments replaced.
         width: of the kernel; by default .25 for cosine, and .75 times the root of the number of
             segments for euclidean.
@@ -60,7 +79,7 @@ class Lime(Method):
 
     segments: Any = option(50, check=validate_segments)
     samples: int = option(1000, least=2)
-    baseline: Any = option("black", check=validate_baseline)
+    baseline: Any = option("segment", check=_validate_baseline)
     distance: Literal["cosine", "euclidean"] = "cosine"
     width: float | None = option(None, above=0)
     alpha: float = option(1.0, least=0)
@@ -74,9 +93,18 @@ class Lime(Method):
             for place, count in enumerate(players(labels))
         ]
         scores, classes = request.scores()
-        worth = coalition_scores(request, labels, taken, baseline_of(self.baseline, request))
+        worth = coalition_scores(request, labels, taken, self._hidden(request, labels))
         values = [self._solved(kept, row) for kept, row in zip(taken, worth, strict=True)]
         return Found(maps=spread(values, labels), scores=scores, classes=classes)
+
+    def _hidden(self, request: Request, labels: Array) -> Any:
+        """Return what replaces the segments of each image."""
+        if not isinstance(self.baseline, str) or self.baseline != "segment":
+            return baseline_of(self.baseline, request)
+        if request.images.ndim == 2:
+            return baseline_of("black", request)
+        pairs = zip(np.asarray(request.images), labels, strict=True)
+        return tf.constant(np.stack([_means(image, segments) for image, segments in pairs]))
 
     def _kept(self, count: int, seed: tuple[int, int]) -> Array:
         kept: Array = tf.random.stateless_uniform([self.samples, count], seed).numpy() < 0.5

@@ -2,7 +2,8 @@
 
 V. Petsiuk, A. Das, K. Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models",
 BMVC 2018: 1 / (p n) * sum over masks m of Y(x * m) * m. A mask is a coarse grid of cells, each kept
-with probability p, enlarged bilinearly to one cell more than the image, and cut out at a random shift.
+with probability p, enlarged bilinearly to one cell more than the image, and cut out at a random shift;
+at the edges as the authors' program has it.
 """
 
 from __future__ import annotations
@@ -102,7 +103,9 @@ def _masks(rows: Any, size: Any, grids: Any, shifts: Any) -> Any:  # noqa: ARG00
         pixels = tf.range(tf.cast(size[axis], tf.float32)) + shift + 0.5
         last = tf.cast(cells - 1, tf.float32)
         scale = tf.cast(cells, tf.float32) / tf.cast((cells + 1) * cell, tf.float32)
-        where = tf.clip_by_value(pixels * scale - 0.5, 0.0, last)
+        # And the mask goes on beyond its outermost cells' centres as in a mirror there.
+        where = last - tf.abs(last - tf.abs(pixels * scale - 0.5))
+        where = tf.clip_by_value(where, 0.0, last)
         # Bilinear weights of each pixel and cell; the axis in front goes last, as in a rotation.
         distance = tf.abs(where[:, :, None] - tf.range(last + 1))
         weights = tf.nn.relu(1 - distance)

@@ -17,6 +17,9 @@ from kviz.engine.backend import tf
 class XGradCam(Cam):
     """XGrad-CAM: Grad-CAM with gradients weighted by the map's share at each position.
 
+    The paper has maps behind a ReLU. Of others, whose sum can be near 0, weights can be huge; of a map
+    that sums to 0 the weight is 0.
+
     Paper: R. Fu et al., "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of
     CNNs", BMVC 2020.
 

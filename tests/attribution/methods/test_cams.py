@@ -209,6 +209,39 @@ def test_several_layers_fused_are_the_mean_of_each_one_scaled(images, relu):
     assert fused.made_by.settings["layer_names"] == ("wide", "small")
 
 
+@pytest.mark.parametrize("relu", [True, False])
+def test_layer_cam_fuses_as_its_paper_does(images, relu):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(4, 1, activation="tanh", name="wide")(inputs)
+    x = layers.Conv2D(4, 3, strides=2, padding="same", activation="tanh", name="small")(x)
+    model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
+    options = {"class_index": CLASS, "resize": None, "relu": relu}
+    one, two = (
+        kviz.attribute(model, images, "layer_cam", layer_names=name, **options).maps
+        for name in ("wide", "small")
+    )
+    fused = kviz.attribute(model, images, "layer_cam", layer_names=["wide", "small"], **options)
+    expected = [
+        np.maximum(
+            np.tanh(2 * grid / np.abs(grid).max()),
+            enlarged(np.tanh(2 * low / np.abs(low).max()), 6),
+        )
+        for grid, low in zip(one, two, strict=True)
+    ]
+    close(fused.maps, np.array(expected))
+
+
+def test_xgrad_cam_of_a_map_that_sums_to_nothing():
+    inputs = keras.Input((2, 2, 1))
+    maps = layers.Conv2D(2, 1, use_bias=False, name="maps")(inputs)
+    model = keras.Model(inputs, layers.Dense(1, use_bias=False)(layers.Flatten()(maps)))
+    model.set_weights([np.array([[[[1.0, 2.0]]]]), np.arange(8.0)[:, None]])
+    image = np.array([1, -1, 2, -2], "float32").reshape(1, 2, 2, 1)
+    result = kviz.attribute(model, image, "xgrad_cam", layer_names="maps", class_index=0)
+    assert not result.maps.any()
+
+
 def spread(values, size, axis):
     """Return values between the centres of their cells, along one axis, as NumPy interpolates."""
     cells = values.shape[axis]

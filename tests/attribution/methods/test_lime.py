@@ -41,13 +41,33 @@ def test_a_linear_model_is_found_again(options):
     np.testing.assert_allclose(found.maps[0], 2 * weights, rtol=0.05, atol=0.1)
 
 
+def test_a_segment_is_hidden_behind_its_mean_colour():
+    """As the authors' program fills it, here by hand for each image."""
+    x = np.random.default_rng(4).uniform(0, 255, (2, 16, 12, 3)).astype("float32")
+    segments = np.add.outer(np.arange(16) // 5, 4 * (np.arange(12) // 4))
+    options = {"segments": segments, "samples": 60, "class_index": 1}
+    model = scored()
+    found = attribute(model, x, "lime", **options)
+    filled = x.copy()
+    for image in filled:
+        for segment in np.unique(segments):
+            image[segments == segment] = image[segments == segment].mean(0)
+    for place in range(2):
+        # What is drawn for an image depends on its place.
+        given = attribute(model, x, "lime", baseline=filled[place], **options).maps[place]
+        np.testing.assert_allclose(found.maps[place], given, rtol=1e-3, atol=1e-3)
+    assert np.abs(found.maps - attribute(model, x, "lime", baseline=0, **options).maps).max() > 1
+
+
 def test_no_penalty_is_exact():
     weights = np.random.default_rng(1).normal(size=(6, 4, 1)).astype("float32")
     inputs = keras.Input((6, 4, 1))
     model = keras.Model(inputs, keras.ops.sum(inputs * weights, (1, 2)))
     x = photos(1, (6, 4, 1))
     halves = np.repeat([[0, 0, 1, 1]], 6, axis=0)
-    found = attribute(model, x, "lime", alpha=0, samples=50, segments=halves, class_index=0)
+    found = attribute(
+        model, x, "lime", alpha=0, samples=50, segments=halves, class_index=0, baseline=0
+    )
     sums = [(x[0] * weights)[:, half].sum() for half in (slice(0, 2), slice(2, 4))]
     np.testing.assert_allclose(found.maps[0], np.array(sums)[halves], rtol=1e-3)
 
@@ -62,7 +82,7 @@ def test_shapes(shape):
 
 def test_a_blank_image_still_has_segments():
     found = attribute(
-        scored(), np.full((1, 16, 12, 3), 9, "float32"), "lime", segments=6, samples=9
+        scored(), np.full((1, 16, 12, 3), 9, "float32"), "lime", segments=6, samples=9, baseline=0
     )
     assert len(np.unique(found.maps)) > 1
 
