@@ -109,6 +109,7 @@ class GuidedBackpropOptions(Options, total=False):
 class GuidedGradCamOptions(Options, total=False):
     layer_names: Selector
     grid: tuple[int, int] | None
+    interpolation: Literal["bilinear", "nearest"]
     reduce: Reduce
 
 class HiResCamOptions(Options, total=False):
@@ -194,19 +195,19 @@ class SmoothGradOptions(Options, total=False):
     base: Method | MethodName
     samples: int
     noise_level: float
-    reduce: Reduce
+    reduce: Literal["base", "max_abs", "sum"] | None
 
 class SquareGradOptions(Options, total=False):
     base: Method | MethodName
     samples: int
     noise_level: float
-    reduce: Reduce
+    reduce: Literal["base", "max_abs", "sum"] | None
 
 class VarGradOptions(Options, total=False):
     base: Method | MethodName
     samples: int
     noise_level: float
-    reduce: Reduce
+    reduce: Literal["base", "max_abs", "sum"] | None
 
 class XGradCamOptions(Options, total=False):
     layer_names: Selector
