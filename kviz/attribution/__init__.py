@@ -12,6 +12,7 @@ from kviz.attribution.methods.deep_lift import DeepLift
 from kviz.attribution.methods.deep_shap import DeepShap
 from kviz.attribution.methods.eigen_cam import EigenCam
 from kviz.attribution.methods.expected_gradients import ExpectedGradients
+from kviz.attribution.methods.finer_cam import FinerCam
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.grad_cam_plus_plus import GradCamPlusPlus
 from kviz.attribution.methods.gradient import Gradient
@@ -20,8 +21,10 @@ from kviz.attribution.methods.guided_grad_cam import GuidedGradCam
 from kviz.attribution.methods.hires_cam import HiResCam
 from kviz.attribution.methods.input_x_gradient import InputXGradient
 from kviz.attribution.methods.integrated_gradients import IntegratedGradients
+from kviz.attribution.methods.internal_influence import InternalInfluence
 from kviz.attribution.methods.kernel_shap import KernelShap
 from kviz.attribution.methods.layer_cam import LayerCam
+from kviz.attribution.methods.layer_integrated_gradients import LayerIntegratedGradients
 from kviz.attribution.methods.lime import Lime
 from kviz.attribution.methods.loss_gradient import LossGradient
 from kviz.attribution.methods.lrp import Lrp
@@ -34,6 +37,7 @@ from kviz.attribution.methods.smooth_grad import SmoothGrad
 from kviz.attribution.methods.square_grad import SquareGrad
 from kviz.attribution.methods.var_grad import VarGrad
 from kviz.attribution.methods.xgrad_cam import XGradCam
+from kviz.attribution.methods.xrai import Xrai
 from kviz.attribution.options import option
 from kviz.attribution.registry import (
     as_method,
@@ -55,6 +59,7 @@ __all__ = [
     "DeepShap",
     "EigenCam",
     "ExpectedGradients",
+    "FinerCam",
     "Found",
     "GradCam",
     "GradCamPlusPlus",
@@ -64,8 +69,10 @@ __all__ = [
     "HiResCam",
     "InputXGradient",
     "IntegratedGradients",
+    "InternalInfluence",
     "KernelShap",
     "LayerCam",
+    "LayerIntegratedGradients",
     "Lime",
     "LossGradient",
     "Lrp",
@@ -81,6 +88,7 @@ __all__ = [
     "SquareGrad",
     "VarGrad",
     "XGradCam",
+    "Xrai",
     "as_method",
     "attribute",
     "compare",

@@ -18,6 +18,7 @@ MethodName = Literal[
     "deep_shap",
     "eigen_cam",
     "expected_gradients",
+    "finer_cam",
     "grad_cam",
     "grad_cam_plus_plus",
     "gradient",
@@ -26,8 +27,10 @@ MethodName = Literal[
     "hires_cam",
     "input_x_gradient",
     "integrated_gradients",
+    "internal_influence",
     "kernel_shap",
     "layer_cam",
+    "layer_integrated_gradients",
     "lime",
     "loss_gradient",
     "lrp",
@@ -40,6 +43,7 @@ MethodName = Literal[
     "square_grad",
     "var_grad",
     "xgrad_cam",
+    "xrai",
 ]
 
 class Options(TypedDict, total=False):
@@ -89,6 +93,13 @@ class ExpectedGradientsOptions(Options, total=False):
     samples: int
     reduce: Reduce
 
+class FinerCamOptions(Options, total=False):
+    layer_names: Selector
+    grid: tuple[int, int] | None
+    relu: bool
+    similar: int
+    weight: float
+
 class GradCamOptions(Options, total=False):
     layer_names: Selector
     grid: tuple[int, int] | None
@@ -127,6 +138,12 @@ class IntegratedGradientsOptions(Options, total=False):
     tolerance: float | None
     reduce: Reduce
 
+class InternalInfluenceOptions(Options, total=False):
+    layer_names: Selector
+    grid: tuple[int, int] | None
+    baseline: Any
+    steps: int
+
 class KernelShapOptions(Options, total=False):
     segments: Any
     samples: int
@@ -136,6 +153,12 @@ class LayerCamOptions(Options, total=False):
     layer_names: Selector
     grid: tuple[int, int] | None
     relu: bool
+
+class LayerIntegratedGradientsOptions(Options, total=False):
+    layer_names: Selector
+    grid: tuple[int, int] | None
+    baseline: Any
+    steps: int
 
 class LimeOptions(Options, total=False):
     segments: Any
@@ -214,6 +237,12 @@ class XGradCamOptions(Options, total=False):
     grid: tuple[int, int] | None
     relu: bool
 
+class XraiOptions(Options, total=False):
+    segments: Any
+    baseline: Any
+    steps: int
+    min_size: int | None
+
 @overload
 def attribute(
     model: ModelLike,
@@ -281,6 +310,13 @@ def attribute(
 def attribute(
     model: ModelLike,
     images: Images,
+    method: Literal["finer_cam"],
+    **options: Unpack[FinerCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
     method: Literal["grad_cam"] = ...,
     **options: Unpack[GradCamOptions],
 ) -> Attribution: ...
@@ -337,6 +373,13 @@ def attribute(
 def attribute(
     model: ModelLike,
     images: Images,
+    method: Literal["internal_influence"],
+    **options: Unpack[InternalInfluenceOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
     method: Literal["kernel_shap"],
     **options: Unpack[KernelShapOptions],
 ) -> Attribution: ...
@@ -346,6 +389,13 @@ def attribute(
     images: Images,
     method: Literal["layer_cam"],
     **options: Unpack[LayerCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
+    method: Literal["layer_integrated_gradients"],
+    **options: Unpack[LayerIntegratedGradientsOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
@@ -430,6 +480,13 @@ def attribute(
     images: Images,
     method: Literal["xgrad_cam"],
     **options: Unpack[XGradCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
+    method: Literal["xrai"],
+    **options: Unpack[XraiOptions],
 ) -> Attribution: ...
 @overload
 def attribute(

@@ -65,18 +65,18 @@ class IntegratedGradients(Method):
         baseline = baseline_of(self.baseline, request)
         scores, classes = request.scores()
         start, _ = request.passes.scores(request.replaced(baseline), request.target)
-        points, weights = _points(self.rule, self.steps)
+        points, weights = points_of(self.rule, self.steps)
         mean, moved = _path(request, baseline, points, weights)
         steps = self.steps
         while True:
             maps = (images - baseline) * mean
-            gaps = _gaps(maps, moved, scores, start)
+            gaps = gaps_of(maps, moved, scores, start)
             worst = float(tf.reduce_max(gaps))
             factor = 3 if self.rule == "midpoint" else 2
             if self.tolerance is None or worst <= self.tolerance or steps * factor > LIMIT:
                 return Found(maps=maps, scores=scores, classes=classes, gaps=gaps)
             steps *= factor
-            points, weights = _points(self.rule, steps)
+            points, weights = points_of(self.rule, steps)
             if self.rule == "midpoint":
                 # Every third midpoint of three times as many is one of those before.
                 new = np.arange(steps) % 3 != 1
@@ -86,7 +86,7 @@ class IntegratedGradients(Method):
                 mean, moved = _path(request, baseline, points, weights)
 
 
-def _gaps(maps: Any, moved: Any, scores: Any, start: Any) -> Any:
+def gaps_of(maps: Any, moved: Any, scores: Any, start: Any) -> Any:
     """Return how far maps are from adding up to the difference of scores, relative, `(N,)`."""
     scores, start, moved = (tf.cast(each, maps.dtype) for each in (scores, start, moved))
     rise = scores - start
@@ -96,7 +96,7 @@ def _gaps(maps: Any, moved: Any, scores: Any, start: Any) -> Any:
     return tf.math.divide_no_nan(tf.abs(missing), tf.where(level, moved, tf.abs(rise)))
 
 
-def _points(rule: str, steps: int) -> tuple[Any, Any]:
+def points_of(rule: str, steps: int) -> tuple[Any, Any]:
     """Return points in 0..1 and their weights, which sum to 1."""
     if rule == "midpoint":
         return (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import kviz
-from kviz.attribution.methods.integrated_gradients import _points
+from kviz.attribution.methods.integrated_gradients import points_of
 
 
 def hats(features=1):
@@ -73,14 +73,14 @@ def test_refined_midpoints_go_as_far_up_and_down():
 @pytest.mark.parametrize("steps", [1, 2, 3, 8, 64, 301])
 def test_points_are_those_of_numpy(steps):
     points, weights = np.polynomial.legendre.leggauss(steps)
-    ours = _points("gauss_legendre", steps)
+    ours = points_of("gauss_legendre", steps)
     np.testing.assert_allclose(ours[0], (points + 1) / 2, rtol=1e-11)
     np.testing.assert_allclose(ours[1], weights / 2, rtol=1e-9)
 
 
 def test_many_points_need_no_square_of_memory():
     tracemalloc.start()
-    points, weights = _points("gauss_legendre", 3000)
+    points, weights = points_of("gauss_legendre", 3000)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 50 * 8 * 3000
