@@ -13,6 +13,7 @@ from kviz.attribution.methods.deep_shap import DeepShap
 from kviz.attribution.methods.eigen_cam import EigenCam
 from kviz.attribution.methods.expected_gradients import ExpectedGradients
 from kviz.attribution.methods.finer_cam import FinerCam
+from kviz.attribution.methods.full_grad import FullGrad
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.grad_cam_plus_plus import GradCamPlusPlus
 from kviz.attribution.methods.gradient import Gradient
@@ -61,6 +62,7 @@ __all__ = [
     "ExpectedGradients",
     "FinerCam",
     "Found",
+    "FullGrad",
     "GradCam",
     "GradCamPlusPlus",
     "Gradient",

@@ -19,6 +19,7 @@ MethodName = Literal[
     "eigen_cam",
     "expected_gradients",
     "finer_cam",
+    "full_grad",
     "grad_cam",
     "grad_cam_plus_plus",
     "gradient",
@@ -99,6 +100,9 @@ class FinerCamOptions(Options, total=False):
     relu: bool
     similar: int
     weight: float
+
+class FullGradOptions(Options, total=False):
+    signed: bool
 
 class GradCamOptions(Options, total=False):
     layer_names: Selector
@@ -312,6 +316,13 @@ def attribute(
     images: Images,
     method: Literal["finer_cam"],
     **options: Unpack[FinerCamOptions],
+) -> Attribution: ...
+@overload
+def attribute(
+    model: ModelLike,
+    images: Images,
+    method: Literal["full_grad"],
+    **options: Unpack[FullGradOptions],
 ) -> Attribution: ...
 @overload
 def attribute(
