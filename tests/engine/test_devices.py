@@ -35,8 +35,10 @@ options = {
     "smooth_grad": {"samples": 5}, "integrated_gradients": {"steps": 5}, "rise": {"masks": 9},
     "occlusion": {"window": 6}, "lime": {"samples": 9, "segments": segments},
     "shapley": {"segments": segments}, "expected_gradients": {"samples": 3},
-    "deep_lift": {}, "deep_shap": {"samples": 3}}
-methods = ["saliency", "grad_cam", "guided_backprop", "score_cam", "ablation_cam", "lrp", *options]
+    "var_grad": {"samples": 5}, "layer_integrated_gradients": {"steps": 5},
+    "internal_influence": {"steps": 5}, "deep_lift": {}, "deep_shap": {"samples": 3}}
+methods = ["saliency", "grad_cam", "guided_backprop", "score_cam", "ablation_cam", "lrp",
+           "full_grad", "finer_cam", *options]
 
 def looked_at(network):
     found = {"activations": kviz.activations(network, images)["conv"],
@@ -79,7 +81,7 @@ def test_a_batch_spreads_over_devices_with_equal_results(where, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["copies"] == (2 if where == "inside" else 1)
-    assert len(told["differences"]) == 32
+    assert len(told["differences"]) == 42
     assert max(told["differences"].values()) < 1e-5, told["differences"]
     # A function for all devices stands beside one for one: of the newest, as many are kept.
     assert len(told["devices"]) == BOUND // 2
