@@ -117,6 +117,9 @@ def _regions(image: Array) -> Array:
     """Return the regions of an image `(H, W, channels)` at several scales, bool `(regions, H, W)`."""
     transform, morphology = library("skimage.transform"), library("skimage.morphology")
     felzenszwalb = library("skimage.segmentation").felzenszwalb
+    if image.shape[-1] != 3:
+        # It knows grey and colours.
+        image = image.mean(-1, keepdims=True)
     low, high = image.min(), image.max()
     unit = 2 * (image - low) / (high - low if high > low else 1) - 1
     small = transform.resize(

@@ -54,6 +54,14 @@ def test_all_terms_add_up_to_the_score(kind):
     assert found.gaps.max() < 2e-4
 
 
+def test_numbers_that_are_taken_off_are_biases_too():
+    inputs = keras.Input((12, 8, 3))
+    x = layers.Conv2D(3, 3, activation="relu")(layers.Rescaling(1 / 255)(inputs))
+    x = keras.ops.relu(x - 0.5) + keras.ops.relu(1.5 - x) + 2.0
+    model = disturbed(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x))))
+    assert attribute(model, photos(), "full_grad", class_index=0).gaps.max() < 1e-5
+
+
 def test_what_is_no_such_net_is_told_by_the_gap():
     inputs = keras.Input((12, 8, 3))
     x = layers.Conv2D(3, 3, activation="silu")(layers.Rescaling(1 / 255)(inputs))

@@ -83,6 +83,16 @@ def test_signals_vectors_and_volumes_with_given_regions(shape):
         attribute(model, photos(1, shape), "xrai")
 
 
+@pytest.mark.parametrize("shape", [(40, 30), (40, 30, 1), (40, 30, 5)])
+def test_pictures_of_other_channels(shape):
+    pytest.importorskip("skimage")
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)))
+    found = attribute(model, photos(2, shape), "xrai", steps=2, class_index=0)
+    assert found.maps.shape == (2, 40, 30)
+    assert len(np.unique(found.maps[0])) > 3
+
+
 def test_the_cats_face():
     pytest.importorskip("skimage")
     found = attribute("models/squeezenet.keras", "notebooks/images/cat.png", "xrai", steps=8)
