@@ -106,7 +106,8 @@ def test_what_a_result_says_is_resolved(model, five):
     noisy = SmoothGrad(base=base, samples=2, noise_level=0)
     settings = kviz.attribute(model, five[:2], noisy).made_by.settings
     layers_of = ("first", "last")
-    assert settings["base"] == {"name": "grad_cam", "layer_names": layers_of, "relu": False}
+    told = {"name": "grad_cam", "layer_names": layers_of, "grid": None, "relu": False}
+    assert settings["base"] == told
     assert (settings["samples"], settings["noise_level"], settings["reduce"]) == (2, 0.0, "base")
     assert all(type(index) is int for index in settings["class_index"])
     assert settings["input_name"] == "photo"

@@ -98,7 +98,7 @@ def test_a_method_made_by_hand_is_validated_too():
         ({"seed": None}, "seed takes a whole number from 0. Received: None"),
         ({"batch_size": 0}, "batch_size takes a whole number from 1. Received: 0"),
         ({"batch_size": "8"}, "batch_size takes a whole number from 1. Received: '8'"),
-        ({"resize": "cubic"}, "resize takes one of 'bilinear', 'nearest', None"),
+        ({"resize": "cubic"}, "resize takes one of 'bilinear', 'nearest', 'aligned', None"),
         ({"method": 3}, "method takes a method's name"),
         ({"method": GradCam}, "method takes a method's name"),
         ({"method": GradCam(), "relu": False}, "Options belong to a method's name"),

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods._baselines import validate_baseline
@@ -30,9 +31,14 @@ def _baseline(name: str, value: Any) -> Any:
 
 
 def _segments(name: str, value: Any) -> Any:
-    if value is not None and not np.ndim(value):
-        raise OptionError(f"{name} takes an integer array or None. Received: {value!r}")
-    return validate_segments(name, value)
+    if value is None:
+        return None
+    given = validate_segments(name, value) if isinstance(value, list | tuple | np.ndarray) else None
+    if not isinstance(given, np.ndarray):
+        raise OptionError(
+            f"{name} takes an integer array or None. Received: {sanitise(repr(value))}"
+        )
+    return given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
