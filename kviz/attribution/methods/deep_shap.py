@@ -78,7 +78,7 @@ class DeepShap(Method):
             for drawn in copies(request, len(references), GRADIENTS)
         ]
         maps, low = (sum(parts) / len(references) for parts in zip(*sums, strict=True))
-        scores, classes = passes.scores(request.pixels, request.target)
+        scores, classes = request.scores()
         rise = scores - low
         missing = tf.reduce_sum(maps, list(range(1, maps.shape.rank))) - rise
         gaps = tf.math.divide_no_nan(tf.abs(missing), tf.abs(rise))
