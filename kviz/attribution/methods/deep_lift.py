@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._rescale import rescaled
+from kviz.attribution.methods.integrated_gradients import gaps_of
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.engine.devices import Share
@@ -58,7 +59,6 @@ class DeepLift(Method):
         )
         baseline = baseline_of(self.baseline, request)
         (scores, classes), low, maps = run(*request.pixels, request.target, baseline)
-        rise = scores - low
-        missing = tf.reduce_sum(maps, list(range(1, maps.shape.rank))) - rise
-        gaps = tf.math.divide_no_nan(tf.abs(missing), tf.abs(rise))
+        size = tf.reduce_sum(tf.abs(maps), list(range(1, maps.shape.rank)))
+        gaps = gaps_of(maps, size, scores, low)
         return Found(maps=maps, scores=scores, classes=classes, gaps=gaps)

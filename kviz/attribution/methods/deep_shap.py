@@ -16,6 +16,7 @@ from kviz.attribution.method import Found, Method, Reduce, Request
 from kviz.attribution.methods._baselines import references_of, validate_references
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.methods._rescale import rescaled
+from kviz.attribution.methods.integrated_gradients import gaps_of
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 
@@ -79,7 +80,6 @@ class DeepShap(Method):
         ]
         maps, low = (sum(parts) / len(references) for parts in zip(*sums, strict=True))
         scores, classes = request.scores()
-        rise = scores - low
-        missing = tf.reduce_sum(maps, list(range(1, maps.shape.rank))) - rise
-        gaps = tf.math.divide_no_nan(tf.abs(missing), tf.abs(rise))
+        size = tf.reduce_sum(tf.abs(maps), list(range(1, maps.shape.rank)))
+        gaps = gaps_of(maps, size, scores, low)
         return Found(maps=maps, scores=scores, classes=classes, gaps=gaps)
