@@ -123,7 +123,7 @@ def test_another_packages_method_is_one_like_the_others(installed):
     # By an instance too, and as another's base.
     assert kviz.attribute(model(), images, method_named("flat")).method == "flat"
     noisy = kviz.attribute(model(), images, "smooth_grad", base="flat", samples=2)
-    np.testing.assert_allclose(noisy.maps, 0.5, rtol=1e-5)
+    np.testing.assert_allclose(noisy.maps, 1.5, rtol=1e-5)
     assert noisy.made_by.settings["base"] == {"name": "flat", "level": 0.5}
     with pytest.raises(kviz.OptionError, match=r"level takes a number from 0\. Received: -1"):
         kviz.attribute(model(), images, "flat", level=-1)

@@ -42,7 +42,7 @@ def test_layers_of_each_input():
     seen = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, name="c")(photo))
     heard = layers.GlobalAveragePooling1D()(layers.Conv1D(4, 3, name="s")(ecg))
     model = keras.Model([photo, ecg], layers.Dense(2)(layers.Concatenate()([seen, heard])))
-    given = [np.ones((1, 16, 16, 3), "uint8"), np.ones((1, 40, 1), "float32")]
+    given = [np.full((1, 16, 16, 3), 99, "uint8"), np.ones((1, 40, 1), "float32")]
     assert chosen(model, given)[0] == "c"
     assert chosen(model, given, input_name="ecg")[0] == "s"
     path, found = chosen(model, given, layer_names="s")
@@ -60,7 +60,7 @@ def test_pixels_of_whole_numbers_have_maps():
             layers.Dense(2),
         ]
     )
-    assert chosen(model, np.ones((1, 16, 16, 3), "uint8"))[0] == "c"
+    assert chosen(model, np.full((1, 16, 16, 3), 99, "uint8"))[0] == "c"
 
 
 class WithClassToken(layers.Layer):
