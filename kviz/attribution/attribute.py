@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.attribution.masks import Masks
@@ -233,7 +234,8 @@ def _result(
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
     notes = [*network.notes, *filter(None, [head.note if head else "", *parts[0][0].notes])]
-    notes += _nothing(title_of(method), maps.reshape(classes.size, -1), len(maps), names)
+    negative = joined("negative") if parts[0][0].negative is not None else None
+    notes += _nothing(title_of(method), maps.reshape(classes.size, -1), negative, len(maps), names)
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(
         maps=maps,
@@ -245,6 +247,7 @@ def _result(
         title=title_of(method),
         images=pictures({"": images}),
         gaps=gaps,
+        negative=negative,
         names=tuple(names),
         notes=tuple(notes),
     )
@@ -272,14 +275,21 @@ def _field(
     return field
 
 
-def _nothing(method: str, maps: Array, images: int, names: Sequence[str]) -> list[str]:
-    """Return a note that names the images of which a map is zero everywhere, or none."""
-    empty = np.flatnonzero(~maps.any(axis=1)) * images // len(maps)
-    if not empty.size:
-        return []
+def _nothing(
+    method: str, maps: Array, negative: Array | None, images: int, names: Sequence[str]
+) -> list[str]:
+    """Return notes that name the images of which a map is zero everywhere, or none."""
+    cut = np.zeros(len(maps), bool) if negative is None else negative.reshape(-1)
+    said = (
+        (cut, "{} is negative everywhere, and ReLU leaves nothing of it, for {}. "
+         f"{spelled('relu', 'False')} shows what speaks against the class."),
+        (~cut, "{} found nothing that decides: all is zero for {}. "
+         "Another method or layer may say more."),
+    )  # fmt: skip
+    empty = ~maps.any(axis=1)
+    places = [(np.flatnonzero(empty & which) * images // len(maps), text) for which, text in said]
     return [
-        f"{method} found nothing that decides: all is zero for {_called(np.unique(empty), names)}. "
-        "Another method or layer may say more."
+        text.format(method, _called(np.unique(found), names)) for found, text in places if found.size
     ]
 
 

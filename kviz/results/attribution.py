@@ -55,6 +55,8 @@ class Attribution(Result):
         images: the pixels, or None where they are no pictures.
         gaps: for path methods, how far the maps' sum is from the score's difference, relative to it;
             where that is 0, to how far the score moves on the way.
+        negative: bool like `scores`: ReLU left nothing of a map that was below zero, so that it is
+            zero everywhere; None of methods that do not end in ReLU.
         names: what the images are called.
         made_by: versions, model, method and settings that made it.
         notes: what every picture should be read with.
@@ -69,6 +71,7 @@ class Attribution(Result):
     title: str = ""
     images: Array | None = None
     gaps: Array | None = None
+    negative: Array | None = None
     names: tuple[str, ...] = ()
     made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()

@@ -64,7 +64,8 @@ def test_a_map_of_nothing_is_said(tmp_path):
     done = CliRunner().invoke(main, job)
     assert done.exit_code == 0
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("kviz: note: ")]
-    assert "Grad-CAM found nothing that decides: all is zero for 4_coat.png." in note
+    assert "Grad-CAM is negative everywhere, and ReLU leaves nothing of it, for 4_coat.png." in note
+    assert note.endswith("--set relu=False shows what speaks against the class.")
 
 
 def test_the_list_of_methods():
