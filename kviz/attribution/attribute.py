@@ -22,7 +22,7 @@ from kviz.engine.passes import Passes
 from kviz.engine.receptive_fields import WHOLE, ReceptiveField
 from kviz.errors import ImageError, OptionError
 from kviz.inputs import class_label, class_targets, head_for, looked_at
-from kviz.look import pictures, read_images
+from kviz.look import kept, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Attribution
@@ -104,6 +104,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     explained = looked_at(pixels, specs, input_name)
     head = head_for(network, wanted, specs)
     passes = Passes(network.engine, wanted, pixels, explained)
+    given = pixels[explained]
     # First as the model takes them, which can be whole numbers.
     pixels = _typed(_typed(pixels, specs), passes.specs)
     total = len(pixels[explained])
@@ -136,7 +137,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
             progress(stop, total)
     field = _field(network, pixels, parts[0][0].layers) if resize == "aligned" else None
     resizing = (resize, field)
-    found = _result(network, chosen, parts, pixels[explained], resizing, class_index, names, head)
+    found = _result(network, chosen, parts, given, resizing, class_index, names, head)
     settings = _settings(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
         "score": score, "output": output, "resize": resize, "input_name": explained,
@@ -245,7 +246,7 @@ def _result(
         class_names=tuple(class_label(network, index, head) for index in classes.reshape(-1)),
         method=method_name(method),
         title=title_of(method),
-        images=pictures({"": images}),
+        images=kept(images),
         gaps=gaps,
         negative=negative,
         names=tuple(names),
@@ -289,7 +290,9 @@ def _nothing(
     empty = ~maps.any(axis=1)
     places = [(np.flatnonzero(empty & which) * images // len(maps), text) for which, text in said]
     return [
-        text.format(method, _called(np.unique(found), names)) for found, text in places if found.size
+        text.format(method, _called(np.unique(found), names))
+        for found, text in places
+        if found.size
     ]
 
 
