@@ -104,6 +104,10 @@ class Synthesis(Result):
         Returns:
             Tiles.
         """
+        return self._shown(image, places=image is None)
+
+    def _shown(self, image: int | None, *, places: bool) -> list[Tile]:
+        """Return the tiles, with or without a place for what is dead."""
         count = len(self.images)
         if image is not None:
             image = validate_image(image, count)
@@ -112,7 +116,7 @@ class Synthesis(Result):
         if grid and len(wanted) > _APART:
             dead = self.verb == "filter_patterns" and not self.arrived.any()
             return [*([] if dead else [self._grid()]), self._curve(None)]
-        made = [tile for index in wanted for tile in self._tiles(index)]
+        made = [tile for index in wanted for tile in self._tiles(index, places=places)]
         return [*made, *self._success(image), self._curve(image)]
 
     def _last(self, index: int) -> float:
@@ -120,12 +124,12 @@ class Synthesis(Result):
         values = values[np.isfinite(values)]
         return float(values[-1]) if len(values) else float("nan")
 
-    def _tiles(self, index: int) -> list[Tile]:
+    def _tiles(self, index: int, *, places: bool) -> list[Tile]:
         label, name = sanitise(self.labels[index], 80), self._image_name(index)
         image = self.images[index]
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
-                return [_nothing(image, label)]
+                return [_nothing(image, label)] if places else []
             detail = f"score {self._last(index):.4g}"
             if self.predictions and self.target_scores is not None:
                 sure = f"{self.target_scores[index]:.3g}"
@@ -349,9 +353,10 @@ class Synthesis(Result):
             levels = levels[..., 0] if levels.shape[-1] == 1 else levels
             return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(levels)
 
-        image = options.get("image")
+        image = options.pop("image", None)
+        shown = self._shown(image, places=False, **options)
         wanted = range(len(self.images)) if image is None else [image]
-        tiles = [picture(place, tile) for place, tile in enumerate(self.tiles(**options), 1)]
+        tiles = [picture(place, tile) for place, tile in enumerate(shown, 1)]
         dead = self.verb == "filter_patterns"
         return tiles + [
             plain(index)
