@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kviz.results.loading import load_result
     from kviz.results.made_by import MadeBy
     from kviz.results.predictions import Predictions
+    from kviz.results.save_figure import save_figure
     from kviz.results.synthesis import Synthesis
     from kviz.results.weights import Weights
     from kviz.synthesis.class_image import class_image
@@ -77,6 +78,7 @@ _HOMES = {
     "mosaic": "tiles",
     "predict": "look",
     "report": "reports.report",
+    "save_figure": "results.save_figure",
     "save_model": "network.loading",
     "weights": "look",
 }
@@ -114,6 +116,7 @@ __all__ = [
     "mosaic",
     "predict",
     "report",
+    "save_figure",
     "save_model",
     "weights",
 ]

@@ -106,3 +106,55 @@ def as_bytes(pixels: npt.NDArray[Any]) -> Levels:
     """
     levels: Levels = np.rint(np.clip(np.nan_to_num(pixels), 0, 255)).astype(np.uint8)
     return levels
+
+
+def is_picture(images: npt.NDArray[Any] | None) -> bool:
+    """Return whether images `(N, …)` can be shown as pictures: grey or RGB.
+
+    >>> is_picture(np.zeros((1, 28, 28, 1))), is_picture(np.zeros((1, 1000, 2)))
+    (True, False)
+    """
+    return images is not None and images.ndim == 4 and images.shape[-1] in (1, 3)
+
+
+def pixel_span(images: npt.NDArray[Any]) -> tuple[float, float]:
+    """Return the values that are black and white, for all of these images alike.
+
+    Whole numbers are levels 0-255. Of others the smallest usual scale is taken that holds all: 0 to 1,
+    -1 to 1, 0 to 255, or else from the smallest to the largest.
+
+    >>> pixel_span(np.zeros((2, 2))), pixel_span(np.array([-1.0, 0.5])), pixel_span(np.array([0, 1]))
+    ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+    """
+    low, high = float(images.min()), float(images.max())
+    if images.dtype.kind in "ui" and low >= 0 and high <= 255:
+        return 0.0, 255.0
+    usual = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
+    return next(((a, b) for a, b in usual if a <= low and high <= b), (low, high))
+
+
+def photo_of(photo: npt.NDArray[Any], span: tuple[float, float] | None = None) -> Levels:
+    """Return an image of any type and 1 or 3 channels as RGB.
+
+    Args:
+        photo: the image.
+        span: the values that are black and white; by default as `pixel_span` finds them.
+
+    >>> photo_of(np.zeros((1, 1, 1))).tolist()
+    [[[0, 0, 0]]]
+    """
+    if photo.dtype != np.uint8:
+        photo = stretched(photo, *(span or pixel_span(photo)))
+    return np.broadcast_to(photo, (*photo.shape[:2], 3))
+
+
+def grey_of(photo: Levels) -> Floats:
+    """Return the brightness of RGB levels, 0 to 255: `(H, W)`.
+
+    >>> grey_of(np.full((1, 1, 3), 100, np.uint8)).tolist()
+    [[100.0]]
+    """
+    # Weights in thousands and one division: white stays exactly white.
+    red, green, blue = np.moveaxis(photo.astype(np.float32), -1, 0)
+    grey: Floats = (299 * red + 587 * green + 114 * blue) / 1000
+    return grey

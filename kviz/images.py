@@ -9,7 +9,7 @@ import stat
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -171,13 +171,7 @@ def load_images(
     for path in image_paths(paths):
         image = _read(path)
         size = (width or image.width, height or image.height)
-        if image.size != size:
-            if fit == "crop":
-                image = ImageOps.fit(image, size, Image.Resampling.BICUBIC)
-            elif fit == "pad":
-                image = ImageOps.pad(image, size, Image.Resampling.BICUBIC)
-            else:
-                image = image.resize(size, Image.Resampling.BICUBIC)
+        image = _fitted(image, size, fit)
         if channels == 1:
             image = image.convert("L")
         images.append(np.asarray(image, np.uint8).reshape(size[1], size[0], -1))
@@ -207,15 +201,109 @@ def _warn_of_the_dark(image: Image.Image, path: Path) -> None:
         )
 
 
-# By the hash of pixels that were read, the hash of their file: kept by value, the newest ones only.
-_SOURCES: dict[str, str] = {}
+def _fitted(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
+    if image.size == size:
+        return image
+    if fit == "crop":
+        return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+    if fit == "pad":
+        return ImageOps.pad(image, size, Image.Resampling.BICUBIC)
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+# Left, top, right and bottom, in a photo's own pixels.
+Box = tuple[float, float, float, float]
+
+
+class Original(NamedTuple):
+    """A photo before it was made to fit, in RGB, and what of it is seen: padded, more than it is."""
+
+    pixels: Pixels
+    box: Box
+
+
+def original_of(
+    pixels: npt.NDArray[Any], original: str | Path | npt.NDArray[Any] | None = None
+) -> Original:
+    """Return the photo that pixels were made from, at its own size.
+
+    Args:
+        pixels: one image `(H, W, channels)`, as `load_images` read it.
+        original: the photo, where it is not known from which file the pixels were read: a file, or an
+            array uint8 `(H, W, 3)`.
+
+    Raises:
+        ImageError: if it is not known, or the pixels are not of this photo.
+
+    >>> original_of(load_images("notebooks/images/coffee.png", target_size=64)[0]).box
+    (100.0, 0.0, 500.0, 400.0)
+    """
+    if original is None:
+        source = _SOURCES.get(array_sha256(_levels(pixels)))
+        if source is None:
+            raise ImageError(
+                "It is not known from which file this image was read. Give the photo itself: "
+                "original=, a path or an array."
+            )
+        original = source.path
+    if isinstance(original, str | Path):
+        image = _read(image_paths(original)[0])
+    else:
+        array = np.asarray(original)
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
+            raise ImageError(
+                "original takes a path, or an array uint8 (H, W, 3). "
+                f"Received: {array.dtype} {array.shape}"
+            )
+        image = Image.fromarray(array)
+    size = (pixels.shape[1], pixels.shape[0])
+    own = _levels(pixels).reshape(size[1], size[0], -1)
+    for fit in get_args(Fit):
+        small = _fitted(image, size, fit)
+        small = small.convert("L") if own.shape[-1] == 1 else small
+        if np.array_equal(np.asarray(small).reshape(own.shape), own):
+            return Original(np.asarray(image), _box(image.size, size, fit))
+    raise ImageError(
+        f"The image that was explained is not this photo ({image.width} x {image.height} pixels) made "
+        f"to fit {size[0]} x {size[1]}. Read it with kviz.load_images."
+    )
+
+
+def _box(photo: tuple[int, int], size: tuple[int, int], fit: Fit) -> Box:
+    """Return what of a photo `_fitted` shows; sizes are widths and heights."""
+    if fit == "stretch" or photo[0] * size[1] == photo[1] * size[0]:
+        return (0.0, 0.0, float(photo[0]), float(photo[1]))
+    if fit == "crop":
+        scale = max(size[0] / photo[0], size[1] / photo[1])
+        half = [side / scale / 2 for side in size]
+        return (
+            photo[0] / 2 - half[0], photo[1] / 2 - half[1],
+            photo[0] / 2 + half[0], photo[1] / 2 + half[1],
+        )  # fmt: skip
+    inside = ImageOps.contain(Image.new("L", photo), size).size
+    starts = [round((side - own) * 0.5) for side, own in zip(size, inside, strict=True)]
+    scales = [whole / own for whole, own in zip(photo, inside, strict=True)]
+    first = [-start * scale for start, scale in zip(starts, scales, strict=True)]
+    last = [at + side * scale for at, side, scale in zip(first, size, scales, strict=True)]
+    return (first[0], first[1], last[0], last[1])
+
+
+class _Source(NamedTuple):
+    """The file that pixels were read from."""
+
+    sha256: str
+    path: Path
+
+
+# By the hash of pixels that were read, their file: kept by value, the newest ones only.
+_SOURCES: dict[str, _Source] = {}
 _MOST_SOURCES = 4096
 
 
 def _remember(pixels: Pixels, path: Path) -> None:
     if len(_SOURCES) >= _MOST_SOURCES:
         _SOURCES.pop(next(iter(_SOURCES)), None)
-    _SOURCES[array_sha256(pixels)] = file_sha256(path)
+    _SOURCES[array_sha256(pixels)] = _Source(file_sha256(path), path.absolute())
 
 
 def array_sha256(array: npt.NDArray[Any]) -> str:
@@ -240,12 +328,18 @@ def source_sha256(pixels: npt.NDArray[Any]) -> str:
     >>> source_sha256(load_images("notebooks/images/cat.png")[0])[:8]
     '596aa1e7'
     """
-    if pixels.dtype != np.uint8:
-        with np.errstate(invalid="ignore"):
-            levels = pixels.astype(np.uint8)
-        pixels = levels if (levels == pixels).all() else pixels
-    digest = array_sha256(pixels)
-    return _SOURCES.get(digest, digest)
+    digest = array_sha256(_levels(pixels))
+    source = _SOURCES.get(digest)
+    return digest if source is None else source.sha256
+
+
+def _levels(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return pixels as bytes, where they are whole numbers 0-255."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    with np.errstate(invalid="ignore"):
+        levels = pixels.astype(np.uint8)
+    return levels if (levels == pixels).all() else pixels
 
 
 def _read(path: Path) -> Image.Image:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from kviz._caller import spelled, warn
+from kviz._caller import command, spelled, warn
 from kviz._checks import sanitise, suggest, validate_int, validate_names
 from kviz._types import Array, Images, ModelLike, Progress, Selector
+from kviz.arrays import is_picture
 from kviz.engine.activation_model import Pooling, make_activation_model
 from kviz.engine.backend import keras
-from kviz.engine.layers import LayerInfo
+from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.errors import ImageError, KvizError, KvizWarning, LayerError, ModelError, OptionError
 from kviz.images import DARK, image_paths, load_images
 from kviz.network.loading import as_network
@@ -74,6 +75,8 @@ def activations(
             f"{', '.join(sanitise(path, 40) for path in hidden[:4])}"
         )
         warnings.warn(KvizWarning(notes[-1]), stacklevel=2)
+    if layer_names is None and (note := _left_out(maps_of.table)):
+        notes.append(note)
     total = len(next(iter(pixels.values())))
     maps: dict[str, Array] = {}
     for start, stop, chunk in network.engine.chunks(pixels, batch_size):
@@ -100,6 +103,21 @@ def activations(
             network, "activations", pixels, layer_names=list(maps), batch_size=batch_size
         ),
         notes=tuple(notes),
+    )
+
+
+def _left_out(table: LayerTable) -> str:
+    """Return which convolutions are not shown by default, and how they are; nothing where all are."""
+    others, count = table.other_convolutions()
+    if not others:
+        return ""
+    kinds = list(dict.fromkeys(info.kind for info in others))
+    selector = spelled("layer_names", repr(kinds[0] if len(kinds) == 1 else kinds))
+    if command() is not None:
+        selector = " ".join(f"{spelled('layer_names')} {kind}" for kind in kinds)
+    return (
+        f"By default Conv2D and MaxPooling2D are shown. {len(others)} of the {count} convolutions are "
+        f"of other kinds: {selector} shows them."
     )
 
 
@@ -361,12 +379,15 @@ def _check(info: LayerInfo, part: Array) -> None:
 
 def pictures(pixels: dict[str, Array]) -> Array | None:
     """Return a copy of the first input that can be shown as a picture, or None."""
-    found = next((a for a in pixels.values() if a.ndim == 4 and a.shape[-1] in (1, 3)), None)
-    if found is not None:
-        # A copy: what the caller does to the array later is not in the result.
-        found = found.copy()
-        found.flags.writeable = False
-    return found
+    found = next((array for array in pixels.values() if is_picture(array)), None)
+    return None if found is None else kept(found)
+
+
+def kept(array: Array) -> Array:
+    """Return a copy: what the caller does to the array later is not in the result."""
+    array = array.copy()
+    array.flags.writeable = False
+    return array
 
 
 def activation_model(

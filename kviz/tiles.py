@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,17 @@ from kviz.arrays import Levels
 
 COLUMNS = 16
 
+# The grey between panels: no colour of a map, so that no gap is taken for a value.
+NEUTRAL = 205
+
 Role = Literal["image", "map", "overlay", "made", "curve"]
+
+
+class Chart(Protocol):
+    """A drawing of lines and words, which a figure draws as such."""
+
+    def draw(self, axes: Any) -> None:
+        """Draw it into Matplotlib's axes, whatever style these have."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Tile:
         limits: the values drawn as level 0 and 255, in raw units; None where each panel has
             a scale of its own, or for RGB.
         legend: what colours mean, where they stand for things and not for values: names, and RGB 0-255.
+        gaps: bool `(H, W)`: what lies between panels and is drawn in grey; None for nothing.
+        chart: the drawing of which `levels` are a picture, where it is one.
         role: what it shows: an image that the network was given, numbers as colours, these over the
             image, an image that was made, or lines in a diagram.
     """
@@ -40,6 +52,8 @@ class Tile:
     cmap: str = "viridis"
     limits: tuple[float, float] | None = None
     legend: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    gaps: npt.NDArray[np.bool_] | None = None
+    chart: Chart | None = None
     role: Role = "map"
 
 
@@ -83,3 +97,16 @@ def mosaic(
         cells[full, : count % columns] = panels[full * columns :]
     grid = grid.reshape(rows * (height + gap), columns * (width + gap), *colours)
     return grid[: rows * (height + gap) - gap, : columns * (width + gap) - gap]
+
+
+def laid_out(
+    panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+    """Return a mosaic, and where its gaps and places left over are, None for nowhere.
+
+    >>> grid, gaps = laid_out(np.array([[[1]], [[0]]]), columns=2)
+    >>> grid.tolist(), gaps.tolist()
+    ([[1, 0, 0]], [[False, True, False]])
+    """
+    gaps = ~mosaic(np.broadcast_to(np.True_, panels.shape[:3]), columns, gap)
+    return mosaic(panels, columns, gap), gaps if gaps.any() else None

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from properties import FINITE, FLOATS, maps, tried
 
-from kviz.arrays import as_bytes, empty_channels, standardised, stretched
+from kviz.arrays import (
+    as_bytes,
+    empty_channels,
+    is_picture,
+    photo_of,
+    pixel_span,
+    standardised,
+    stretched,
+)
 from kviz.tiles import mosaic
 
 
@@ -250,3 +258,41 @@ def test_any_pixels_are_bytes(pixels):
     assert (levels[pixels < 0] == 0).all()
     assert (levels[pixels > 255] == 255).all()
     assert (levels[np.isnan(pixels)] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "span"),
+    [
+        ([0.0, 0.0], (0, 1)), ([0.2, 1.0], (0, 1)), ([-1.0, -1.0], (-1, 1)), ([-0.5, 0.5], (-1, 1)),
+        ([0.0, 1.5], (0, 255)), ([-120.0, 150.0], (-120, 150)), ([0.0, 4095.0], (0, 4095)),
+    ],
+)  # fmt: skip
+def test_the_usual_scale_that_holds_all_pixels(values, span):
+    assert pixel_span(np.array(values)) == span
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int32", "int64"])
+def test_whole_numbers_are_levels(kind):
+    assert pixel_span(np.array([0, 1], kind)) == (0, 255)
+    assert photo_of(np.full((1, 1, 3), 1, kind)).tolist() == [[[1, 1, 1]]]
+    assert pixel_span(np.array([0, 1000], "int32")) == (0, 1000)
+
+
+def test_photos_of_every_shape_are_rgb():
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    for photo in (grey[..., None], np.stack([grey] * 3, -1)):
+        np.testing.assert_array_equal(photo_of(photo), np.stack([grey] * 3, -1))
+    assert photo_of(np.zeros((1, 1, 1), "float32")).max() == 0
+    assert photo_of(np.full((1, 1, 1), 51.0), (0, 255)).max() == 51
+
+
+@pytest.mark.parametrize(
+    ("shape", "pictured"),
+    [
+        ((1, 8, 8, 1), True), ((1, 8, 8, 3), True), ((1, 8, 8, 4), False), ((2, 28, 28), False),
+        ((2, 1000, 2), False), ((2, 1000, 12), False), ((2, 9), False), ((1, 4, 8, 8, 1), False),
+    ],
+)  # fmt: skip
+def test_what_is_a_picture(shape, pictured):
+    assert is_picture(np.zeros(shape)) == pictured
+    assert not is_picture(None)

@@ -16,7 +16,7 @@ from PIL import EpsImagePlugin, Image, ImageDraw
 from refusals import no_hanging
 
 import kviz
-from kviz.images import SUFFIXES, checked_pixels, image_paths, load_images
+from kviz.images import SUFFIXES, checked_pixels, image_paths, load_images, original_of
 
 
 def refused(match, kind=kviz.ImageError):
@@ -726,3 +726,57 @@ def test_of_what_files_pixels_are_the_newest_are_known(tmp_path, monkeypatch):
     ]
     assert known[2:] == files[2:]
     assert known[0] == hashlib.sha256(read[0].tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("size", [(40, 40), (40, 50), (17, 90), (200, 200)])
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+def test_an_originals_box_is_where_its_marks_are(size, fit, tmp_path):
+    """Two marks of the photo, sought in what was made of it, lie where the box says."""
+    photo = np.zeros((90, 150, 3), np.uint8)
+    marks = np.array([(45, 70), (30, 90)])  # row and column, seen by every way to fit
+    for row, column in marks:
+        photo[row - 3 : row + 3, column - 3 : column + 3] = 255
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    pixels = load_images(tmp_path / "photo.png", target_size=size, fit=fit)[0]
+    found = original_of(pixels)
+    np.testing.assert_array_equal(found.pixels, photo)
+    left, top, right, bottom = found.box
+    sizes = (bottom - top) / size[0], (right - left) / size[1]
+    heights = pixels[..., 0] / 255.0
+    total = heights.sum()
+    middle = [
+        (heights.sum(axis=1 - axis) * (np.arange(size[axis]) + 0.5)).sum() / total
+        for axis in (0, 1)
+    ]
+    seen = np.array([top, left]) + np.array(middle) * sizes
+    cut = fit == "crop" and size == (17, 90)
+    assert cut == (top > 27)
+    if not cut:
+        assert seen == pytest.approx(marks.mean(axis=0), abs=0.6)
+    assert original_of(pixels, photo).box == original_of(pixels, tmp_path / "photo.png").box
+
+
+def test_an_original_that_is_not_known_or_another(tmp_path):
+    pixels = np.random.default_rng(5).integers(0, 256, (8, 9, 3), np.uint8)
+    with pytest.raises(kviz.ImageError, match="original=, a path or an array"):
+        original_of(pixels)
+    with pytest.raises(kviz.ImageError, match=r"not this photo \(9 x 8 pixels\)"):
+        original_of(pixels, np.flip(pixels, 0))
+    for wrong in (pixels[..., 0], pixels / 255, np.zeros(3)):
+        with pytest.raises(kviz.ImageError, match="takes a path, or an array uint8"):
+            original_of(pixels, wrong)
+    with pytest.raises(kviz.ImageError, match="no file"):
+        original_of(pixels, tmp_path / "none.png")
+    assert original_of(pixels, pixels).box == (0, 0, 9, 8)
+
+
+def test_the_original_of_a_grey_photo_and_of_pixels_as_floats():
+    @dataclass
+    class Grey:
+        image_size: tuple[int, int] = (20, 30)
+        channels: int = 1
+
+    pixels = load_images("notebooks/images/coffee.png", Grey())[0]
+    found = original_of(pixels.astype("float32"))
+    assert found.pixels.shape == (400, 600, 3)
+    assert found.box == (0, 0, 600, 400)

@@ -487,3 +487,38 @@ def test_what_prepares_pixels_for_an_application_takes_0_255(name):
 def test_a_cat_of_0_1_is_a_nematode_and_said_to_be_black(network, photos):
     with pytest.warns(kviz.KvizWarning, match="Multiply them by 255"):
         assert kviz.predict(network, photos[:1] / 255, top=1).rows[0][0].name == "nematode"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "note"),
+    [
+        ((), None),
+        ((layers.DepthwiseConv2D,),
+         "1 of the 2 convolutions are of other kinds: layer_names='DepthwiseConv2D' shows them."),
+        ((layers.DepthwiseConv2D, layers.Conv2DTranspose, layers.DepthwiseConv2D),
+         "3 of the 4 convolutions are of other kinds: "
+         "layer_names=['DepthwiseConv2D', 'Conv2DTranspose'] shows them."),
+    ],
+)  # fmt: skip
+def test_convolutions_that_are_not_shown_by_default_are_named(kinds, note):
+    x = image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 1)(x)
+    for kind in kinds:
+        x = kind(3)(x) if kind is layers.DepthwiseConv2D else kind(4, 3)(x)
+    model = keras.Model(image, layers.MaxPooling2D()(x))
+    pixels = np.zeros((1, 8, 8, 3), "uint8")
+    notes = kviz.activations(model, pixels).notes
+    assert notes == (
+        () if note is None else (f"By default Conv2D and MaxPooling2D are shown. {note}",)
+    )
+    assert not kviz.activations(model, pixels, "*").notes
+
+
+def test_grey_pictures_without_channels_are_shown_beside_their_maps():
+    image = keras.Input((14, 15))
+    x = layers.Conv2D(2, 3, name="conv")(layers.Reshape((14, 15, 1))(image))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 14, 15), np.uint8)
+    maps = kviz.activations(model, pixels)
+    tile = maps.tiles("conv", image=1, show_image=True)[0]
+    np.testing.assert_array_equal(tile.levels[:14, :15, 1], pixels[1])

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLike
 from kviz.attribution.masks import Masks
@@ -21,7 +22,7 @@ from kviz.engine.passes import Passes
 from kviz.engine.receptive_fields import WHOLE, ReceptiveField
 from kviz.errors import ImageError, OptionError
 from kviz.inputs import class_label, class_targets, head_for, looked_at
-from kviz.look import pictures, read_images
+from kviz.look import kept, read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Attribution
@@ -103,6 +104,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     explained = looked_at(pixels, specs, input_name)
     head = head_for(network, wanted, specs)
     passes = Passes(network.engine, wanted, pixels, explained)
+    given = pixels[explained]
     # First as the model takes them, which can be whole numbers.
     pixels = _typed(_typed(pixels, specs), passes.specs)
     total = len(pixels[explained])
@@ -135,7 +137,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
             progress(stop, total)
     field = _field(network, pixels, parts[0][0].layers) if resize == "aligned" else None
     resizing = (resize, field)
-    found = _result(network, chosen, parts, pixels[explained], resizing, class_index, names, head)
+    found = _result(network, chosen, parts, given, resizing, class_index, names, head)
     settings = _settings(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
         "score": score, "output": output, "resize": resize, "input_name": explained,
@@ -233,7 +235,8 @@ def _result(
             "overflow for these images. Look at its weights, or at smaller inputs."
         )
     notes = [*network.notes, *filter(None, [head.note if head else "", *parts[0][0].notes])]
-    notes += _nothing(title_of(method), maps.reshape(classes.size, -1), len(maps), names)
+    negative = joined("negative") if parts[0][0].negative is not None else None
+    notes += _nothing(title_of(method), maps.reshape(classes.size, -1), negative, len(maps), names)
     gaps = joined("gaps") if parts[0][0].gaps is not None else None
     return Attribution(
         maps=maps,
@@ -243,8 +246,9 @@ def _result(
         class_names=tuple(class_label(network, index, head) for index in classes.reshape(-1)),
         method=method_name(method),
         title=title_of(method),
-        images=pictures({"": images}),
+        images=kept(images),
         gaps=gaps,
+        negative=negative,
         names=tuple(names),
         notes=tuple(notes),
     )
@@ -272,14 +276,23 @@ def _field(
     return field
 
 
-def _nothing(method: str, maps: Array, images: int, names: Sequence[str]) -> list[str]:
-    """Return a note that names the images of which a map is zero everywhere, or none."""
-    empty = np.flatnonzero(~maps.any(axis=1)) * images // len(maps)
-    if not empty.size:
-        return []
+def _nothing(
+    method: str, maps: Array, negative: Array | None, images: int, names: Sequence[str]
+) -> list[str]:
+    """Return notes that name the images of which a map is zero everywhere, or none."""
+    cut = np.zeros(len(maps), bool) if negative is None else negative.reshape(-1)
+    said = (
+        (cut, "{} is negative everywhere, and ReLU leaves nothing of it, for {}. "
+         f"{spelled('relu', 'False')} shows what speaks against the class."),
+        (~cut, "{} found nothing that decides: all is zero for {}. "
+         "Another method or layer may say more."),
+    )  # fmt: skip
+    empty = ~maps.any(axis=1)
+    places = [(np.flatnonzero(empty & which) * images // len(maps), text) for which, text in said]
     return [
-        f"{method} found nothing that decides: all is zero for {_called(np.unique(empty), names)}. "
-        "Another method or layer may say more."
+        text.format(method, _called(np.unique(found), names))
+        for found, text in places
+        if found.size
     ]
 
 

@@ -96,6 +96,7 @@ class Found:
         layers: for methods that look at layers, strings `(layers, 2)`: the paths of those that they
             looked at, and what is to be said of each.
         notes: what `attribute` read of these.
+        negative: for methods that end in ReLU bool `(N,)`: it left nothing of a map below zero.
     """
 
     maps: Any
@@ -104,6 +105,7 @@ class Found:
     gaps: Any = None
     layers: Any = None
     notes: tuple[str, ...] = ()
+    negative: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

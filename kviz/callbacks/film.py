@@ -18,7 +18,7 @@ import numpy as np
 
 from kviz._checks import sanitise, validate_int
 from kviz._types import ClassIndex, Images, Selector
-from kviz.arrays import Levels, empty_channels
+from kviz.arrays import Levels, empty_channels, is_picture, photo_of, pixel_span
 from kviz.attribution import Method, attribute, method_name, method_named
 from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
@@ -30,7 +30,6 @@ from kviz.look import weights as weights_of
 from kviz.network.class_names import ClassNames
 from kviz.network.network import Network, Preprocess
 from kviz.results import Activations, Attribution, Predictions, Weights
-from kviz.results.result import photo_of
 
 MOST_IMAGES, MOST_COLUMNS, MOST_CHARTS = 8, 12, 3
 # Of a layer with more channels, or a kernel with more filters, the first are shown.
@@ -437,9 +436,9 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
     def _photos(self, frame: Frame, total: int) -> list[Cell]:
         photos = next(
             (
-                [photo_of(one) for one in array]
+                [photo_of(one, pixel_span(array)) for one in array]
                 for array in self._images.values()
-                if _pictured(array)
+                if is_picture(array)
             ),
             None,
         )
@@ -527,10 +526,6 @@ def _from(path: Path, epoch: int, number: int) -> Path:
 
 def _axes(charts: Sequence[Chart]) -> list[Any]:
     return [(c.name, c.low, c.high, c.log, c.first, c.last) for c in charts]
-
-
-def _pictured(array: Any) -> bool:
-    return array.ndim == 4 and array.shape[-1] in (1, 3)
 
 
 def _kernels(frame: Frame) -> list[Column]:

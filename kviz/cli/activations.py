@@ -16,7 +16,7 @@ from kviz.cli.job import Job
 @take.layers
 @take.out("maps")
 @take.columns
-@click.option("--cmap", default="viridis", show_default=True, help="A Matplotlib colour map.")
+@click.option("--cmap", help="A Matplotlib colour map; by default viridis.")
 @click.option(
     "--scale",
     type=click.Choice(["channel", "layer", "raw"]),

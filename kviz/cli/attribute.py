@@ -46,6 +46,7 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
 @take.output
 @take.seed
 @take.out("attribution")
+@take.heat
 @click.option(
     "--list",
     is_flag=True,
@@ -65,6 +66,8 @@ def attribute(
 
     names = method or ["grad_cam"]
     job = Job(options)
+    keys = ("cmap", "alpha", "percentile", "sign", "scale")
+    drawing = {key: options.pop(key) for key in keys}
     if layer_names := options.pop("layer_names"):
         settings["layer_names"] = layer_names
     made = _made(names, settings)
@@ -74,4 +77,4 @@ def attribute(
         job.run("attribute", one, doing=name, class_index=class_index, **options)
         for name, one in zip(names, made, strict=True)
     ]
-    job.end(found[0] if len(found) == 1 else kviz.compare(found))
+    job.end(found[0] if len(found) == 1 else kviz.compare(found), **drawing)

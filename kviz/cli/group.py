@@ -107,6 +107,8 @@ def option_written(option: str, value: str) -> str:
         if isinstance(param, click.Option) and param.name == option:
             word = max(param.opts, key=len)
             return f"{word} {param.metavar}" if value and param.metavar else word
+    if value and context and any(param.name == "settings" for param in context.command.params):
+        return f"--set {option}={value}"
     return f"{option}={value}" if value else option
 
 

@@ -180,6 +180,39 @@ noise = stacked(
 )
 
 
+heat = stacked(
+    click.option(
+        "--cmap", help="A Matplotlib colour map; by default viridis, or bwr for signed maps."
+    ),
+    click.option(
+        "--alpha",
+        type=Number(0, 1),
+        help="How opaque a map is; by default as its values are large.",
+    ),
+    click.option(
+        "--percentile",
+        type=Number(0, 100, min_open=True),
+        default=99,
+        show_default=True,
+        help="Of the sizes of values, where colours end.",
+    ),
+    click.option(
+        "--sign",
+        type=click.Choice(["all", "positive", "negative", "absolute"]),
+        default="all",
+        show_default=True,
+        help="Which values are drawn.",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(["each", "shared"]),
+        default="each",
+        show_default=True,
+        help="Whether maps share one colour scale.",
+    ),
+)
+
+
 def out(default: str) -> Decorator:
     """Return the options of where a result goes."""
     return stacked(
@@ -188,13 +221,13 @@ def out(default: str) -> Decorator:
             "-o",
             default=default,
             show_default=True,
-            help="Folder, or a .npz or .html file.",
+            help="Folder, or a .npz, .html, .pdf or .svg file.",
         ),
         click.option(
             "--format",
             "form",
-            type=click.Choice(["png", "npz", "html"]),
-            help="Pictures, numbers or one page; by default as --out ends, else png.",
+            type=click.Choice(["png", "npz", "html", "pdf", "svg"]),
+            help="Pictures, numbers, one page or one figure; by default as --out ends, else png.",
         ),
     )
 

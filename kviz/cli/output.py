@@ -31,7 +31,8 @@ class Target:
 
     Attributes:
         path: a folder, or a file.
-        form: `"png"` for pictures, `"npz"` for numbers, `"html"` for a page.
+        form: `"png"` for pictures, `"npz"` for numbers, `"html"` for a page, `"pdf"` or `"svg"` for one
+            figure.
     """
 
     path: Path
@@ -41,9 +42,12 @@ class Target:
     def of(cls, out: str, form: str | None) -> Target:
         """Return what `--out` and `--format` mean, and say now what could not be written later."""
         if not out:
-            raise click.UsageError("--out is empty. It takes a folder, or a .npz or .html file.")
+            raise click.UsageError(
+                "--out is empty. It takes a folder, or a file: .npz, .html, .pdf or .svg."
+            )
         path = Path(out)
-        suffix = path.suffix.lstrip(".") if path.suffix in (".npz", ".html") else None
+        ending = path.suffix.lstrip(".")
+        suffix = ending if ending in ("npz", "html", "pdf", "svg") else None
         if form and suffix and form != suffix:
             raise click.UsageError(
                 f"--format {form} and --out {sanitise(out, 120)} contradict each other."

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kviz._checks import sanitise
-from kviz.draw.plots import tile_png
+from kviz.draw.plots import coloured, tile_png
 from kviz.draw.tables import Table
 from kviz.tiles import Tile
 
@@ -107,7 +107,11 @@ def _reduced(tile: Tile, max_side: int | None) -> Tile:
     if step < 2:
         return tile
     # Averaged: to pick every n-th pixel would lose lines of the grid.
-    levels = np.asarray(Image.fromarray(tile.levels).reduce(step))
+    levels = tile.levels if tile.gaps is None else coloured(tile)
+    levels = np.asarray(Image.fromarray(levels).reduce(step))
     return replace(
-        tile, levels=levels, detail=f"{tile.detail} · mean of {step} × {step} pixels shown"
+        tile,
+        levels=levels,
+        gaps=None,
+        detail=f"{tile.detail} · mean of {step} × {step} pixels shown",
     )

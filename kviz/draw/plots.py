@@ -1,21 +1,21 @@
-"""Tiles to pictures: a Matplotlib figure, or a captioned PNG. The only user of Matplotlib."""
+"""Tiles to pictures: a Matplotlib figure, or a captioned PNG."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from kviz._checks import sanitise, suggest
 from kviz.arrays import Levels
 from kviz.errors import OptionError
 from kviz.images import png
-from kviz.tiles import Tile, check_columns
+from kviz.tiles import NEUTRAL, Tile, check_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +26,10 @@ MARGIN = 10
 BAR = 0.9
 # What the names of colours take.
 LEGEND = 1.7
+# Inches of a column in a row of many.
+NARROWEST = 2.4
+# Of the picture that a tile has of a chart.
+CHART_DPI = 150
 
 
 @functools.cache
@@ -88,7 +92,12 @@ def coloured(tile: Tile) -> Levels:
     >>> coloured(Tile(np.zeros((1, 1), np.uint8), "", "", "")).tolist()
     [[[68, 1, 84]]]
     """
-    return tile.levels if tile.levels.ndim == 3 else palette(tile.cmap)[tile.levels]
+    if tile.levels.ndim == 3 and tile.gaps is None:
+        return tile.levels
+    picture = tile.levels.copy() if tile.levels.ndim == 3 else palette(tile.cmap)[tile.levels]
+    if tile.gaps is not None:
+        picture[tile.gaps] = NEUTRAL
+    return picture
 
 
 def tile_png(tile: Tile) -> bytes:
@@ -108,12 +117,19 @@ def tile_png(tile: Tile) -> bytes:
     """
     zoom = max(1, WIDTH // tile.levels.shape[1])
     zoom = max(1, min(zoom, 2 * WIDTH // max(tile.levels.shape[:2])))
-    levels = tile.levels
+    colours = palette(tile.cmap) if tile.levels.ndim == 2 else None
+    levels = coloured(tile) if colours is None else tile.levels
+    if colours is not None and tile.gaps is not None:
+        # A file has 256 colours, and the gaps need one: the two brightest levels share theirs.
+        colours = np.concatenate([colours[:254], colours[255:], [[NEUTRAL] * 3]]).astype(np.uint8)
+        between: Levels = np.negative(tile.gaps.view(np.uint8))  # 255 in gaps, else 0
+        levels = np.minimum(levels, np.uint8(254)) | between
     if zoom > 1:
         levels = levels.repeat(zoom, axis=0).repeat(zoom, axis=1)
     width = max(levels.shape[1], WIDTH // 2)
-    colours = palette(tile.cmap) if tile.levels.ndim == 2 else None
     caption = _caption(tile, width, colours)
+    if tile.gaps is not None and colours is not None:
+        caption = np.minimum(caption, 254)
     picture = np.zeros((len(caption) + len(levels), width, *levels.shape[2:]), np.uint8)
     picture[: len(caption)] = caption
     picture[len(caption) :] = caption[0, 0]
@@ -204,13 +220,23 @@ def _ink_levels(cmap: str) -> Levels:
     return levels
 
 
-def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.0) -> Figure:
+def figure(
+    tiles: Sequence[Tile],
+    columns: int | None = None,
+    width: float | None = None,
+    *,
+    figsize: tuple[float, float] | None = None,
+    caption: bool = True,
+) -> Figure:
     """Draw tiles as a Matplotlib figure, each with its title, detail and colour bar.
 
     Args:
         tiles: one or more tiles.
         columns: tiles a row; by default one where a tile is a wide mosaic, else up to four.
-        width: the figure's width in inches, at most; small pictures take less.
+        width: the figure's width in inches; by default as the pictures need, and at most 12 for up to
+            five in a row.
+        figsize: its width and height in inches, whatever the pictures need.
+        caption: whether titles and details are written.
 
     Returns:
         A `matplotlib.figure.Figure` that pyplot does not know of: nobody has to close it, and
@@ -224,156 +250,179 @@ def figure(tiles: Sequence[Tile], columns: int | None = None, width: float = 12.
     'conv1'
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import ListedColormap, Normalize
-    from matplotlib.patches import Patch
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     if not tiles:
         raise OptionError("There is nothing to draw: no tiles.")
+    shares = [1.0]
     if columns is not None:
         check_columns(columns)
+        shares = [_share(tiles[place::columns]) for place in range(min(columns, len(tiles)))]
     else:
         widest = max(tile.levels.shape[1] for tile in tiles)
         columns = min(len(tiles), max(1, min(4, 1024 // widest)))
+    shares += [1.0] * (columns - len(shares))
     rows = math.ceil(len(tiles) / columns)
-    sizes = [_drawn_size(tile, width / columns) for tile in tiles]
-    bar = max(map(_beside, tiles))
-    cell = min(width / columns, max(5.0, max(across for across, _ in sizes) + bar))
-    titles = [_lines(tile.title, cell, 11) for tile in tiles]
-    details = [_lines(tile.detail, cell, 8) for tile in tiles]
+    cell = (figsize[0] if figsize else width or max(12.0, NARROWEST * columns)) / columns
+    places = _places(tiles, cell, shares)
+    if width is None and figsize is None:
+        needed = max(place.across + place.beside for place in places)
+        cell = min(cell, max(5.0, needed))
+        places = _places(tiles, cell, shares)
+    small = _smaller(cell)
+    written = [
+        _written(tile, place.room, small) if caption else ([], [])
+        for tile, place in zip(tiles, places, strict=True)
+    ]
     above_all = [
-        down + 0.21 * len(title) + 0.16 * len(detail) + 0.15
-        for (_, down), title, detail in zip(sizes, titles, details, strict=True)
+        place.down + small * (0.21 * len(title) + 0.16 * len(detail) + 0.25)
+        for place, (title, detail) in zip(places, written, strict=True)
     ]
     heights = [max(above_all[row * columns : (row + 1) * columns]) for row in range(rows)]
-    drawn = _figure_class()(figsize=(cell * columns, sum(heights)), layout="constrained")
+    size = figsize or (cell * columns, sum(heights))
+    drawn = _figure_class()(figsize=size, layout=ConstrainedLayoutEngine(h_pad=0.08))
     FigureCanvasAgg(drawn)
-    grid = drawn.subplots(rows, columns, squeeze=False, height_ratios=heights)
-    for axes in grid.flat:
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.grid(False)
-        axes.spines[:].set_visible(False)
-        axes.set_anchor("NW")
+    grid = drawn.subplots(rows, columns, squeeze=False, height_ratios=heights, width_ratios=shares)
     for axes in grid.flat[len(tiles) :]:
         axes.remove()
-    texts = zip(grid.flat, tiles, sizes, titles, details, strict=False)
-    for axes, tile, (across, down), title, detail in texts:
-        colours = ListedColormap(palette(tile.cmap) / 255)
-        # Shrunk pictures are averaged: to pick every n-th pixel would lose lines of the grid.
-        axes.imshow(tile.levels, cmap=colours, vmin=0, vmax=255, interpolation="auto")
-        axes.set_title("\n".join(title), loc="left", fontsize=11, parse_math=False)
-        axes.set_xlabel("\n".join(detail), loc="left", fontsize=8, parse_math=False)
-        if tile.legend:
-            names = [Patch(color=f"#{bytes(colour).hex()}", label=f" {_in_font(sanitise(name, 24))}")
-                     for name, colour in tile.legend]  # fmt: skip
-            legend = axes.legend(
-                handles=names, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8,
-                labelcolor="black", borderaxespad=0.2,
-            )  # fmt: skip
-            for entry in legend.get_texts():
-                entry.set_parse_math(False)
-        if tile.limits is not None:
-            tall = min(1.0, 4 / down)
-            place = axes.inset_axes((1 + 0.1 / across, 1 - tall, 0.15 / across, tall))
-            # Beside a thin strip there is room for two numbers.
-            ticks = None if tall * down > 1 else list(tile.limits)
-            scale = ScalarMappable(Normalize(*tile.limits), colours)
-            drawn.colorbar(scale, cax=place, ticks=ticks, format="%.3g" if ticks else None)
-            place.tick_params(labelsize=8)
-    drawn.kviz_alt = "\n".join(sanitise(tile.alt, 1000) for tile in tiles)  # type: ignore[attr-defined]
+    for axes, tile, place, texts in zip(grid.flat, tiles, places, written, strict=False):
+        _draw(axes, tile, texts, small, place)
+    drawn.kviz_alt = _alternative(tiles)  # type: ignore[attr-defined]
     return drawn
 
 
-def curves(
-    lines: Mapping[str, npt.NDArray[np.floating]],
-    title: str,
-    across: str,
-    up: str,
-    *,
-    first: float = 0,
-    each: float = 1,
-    at: npt.NDArray[np.floating] | None = None,
-    legend: bool = True,
-) -> Tile:
-    """Draw lines in one diagram.
+def draw_into(axes: Sequence[Any], tiles: Sequence[Tile], *, caption: bool = True) -> Figure:
+    """Draw tiles into the caller's own axes.
 
     Args:
-        lines: values by what a line is called; NaN is left out.
-        title: what is shown.
-        across: what is counted to the right.
-        up: what the values are.
-        first: where the lines begin, to the right.
-        each: how far it is from value to value.
-        at: where each value is, to the right, where these are no counts.
-        legend: whether the lines are named; without, all are of one colour.
+        axes: Matplotlib's axes, as many as there are tiles.
+        tiles: the tiles.
+        caption: whether titles and details are written.
 
     Returns:
-        A tile in RGB.
+        The figure of the axes.
 
-    >>> curves({"a": np.arange(2.0)}, "the score", "step", "score").levels.shape[2]
-    3
+    Raises:
+        OptionError: if there are fewer or more tiles than axes.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.text import Text
-    from matplotlib.ticker import MaxNLocator
+    if len(axes) != len(tiles):
+        raise OptionError(
+            f"ax takes as many axes as there are pictures, which is {len(tiles)}. "
+            f"Received: {len(axes)}. image=0 draws one image alone."
+        )
+    for one, tile in zip(axes, tiles, strict=True):
+        drawn = one.get_figure(root=True)
+        box = one.get_window_extent().transformed(drawn.dpi_scale_trans.inverted())
+        small = _smaller(box.width)
+        texts = _written(tile, box.width, small) if caption else ([], [])
+        _draw(one, tile, texts, small)
+    drawn.kviz_alt = _alternative(tiles)
+    figure_of: Figure = drawn
+    return figure_of
 
-    # All that a style sheet of the caller's could change is said here: the picture is the same in each,
-    # and to exchange the style for a while would exchange it for other threads too.
-    drawn = Figure(figsize=(6, 3.6), dpi=150, layout="constrained", facecolor="white")
-    axes = drawn.subplots()
-    axes.set_facecolor("white")
-    axes.set_axisbelow("line")
-    for place, (name, values) in enumerate(lines.items()):
-        # Matplotlib leaves out of its legend what begins with a line.
-        label = f" {_in_font(sanitise(name, 48))}"
-        colour = _COLOURS[place % len(_COLOURS)] if legend else "#4060a0"
-        # One point alone would be no line.
-        mark = "o" if at is not None or np.isfinite(values).sum() == 1 else ""
-        places = first + each * np.arange(len(values)) if at is None else at
-        axes.plot(
-            places, values, color=colour, alpha=1.0 if legend else 0.4, label=label,
-            marker=mark, markersize=6, linewidth=1.6, linestyle="-", solid_capstyle="projecting",
-        )  # fmt: skip
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=at is None))
-    axes.minorticks_off()
-    axes.tick_params(colors="black", labelsize=10, length=3.5, width=0.8, direction="out")
-    for name, said in (("xlabel", across), ("ylabel", up)):
-        axes.set(**{name: _in_font(said)})
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set(color="black", fontsize=10, parse_math=False)
-    axes.spines[:].set(edgecolor="black", linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(True, color="#b0b0b0", alpha=0.25, linestyle="-", linewidth=0.8)
-    if legend:
-        for entry in axes.legend(frameon=False, fontsize=8, labelcolor="black").get_texts():
-            entry.set_parse_math(False)
-    for written in drawn.findobj(Text):
-        written.set(fontfamily="DejaVu Sans")
-    canvas = FigureCanvasAgg(drawn)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    levels = np.asarray(canvas.buffer_rgba())[..., :3].copy()  # type: ignore[no-untyped-call]
-    ends = [
-        f"{sanitise(name, 48)} from {values[0]:.4g} to {values[-1]:.4g}"
-        for name, line in list(lines.items())[:8]
-        if len(values := line[np.isfinite(line)])
+
+def _smaller(inches: float) -> float:
+    """Return by what words and bars are made smaller in a narrow column, as on paper."""
+    return min(1.0, max(0.6, inches / NARROWEST))
+
+
+def _alternative(tiles: Sequence[Tile]) -> str:
+    return "\n".join(sanitise(tile.alt, 1000) for tile in tiles)
+
+
+def _written(tile: Tile, inches: float, small: float) -> tuple[list[str], list[str]]:
+    """Return a tile's title and detail as lines that fit."""
+    return _lines(tile.title, inches, 11 * small), _lines(tile.detail, inches, 8 * small)
+
+
+def _draw(
+    axes: Any,
+    tile: Tile,
+    texts: tuple[list[str], list[str]],
+    small: float,
+    place: _Place | None = None,
+) -> None:
+    """Draw a tile into axes: its picture or chart, its words, and what its colours mean.
+
+    In axes of the caller's, which have no place, the bar takes its room from them.
+    """
+    title, detail = texts
+    axes.set_anchor("NW")
+    if tile.chart is not None and tile.role == "curve":
+        # What is written on it has its place inside, so that pictures in its column keep theirs.
+        axes.set_axis_off()
+        inner = axes.inset_axes((0.16, 0.2, 0.84, 0.78))
+        tile.chart.draw(inner)
+        if place is not None and (legend := inner.get_legend()):
+            for entry in legend.get_texts():
+                entry.set_fontsize(8 * min(1.0, max(0.75, place.across / 6)))
+    elif tile.chart is not None:
+        tile.chart.draw(axes)
+        detail = [axes.get_xlabel(), *detail] if axes.get_xlabel() else detail
+    else:
+        _draw_levels(axes, tile)
+    words = {"loc": "left", "parse_math": False}
+    if title:
+        axes.set_title("\n".join(title), fontsize=11 * small, **words)
+    if detail:
+        axes.set_xlabel("\n".join(detail), fontsize=8 * small, **words)
+    if tile.legend:
+        _draw_legend(axes, tile, small)
+    if tile.limits is not None:
+        _draw_bar(axes, tile, tile.limits, small, place)
+
+
+def _draw_levels(axes: Any, tile: Tile) -> None:
+    from matplotlib.colors import ListedColormap
+
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    levels = tile.levels if tile.gaps is None else coloured(tile)
+    colours = ListedColormap(palette(tile.cmap) / 255)
+    # Shrunk pictures are averaged: to pick every n-th pixel would lose lines of the grid.
+    axes.imshow(levels, cmap=colours, vmin=0, vmax=255, interpolation="auto")
+
+
+def _draw_legend(axes: Any, tile: Tile, small: float) -> None:
+    from matplotlib.patches import Patch
+
+    names = [
+        Patch(color=f"#{bytes(colour).hex()}", label=f" {in_font(sanitise(name, 24))}")
+        for name, colour in tile.legend
     ]
-    alt = f"{title}: " + "; ".join(ends) + ("; and others." if len(lines) > 8 else ".")
-    return Tile(levels, title, "", alt, role="curve")
+    legend = axes.legend(
+        handles=names, loc="upper left", bbox_to_anchor=(1, 1), frameon=False,
+        fontsize=8 * small, labelcolor="black", borderaxespad=0.2,
+    )  # fmt: skip
+    for entry in legend.get_texts():
+        entry.set_parse_math(False)
 
 
-# Matplotlib's own.
-_COLOURS = (
-    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
-    "#17becf",
-)  # fmt: skip
+def _draw_bar(
+    axes: Any, tile: Tile, limits: tuple[float, float], small: float, place: _Place | None
+) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    ticks, room = None, {"ax": axes, "fraction": 0.046, "pad": 0.04}
+    if place is not None:
+        tall, unit = min(1.0, 4 / place.down), small / place.across
+        room = {"cax": axes.inset_axes((1 + 0.1 * unit, 1 - tall, 0.15 * unit, tall))}
+        # Beside a thin strip there is room for two numbers.
+        ticks = None if tall * place.down > 1 else list(limits)
+    scale = ScalarMappable(Normalize(*limits), ListedColormap(palette(tile.cmap) / 255))
+    bar = axes.get_figure(root=True).colorbar(
+        scale, ticks=ticks, format="%.3g" if ticks else None, **room
+    )
+    bar.ax.tick_params(labelsize=8 * small)
 
 
-def _in_font(text: str) -> str:
+def in_font(text: str) -> str:
     """Return text with a box for each sign that the font lacks; Matplotlib would warn of them.
 
-    >>> _in_font("x² 猫")
+    >>> in_font("x² 猫")
     'x² □'
     """
     known = _signs()
@@ -387,13 +436,53 @@ def _signs() -> frozenset[int]:
     return frozenset(get_font(font_of(10).path).get_charmap())
 
 
-def _drawn_size(tile: Tile, cell: float) -> tuple[float, float]:
-    """Return the inches, across and down, that a tile's picture takes in a cell of that width."""
-    height, width = tile.levels.shape[:2]
-    across = cell - (_beside(tile) or 0.1)
-    tallest = min(max(cell / 2, 0.06 * height), 1.2 * cell)
-    down = min(across * height / width, tallest)
-    return down * width / height, max(down, 0.1)
+@dataclass(frozen=True)
+class _Place:
+    """Inches that a tile has in a figure.
+
+    Attributes:
+        across: of its picture.
+        down: of its picture.
+        beside: of its colour bar or legend, and a margin.
+        room: across, for what is written.
+    """
+
+    across: float
+    down: float
+    beside: float
+    room: float
+
+
+def _places(tiles: Sequence[Tile], cell: float, shares: Sequence[float]) -> list[_Place]:
+    """Return each tile's place in rows of columns, `cell` inches on average.
+
+    Axes of one grid share the width that bars and legends leave to them.
+    """
+    columns = len(shares)
+    beside = [
+        (_smaller(cell) * max(map(_beside, tiles[place::columns]), default=0.0) or 0.1)
+        for place in range(columns)
+    ]
+    left = max(cell * columns - sum(beside), 0.3 * columns)
+    made = []
+    for place, tile in enumerate(tiles):
+        high, wide = tile.levels.shape[:2]
+        column = place % columns
+        across = left * shares[column] / sum(shares)
+        room = across + beside[column]
+        if tile.chart is not None:
+            # Lines do not become clearer by being larger.
+            across = min(across, wide / CHART_DPI)
+        tallest = min(max(cell / 2, 0.06 * high), 1.2 * cell)
+        down = min(across * high / wide, tallest)
+        made.append(_Place(down * wide / high, max(down, 0.1), beside[column], room))
+    return made
+
+
+def _share(tiles: Sequence[Tile]) -> float:
+    """Return how wide a column is beside others, so that pictures in a row are equally high."""
+    shapes = [tile.levels.shape for tile in tiles if tile.chart is None]
+    return min(4.0, max((shape[1] / shape[0] for shape in shapes), default=1.0))
 
 
 def _beside(tile: Tile) -> float:
@@ -401,10 +490,10 @@ def _beside(tile: Tile) -> float:
     return LEGEND if tile.legend else BAR if tile.limits else 0.0
 
 
-def _lines(text: str, inches: float, points: int) -> list[str]:
+def _lines(text: str, inches: float, points: float) -> list[str]:
     """Return `text` as lines that fit; Matplotlib itself wraps at the figure's edge only."""
     # A point is a 72nd of an inch. On a screen letters are rounded up to whole pixels.
-    return wrapped(sanitise(text, 200), font_of(10 * points), int(0.85 * 720 * inches))
+    return wrapped(sanitise(text, 200), font_of(round(10 * points)), int(0.85 * 720 * inches))
 
 
 # The bytes from which on a notebook shows a figure as a JPEG.

@@ -159,6 +159,17 @@ class LayerTable(Sequence[LayerInfo]):
         kinds = (keras.layers.Conv2D, keras.layers.MaxPooling2D)
         return [info.path for info in self if isinstance(info.layer, kinds) and not info.reached]
 
+    def other_convolutions(self) -> tuple[list[LayerInfo], int]:
+        """Return the convolutions with maps that are no Conv2D, and how many there are in all."""
+        conv = keras.layers
+        others = (
+            conv.DepthwiseConv2D, conv.SeparableConv2D, conv.Conv2DTranspose, conv.Conv1D, conv.Conv3D,
+            conv.DepthwiseConv1D, conv.SeparableConv1D, conv.Conv1DTranspose, conv.Conv3DTranspose,
+        )  # fmt: skip
+        shown = [info for info in self if info.reached and info.spatial and info.outputs == 1]
+        found = [info for info in shown if isinstance(info.layer, others)]
+        return found, len(found) + sum(isinstance(info.layer, conv.Conv2D) for info in shown)
+
     def select(self, layer_names: Selector = None, *, maps: bool = False) -> list[LayerInfo]:
         """Return the layers that a selector means, in order of execution.
 

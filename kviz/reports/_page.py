@@ -16,6 +16,7 @@ import numpy as np
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz._types import Array
+from kviz.arrays import photo_of, pixel_span
 from kviz.draw.plots import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
@@ -26,7 +27,6 @@ from kviz.reports import _blobs
 from kviz.reports._data import NAME_LENGTH, packed, script_json
 from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
 from kviz.reports._parts import Parts, Skipped
-from kviz.results.result import photo_of
 
 MEGABYTE = 1_000_000
 CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blue–white–red"}
@@ -195,8 +195,9 @@ def _picture(levels: Array, title: str, detail: str, alt: str) -> Picture:
 def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
     """Return what the network was given as pictures, none where it takes no photo."""
     given = pictures(dict(pixels))
+    span = None if given is None else pixel_span(given)
     return [
-        _picture(photo_of(array), name, "", f"The image {sanitise(name, 120)}.")
+        _picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.")
         for array, name in zip(given if given is not None else (), parts.names, strict=False)
     ]
 

@@ -15,6 +15,7 @@ import numpy as np
 from kviz._caller import spelled
 from kviz._checks import sanitise, validate_int
 from kviz._types import Images, ModelLike, Selector
+from kviz.arrays import photo_of, pixel_span
 from kviz.attribution import method_named
 from kviz.engine.heads import Head, choose_head
 from kviz.errors import OptionError, OutputError
@@ -27,7 +28,6 @@ from kviz.reports._data import plainly
 from kviz.reports._facts import facts_of
 from kviz.reports._page import MEGABYTE, page
 from kviz.reports._parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
-from kviz.results.result import photo_of
 
 MAX_MB = 20.0
 
@@ -222,7 +222,7 @@ def _check_room(pixels: Mapping[str, Any], count: int, room: float | None) -> No
     photos = pictures(dict(pixels))
     if photos is None or room is None:
         return
-    size = count * len(png(np.ascontiguousarray(photo_of(photos[0])))) * 4 / 3
+    size = count * len(png(np.ascontiguousarray(photo_of(photos[0], pixel_span(photos))))) * 4 / 3
     if size > room:
         raise OutputError(
             f"The photos alone would take about {size / MEGABYTE:.0f} MB of the page, which may take "

@@ -11,14 +11,22 @@ import numpy.typing as npt
 from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice
 from kviz._types import Array
-from kviz.arrays import Levels, empty_channels, standardised, stretched
+from kviz.arrays import (
+    Levels,
+    empty_channels,
+    is_picture,
+    photo_of,
+    pixel_span,
+    standardised,
+    stretched,
+)
 from kviz.draw.plots import coloured, palette, tile_png
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Arrays, Picture, installed, is_picture, photo_of, validate_image
-from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
+from kviz.results.result import Arrays, Picture, installed, validate_image
+from kviz.tiles import COLUMNS, Tile, check_columns, laid_out
 
 Scale = Literal["channel", "layer", "raw"]
 Sort = Literal["mean", "deadness"]
@@ -32,7 +40,7 @@ class _Drawing:
     """How maps are drawn, as `Activations.tiles` takes it."""
 
     columns: int
-    cmap: str
+    cmap: str | None
     scale: Scale
     sort: Sort | None
     channel: int | None
@@ -40,7 +48,9 @@ class _Drawing:
     def __post_init__(self) -> None:
         validate_choice("scale", self.scale, ("channel", "layer", "raw"))
         validate_choice("sort", self.sort, (None, "mean", "deadness"))
-        palette(self.cmap)  # an unknown one is the caller's mistake here, not when it is drawn
+        palette(
+            "viridis" if self.cmap is None else self.cmap
+        )  # an unknown one is the caller's mistake here, not when it is drawn
         check_columns(self.columns)
 
 
@@ -93,7 +103,7 @@ class Activations(Arrays):
         *,
         image: int = 0,
         columns: int = COLUMNS,
-        cmap: str = "viridis",
+        cmap: str | None = None,
         scale: Scale = "channel",
         sort: Sort | None = None,
         channel: int | None = None,
@@ -105,10 +115,12 @@ class Activations(Arrays):
             layer_name: one layer; by default all, in order of execution.
             image: which of the images, from 0.
             columns: channels a row.
-            cmap: a Matplotlib colour map.
+            cmap: a Matplotlib colour map; by default viridis, and blue-white-red about 0 for one
+                channel alone that has values below zero.
             scale: `"channel"`: each channel by itself, `(x - mean) / std * 64 + 128` clipped to
-                0-255; `"layer"`: from the layer's smallest value to its largest; `"raw"`: no
-                shift, from 0 (or the smallest value below it) to the largest.
+                0-255, and one channel alone on a linear scale; `"layer"`: from the layer's smallest
+                value to its largest; `"raw"`: no shift, from 0 (or the smallest value below it) to the
+                largest.
             sort: `"mean"`: highest mean first; `"deadness"`: most zeros first; by default in
                 the layer's order.
             channel: one channel alone.
@@ -143,16 +155,22 @@ class Activations(Arrays):
         elif how.sort is not None:
             maps = _sorted(maps, how.sort)
             order = ", highest mean first" if how.sort == "mean" else ", most zeros first"
-        levels, limits, detail = _levels(maps.reshape(-1, space[-1], maps.shape[-1]), how.scale)
+        plane = maps.reshape(-1, space[-1], maps.shape[-1])
+        alone = plane.shape[-1] == 1 and how.scale == "channel"
+        signed = alone and how.cmap is None and bool((plane < 0).any())
+        scale = "signed" if signed else "layer" if alone else how.scale
+        levels, limits, detail = _levels(plane, scale)
+        grid, gaps = _grid(levels, space, how.columns)
         name = f" for {sanitise(self.names[image], 80)}" if image < len(self.names) else ""
         return Tile(
-            levels=_grid(levels, space, how.columns),
+            levels=grid,
             title=title,
             detail=f"{self.kinds[path]}{name}{order} · {detail}",
             alt=f"Feature maps of layer {layer} ({self.kinds[path]}){name}: {what}{order}; "
             f"{share} of the layer's channels are zero everywhere.",
-            cmap=how.cmap,
+            cmap=("bwr" if signed else "viridis") if how.cmap is None else how.cmap,
             limits=limits,
+            gaps=gaps,
         )
 
     def mosaic(self, layer_name: str, **options: Any) -> Levels:
@@ -283,21 +301,26 @@ def _sorted(maps: Array, sort: Sort) -> Array:
     return maps[..., np.argsort(-key, kind="stable")]
 
 
-def _grid(levels: Levels, space: list[int], columns: int) -> Levels:
-    """Return the panels of channels, one below the other in each, as one picture."""
+def _grid(levels: Levels, space: list[int], columns: int) -> tuple[Levels, Any]:
+    """Return the panels of channels, one below the other in each, as one picture, and its gaps."""
     panels = levels.reshape(-1, space[-2] if len(space) > 1 else 1, space[-1])
     if len(space) == 2:
         # A row that is never filled would look like channels that are empty.
-        return mosaic(panels, min(columns, len(panels)))
+        return laid_out(panels, min(columns, len(panels)))
     if len(space) == 3:
-        return mosaic(panels, columns=space[0])  # a row of slices for each channel
+        return laid_out(panels, columns=space[0])  # a row of slices for each channel
     # A band for each channel; one pixel high, few of a long sequence would be a thread.
     high = max(1, space[0] // (4 * len(panels)))
-    return mosaic(panels.repeat(high, axis=1), columns=1, gap=int(high > 1))
+    return laid_out(panels.repeat(high, axis=1), columns=1, gap=int(high > 1))
 
 
-def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | None, str]:
-    """Return `(channels, H, W)` levels of `(H, W, channels)`, their limits, and how it was done."""
+def _levels(
+    plane: Array, scale: Scale | Literal["signed"]
+) -> tuple[Levels, tuple[float, float] | None, str]:
+    """Return `(channels, H, W)` levels of `(H, W, channels)`, their limits, and how it was done.
+
+    A scale of signed values has 0 in its middle.
+    """
     low, high = float(plane.min()), float(plane.max())
     if not np.isfinite((low, high)).all():
         finite = np.isfinite(plane)
@@ -314,12 +337,9 @@ def _levels(plane: Array, scale: Scale) -> tuple[Levels, tuple[float, float] | N
         flat = np.zeros(plane.shape, np.uint8) if low == 0 else stretched(plane, low, high)
         return np.moveaxis(flat, -1, 0), None, f"every value is {value}"
     if scale == "channel":
-        levels = standardised(plane)
-        note = "each channel (x − mean) / std × 64 + 128"
-        if len(levels) > 1:
-            return levels, None, note
-        mean, deviation = float(plane.mean()), float(plane.std())
-        return levels, (mean - 2 * deviation, mean + 127 / 64 * deviation), note
+        return standardised(plane), None, "each channel (x − mean) / std × 64 + 128"
+    if scale == "signed":
+        low, high = -max(-low, high), max(-low, high)
     if scale == "raw":
         low, high = min(low, 0.0), max(high, 0.0)
     levels = np.moveaxis(stretched(plane, low, high), -1, 0)
@@ -331,10 +351,11 @@ def _beside(images: Array | None, image: int, tile: Tile) -> Tile:
         raise OptionError(
             f"{spelled('show_image')} needs images of 1 or 3 channels; these are no pictures."
         )
-    photo = photo_of(images[image])
+    photo = photo_of(images[image], pixel_span(images))
     grid = coloured(tile)
     height = max(len(photo), len(grid))
     canvas = np.full((height, photo.shape[1] + 8 + grid.shape[1], 3), 255, np.uint8)
     canvas[: len(photo), : photo.shape[1]] = photo
     canvas[: len(grid), photo.shape[1] + 8 :] = grid
-    return replace(tile, levels=canvas, alt=f"Left: the image. Right: {tile.alt}", limits=None)
+    alt = f"Left: the image. Right: {tile.alt}"
+    return replace(tile, levels=canvas, alt=alt, limits=None, gaps=None)

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
+from PIL import Image
 
+from kviz._caller import spelled
+from kviz._checks import sanitise, validate_choice
 from kviz._types import Array
-from kviz.arrays import Floats, Levels, as_bytes, stretched
-from kviz.draw.plots import palette
+from kviz.arrays import Levels, is_picture, pixel_span
+from kviz.draw.heat import PERCENTILE, Caption, Heat, Limits, Seen, Sign, enlarged, heat
 from kviz.draw.tables import Table
+from kviz.errors import OptionError
 from kviz.files import slug
+from kviz.images import original_of
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Picture, Result, class_facts, installed, photo_of, validate_image
+from kviz.results.result import Picture, Result, class_facts, installed, validate_image
 from kviz.tiles import Tile
 
-# Few values are far larger than all others; colours that reached them would show nothing else.
-PERCENTILE = 99
+Shared = Literal["each", "shared"]
+SCALES = ("each", "shared")
 
 
 class Explained(NamedTuple):
-    """One map, of one image for one class; `gap` is None for methods that have none."""
+    """One map, of one image for one class; `gap` is None for methods that have none.
+
+    `negative` says that ReLU left nothing of it.
+    """
 
     map: Array
     class_index: int
     label: str
     score: float
     gap: float | None
+    negative: bool = False
 
     def facts(self) -> dict[str, Any]:
         """Return its numbers, as `Result.facts` has them."""
@@ -36,6 +46,7 @@ class Explained(NamedTuple):
             "min": self.map.min(),
             "max": self.map.max(),
             "completeness_gap": self.gap,
+            "negative_everywhere": self.negative,
         }
 
 
@@ -52,9 +63,12 @@ class Attribution(Result):
         class_names: the classes' names, flat.
         method: the method's name.
         title: what the method is called for people, where that is not its name.
-        images: the pixels, or None where they are no pictures.
+        images: what was explained, as it was given: pixels `(N, H, W, channels)`, signals
+            `(N, L, channels)`, volumes or films `(N, D, H, W, channels)`, features `(N, F)`; or None.
         gaps: for path methods, how far the maps' sum is from the score's difference, relative to it;
             where that is 0, to how far the score moves on the way.
+        negative: bool like `scores`: ReLU left nothing of a map that was below zero, so that it is
+            zero everywhere; None of methods that do not end in ReLU.
         names: what the images are called.
         made_by: versions, model, method and settings that made it.
         notes: what every picture should be read with.
@@ -69,6 +83,7 @@ class Attribution(Result):
     title: str = ""
     images: Array | None = None
     gaps: Array | None = None
+    negative: Array | None = None
     names: tuple[str, ...] = ()
     made_by: MadeBy = field(default_factory=MadeBy)
     notes: tuple[str, ...] = ()
@@ -97,44 +112,185 @@ class Attribution(Result):
                 self.class_names[image * many + place],
                 float(self.scores.reshape(-1, many)[image, place]),
                 None if gaps is None else float(gaps[image, place]),
+                self.negative is not None and bool(self.negative.reshape(-1, many)[image, place]),
             )
             for place in range(many)
         ]
 
-    def photo(self, image: int) -> Tile | None:
-        """Return an image as a tile, None where it is no picture."""
-        if self.images is None:
-            return None
-        name = self._image_name(image)
-        levels = photo_of(self.images[image])
-        return Tile(levels, name, "the image", f"The image {name}.", role="image")
-
-    def tiles(self, *, image: int | None = None) -> list[Tile]:
+    def tiles(
+        self,
+        *,
+        image: int | None = None,
+        cmap: str | None = None,
+        alpha: float | None = None,
+        percentile: float = PERCENTILE,
+        sign: Sign = "all",
+        scale: Shared = "each",
+        feature_names: Sequence[str] = (),
+    ) -> list[Tile]:
         """Return for each image it, its map and both over each other; a map more for each class.
 
-        Colours: viridis from 0 for magnitudes, blue-white-red about 0 for signed maps, up to the 99th
-        percentile of the absolute values.
+        A signal is drawn as a line with its heat under it, a volume slice by slice with the heat of
+        each beside it, a film as a strip of frames with their heat below, features as bars, and
+        channels that were kept as a panel each.
 
         Args:
             image: which of the images, from 0; by default all.
+            cmap: a Matplotlib colour map; by default viridis from 0, and blue-white-red about 0 for
+                signed maps.
+            alpha: how opaque the map is over the image, 0 to 1; by default as its values are large.
+            percentile: of the absolute values, where colours end; 100 for the largest.
+            sign: `"all"` values, the `"positive"` or `"negative"` ones alone, or `"absolute"` ones.
+            scale: `"each"`: a colour scale for each map; `"shared"`: one for all of them.
+            feature_names: what the features of a table are called.
 
         Returns:
             Tiles.
 
         Raises:
-            OptionError: if there is no such image.
+            OptionError: if there is no such image, or an option has a value outside what it takes.
         """
+        validate_choice("scale", scale, SCALES)
+        how = Heat(cmap, alpha, percentile, sign)
+        limits = how.limits(how.taken(self.maps)) if scale == "shared" else None
+        wanted = range(len(self.maps)) if image is None else [image]
         made: list[Tile] = []
-        for index in range(len(self.maps)) if image is None else [image]:
-            maps = self.explained(index)
+        for index in wanted:
             photo = self.photo(index)
-            made += [photo] if photo else []
+            maps = self.explained(index)
+            made += [photo] if photo is not None and maps[0].map.ndim > 1 else []
             for one in maps:
-                made += heat(one, self._title, self._image_name(index), photo)
+                made += self.heat(index, one, how, limits, feature_names=feature_names)
         return made
 
+    def photo(self, image: int) -> Tile | None:
+        """Return an image as a tile, None where it is no picture."""
+        levels = self._seen(image).photo
+        if levels is None:
+            return None
+        name = self._image_name(image)
+        return Tile(levels, name, "the image", f"The image {name}.", role="image")
+
+    def heat(
+        self,
+        image: int,
+        one: Explained,
+        how: Heat,
+        limits: Limits | None = None,
+        *,
+        title: str = "",
+        feature_names: Sequence[str] = (),
+    ) -> list[Tile]:
+        """Return one map's tiles, the last one over the image where it can be laid over it.
+
+        Args:
+            image: which of the images, from 0.
+            one: the map, one of `explained(image)`.
+            how: how values become colours.
+            limits: the values at which colours begin and end; by default the map's own.
+            title: what the method is called, by default its own name.
+            feature_names: what the features of a table are called.
+        """
+        title, name = title or self._title, self._image_name(image)
+        nothing = "every value is zero"
+        if one.negative:
+            nothing = (
+                f"negative everywhere, ReLU leaves nothing: {spelled('relu', 'False')} shows it"
+            )
+        caption = Caption(
+            f"{title} · {one.label}", f"{name} · score {one.score:.4g}",
+            f"{title} for {one.label} on {name}: ", nothing,
+        )  # fmt: skip
+        return heat(one.map, caption, how, self._seen(image, feature_names), limits)
+
+    def _seen(self, image: int, feature_names: Sequence[str] = ()) -> Seen:
+        image = validate_image(image, len(self.maps))
+        if self.images is None:
+            return Seen(names=tuple(feature_names))
+        return Seen(self.images[image], pixel_span(self.images), tuple(feature_names))
+
+    def overlay(
+        self,
+        *,
+        image: int | None = None,
+        class_index: int | None = None,
+        original: bool | str | Path | Array = False,
+        cmap: str | None = None,
+        alpha: float | None = None,
+        percentile: float = PERCENTILE,
+        sign: Sign = "all",
+    ) -> Levels:
+        """Return a map over its image, as pixels: without title, bar or margin.
+
+        Args:
+            image: which of the images, from 0; needed where there are several.
+            class_index: of several classes that were explained the one that is meant, by default the
+                first.
+            original: True for the photo at its own size and shape, as it was before it was cropped or
+                resized for the network; where it is not known from which file it was read, the photo
+                itself: a path, or an array uint8 `(H, W, 3)`. What the network did not see is grey.
+            cmap: as `tiles` takes it; so the others.
+            alpha: how opaque the map is.
+            percentile: where colours end.
+            sign: which values are drawn.
+
+        Returns:
+            uint8 array `(H, W, 3)`.
+
+        Raises:
+            OptionError: if there is no such image or class, or these are no pictures.
+            ImageError: if the original is not known, or another photo.
+        """
+        if image is None and len(self.maps) > 1:
+            raise OptionError(
+                f"Say which of {len(self.maps)} images: image= takes a number from 0."
+            )
+        image = validate_image(image or 0, len(self.maps))
+        explained = self.explained(image)
+        one = next((x for x in explained if class_index in (None, x.class_index)), None)
+        if one is None:
+            known = ", ".join(str(other.class_index) for other in explained)
+            raise OptionError(
+                f"class_index takes a class that was explained: {known}. "
+                f"Received: {sanitise(repr(class_index))}"
+            )
+        photo = self._seen(image).photo
+        if photo is None or self.images is None or photo.shape[:2] != one.map.shape:
+            raise OptionError(
+                "overlay() needs maps that lie over pictures: (N, H, W) of their size."
+            )
+        how = Heat(cmap, alpha, percentile, sign)
+        values = how.taken(one.map)
+        limits = how.limits(values)
+        if original is not False:
+            found = original_of(self.images[image], None if original is True else original)
+            photo = found.pixels
+            values = enlarged(values, found.box, photo.shape[:2])
+        return how.over(photo, values, limits)
+
+    def image(self, *item: Any, original: bool | str | Path | Array = False, **options: Any) -> Any:
+        """Return a map over its image as a Pillow image, or the map where it lies over none.
+
+        Args:
+            *item: none.
+            original: as `overlay` takes it.
+            **options: as `overlay` takes them, for pictures; else as `tiles` does.
+
+        Returns:
+            A `PIL.Image.Image`.
+        """
+        if original is not False or "class_index" in options:
+            return Image.fromarray(self.overlay(original=original, **options))
+        return super().image(*item, **options)
+
+    def _main(self, tiles: list[Tile]) -> list[Tile]:
+        over = [tile for tile in tiles if tile.role == "overlay"]
+        return over or [tile for tile in tiles if tile.role != "image"]
+
     def _across(self, tiles: list[Tile]) -> int:
-        # A row an image: the tiles are as many for each.
+        # A row an image: the tiles are as many for each. What is wide has a row a class.
+        if tiles[0].chart is not None and tiles[0].role == "overlay":
+            return 1
         photos = sum(tile.role == "image" for tile in tiles)
         return len(tiles) // photos if photos else len(self.class_names) // len(self.maps)
 
@@ -187,7 +343,7 @@ class Attribution(Result):
         rest = self.maps.ndim - len(lead)
         # Only of a picture is it known which axis is which.
         known = ("y", "x", "channel")[:rest]
-        axes = known if self.images is not None else [f"axis_{place}" for place in range(rest)]
+        axes = known if is_picture(self.images) else [f"axis_{place}" for place in range(rest)]
         return installed("xarray", "to_xarray()").DataArray(
             self.maps,
             dims=(*lead, *axes),
@@ -201,61 +357,3 @@ class Attribution(Result):
 
     def _pictures(self, **options: Any) -> list[Picture]:
         return self._tiles_as_files(slug(self.method), len(self.maps), options)
-
-
-def peak_of(values: Floats) -> float:
-    """Return the size of value at which colours end: the 99th percentile, or else the largest.
-
-    >>> peak_of(np.array([-100.0, *range(100)])), peak_of(np.array([0.0] * 999 + [2.0]))
-    (99.0, 2.0)
-    """
-    sizes = np.abs(values)
-    return float(np.percentile(sizes, PERCENTILE)) or float(sizes.max())
-
-
-def heat(
-    one: Explained,
-    method: str,
-    image: str,
-    photo: Tile | None,
-    limits: tuple[float, float] | None = None,
-) -> list[Tile]:
-    """Return a map's tile, and where there is a photo of its size, the map over it.
-
-    Args:
-        one: the map.
-        method: what the method is called.
-        image: what the image is called.
-        photo: the image.
-        limits: the values at which colours begin and end; by default the map's own.
-    """
-    array = one.map if one.map.ndim == 2 else one.map.reshape(one.map.shape[0], -1)
-    if limits is None:
-        peak = peak_of(array)
-        limits = (-peak if array.min() < 0 else 0.0, peak)
-    low, peak = limits
-    cmap = "bwr" if low < 0 else "viridis"
-    title = f"{method} · {one.label}"
-    detail = f"{image} · score {one.score:.4g}"
-    alt = f"{method} for {one.label} on {image}: "
-    levels = stretched(array, low, peak) if peak > low else np.zeros(array.shape, np.uint8)
-    if array.any():
-        detail += f" · colours from {low:.3g} to {peak:.3g}, {PERCENTILE}th percentile"
-        alt += "which pixels decide."
-    else:
-        detail += " · every value is zero"
-        alt += "no pixel does, every value is zero."
-    made = [Tile(levels, title, detail, alt, cmap, limits if peak > low else None)]
-    if photo is not None and photo.levels.shape[:2] == array.shape:
-        over = _over(photo.levels, palette(cmap)[levels], np.abs(array) / (peak or 1))
-        detail += ", over the image in grey, faint where it is small"
-        alt += " Over the image."
-        made.append(Tile(over, title, detail, alt, cmap, role="overlay"))
-    return made
-
-
-def _over(photo: Levels, colours: Levels, opacity: Floats) -> Levels:
-    """Return colours over a photo in grey, as opaque as `opacity` says, 0 to 1."""
-    grey = (photo.astype(float) @ (0.299, 0.587, 0.114))[..., None]
-    share = np.clip(opacity, 0, 1)[..., None]
-    return as_bytes(grey * (1 - share) + colours * share)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from kviz._checks import validate_choice
+from kviz.draw.heat import PERCENTILE, Heat, Sign
 from kviz.draw.plots import figure
 from kviz.draw.tables import Table
-from kviz.results.attribution import Attribution, heat, peak_of
+from kviz.results.attribution import SCALES, Attribution, Shared
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Picture, Result, validate_image
 from kviz.tiles import Tile
-
-Shared = Literal["each", "shared"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,13 +44,27 @@ class Comparison(Result):
     def _count(self) -> int:
         return len(self.attributions[0].maps)
 
-    def tiles(self, *, image: int | None = None, scale: Shared = "each") -> list[Tile]:
+    def tiles(
+        self,
+        *,
+        image: int | None = None,
+        scale: Shared = "each",
+        cmap: str | None = None,
+        alpha: float | None = None,
+        percentile: float = PERCENTILE,
+        sign: Sign = "all",
+        feature_names: Sequence[str] = (),
+    ) -> list[Tile]:
         """Return for each image it, and over it what each attribution has, a tile for each class.
 
         Args:
             image: which of the images, from 0; by default all.
-            scale: `"each"`: a colour scale for each map; `"shared"`: one for all that are compared, up
-                to the 99th percentile of all their values.
+            scale: `"each"`: a colour scale for each map; `"shared"`: one for all that are compared.
+            cmap: as `Attribution.tiles` takes it; so the others.
+            alpha: how opaque maps are over the image.
+            percentile: of the absolute values, where colours end.
+            sign: which values are drawn.
+            feature_names: what the features of a table are called.
 
         Returns:
             Tiles; each map's has a colour bar.
@@ -58,23 +72,23 @@ class Comparison(Result):
         Raises:
             OptionError: if there is no such image or scale.
         """
-        validate_choice("scale", scale, ("each", "shared"))
-        limits = self._limits() if scale == "shared" else None
+        validate_choice("scale", scale, SCALES)
+        how = Heat(cmap, alpha, percentile, sign)
+        limits = None
+        if scale == "shared":
+            maps = [how.taken(found.maps).reshape(-1) for found in self.attributions]
+            limits = how.limits(np.concatenate(maps))
         made: list[Tile] = []
         for index in range(self._count) if image is None else [validate_image(image, self._count)]:
             first = self.attributions[0].photo(index)
             made += [first] if first else []
             for found, title in zip(self.attributions, self._titles(), strict=True):
-                photo = found.photo(index)  # another model may take it in another size
                 for one in found.explained(index):
-                    drawn = heat(one, title, self._image_name(index), photo, limits)
+                    drawn = found.heat(
+                        index, one, how, limits, title=title, feature_names=feature_names
+                    )
                     made.append(replace(drawn[-1], limits=drawn[0].limits))
         return made
-
-    def _limits(self) -> tuple[float, float]:
-        values = np.concatenate([found.maps.reshape(-1) for found in self.attributions])
-        peak = peak_of(values)
-        return -peak if values.min() < 0 else 0.0, peak
 
     def _titles(self) -> list[str]:
         """Return what each is called: its method, with its model where there are several."""
@@ -84,7 +98,12 @@ class Comparison(Result):
             return titles
         return [f"{title} of {model}" for title, model in zip(titles, models, strict=True)]
 
+    def _main(self, tiles: list[Tile]) -> list[Tile]:
+        return [tile for tile in tiles if tile.role != "image"]
+
     def _across(self, tiles: list[Tile]) -> int:
+        if tiles[0].chart is not None and tiles[0].role == "overlay":
+            return 1  # below each other, position by position
         maps = sum(len(found.explained(0)) for found in self.attributions)
         return maps + (tiles[0].role == "image")
 
@@ -125,14 +144,14 @@ class Comparison(Result):
         def picture(image: int) -> Picture:
             tiles = self.tiles(image=image, **options)
             name = f"{image + 1:03}_{self._image_slug(image)}_compared.png"
-            return name, lambda: _row(tiles)
+            return name, lambda: _row(tiles, self._across(tiles))
 
         return [picture(image) for image in images]
 
 
-def _row(tiles: list[Tile]) -> bytes:
-    """Return a PNG file with tiles beside each other."""
-    drawn = figure(tiles, columns=len(tiles), width=3.2 * len(tiles))
+def _row(tiles: list[Tile], columns: int) -> bytes:
+    """Return a PNG file with tiles beside each other, signals below each other."""
+    drawn = figure(tiles, columns=columns, width=None if columns == 1 else 3.2 * columns)
     buffer = io.BytesIO()
     alt = "\n".join(tile.alt for tile in tiles)
     drawn.savefig(buffer, format="png", dpi=120, metadata={"Description": alt})

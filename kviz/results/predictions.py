@@ -10,7 +10,7 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
-from kviz.arrays import as_bytes
+from kviz.arrays import as_bytes, grey_of, is_picture, photo_of, pixel_span
 from kviz.draw.plots import class_colours
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
@@ -19,8 +19,6 @@ from kviz.results.result import (
     Picture,
     Result,
     class_facts,
-    is_picture,
-    photo_of,
     validate_image,
 )
 from kviz.tiles import Tile
@@ -124,7 +122,9 @@ class Predictions(Result):
 
     def _of_image(self, image: int) -> list[Tile]:
         name = self._image_name(image)
-        photo = photo_of(self.images[image]) if is_picture(self.images) else None  # type: ignore[index]
+        photo = None
+        if self.images is not None and is_picture(self.images):
+            photo = photo_of(self.images[image], pixel_span(self.images))
         made: list[Tile] = []
         if photo is not None:
             made.append(Tile(photo, name, "the image", f"The image {name}.", role="image"))
@@ -154,7 +154,7 @@ class Predictions(Result):
         detail = f"{name} · the predicted class of each pixel{more}"
         made.append(Tile(levels, "Class map", detail, alt, legend=legend))
         if photo is not None and photo.shape == levels.shape:
-            grey = (photo.astype(float) @ (0.299, 0.587, 0.114))[..., None]
+            grey = grey_of(photo)[..., None]
             over = as_bytes(np.where((answer < 0)[..., None], grey, 0.4 * grey + 0.6 * levels))
             made.append(
                 Tile(over, "Class map", f"{detail}, over the image in grey", f"{alt} Over the image.",

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
-from kviz._checks import sanitise, suggest
+from kviz._checks import sanitise, suggest, validate_bool, validate_number
 from kviz._types import Array, Progress
-from kviz.arrays import Levels, stretched
+from kviz.draw.figures import DRAWN, write_figure
 from kviz.draw.pages import html
-from kviz.draw.plots import figure, tile_png
+from kviz.draw.plots import coloured, draw_into, figure, tile_png
 from kviz.draw.tables import Table, text
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import slug, whole_file, whole_folder
@@ -135,19 +136,68 @@ class Result:
     def _image_slug(self, image: int) -> str:
         return slug(self.names[image]) if image < len(self.names) else f"image{image}"
 
-    def plot(self, *item: Any, **options: Any) -> Figure:
+    def plot(
+        self,
+        *item: Any,
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+        width: float | None = None,
+        caption: bool = True,
+        **options: Any,
+    ) -> Figure:
         """Draw the tiles as a Matplotlib figure, which a notebook shows and `savefig` writes.
+
+        Args:
+            *item: as `tiles` takes it.
+            ax: axes of your own to draw into: one for the one picture that matters, as a map over its
+                image, or a list of one for each tile.
+            figsize: the figure's width and height in inches; by default as the pictures need.
+            width: its width alone.
+            caption: whether titles and details are written.
+            **options: as `tiles` takes them.
+
+        Returns:
+            A `matplotlib.figure.Figure` that pyplot does not know of, so that nothing has to be closed
+            and the caller's own figures stay as they are; with `ax` the figure that it belongs to.
+
+        Raises:
+            OptionError: if there are more or fewer axes than pictures, or an option is wrong.
+        """
+        validate_bool("caption", caption)
+        tiles = self.tiles(*item, **options)
+        if ax is None:
+            across = self._across(tiles)
+            return figure(tiles, across, width, figsize=_size(figsize), caption=caption)
+        several = isinstance(ax, list | tuple | np.ndarray)
+        axes = list(np.ravel(np.array(ax, object))) if several else [ax]
+        if len(axes) != len(tiles):
+            tiles = self._main(tiles)
+        return draw_into(axes, tiles, caption=caption)
+
+    def image(self, *item: Any, **options: Any) -> Any:
+        """Return the one picture that matters as a Pillow image, without title, bar or margin.
 
         Args:
             *item: as `tiles` takes it.
             **options: as `tiles` takes them.
 
         Returns:
-            A `matplotlib.figure.Figure` that pyplot does not know of, so that nothing has to be closed
-            and the caller's own figures stay as they are.
+            A `PIL.Image.Image`.
+
+        Raises:
+            OptionError: if there are several, or none.
         """
-        tiles = self.tiles(*item, **options)
-        return figure(tiles, columns=self._across(tiles))
+        tiles = self._main(self.tiles(*item, **options))
+        if len(tiles) != 1:
+            raise OptionError(
+                f"image() gives one picture, and there are {len(tiles)} here. Say which: a layer, or "
+                "image=0, as tiles() takes it."
+            )
+        return Image.fromarray(coloured(tiles[0]))
+
+    def _main(self, tiles: list[Tile]) -> list[Tile]:
+        """Return the tiles that matter most, the others being there to compare them with."""
+        return tiles
 
     def facts(self) -> dict[str, Any]:
         """Return the result's numbers as dicts and lists that JSON can hold, as `Result` says."""
@@ -171,12 +221,13 @@ class Result:
     def save(
         self, path: str | Path, *, progress: Progress | None = None, **options: Any
     ) -> list[Path]:
-        """Write numbers (`.npz`), one page (`.html`), or pictures in a folder; all of it or nothing.
+        """Write numbers, a page, a figure, or pictures in a folder; all of it or nothing.
 
         Args:
-            path: a file ending in `.npz`, which `kviz.load_result` reads, or `.html`; or a folder.
+            path: a file ending in `.npz`, which `kviz.load_result` reads, in `.html`, or in `.pdf` or
+                `.svg` for the figure that `plot` draws, its text as text; or a folder.
             progress: called with (done, total) as a folder's pictures are made.
-            **options: as `tiles` takes them, for pictures.
+            **options: as `tiles` takes them, for pictures, and as `plot` for a figure.
 
         Returns:
             The files written.
@@ -185,6 +236,9 @@ class Result:
             OutputError: if they cannot be written.
         """
         path = folder_for(path)
+        if path.suffix.lower() in DRAWN:
+            write_figure(self.plot(**options), path)
+            return [path]
         if path.suffix in (".npz", ".html"):
             with whole_file(path) as part:
                 if path.suffix == ".npz":
@@ -248,6 +302,17 @@ class Arrays(Result, Mapping[str, Array]):
         return self is other
 
 
+def _size(figsize: Any) -> tuple[float, float] | None:
+    if figsize is None:
+        return None
+    if not isinstance(figsize, list | tuple) or len(figsize) != 2:
+        raise OptionError(
+            f"figsize takes a width and a height in inches. Received: {sanitise(repr(figsize))}"
+        )
+    width, height = (validate_number("figsize", side, above=0, below=200) for side in figsize)
+    return width, height
+
+
 def _read_only(array: Array) -> Array:
     if array.flags.writeable:
         # A view: the array itself may be the caller's.
@@ -301,19 +366,6 @@ def installed(package: str, what: str) -> Any:
         ) from error
 
 
-def photo_of(photo: Array) -> Levels:
-    """Return an image of any type and 1 or 3 channels as RGB."""
-    if photo.dtype != np.uint8:
-        low, high = (0, 255) if photo.min() >= 0 and photo.max() > 1 else (photo.min(), photo.max())
-        photo = stretched(photo, float(low), float(high))
-    return np.broadcast_to(photo, (*photo.shape[:2], 3))
-
-
-def is_picture(images: Array | None) -> bool:
-    """Return whether images `(N, …)` can be shown as pictures: grey or RGB."""
-    return images is not None and images.ndim == 4 and images.shape[-1] in (1, 3)
-
-
 def validate_image(image: Any, count: int) -> int:
     """Return an image's number, or raise an OptionError where there is no such image.
 
@@ -331,9 +383,9 @@ def validate_image(image: Any, count: int) -> int:
 def folder_for(path: str | Path) -> Path:
     """Return where a folder of pictures goes, unless the name says that it is no folder."""
     path = Path(path)
-    if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".pdf", ".csv"):
+    if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".webp", ".csv"):
         raise OutputError(
             f"{sanitise(path, 120)} would be a folder of pictures. Expected a folder's name, or a file "
-            "ending in .npz or .html."
+            "ending in .npz, .html, .pdf or .svg."
         )
     return path

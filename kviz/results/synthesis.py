@@ -12,15 +12,16 @@ from PIL import Image
 
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
-from kviz.arrays import Levels, as_bytes, stretched
-from kviz.draw.plots import curves, tile_png
+from kviz.arrays import Levels, as_bytes, is_picture, stretched
+from kviz.draw.charts import Signal, charted, curves
+from kviz.draw.plots import tile_png
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.files import slug, whole_file
 from kviz.images import png
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Picture, Result, class_facts, is_picture, validate_image
-from kviz.tiles import Tile, mosaic
+from kviz.results.result import Picture, Result, class_facts, validate_image
+from kviz.tiles import NEUTRAL, Role, Tile, mosaic
 
 # More pictures than this are shown as one grid.
 _APART = 8
@@ -94,7 +95,8 @@ class Synthesis(Result):
     def tiles(self, *, image: int | None = None) -> list[Tile]:
         """Return pictures: the images, what they were, ten times the change, and the score's way.
 
-        More than eight images without originals are one grid, without those that are dead.
+        More than eight images without originals are one grid, without those that are dead; fewer have
+        each its place, a dead filter's being grey. What is no picture is drawn as lines or slices.
 
         Args:
             image: one of them, from 0; by default all.
@@ -102,16 +104,19 @@ class Synthesis(Result):
         Returns:
             Tiles.
         """
+        return self._shown(image, places=image is None)
+
+    def _shown(self, image: int | None, *, places: bool) -> list[Tile]:
+        """Return the tiles, with or without a place for what is dead."""
         count = len(self.images)
         if image is not None:
             image = validate_image(image, count)
-        if not is_picture(self.images):
-            return [*self._success(image), self._curve(image)]
         wanted = range(count) if image is None else [image]
-        if self.originals is None and len(wanted) > _APART:
+        grid = is_picture(self.images) and self.originals is None
+        if grid and len(wanted) > _APART:
             dead = self.verb == "filter_patterns" and not self.arrived.any()
             return [*([] if dead else [self._grid()]), self._curve(None)]
-        made = [tile for index in wanted for tile in self._tiles(index)]
+        made = [tile for index in wanted for tile in self._tiles(index, places=places)]
         return [*made, *self._success(image), self._curve(image)]
 
     def _last(self, index: int) -> float:
@@ -119,40 +124,59 @@ class Synthesis(Result):
         values = values[np.isfinite(values)]
         return float(values[-1]) if len(values) else float("nan")
 
-    def _tiles(self, index: int) -> list[Tile]:
+    def _tiles(self, index: int, *, places: bool) -> list[Tile]:
         label, name = sanitise(self.labels[index], 80), self._image_name(index)
-        picture = _rgb(self._levels(self.images[index]))
+        image = self.images[index]
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
-                return []
+                return [_nothing(image, label)] if places else []
             detail = f"score {self._last(index):.4g}"
             if self.predictions and self.target_scores is not None:
                 sure = f"{self.target_scores[index]:.3g}"
                 detail += f"; taken for {sanitise(self.predictions[index][1], 60)}"
                 detail += f", {sure}" if self.arrived[index] else f", not for its class ({sure})"
-            alt = f"An image made for {label}: {detail}."
-            return [Tile(picture, label, detail, alt, role="made")]
-        before = _rgb(self._levels(self.originals[index]))
+            return [
+                self._drawn(image, label, detail, f"An image made for {label}: {detail}.", "made")
+            ]
+        original = self.originals[index]
         said = self._said(index, 0) or "the original"
-        made = [Tile(before, name, said, f"The image {name}.", role="image")]
+        made = [self._drawn(original, name, said, f"The image {name}.", "image")]
         if self.norms is None:
             title = f"{name} · {label}"
             detail = f"score {self._last(index):.4g}"
-            return [*made, Tile(picture, title, detail, f"{title}.", role="made")]
+            return [*made, self._drawn(image, title, detail, f"{title}.", "made")]
         size, peak = self.norms[index]
-        change = self.images[index] - self.originals[index]
-        span = self.bounds[1] - self.bounds[0]
-        tenfold = _rgb(as_bytes(127.5 + 10 * change * (255 / span)))
+        low, high = self.bounds
+        tenfold = 10 * (image - original)
+        if image.ndim > 2:  # lines have an axis of their own, and pictures a grey that stands for 0
+            tenfold = (low + high) / 2 + tenfold
         said = self._said(index, 1)
-        norms = f"L2 {size:.4g}, largest change {peak:.4g} of {span:g}"
+        norms = f"L2 {size:.4g}, largest change {peak:.4g} of {high - low:g}"
         # Got away from a class, it is what it was not to be.
         taken = bool(self.arrived[index]) == self._targeted
         title = f"{'taken' if taken else 'not taken'} for {label}"
+        alt = f"Ten times the change, about grey: {norms}."
         return [
             *made,
-            Tile(picture, title, said, f"{name}, changed, {title}.", role="made"),
-            Tile(tenfold, "the change × 10", norms, f"Ten times the change, about grey: {norms}."),
+            self._drawn(image, title, said, f"{name}, changed, {title}.", "made"),
+            self._drawn(tenfold, "the change × 10", norms, alt, "map"),
         ]
+
+    def _drawn(self, image: Array, title: str, detail: str, alt: str, role: Role) -> Tile:
+        """Return an image as a tile, a signal as one of lines, a volume slice by slice."""
+        if is_picture(image[None]):
+            return Tile(_rgb(self._levels(image)), title, detail, alt, role=role)
+        if image.ndim > 2:
+            by_slice = image.ndim == 4 and image.shape[-1] in (1, 3)
+            panels = (
+                image if by_slice else np.moveaxis(image, -1, 0).reshape(-1, *image.shape[-3:-1], 1)
+            )
+            levels = np.stack([_rgb(one) for one in self._levels(panels)])
+            columns = int(np.ceil(np.sqrt(2 * len(levels))))
+            grid = mosaic(levels, columns, max(1, levels.shape[2] // 48), NEUTRAL)
+            what = f"{detail}; {'slice by slice' if by_slice else 'a panel each channel'}"
+            return Tile(grid, title, what, alt, role=role)
+        return charted(Signal(image.reshape(len(image), -1)), title, detail, alt, role=role)
 
     @property
     def _targeted(self) -> bool:
@@ -199,7 +223,12 @@ class Synthesis(Result):
         up = f"share of {count} images" if count > 1 else "share of one image"
         return [curves({"fooled": share}, title, "norm", up, at=self.max_norms, legend=False)]
 
+    def _main(self, tiles: list[Tile]) -> list[Tile]:
+        return [tile for tile in tiles if tile.role == "made"] or tiles
+
     def _across(self, tiles: list[Tile]) -> int:
+        if any(isinstance(tile.chart, Signal) for tile in tiles):
+            return 1
         columns = 3 if self.norms is not None else 2 if self.originals is not None else 4
         return min(columns, len(tiles))
 
@@ -324,9 +353,10 @@ class Synthesis(Result):
             levels = levels[..., 0] if levels.shape[-1] == 1 else levels
             return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(levels)
 
-        image = options.get("image")
+        image = options.pop("image", None)
+        shown = self._shown(image, places=False, **options)
         wanted = range(len(self.images)) if image is None else [image]
-        tiles = [picture(place, tile) for place, tile in enumerate(self.tiles(**options), 1)]
+        tiles = [picture(place, tile) for place, tile in enumerate(shown, 1)]
         dead = self.verb == "filter_patterns"
         return tiles + [
             plain(index)
@@ -356,6 +386,14 @@ class Synthesis(Result):
                 duration=times,
                 loop=0,
             )
+
+
+def _nothing(image: Array, label: str) -> Tile:
+    """Return the place of a dead filter, so that the others keep theirs."""
+    high, wide = image.shape[:2] if is_picture(image[None]) else (3, 12)
+    grey = np.full((high, wide, 3), NEUTRAL, np.uint8)
+    why = "dead: no gradient reaches it, so that nothing was drawn"
+    return Tile(grey, label, why, f"{label} is {why}.", role="made")
 
 
 def _rgb(picture: Levels) -> Levels:

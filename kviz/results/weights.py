@@ -16,7 +16,7 @@ from kviz.errors import LayerError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Arrays, Picture
-from kviz.tiles import COLUMNS, Tile, check_columns, mosaic
+from kviz.tiles import COLUMNS, NEUTRAL, Tile, check_columns, mosaic
 
 KernelForm = Literal["rgb", "grid", "depthwise", "transposed"]
 
@@ -205,7 +205,7 @@ def _signed(path: str, shape: str, values: Array, columns: int, *, depthwise: bo
     levels = stretched(planes.reshape(-1, height, width), -peak, peak)
     scale = f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
     return Tile(
-        levels=mosaic(palette("bwr")[levels], across, gap=int(height * width > 1), fill=205),
+        levels=mosaic(palette("bwr")[levels], across, gap=int(height * width > 1), fill=NEUTRAL),
         title=f"{path} · {shape}",
         detail=scale if peak else "every weight is zero",
         alt=f"The kernel {path} of shape {shape}: {detail}.",

@@ -7,7 +7,8 @@ from PIL import Image
 from refusals import refused
 
 import kviz
-from kviz.results.attribution import peak_of
+from kviz.draw.heat import peak_of
+from kviz.results import Attribution
 
 
 def test_the_image_and_each_map_over_it_with_its_own_scale():
@@ -130,3 +131,26 @@ def test_round_trip(tmp_path):
     for one, two in zip(found.attributions, again.attributions, strict=True):
         np.testing.assert_array_equal(one.maps, two.maps)
         assert one.made_by == two.made_by
+
+
+def test_signals_are_compared_below_each_other(tmp_path):
+    signal = np.random.default_rng(0).normal(size=(1, 50, 1)).astype("float32")
+    made = [
+        Attribution(
+            signal[..., 0] * k,
+            signal,
+            np.ones(1),
+            np.zeros(1, int),
+            ("a",),
+            f"method{k}",
+            images=signal,
+        )
+        for k in (1, 2)
+    ]
+    found = kviz.compare(made)
+    grid = found.plot(scale="shared").axes[0].get_gridspec()
+    assert (grid.nrows, grid.ncols) == (2, 1)
+    peak = np.percentile(np.abs(np.concatenate([one.maps for one in made])), 99)
+    assert {tile.limits for tile in found.tiles(scale="shared")} == {(-peak, peak)}
+    assert len({tile.limits for tile in found.tiles()}) == 2
+    assert len(found.save(tmp_path / "signals")) == 1

@@ -88,9 +88,11 @@ def test_drawing_options_reach_the_picture(run, squeezenet, cat):
     tile = maps.tiles(columns=20, cmap="gray", scale="layer", sort="mean")[0]
     with Image.open("maps/001_pool5.png") as image:
         assert image.text["Title"] == tile.title
-        assert image.getpalette() == [level for level in range(256) for _ in "rgb"]
+        # The last colour is that of the gaps.
+        assert image.getpalette()[: 3 * 254] == [level for level in range(254) for _ in "rgb"]
         zoom = image.width // tile.levels.shape[1]
-        assert (np.asarray(image)[::-zoom, ::zoom][: len(tile.levels)] == tile.levels[::-1]).all()
+        levels = np.where(tile.gaps, 255, np.minimum(tile.levels, 254))
+        assert (np.asarray(image)[::-zoom, ::zoom][: len(levels)] == levels[::-1]).all()
     fine(run("activations", MODEL, CAT, "--layers", "pool5", "--channel", 7, "--show-image"))
     with Image.open("maps/001_pool5.png") as image:
         assert "channel 7" in image.text["Title"]

@@ -2,11 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 import kviz
 from kviz.cli import main
+from kviz.draw.plots import coloured
 
 BOTH = ("--method", "grad_cam", "--method", "saliency")
 JOB = ("attribute", "models/squeezenet.keras", "notebooks/images/cat.png")
@@ -64,7 +67,8 @@ def test_a_map_of_nothing_is_said(tmp_path):
     done = CliRunner().invoke(main, job)
     assert done.exit_code == 0
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("kviz: note: ")]
-    assert "Grad-CAM found nothing that decides: all is zero for 4_coat.png." in note
+    assert "Grad-CAM is negative everywhere, and ReLU leaves nothing of it, for 4_coat.png." in note
+    assert note.endswith("--set relu=False shows what speaks against the class.")
 
 
 def test_the_list_of_methods():
@@ -95,3 +99,28 @@ def test_mistakes_are_one_line_and_write_nothing(arguments, code, words, tmp_pat
     assert words in done.stderr
     assert "Traceback" not in done.output
     assert not list(tmp_path.iterdir())
+
+
+def test_how_heat_is_drawn(tmp_path):
+    given = ("--cmap", "magma", "--percentile", 90, "--sign", "absolute", "--alpha", 0.5)
+    done = run(*given, "--out", tmp_path / "maps")
+    assert done.exit_code == 0, done.output
+    found = kviz.attribute(*JOB[1:]).tiles(cmap="magma", percentile=90, sign="absolute", alpha=0.5)
+    for place, tile in enumerate(found[1:], 1):
+        with Image.open(
+            tmp_path / "maps" / f"001_cat-png-b94f5ce0_grad_cam_{place:02}.png"
+        ) as image:
+            assert image.text["Description"] == tile.alt
+            pixels = np.asarray(image.convert("RGB"))[-227 * 3 :: 3, : 227 * 3 : 3]
+        np.testing.assert_allclose(pixels, coloured(tile), atol=4)
+    for given in (("--alpha", 2), ("--percentile", 0), ("--sign", "both"), ("--scale", "all")):
+        assert run(*given, "--out", tmp_path / "no").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("out", "form", "file"), [("f.svg", (), "f.svg"), ("d", ("--format", "pdf"), "d/attribute.pdf")]
+)
+def test_one_figure(tmp_path, out, form, file):
+    done = run("--out", tmp_path / out, *form, "--scale", "shared")
+    assert done.exit_code == 0, done.output
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / file]

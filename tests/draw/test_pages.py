@@ -10,7 +10,7 @@ from PIL import Image
 
 from kviz.draw.pages import html
 from kviz.draw.tables import Table
-from kviz.tiles import Tile
+from kviz.tiles import NEUTRAL, Tile
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
@@ -136,6 +136,18 @@ def test_large_pictures_are_averaged_down_and_say_so(shape, max_side, step, monk
     first = seen[0].levels[:1, : shape[1] // step]
     means = levels[:step, : shape[1] // step * step].reshape(-1, shape[1] // step, step)
     np.testing.assert_allclose(first[0], means.mean(axis=(0, 2)), atol=0.51)
+
+
+def test_gaps_stay_grey_when_a_picture_is_averaged_down(monkeypatch):
+    seen = []
+    monkeypatch.setattr("kviz.draw.pages.tile_png", lambda tile: seen.append(tile) or b"")
+    gaps = np.zeros((8, 8), bool)
+    gaps[:, 4:] = True
+    html(tiles=[Tile(np.zeros((8, 8), np.uint8), "", "", "", gaps=gaps)], max_side=4)
+    assert seen[0].levels.shape == (4, 4, 3)
+    assert (seen[0].levels[:, 2:] == NEUTRAL).all()
+    assert (seen[0].levels[:, :2] == (68, 1, 84)).all()
+    assert seen[0].gaps is None
 
 
 def test_notes_stand_above_all():

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kviz.draw.plots import coloured, curves, figure, palette, tile_png
+from kviz.draw.charts import curves
+from kviz.draw.plots import NARROWEST, coloured, draw_into, figure, palette, tile_png
 from kviz.errors import OptionError
-from kviz.tiles import Tile, mosaic
+from kviz.tiles import NEUTRAL, Tile, laid_out, mosaic
 
 RNG = np.random.default_rng(0)
 HOSTILE = [
@@ -303,6 +304,80 @@ def test_a_style_sheet_draws_no_grid_over_the_picture():
         drawn.canvas.draw()
     axes = drawn.axes[0]
     assert not any(line.get_visible() for line in axes.get_xgridlines() + axes.get_ygridlines())
+
+
+def test_gaps_are_grey_in_pictures_files_and_figures():
+    levels, gaps = laid_out(noise(5, 3, 3), 3)
+    made = tile(levels, gaps=gaps)
+    picture = coloured(made)
+    assert (picture[gaps] == NEUTRAL).all()
+    np.testing.assert_array_equal(picture[~gaps], palette("viridis")[levels[~gaps]])
+    assert not (palette("viridis") == NEUTRAL).all(axis=1).any(), "no value has this colour"
+    image = opened(made)
+    assert image.mode == "P", "one byte a pixel all the same"
+    pixels = np.asarray(image.convert("RGB"))[::-1][:: 800 // 11][:7][::-1, :: 800 // 11]
+    np.testing.assert_array_equal(pixels[gaps], picture[gaps])
+    off = np.abs(pixels[~gaps].astype(int) - picture[~gaps])
+    assert (off[levels[~gaps] != 254] == 0).all()
+    assert off.max() <= 4, "the two brightest levels share a colour"
+    np.testing.assert_array_equal(figure([made]).axes[0].images[0].get_array(), picture)
+    rgb = tile(noise(5, 3, 3), gaps=np.eye(5, 3, dtype=bool))
+    assert (coloured(rgb)[0, 0] == NEUTRAL).all()
+
+
+def test_a_row_of_many_is_wider_and_its_words_do_not_meet():
+    words = (
+        "cat.png · score 34.29 · colours from 0 to 0.439, 99th percentile, over the image in grey"
+    )
+    row = [tile(noise(64, 64, 3), title="cat.png", detail="the image")]
+    for name in ("Egyptian cat", "tabby", "tiger cat"):
+        title = f"Grad-CAM · {name}"
+        row.append(tile(noise(64, 64), title=title, detail=words, limits=(0, 0.44)))
+        row.append(tile(noise(64, 64, 3), title=title, detail=words))
+    drawn = figure(row * 2, columns=7)
+    assert drawn.get_size_inches()[0] == pytest.approx(7 * NARROWEST)
+    drawn.set_dpi(80)  # letters are wider on coarse screens
+    drawn.canvas.draw()
+    texts = [
+        text.get_window_extent()
+        for axes in drawn.axes
+        for text in (axes._left_title, axes.xaxis.label)
+    ]
+    for index, box in enumerate(texts):
+        assert box.x1 <= drawn.bbox.x1 + 1
+        for other in texts[:index]:
+            across = min(box.x1, other.x1) - max(box.x0, other.x0)
+            down = min(box.y1, other.y1) - max(box.y0, other.y0)
+            assert across < 1 or down < 1
+
+
+def test_a_column_is_as_wide_as_its_pictures_so_that_a_row_is_equally_high():
+    drawn = figure([tile(noise(40, 40, 3)), tile(noise(40, 122))] * 2, columns=2)
+    drawn.canvas.draw()
+    extents = [axes.get_window_extent() for axes in drawn.axes]
+    heights = [box.height for box in extents]
+    assert heights == pytest.approx([heights[0]] * 4, rel=0.03)
+    assert extents[1].width / extents[0].width == pytest.approx(122 / 40, rel=0.03)
+
+
+def test_size_and_caption_as_asked():
+    drawn = figure([tile(noise(9, 9))], figsize=(3, 2), caption=False)
+    assert tuple(drawn.get_size_inches()) == (3, 2)
+    assert drawn.axes[0].get_title(loc="left") == drawn.axes[0].get_xlabel() == ""
+    assert drawn.kviz_alt == "Four panels."
+    assert figure([tile(noise(9, 9))] * 2, columns=2, width=3.5).get_size_inches()[0] == 3.5
+
+
+def test_axes_of_the_callers():
+    own, (left, right) = plt.subplots(1, 2, layout="constrained")
+    made = [tile(noise(9, 9), title="first", limits=(0, 1)), tile(noise(9, 9, 3), title="second")]
+    assert draw_into([left, right], made) is own
+    assert [axes.get_title(loc="left") for axes in (left, right)] == ["first", "second"]
+    np.testing.assert_array_equal(left.images[0].get_array(), made[0].levels)
+    assert len(own.axes) == 3, "a colour bar beside the first"
+    with pytest.raises(OptionError, match="as many axes as there are pictures, which is 2"):
+        draw_into([left], made)
+    plt.close(own)
 
 
 def test_a_figure_is_nobodys_but_the_callers():

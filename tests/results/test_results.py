@@ -18,7 +18,7 @@ from kviz.arrays import standardised, stretched
 from kviz.draw.plots import palette
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.results import Activations, MadeBy, Predictions, Weights, load_result
-from kviz.tiles import Tile, mosaic
+from kviz.tiles import NEUTRAL, Tile, mosaic
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
@@ -194,12 +194,26 @@ class TestScales:
         maps = made({"a": np.linspace(0, 1, 8, dtype="float32").reshape(1, 2, 2, 2) + offset})
         assert maps.tiles(scale="raw")[0].limits == limits
 
-    def test_one_channel_has_limits_in_raw_units(self, two):
+    def test_one_signed_channel_is_drawn_about_zero_in_raw_units(self, two):
         maps = two["conv1"][0, ..., 7]
         tile = two.tiles("conv1", channel=7)[0]
-        low, high = tile.limits
-        level = (maps - low) / (high - low) * 255
-        np.testing.assert_allclose(np.clip(level, 0, 255), tile.levels, atol=1)
+        peak = float(np.abs(maps).max())
+        assert tile.limits == (-peak, peak)
+        assert tile.cmap == "bwr"
+        np.testing.assert_array_equal(tile.levels, np.rint((maps + peak) / (2 * peak) * 255))
+        assert two.tiles("conv1", channel=7, cmap="viridis")[0].limits == (maps.min(), maps.max())
+        assert two.tiles("conv1", channel=7, scale="raw")[0].cmap == "viridis"
+
+    def test_one_channel_behind_a_relu_is_drawn_from_its_least_to_its_largest(self):
+        values = np.arange(8, dtype="float32").reshape(1, 2, 4, 1) ** 2
+        for tile in (
+            *made({"a": values}).tiles(),
+            *made({"a": np.concatenate([values, -values], -1)}).tiles(channel=0),
+        ):
+            assert (tile.limits, tile.cmap) == ((0, 49), "viridis")
+            np.testing.assert_array_equal(tile.levels, np.rint(values[0, ..., 0] / 49 * 255))
+            assert "colours from 0 to 49" in tile.detail
+            assert "mean" not in tile.detail
 
     @pytest.mark.parametrize("scale", ["", "Channel", None, 1, "log"])
     def test_bad_scale(self, two, scale):
@@ -297,7 +311,9 @@ class TestPhoto:
         grid = two.mosaic("conv1", image=1)
         assert tile.levels.shape == (max(12, len(grid)), 12 + 8 + grid.shape[1], 3)
         np.testing.assert_array_equal(tile.levels[:12, :12], two.images[1])
-        np.testing.assert_array_equal(tile.levels[: len(grid), 20:], palette("viridis")[grid])
+        colours = palette("viridis")[grid]
+        colours[two.tiles("conv1", image=1)[0].gaps] = NEUTRAL
+        np.testing.assert_array_equal(tile.levels[: len(grid), 20:], colours)
         assert tile.alt.startswith("Left: the image.")
         assert tile.limits is None
 
@@ -582,7 +598,10 @@ class TestSaving:
             grid = two.mosaic("conv1", image=1, columns=4)
             zoom = image.width // grid.shape[1]
             pixels = np.asarray(image)[-len(grid) * zoom :: zoom, : grid.shape[1] * zoom : zoom]
-            np.testing.assert_array_equal(pixels, grid)
+            gaps = two.tiles("conv1", image=1, columns=4)[0].gaps
+            np.testing.assert_array_equal(pixels[~gaps], np.minimum(grid, 254)[~gaps])
+            assert (pixels[gaps] == 255).all()
+            assert image.getpalette()[-3:] == [NEUTRAL] * 3
 
     def test_several_images_give_a_folder_each(self, two, tmp_path):
         seen = []
@@ -1013,7 +1032,7 @@ def test_a_kernel_is_drawn_as_its_layer_reads_it():
     assert up.levels.shape[:2] == (3 * 4 - 1, 4 * 4 - 1), "3 filters down, 4 input channels across"
 
 
-@pytest.mark.parametrize("name", ["maps.png", "maps.PDF", "x.jpg"])
+@pytest.mark.parametrize("name", ["maps.png", "maps.GIF", "x.jpg"])
 def test_a_folder_is_not_called_like_a_picture(name, tmp_path):
     maps = kviz.Activations({"conv": np.ones((1, 2, 2, 1), "float32")}, {"conv": "Conv2D"})
     with pytest.raises(kviz.OutputError, match="a folder of pictures"):

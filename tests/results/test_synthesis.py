@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import kviz
-from kviz.draw.plots import curves
+from kviz.draw.charts import curves
 from kviz.results import MadeBy, Synthesis, load_result, synthesis
-from kviz.tiles import mosaic
+from kviz.tiles import NEUTRAL, mosaic
 
 
 def random(*shape, seed=0):
@@ -136,26 +136,51 @@ class TestTiles:
         assert sum(sizes) <= 2 * found.images.size
 
     @pytest.mark.parametrize("count", [3, 12])
-    def test_dead_filters_are_not_drawn(self, count):
+    def test_dead_filters_are_not_drawn_and_keep_their_place_among_few(self, count):
         found = made(count, verb="filter_patterns")
         tiles = found.tiles()
         if count == 3:
-            assert [tile.title for tile in tiles[:-1]] == ["thing 0", "thing 2"]
+            assert [tile.title for tile in tiles[:-1]] == ["thing 0", "thing 1", "thing 2"]
+            assert tiles[1].detail.startswith("dead")
+            assert tiles[1].levels.shape == tiles[0].levels.shape
+            assert (tiles[1].levels == NEUTRAL).all()
         else:
             assert "11 images" in tiles[0].title
             assert "1 without a gradient, not drawn" in tiles[0].detail
             assert "thing 1," not in tiles[0].alt
         none = made(count, verb="filter_patterns", arrived=np.zeros(count, bool))
-        assert len(none.tiles()) == 1
+        assert len(none.tiles()) == (4 if count == 3 else 1)
 
     def test_grey_images_are_shown_in_three_channels(self):
         for tile in (*made(2, (6, 5, 1)).tiles(), *fooled(1, (6, 5, 1)).tiles()):
             assert tile.levels.shape[2] == 3
 
-    @pytest.mark.parametrize("shape", [(4,), (6, 5, 4), (7, 3)])
-    def test_what_is_no_picture_has_its_curve_only(self, shape):
-        assert len(made(2, shape).tiles()) == 1
-        assert len(made(2, shape).tiles(image=0)) == 1
+    @pytest.mark.parametrize("shape", [(4,), (7, 3)])
+    def test_a_signal_is_drawn_as_lines(self, shape):
+        found = made(2, shape)
+        *tiles, curve = found.tiles()
+        assert (len(tiles), curve.role) == (2, "curve")
+        lines = np.moveaxis(found.images[1].reshape(len(found.images[1]), -1), 1, 0)
+        np.testing.assert_array_equal(tiles[1].chart.values.T, lines)
+        drawn = found.plot()
+        assert drawn.axes[0].get_gridspec().ncols == 1
+        assert len(found.tiles(image=0)) == 2
+
+    def test_a_changed_signal_has_the_change_about_zero(self):
+        found = fooled(1, (7, 1))
+        tenfold = found.tiles()[2].chart.values
+        np.testing.assert_allclose(tenfold, 10 * (found.images - found.originals)[0], rtol=1e-6)
+
+    def test_a_volume_is_drawn_slice_by_slice_and_channels_in_panels(self):
+        found = made(1, (4, 6, 5, 1))
+        tile = found.tiles()[0]
+        np.testing.assert_array_equal(tile.levels[:6, :5, 0], np.rint(found.images[0, 0, ..., 0]))
+        np.testing.assert_array_equal(tile.levels[:6, 6:11, 2], np.rint(found.images[0, 1, ..., 0]))
+        assert (tile.levels[:6, 5] == NEUTRAL).all()
+        found = made(1, (6, 5, 4))
+        np.testing.assert_array_equal(
+            found.tiles()[0].levels[:6, 12:17, 0], np.rint(found.images[0, ..., 2])
+        )
 
     def test_an_image_that_is_not_there(self):
         for image in (2, -1):
@@ -341,7 +366,7 @@ class TestFiles:
 
     def test_what_is_no_picture_has_no_pixels(self, tmp_path):
         written = made(2, (4,)).save(tmp_path / "made")
-        assert len(written) == 1
+        assert [file.parent for file in written] == [tmp_path / "made"] * 3
 
     def test_pictures_and_progress(self, tmp_path):
         calls = []

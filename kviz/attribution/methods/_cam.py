@@ -60,8 +60,11 @@ class Cam(Method):
         (scores, classes), pairs, layers = request.passes.layer_gradient(
             request.pixels, request.target, self.layer_names, self.grid
         )
-        maps = self.fused([self.weighted(maps, gradients) for maps, gradients in pairs])
-        return Found(maps=maps, scores=scores, classes=classes, layers=layers)
+        weighted = [self.weighted(maps, gradients) for maps, gradients in pairs]
+        return Found(
+            maps=self.fused(weighted), scores=scores, classes=classes, layers=layers,
+            negative=left_nothing(self.relu, weighted),
+        )  # fmt: skip
 
     def fused(self, maps: list[Any]) -> Any:
         """Return one map of each layer's."""
@@ -94,3 +97,9 @@ class Cam(Method):
         if len(maps) != 1:
             raise OptionError(f"{method_name(self)} takes one layer. Received: {len(maps)}")
         return found, maps[0], layers
+
+
+def left_nothing(relu: bool, maps: list[Any]) -> Any:
+    """Return bool `(N,)`: whether ReLU leaves nothing of an image's maps, though they are not zero."""
+    flat = tf.concat([tf.reshape(array, [array.shape[0], -1]) for array in maps], 1)
+    return relu & tf.reduce_all(flat <= 0, 1) & tf.reduce_any(flat < 0, 1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Request
-from kviz.attribution.methods._cam import Cam
+from kviz.attribution.methods._cam import Cam, left_nothing
 from kviz.attribution.methods._copies import copies, gathered
 from kviz.engine.backend import tf
 from kviz.engine.layers import selector_key
@@ -79,4 +79,7 @@ class AblationCam(Cam):
         weights = tf.math.divide_no_nan(scores[:, None] - left, scores[:, None])
         shape = [len(maps), *[1] * (maps.shape.rank - 2), maps.shape[-1]]
         weighted = tf.reduce_sum(maps * tf.reshape(weights, shape), -1)
-        return Found(maps=self.fused([weighted]), scores=scores, classes=classes, layers=layers)
+        return Found(
+            maps=self.fused([weighted]), scores=scores, classes=classes, layers=layers,
+            negative=left_nothing(self.relu, [weighted]),
+        )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.methods._cam import left_nothing
 from kviz.engine.backend import keras, tf
 from kviz.engine.graph import same_tensor, unnormalise
 from kviz.engine.model_inputs import to_channels_last
@@ -84,7 +85,10 @@ class Cam(Method):
             )
 
         scores, classes, maps = passes.compiled("cam", run)(*request.pixels, request.target)
-        return Found(maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes)
+        return Found(
+            maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes,
+            negative=left_nothing(self.relu, [maps]),
+        )  # fmt: skip
 
 
 _AVERAGES = (

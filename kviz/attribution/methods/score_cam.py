@@ -15,7 +15,7 @@ import numpy as np
 from kviz._types import Array
 from kviz.attribution.method import Found, Request
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
-from kviz.attribution.methods._cam import Cam
+from kviz.attribution.methods._cam import Cam, left_nothing
 from kviz.attribution.methods._perturb import perturbed_scores
 from kviz.attribution.methods._resized import resized
 from kviz.attribution.options import option
@@ -73,7 +73,10 @@ class ScoreCam(Cam):
         weights = tf.cast(tf.nn.softmax(seen), maps.dtype)
         taken = tf.gather(maps, channels, axis=axes + 1, batch_dims=1)
         weighted = tf.einsum("n...k,nk->n...", taken, weights)
-        return Found(maps=self.fused([weighted]), scores=scores, classes=classes, layers=layers)
+        return Found(
+            maps=self.fused([weighted]), scores=scores, classes=classes, layers=layers,
+            negative=left_nothing(self.relu, [weighted]),
+        )  # fmt: skip
 
     def _channels(self, maps: Any) -> Array:
         """Return the channels of each image that are looked through, int32 `(N, count)`."""
