@@ -246,6 +246,7 @@ def _result(
         class_names=tuple(class_label(network, index, head) for index in classes.reshape(-1)),
         method=method_name(method),
         title=title_of(method),
+        layers=parts[0][0].layers,
         images=kept(images),
         gaps=gaps,
         negative=negative,

@@ -202,6 +202,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                         for place, index in enumerate(found.classes[image])
                     ],
                     "scores": found.scores[image].tolist(),
+                    "layers": list(found.layers),
                     "gaps": None if found.gaps is None else found.gaps[image].tolist(),
                 }
             )

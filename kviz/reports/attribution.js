@@ -49,7 +49,8 @@ async function drawMap(canvas, one, which, how) {
 
 function described(one, which) {
   const gap = one.gaps ? `, completeness gap ${said(one.gaps[which])}` : "";
-  return `${one.method} for ${one.classes[which].name}, score ${said(one.scores[which])}${gap}`;
+  const at = one.layers.length ? ` at ${one.layers.join(", ")}` : "";
+  return `${one.method}${at} for ${one.classes[which].name}, score ${said(one.scores[which])}${gap}`;
 }
 
 // One drawing after another: one that waits for its numbers would else cover a later choice.

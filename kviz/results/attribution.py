@@ -63,6 +63,7 @@ class Attribution(Result):
         class_names: the classes' names, flat.
         method: the method's name.
         title: what the method is called for people, where that is not its name.
+        layers: of methods that look at layers, the paths of those that they looked at.
         images: what was explained, as it was given: pixels `(N, H, W, channels)`, signals
             `(N, L, channels)`, volumes or films `(N, D, H, W, channels)`, features `(N, F)`; or None.
         gaps: for path methods, how far the maps' sum is from the score's difference, relative to it;
@@ -81,6 +82,7 @@ class Attribution(Result):
     class_names: tuple[str, ...]
     method: str
     title: str = ""
+    layers: tuple[str, ...] = ()
     images: Array | None = None
     gaps: Array | None = None
     negative: Array | None = None
@@ -93,6 +95,12 @@ class Attribution(Result):
     @property
     def _title(self) -> str:
         return self.title or self.method
+
+    @property
+    def _layer(self) -> str:
+        """The layer that was looked at, "" for none; of a path in nested models the last name."""
+        paths = [sanitise(path.rpartition("/")[2], 24) for path in self.layers]
+        return paths[0] if len(paths) == 1 else f"{len(paths)} layers" * bool(paths)
 
     def explained(self, image: int) -> list[Explained]:
         """Return the maps of one image, one for each class that was explained.
@@ -197,9 +205,10 @@ class Attribution(Result):
             nothing = (
                 f"negative everywhere, ReLU leaves nothing: {spelled('relu', 'False')} shows it"
             )
+        layer = self._layer
         caption = Caption(
-            f"{title} · {one.label}", f"{name} · score {one.score:.4g}",
-            f"{title} for {one.label} on {name}: ", nothing,
+            f"{title} · {one.label}", f"{name} · score {one.score:.4g}{layer and f' · {layer}'}",
+            f"{title}{layer and f' at {layer}'} for {one.label} on {name}: ", nothing,
         )  # fmt: skip
         return heat(one.map, caption, how, self._seen(image, feature_names), limits)
 
@@ -309,7 +318,16 @@ class Attribution(Result):
             for one in self.explained(image)
         ]
         headers = ("image", "class", "score", "min", "max", "completeness gap")
-        return [Table(f"{self._title}: what decides", headers, rows)]
+        return [Table(self.caption(self._title), headers, rows)]
+
+    def caption(self, title: str) -> str:
+        """Return what stands above its table.
+
+        Args:
+            title: what the method is called.
+        """
+        of = f" at {sanitise(', '.join(self.layers), 80)}" if self.layers else ""
+        return f"{title}{of}: what decides"
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -317,7 +335,8 @@ class Attribution(Result):
                 {
                     "name": self._image_name(image),
                     "maps": [
-                        {"method": self.method, **one.facts()} for one in self.explained(image)
+                        {"method": self.method, "layers": list(self.layers), **one.facts()}
+                        for one in self.explained(image)
                     ],
                 }
                 for image in range(len(self.maps))

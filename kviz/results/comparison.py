@@ -110,7 +110,7 @@ class Comparison(Result):
     def tables(self) -> list[Table]:
         """Return a table an attribution."""
         return [
-            replace(table, caption=f"{title}: what decides")
+            replace(table, caption=found.caption(title))
             for found, title in zip(self.attributions, self._titles(), strict=True)
             for table in found.tables()
         ]

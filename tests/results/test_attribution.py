@@ -269,3 +269,23 @@ def test_signals_volumes_and_features():
     assert sorted(name[0] for name in tile.chart.names) == ["a", "b", "c"]
     grey = of((14, 15, 1), (14, 15))
     assert [tile.role for tile in grey.tiles()] == ["image", "map", "overlay"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "short", "whole"),
+    [
+        ((), "", ""),
+        (("inner/conv5",), " · conv5", " at inner/conv5"),
+        (("conv4", "conv5"), " · 2 layers", " at conv4, conv5"),
+    ],
+)
+def test_the_layer_is_named_wherever_the_map_is(layers, short, whole, tmp_path):
+    found = of_one(np.ones((4, 4)), layers=layers)
+    tile = found.tiles()[0]
+    assert tile.detail.startswith(f"image 0 · score 1{short} ·")
+    assert tile.alt.startswith(f"saliency{short.replace(' · ', ' at ')} for cat on image 0: ")
+    assert found.tables()[0].caption == f"saliency{whole}: what decides"
+    assert found.facts()["images"][0]["maps"][0]["layers"] == list(layers)
+    assert kviz.load_result(found.save(tmp_path / "a.npz")[0]).layers == layers
+    both = kviz.compare([found, found])
+    assert both.tables()[0].caption == f"saliency{whole}: what decides"
