@@ -281,7 +281,7 @@ def test_signals_volumes_and_features():
 )
 def test_the_layer_is_named_wherever_the_map_is(layers, short, whole, tmp_path):
     found = of_one(np.ones((4, 4)), layers=layers)
-    tile = found.tiles()[0]
+    tile = found.tiles()[1]
     assert tile.detail.startswith(f"image 0 · score 1{short} ·")
     assert tile.alt.startswith(f"saliency{short.replace(' · ', ' at ')} for cat on image 0: ")
     assert found.tables()[0].caption == f"saliency{whole}: what decides"
