@@ -135,7 +135,8 @@ def attribute(  # noqa: PLR0913 - a verb's options
         parts.append(rows)
         if progress:
             progress(stop, total)
-    field = _field(network, pixels, parts[0][0].layers) if resize == "aligned" else None
+    aligning = resize == "aligned" and chosen.gives_layer_maps
+    field = _field(network, pixels, parts[0][0].layers) if aligning else None
     resizing = (resize, field)
     found = _result(network, chosen, parts, given, resizing, class_index, names, head)
     settings = _settings(chosen, parts[0][0].layers) | {
@@ -255,12 +256,13 @@ def _result(
     )
 
 
-def _field(
-    network: Network, pixels: Mapping[str, Array], layers: Sequence[str]
-) -> ReceptiveField | None:
-    """Return what the cells of the first layer see of images of these sizes, None without a layer."""
+def _field(network: Network, pixels: Mapping[str, Array], layers: Sequence[str]) -> ReceptiveField:
+    """Return what the cells of the first layer see of images of these sizes."""
     if not layers:
-        return None
+        raise OptionError(
+            "resize='aligned' needs to know where the cells of a layer look, and the maps are no "
+            "layer's output. Choose 'bilinear'."
+        )
     # Where padding lies depends on the sizes, which a model can leave free.
     specs = {
         name: tf.TensorSpec((spec.shape[0], *pixels[name].shape[1:]), spec.dtype)

@@ -14,6 +14,7 @@ from kviz.attribution.methods._cam import left_nothing
 from kviz.engine.backend import keras, tf
 from kviz.engine.graph import same_tensor, unnormalise
 from kviz.engine.model_inputs import to_channels_last
+from kviz.engine.tracing import Trace, tensors_of
 from kviz.errors import LayerError
 from kviz.scores import ClassScore
 
@@ -58,6 +59,7 @@ class Cam(Method):
             logits = unnormalise(keras.tree.flatten(traced.outputs)[head.place])
             for pool in reversed(pools):
                 maps = pool.inputs[0]
+                layer = _made_by(maps, traced)
                 if formats[pool.path] == "channels_first":
                     maps = to_channels_last(maps)
                 pooled = keras.tree.flatten(pool.outputs)[0]
@@ -65,7 +67,7 @@ class Cam(Method):
                     if head.is_unit:
                         maps = tf.concat([-maps, maps], -1)
                     last = maps.shape.rank - 1
-                    return scores, classes, tf.gather(maps, classes, axis=last, batch_dims=1)
+                    return scores, classes, tf.gather(maps, classes, axis=last, batch_dims=1), layer
                 for call in traced.calls:
                     if (
                         isinstance(call.layer, keras.layers.Dense)
@@ -78,15 +80,15 @@ class Cam(Method):
                         weights = tf.gather(tf.transpose(kernel), classes)
                         # A net of half precision is traced in single, but not its weights.
                         weights = tf.cast(weights, maps.dtype)
-                        return scores, classes, tf.einsum("n...c,nc->n...", maps, weights)
+                        return scores, classes, tf.einsum("n...c,nc->n...", maps, weights), layer
             raise LayerError(
                 "cam needs a net that ends in convolution, global average pooling and one Dense layer "
                 "(or none). This one does not; use grad_cam."
             )
 
-        scores, classes, maps = passes.compiled("cam", run)(*request.pixels, request.target)
+        scores, classes, maps, layers = passes.compiled("cam", run)(*request.pixels, request.target)
         return Found(
-            maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes,
+            maps=tf.nn.relu(maps) if self.relu else maps, scores=scores, classes=classes, layers=layers,
             negative=left_nothing(self.relu, [maps]),
         )  # fmt: skip
 
@@ -96,6 +98,16 @@ _AVERAGES = (
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalAveragePooling3D,
 )
+
+
+def _made_by(tensor: Any, traced: Trace) -> Any:
+    """Return the layer that gave a tensor, as `Found.layers`; none where an operation did."""
+    paths = [
+        call.path
+        for call in traced.calls
+        if not call.children and any(made is tensor for made in tensors_of(call.outputs))
+    ]
+    return tf.constant([[path, ""] for path in paths[:1]], "string", [len(paths[:1]), 2])
 
 
 def _ends_in(call: Any, logits: Any) -> bool:

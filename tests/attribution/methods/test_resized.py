@@ -136,3 +136,18 @@ def test_a_layer_whose_cells_lie_nowhere():
     images = np.ones((1, 8, 8, 1))
     with refused("for 'flipped' .* is not known. Choose 'bilinear'", kviz.errors.OptionError):
         kviz.attribute(model, images, resize="aligned")
+
+
+def test_cam_is_aligned_where_a_layer_made_its_maps():
+    x = inputs = keras.Input((32, 32, 1))
+    x = layers.Conv2D(3, 4, strides=4, name="conv")(x)
+    pooled = layers.GlobalAveragePooling2D()
+    model = keras.Model(inputs, layers.Dense(2)(pooled(x)))
+    images = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 1))
+    found = kviz.attribute(model, images, "cam", relu=False, resize="aligned")
+    assert found.layers == ("conv",)
+    # Before the first cell's middle there is nothing to go between.
+    np.testing.assert_allclose(found.maps[0, 0, 0], found.raw[0, 0, 0], rtol=1e-5)
+    bare = keras.Model(inputs, layers.Dense(2)(pooled(keras.ops.relu(x))))
+    with refused("the maps are no layer's output. Choose 'bilinear'", kviz.errors.OptionError):
+        kviz.attribute(bare, images, "cam", resize="aligned")
