@@ -18,7 +18,7 @@ import numpy as np
 from training import Run, recipe, seeded, train
 
 import kviz
-from kviz.draw.plots import curves
+from kviz.draw.charts import curves
 from kviz.engine.backend import keras
 from kviz.errors import KvizError
 from kviz.files import whole_file

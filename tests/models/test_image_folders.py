@@ -13,7 +13,7 @@ import kviz
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, level in (("black", 0), ("white", 255)):
+    for name, level in (("black", 20), ("white", 255)):
         (tmp_path / name).mkdir()
         for index in range(5):
             Image.new("RGB", (12, 9), (level, level, index)).save(tmp_path / name / f"{index}.png")

@@ -227,6 +227,7 @@ def test_a_lacking_key_is_named_and_nothing_is_changed(state):
         np.testing.assert_array_equal(old, np.array(weight))
 
 
+@pytest.mark.slow
 def test_files_of_both_kinds_and_of_other_classes(tmp_path):
     from safetensors.numpy import save_file
 
@@ -252,6 +253,7 @@ def test_files_of_both_kinds_and_of_other_classes(tmp_path):
         out.unlink()
 
 
+@pytest.mark.slow
 def test_without_weights_a_seed_makes_it(tmp_path):
     kernels = []
     for seed in (0, 0, 1):

@@ -8,6 +8,8 @@ from training import keras
 
 import kviz
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.random((50, 8, 8, 1), dtype=np.float32), RANDOM.integers(0, 2, 50)
 

@@ -56,6 +56,7 @@ def test_the_gradient_is_of_the_score_before_log_softmax(as_layer):
     np.testing.assert_allclose(one.maps, other.maps, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_it_trains_on_a_folder(photos, tmp_path, command):
     out = tmp_path / "out"
     done = command(xai_vgg, "--data", photos, "--out", out, "--size", 32, "--epochs", 1)

@@ -245,8 +245,15 @@ def test_everything_is_reached_by_the_tab_key(opened, hostile):
     assert seen_without == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["made", "hostile"])
+@pytest.mark.parametrize(
+    ("which", "scheme"),
+    [
+        ("made", "light"),
+        ("hostile", "dark"),
+        pytest.param("made", "dark", marks=pytest.mark.slow),
+        pytest.param("hostile", "light", marks=pytest.mark.slow),
+    ],
+)
 def test_nothing_serious_for_those_who_do_not_see(opened, request, which, scheme):
     page = opened(request.getfixturevalue(which).path, scheme=scheme, bypass_csp=True)
     drawn(page)

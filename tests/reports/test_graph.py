@@ -44,7 +44,14 @@ def test_squeezenets_sources_are_keras_own(squeezenet):
     assert by_kviz(squeezenet) == by_keras(squeezenet.model)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV2", "ResNet50", "DenseNet121", "InceptionV3"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MobileNetV2",
+        "ResNet50",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("DenseNet121", "InceptionV3")),
+    ],
+)
 def test_sources_are_keras_own(name):
     model = getattr(keras.applications, name)(weights=None)
     network = kviz.Network(model)

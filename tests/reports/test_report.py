@@ -333,6 +333,7 @@ def test_of_several_photos_each_is_carried(squeezenet, cat):
     assert "one byte a value" in report.facts()["page"]["attributions"]
 
 
+@pytest.mark.slow
 def test_vgg16_fits_into_20_megabytes(cat):
     model = keras.applications.VGG16(weights=None)
     photo = cat[:, 1:225, 1:225]

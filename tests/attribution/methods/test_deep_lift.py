@@ -75,7 +75,13 @@ def net(part):
     return keras.Model(inputs, x)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param(part, marks=pytest.mark.slow) if part in ("gru", "lstm") else part
+        for part in PARTS
+    ],
+)
 def test_the_sum_is_the_difference_of_scores(part):
     model, images, low = net(PARTS[part]), 3 * numbers(2, 8, 8, 3), numbers(8, 8, 3, seed=1)
     found = kviz.attribute(model, images, "deep_lift", class_index=2, baseline=low)
