@@ -31,6 +31,8 @@ def test_json(run):
         "size": [3, 3],
         "stride": [2, 2],
         "offset": [0, 0],
+        "centre": [1, 1],
+        "whole": False,
     }
     assert found[-1]["receptive_field"] == "whole image"
     assert all(layer["output_size"] is None for layer in found if layer["kernel_size"] is None)

@@ -26,7 +26,9 @@ OWN = {
     "fit",
     "help",
 }
-DRAWING = {"columns", "cmap", "scale", "sort", "channel", "show_image"}
+DRAWING = {
+    "alpha", "columns", "cmap", "scale", "sort", "channel", "percentile", "show_image", "sign",
+}  # fmt: skip
 # What is on the command line in another form than in Python.
 OTHER = {"settings", "list", "away", "full"}
 

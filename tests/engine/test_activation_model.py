@@ -160,7 +160,6 @@ KINDS = [
     channels_first,
     names_that_are_no_scope,
     squeezenet,
-    resnet18,
 ]
 
 
@@ -180,7 +179,11 @@ def same(left, right):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * max(np.abs(other).max(), 1))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind",
+    [*KINDS, pytest.param(resnet18, marks=pytest.mark.slow, id="resnet18")],
+    ids=lambda kind: kind.__name__,
+)
 class TestEveryKind:
     @pytest.fixture
     def made(self, kind, tmp_path):
@@ -269,10 +272,11 @@ STRUCTURES = {
 }
 
 
+@pytest.mark.slow
 def test_exported_they_run_in_a_process_without_kviz(tmp_path):
     """All kinds in one process: TensorFlow takes seconds to start."""
     found, code = {}, ["import sys, numpy as np, tensorflow as tf"]
-    for kind in KINDS:
+    for kind in (*KINDS, resnet18):
         folder = tmp_path / kind.__name__
         folder.mkdir()
         model, images = kind(folder)
