@@ -312,7 +312,9 @@ def _look_at_config(config: Any, trust: bool) -> bool:
         if depth > DEPTH:
             raise ModelError(f"The model's config is nested more than {DEPTH} deep.")
         if isinstance(value, str) and len(value) > (NAME if key in _NAMES else MEGABYTE):
-            raise ModelError(f"The model's config holds a {key or 'text'} of {len(value)} characters.")
+            raise ModelError(
+                f"The model's config holds a {key or 'text'} of {len(value)} characters."
+            )
         if isinstance(value, list):
             stack += [(key, entry, depth + 1) for entry in value]
         if not isinstance(value, dict):
@@ -369,7 +371,13 @@ def _look_at_shapes(value: dict[str, Any]) -> None:
 
 _RANDOM = tuple(
     getattr(keras.initializers, name)
-    for name in ("Orthogonal", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling")
+    for name in (
+        "Orthogonal",
+        "RandomNormal",
+        "RandomUniform",
+        "TruncatedNormal",
+        "VarianceScaling",
+    )
 )
 
 _lock = threading.RLock()
