@@ -59,7 +59,9 @@ def tried(job):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return found | {"acted": acted, "kept": state() == before, "peak": peak / 1024}
 
-print("ready", flush=True)
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # what a file prints is no answer
+print("ready", file=answers, flush=True)
 for line in sys.stdin:
     job = json.loads(line)
     read, write = os.pipe()
@@ -73,7 +75,8 @@ for line in sys.stdin:
     with os.fdopen(read) as pipe:
         answer = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(answer or json.dumps({"kind": f"died of {status}", "said": "", "acted": [], "kept": True, "peak": 0}), flush=True)
+    died = {"kind": f"died of {status}", "said": "", "acted": [], "kept": True, "peak": 0}
+    print(answer or json.dumps(died), file=answers, flush=True)
 """
 
 

@@ -229,7 +229,7 @@ class Objects:
         family = family_of(value)
         self.custom |= family == _CUSTOM
         if family is None:
-            self._refuse(value, f"{value.get('module')}.{kind}", kind)
+            self._refuse(value, _full_name(value, kind), kind)
             family = _CUSTOM
         elif not (self.trust or _fits(family, key, owner)):
             raise ModelError(
@@ -279,14 +279,15 @@ class Objects:
                 custom.endswith(f">{name}") for custom in keras.saving.get_custom_objects()
             ):
                 return
-        named = name if module == "builtins" else f"{module}.{name}"
+        named = name if module == "builtins" else _full_name(value, name)
         self._refuse(value, str(named), str(name))
 
     def _refuse(self, value: dict[str, Any], full: str, name: str) -> None:
         """Refuse what Keras has and kviz does not allow; note what only the caller can have."""
         module, registered = value.get("module"), value.get("registered_name")
         function = value.get("class_name") == "function"
-        if isinstance(registered, str) and not _is_nobodys_own(module, name, function):
+        own = not _is_nobodys_own(module, name, function)
+        if own and isinstance(registered, str) and _registered(registered) is None:
             self.unknown[name] = name if function else registered
             return
         if self.trust:
@@ -311,6 +312,11 @@ class Objects:
                     "The model calls a layer on constants alone, which would run while it is loaded. "
                     "Keras writes no such file."
                 )
+
+
+def _full_name(value: dict[str, Any], name: Any) -> str:
+    module = value.get("module")
+    return f"{module}.{name}" if module else str(name)
 
 
 def _is_link(entry: Any) -> bool:

@@ -575,3 +575,197 @@ def test_how_a_nested_model_was_trained_is_left_out(tmp_path, forks, honest, com
     assert outcome.acted == []
     assert outcome.kept
     assert "epsilon" not in outcome.said, outcome
+
+
+# Honest files
+
+
+@keras.saving.register_keras_serializable(package="kviz-tests")
+def doubled(x):
+    return x * 2
+
+
+@keras.saving.register_keras_serializable(package="kviz-tests")
+class Holder(layers.Layer):
+    """A layer of the caller's, with objects of Keras under names of its own."""
+
+    def __init__(self, inner, start, squash, **kwargs):
+        super().__init__(**kwargs)
+        self.inner, self.start, self.squash = inner, start, squash
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), initializer=self.start)
+        if not self.inner.built:
+            self.inner.build(shape)
+
+    def call(self, x):
+        return self.squash(self.inner(x * self.scale))
+
+    def get_config(self):
+        objects = {"inner": self.inner, "start": self.start, "squash": self.squash}
+        return super().get_config() | {
+            name: keras.saving.serialize_keras_object(thing) for name, thing in objects.items()
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        for name in ("inner", "start", "squash"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
+        return cls(**config)
+
+
+def operations(image):
+    x = ops.concatenate([image / 255, 1 - image / 255], axis=-1)
+    x = ops.where(x > 0.5, x, ops.square(x)) + np.linspace(0, 1, 6, dtype="float32")
+    x = ops.einsum("bhwc,cd->bhwd", x, np.eye(6, dtype="float32"))
+    x = ops.expand_dims(x[:, 0], 1)[:, :, ::2, ..., :3]
+    x = ops.transpose(ops.reshape(x, (-1, 4, 3)), (0, 2, 1))
+    first, second = ops.split(x, 2, axis=-1)
+    x = ops.stack([first, second], axis=1)
+    return ops.mean(
+        ops.cast(ops.softmax(keras.activations.relu(x, max_value=6)), "float32"), axis=(1, 2)
+    )
+
+
+def with_objects(image):
+    dense = layers.Dense(
+        4,
+        activation=layers.LeakyReLU(negative_slope=0.1),
+        kernel_initializer=keras.initializers.RandomNormal(seed=keras.random.SeedGenerator(3)),
+        kernel_regularizer=keras.regularizers.L1L2(0.1, 0.2),
+        bias_constraint=keras.constraints.MaxNorm(2),
+        activity_regularizer="l2",
+    )
+    return layers.Dense(2, activation=keras.activations.gelu)(dense(layers.Flatten()(image)))
+
+
+def of_the_callers(image):
+    x = layers.Dense(3, activation=doubled, kernel_initializer=keras.initializers.Ones())(image)
+    held = Holder(layers.Dense(2), keras.initializers.Constant(2.0), keras.activations.tanh)
+    return layers.Flatten()(held(x))
+
+
+def augmented(image):
+    x = layers.Resizing(6, 6)(layers.Rescaling([1 / 255, 1 / 127, 1.0], offset=[0, 0, -1])(image))
+    x = layers.RandomFlip("horizontal")(layers.RandomRotation(0.1)(x))
+    x = layers.Pipeline([layers.RandomZoom(0.1), layers.CenterCrop(4, 4)])(x)
+    return layers.Normalization(mean=[0.0, 1.0, 2.0], variance=[1.0, 2.0, 3.0])(x)
+
+
+def recurrent(image):
+    x = layers.TimeDistributed(layers.LSTM(3, return_sequences=True))(image)
+    x = layers.TimeDistributed(layers.Flatten())(x)
+    x = layers.Bidirectional(layers.GRU(2, return_sequences=True))(x)
+    return layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)])(x)
+
+
+def attending(image):
+    x = layers.Reshape((64, 3))(image)
+    x = layers.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True)
+    x = layers.GroupQueryAttention(4, 4, 2)(x, x)
+    return layers.SpectralNormalization(layers.Dense(3))(layers.LayerNormalization()(x))
+
+
+def several_policies(image):
+    x = layers.Conv2D(3, 3, dtype="mixed_float16")(image)
+    policies = keras.dtype_policies.DTypePolicyMap(default_policy="mixed_bfloat16")
+    return layers.Dense(2, dtype=policies)(layers.Flatten(dtype="float32")(x))
+
+
+def nested_twice(image):
+    inner = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(3, 3), layers.PReLU()], name="inner"
+    )
+    x = inner(image) + inner(image * 0.5)
+    again = keras.Input((6, 6, 3))
+    block = keras.Model(
+        again, {"out": layers.Add()([again, layers.Conv2D(3, 1)(again)])}, name="block"
+    )
+    return layers.GlobalAveragePooling2D()(block(x)["out"])
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        operations,
+        with_objects,
+        of_the_callers,
+        augmented,
+        recurrent,
+        attending,
+        several_policies,
+        nested_twice,
+    ],
+)
+def test_an_honest_model_gives_what_it_gave(tmp_path, build):
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, build(image))
+    for weight in model.weights:  # no zeros, which a missing value would be
+        if "float" in weight.dtype:
+            weight.assign(np.random.default_rng(0).uniform(0.1, 0.5, weight.shape))
+    model.save(tmp_path / "honest.keras")
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 3)).astype("float32")
+    network = kviz.load_model(tmp_path / "honest.keras")
+    expected = model(pixels, training=False)
+    np.testing.assert_array_equal(network.model(pixels, training=False), expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["ConvNeXtTiny", "InceptionResNetV2", "MobileNetV3Small", "NASNetMobile"]
+)
+def test_the_applications_of_keras_name_what_is_allowed(name):
+    model = getattr(keras.applications, name)(weights=None)
+    objects = allowed.Objects()
+    objects.look(json.loads(json.dumps(keras.saving.serialize_keras_object(model))))
+    assert objects.unknown == {}
+    assert not objects.custom
+
+
+def test_a_name_of_a_class_inside_keras_is_the_class():
+    config = {"module": "keras.src.layers.core.dense", "class_name": "Dense", "config": {}}
+    assert allowed.family_of(config) == "layer"
+    assert allowed.family_of({**config, "class_name": "initializers"}) is None
+
+
+def test_what_the_caller_registered_may_act_and_settings_are_put_back(tmp_path, forks, honest):
+    setup = """
+@keras.saving.register_keras_serializable(package="mine")
+class Sets(keras.layers.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        import random
+        random.random()
+        keras.config.set_floatx("float16")
+        keras.config.set_epsilon(0.5)
+        keras.config.set_image_data_format("channels_first")
+        keras.config.set_dtype_policy("mixed_float16")
+    def call(self, x):
+        return x
+"""
+    entry = layer("mine.Sets", tensor()) | {"registered_name": "mine>Sets"}
+    path = edited(honest, tmp_path / "sets.keras", with_layer(entry))
+    outcome = forks.load(path, setup=setup)
+    assert (outcome.kind, outcome.kept) == ("", True), outcome
+
+    def refused(config):
+        with_layer(entry)(config)
+        with_dense(units=10**8)(config)
+
+    outcome = forks.load(edited(honest, tmp_path / "more.keras", refused), setup=setup)
+    assert (outcome.kind, outcome.kept) == ("ModelError", True), outcome
+
+
+def test_a_registered_name_opens_no_old_road(tmp_path, forks, honest):
+    # Without a module Keras looks for the class's name as before Keras 3, and not for the registered one.
+    setup = """
+@keras.saving.register_keras_serializable(package="mine")
+class Plain(keras.layers.Layer):
+    def call(self, x):
+        return x
+"""
+    entry = layer("keras.layers.Dense", tensor(), units=3) | {"registered_name": "mine>Plain"}
+    del entry["module"]
+    path = edited(honest, tmp_path / "old.keras", with_layer(entry))
+    outcome = forks.load(path, setup=setup)
+    assert (outcome.kind, outcome.acted) == ("ModelError", []), outcome
+    assert "among the layers" in outcome.said
