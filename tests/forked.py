@@ -1,4 +1,4 @@
-"""A process of its own for each hostile file, forked from one that has imported kviz and run nothing."""
+"""A process of its own for each hostile file, forked from one that has only imported kviz."""
 
 import json
 import os
@@ -104,7 +104,7 @@ class Forks:
 
     def __init__(self):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
-        self.server = subprocess.Popen(  # noqa: S603 - our own text
+        self.server = subprocess.Popen(
             [sys.executable, "-c", SERVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,9 +1,10 @@
 """What the config of a model's file may name: a list, so that a new name of Keras opens no door.
 
-Keras makes whatever public object a config names, and calls layers and operations with what the config
-gives them, while it loads. So each name is looked up here first, by what Keras would resolve it to: layers
-and operations that compute from tensors, and where a parameter takes them initializers, activations and
-their like. Anything else is a custom object that the caller has registered, or is refused.
+Keras makes whatever public object a config names, and calls layers and operations with what the
+config gives them, while it loads. So each name is looked up here first, by what Keras would resolve it
+to: layers and operations that compute from tensors, and where a parameter takes them initializers,
+activations and their like. Anything else is a custom object that the caller has registered, or is
+refused.
 """
 
 from __future__ import annotations
@@ -28,27 +29,29 @@ LAYERS = {
     "keras": "Layer Model Sequential",
     "keras.layers": """
         Activation ActivityRegularization AdaptiveAveragePooling1D AdaptiveAveragePooling2D
-        AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D Add
-        AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average AveragePooling1D
-        AveragePooling2D AveragePooling3D BatchNormalization Bidirectional CategoryEncoding CenterCrop
-        Concatenate ContrastLimitedAdaptiveHistogramEqualization Conv1D Conv1DTranspose Conv2D
-        Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D
-        Cropping3D CutMix Dense DepthwiseConv1D DepthwiseConv2D Discretization Dot Dropout ELU
-        EinsumDense Embedding Equalization Flatten GRU GRUCell GaussianDropout GaussianNoise
-        GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D
-        GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing
-        Hashing Identity InputLayer IntegerLookup LSTM LSTMCell LayerNormalization LeakyReLU Masking
-        MaxNumBoundingBoxes MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram Minimum MixUp
-        MultiHeadAttention Multiply Normalization PReLU Permute Pipeline RMSNormalization RNN RandAugment
-        RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomCrop
-        RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale RandomHue
-        RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation
-        RandomSharpness RandomShear RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape
-        Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SimpleRNN
+        AdaptiveAveragePooling3D AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D
+        Add AdditiveAttention AlphaDropout Attention AugMix AutoContrast Average
+        AveragePooling1D AveragePooling2D AveragePooling3D BatchNormalization Bidirectional
+        CategoryEncoding CenterCrop Concatenate ContrastLimitedAdaptiveHistogramEqualization
+        Conv1D Conv1DTranspose Conv2D Conv2DTranspose Conv3D Conv3DTranspose ConvLSTM1D
+        ConvLSTM2D ConvLSTM3D Cropping1D Cropping2D Cropping3D CutMix Dense DepthwiseConv1D
+        DepthwiseConv2D Discretization Dot Dropout ELU EinsumDense Embedding Equalization
+        Flatten GRU GRUCell GaussianDropout GaussianNoise GlobalAveragePooling1D
+        GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D GlobalMaxPooling2D
+        GlobalMaxPooling3D GroupNormalization GroupQueryAttention HashedCrossing Hashing
+        Identity InputLayer IntegerLookup LSTM LSTMCell LayerNormalization LeakyReLU Masking
+        MaxNumBoundingBoxes MaxPooling1D MaxPooling2D MaxPooling3D Maximum MelSpectrogram
+        Minimum MixUp MultiHeadAttention Multiply Normalization PReLU Permute Pipeline
+        RMSNormalization RNN RandAugment RandomBrightness RandomColorDegeneration
+        RandomColorJitter RandomContrast RandomCrop RandomElasticTransform RandomErasing
+        RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective
+        RandomPosterization RandomRotation RandomSaturation RandomSharpness RandomShear
+        RandomTranslation RandomZoom ReLU RepeatVector Rescaling Reshape Resizing
+        ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D SimpleRNN
         SimpleRNNCell Softmax Solarization SpatialDropout1D SpatialDropout2D SpatialDropout3D
-        SpectralNormalization StackedRNNCells StringLookup Subtract TextVectorization TimeDistributed
-        UnitNormalization UpSampling1D UpSampling2D UpSampling3D Wrapper ZeroPadding1D ZeroPadding2D
-        ZeroPadding3D
+        SpectralNormalization StackedRNNCells StringLookup Subtract TextVectorization
+        TimeDistributed UnitNormalization UpSampling1D UpSampling2D UpSampling3D Wrapper
+        ZeroPadding1D ZeroPadding2D ZeroPadding3D
         """,
     "keras._legacy.layers": "AlphaDropout RandomHeight RandomWidth ThresholdedReLU",
     "keras.src.applications.convnext": "LayerScale StochasticDepth",
@@ -60,56 +63,61 @@ LAYERS = {
 OPERATIONS = {
     "keras.src.activations.activations": "Mish ReLU",
     "keras.src.ops.core": """
-        Cast ConvertToTensor SaturateCast Scatter ScatterUpdate Slice SliceUpdate StopGradient Unstack
+        Cast ConvertToTensor SaturateCast Scatter ScatterUpdate Slice SliceUpdate StopGradient
+        Unstack
         """,
     "keras.src.ops.einops": "Rearrange",
     "keras.src.ops.image": """
-        AffineTransform CropImages ElasticTransform ExtractPatches GaussianBlur HSVToRGB MapCoordinates
-        PadImages PerspectiveTransform RGBToGrayscale RGBToHSV Resize SSIM ScaleAndTranslate SobelEdges
+        AffineTransform CropImages ElasticTransform ExtractPatches GaussianBlur HSVToRGB
+        MapCoordinates PadImages PerspectiveTransform RGBToGrayscale RGBToHSV Resize SSIM
+        ScaleAndTranslate SobelEdges
         """,
     "keras.src.ops.linalg": """
-        Cholesky CholeskyInverse Det Eig Eigh Inv Lstsq LuFactor MatrixRank Norm Pinv Qr SVD Solve
-        SolveTriangular
+        Cholesky CholeskyInverse Det Eig Eigh Inv Lstsq LuFactor MatrixRank Norm Pinv Qr SVD
+        Solve SolveTriangular
         """,
     "keras.src.ops.math": """
-        CDist Erf Erfc Erfinv ExtractSequences FFT FFT2 IFFT2 IRFFT ISTFT InTopK Logdet Logsumexp RFFT
-        Rsqrt STFT SegmentMax SegmentMin SegmentProd SegmentSum TopK ViewAsComplex ViewAsReal
+        CDist Erf Erfc Erfinv ExtractSequences FFT FFT2 IFFT2 IRFFT ISTFT InTopK Logdet
+        Logsumexp RFFT Rsqrt STFT SegmentMax SegmentMin SegmentProd SegmentSum TopK
+        ViewAsComplex ViewAsReal
         """,
     "keras.src.ops.nn": """
-        AdaptiveAveragePool AdaptiveMaxPool AveragePool BatchNorm BinaryCrossentropy CTCDecode CTCLoss
-        CategoricalCrossentropy Celu Conv ConvTranspose DepthToSpace DepthwiseConv DotProductAttention
-        Elu Fold Gelu Glu HardShrink HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid
-        LogSoftmax MaxPool Moments MultiHot Normalize OneHot PSNR Polar RMSNorm Relu Relu6 Selu
-        SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign SpaceToDepth
-        SparseCategoricalCrossentropy SparsePlus SparseSigmoid Sparsemax Squareplus TanhShrink Threshold
-        Unfold
+        AdaptiveAveragePool AdaptiveMaxPool AveragePool BatchNorm BinaryCrossentropy CTCDecode
+        CTCLoss CategoricalCrossentropy Celu Conv ConvTranspose DepthToSpace DepthwiseConv
+        DotProductAttention Elu Fold Gelu Glu HardShrink HardSigmoid HardSilu HardTanh LayerNorm
+        LeakyRelu LogSigmoid LogSoftmax MaxPool Moments MultiHot Normalize OneHot PSNR Polar
+        RMSNorm Relu Relu6 Selu SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign
+        SpaceToDepth SparseCategoricalCrossentropy SparsePlus SparseSigmoid Sparsemax Squareplus
+        TanhShrink Threshold Unfold
         """,
     "keras.src.ops.numpy": """
-        Abs Absolute Add All AllClose Amax Amin Angle Any Append Arange Arccos Arccosh Arcsin Arcsinh
-        Arctan Arctan2 Arctanh Argmax Argmin Argpartition Argsort Array ArraySplit Average Bincount
-        BitwiseAnd BitwiseInvert BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor
-        BroadcastTo Cbrt Ceil Clip Concatenate Conj Conjugate Copy Corrcoef Correlate Cos Cosh
-        CountNonzero Cross Cumprod Cumsum Deg2rad Diag Diagflat Diagonal Diff Digitize Divide DivideNoNan
-        Dot Dsplit Dstack Einsum EmptyLike Equal Exp Exp2 ExpandDims Expm1 Fabs Flip Fliplr Flipud Floor
-        FloorDivide Fmax Fmin Fmod Full FullLike Gcd Geomspace GetItem Greater GreaterEqual Heaviside
-        Histogram Hsplit Hstack Hypot I0 Imag Inner IsIn Isclose Isfinite Isinf Isnan Isneginf Isposinf
-        Isreal Kron Lcm Ldexp LeftShift Less LessEqual Linspace Log Log10 Log1p Log2 Logaddexp Logaddexp2
-        LogicalAnd LogicalNot LogicalOr LogicalXor Logspace Matmul Max Maximum Mean Median Meshgrid Min
-        Minimum Mod Moveaxis Multiply NanToNum Nanargmax Nanargmin Nancumprod Nancumsum Nanmax Nanmean
-        Nanmedian Nanmin Nanpercentile Nanprod Nanquantile Nanstd Nansum Nanvar Ndim Negative Nextafter
-        Nonzero NotEqual OnesLike Outer Pad Percentile Power Prod Ptp Quantile Rad2deg Ravel Real
-        Reciprocal Repeat Reshape RightShift Roll Rot90 Round SearchSorted Select Sign Signbit Sin Sinc
-        Sinh Size Slogdet Sort Split Sqrt Square Squeeze Stack Std Subtract Sum Swapaxes Take
-        TakeAlongAxis Tan Tanh Tensordot Tile Trace Transpose Trapezoid Tril Triu TrueDivide Trunc Unique
-        UnravelIndex Vander Var Vdot View Vsplit Vstack Where ZerosLike
+        Abs Absolute Add All AllClose Amax Amin Angle Any Append Arange Arccos Arccosh Arcsin
+        Arcsinh Arctan Arctan2 Arctanh Argmax Argmin Argpartition Argsort Array ArraySplit
+        Average Bincount BitwiseAnd BitwiseInvert BitwiseLeftShift BitwiseNot BitwiseOr
+        BitwiseRightShift BitwiseXor BroadcastTo Cbrt Ceil Clip Concatenate Conj Conjugate Copy
+        Corrcoef Correlate Cos Cosh CountNonzero Cross Cumprod Cumsum Deg2rad Diag Diagflat
+        Diagonal Diff Digitize Divide DivideNoNan Dot Dsplit Dstack Einsum EmptyLike Equal Exp
+        Exp2 ExpandDims Expm1 Fabs Flip Fliplr Flipud Floor FloorDivide Fmax Fmin Fmod Full
+        FullLike Gcd Geomspace GetItem Greater GreaterEqual Heaviside Histogram Hsplit Hstack
+        Hypot I0 Imag Inner IsIn Isclose Isfinite Isinf Isnan Isneginf Isposinf Isreal Kron Lcm
+        Ldexp LeftShift Less LessEqual Linspace Log Log10 Log1p Log2 Logaddexp Logaddexp2
+        LogicalAnd LogicalNot LogicalOr LogicalXor Logspace Matmul Max Maximum Mean Median
+        Meshgrid Min Minimum Mod Moveaxis Multiply NanToNum Nanargmax Nanargmin Nancumprod
+        Nancumsum Nanmax Nanmean Nanmedian Nanmin Nanpercentile Nanprod Nanquantile Nanstd
+        Nansum Nanvar Ndim Negative Nextafter Nonzero NotEqual OnesLike Outer Pad Percentile
+        Power Prod Ptp Quantile Rad2deg Ravel Real Reciprocal Repeat Reshape RightShift Roll
+        Rot90 Round SearchSorted Select Sign Signbit Sin Sinc Sinh Size Slogdet Sort Split Sqrt
+        Square Squeeze Stack Std Subtract Sum Swapaxes Take TakeAlongAxis Tan Tanh Tensordot
+        Tile Trace Transpose Trapezoid Tril Triu TrueDivide Trunc Unique UnravelIndex Vander Var
+        Vdot View Vsplit Vstack Where ZerosLike
         """,
     "keras.src.quantizers.quantizers": "FakeQuantWithMinMaxVars",
 }
 
 INITIALIZERS = {
     "keras.initializers": """
-        Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform Ones
-        Orthogonal RandomNormal RandomUniform STFT TruncatedNormal VarianceScaling Zeros
+        Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity LecunNormal LecunUniform
+        Ones Orthogonal RandomNormal RandomUniform STFT TruncatedNormal VarianceScaling Zeros
         """
 }
 REGULARIZERS = {"keras.regularizers": "L1 L1L2 L2 OrthogonalRegularizer"}
@@ -233,9 +241,13 @@ class Objects:
             family = _CUSTOM
         elif not (self.trust or _fits(family, key, owner)):
             raise ModelError(
-                f"The model gives the {family} object {sanitise(kind, 40)!r} for {sanitise(key, 40)!r}, "
-                "which takes none. Keras writes no such file."
+                f"The model gives the {family} object {sanitise(kind, 40)!r} for "
+                f"{sanitise(key, 40)!r}, which takes none. Keras writes no such file."
             )
+        self._parts(value, family)
+
+    def _parts(self, value: dict[str, Any], family: str) -> None:
+        """Look at what an object is made of, called with and built with."""
         for part, inside in value.items():
             if part == "config":
                 # Its items, and not the whole: it is a class's parameters, whatever they are called.
@@ -263,7 +275,8 @@ class Objects:
                 )
             if size * _numbers_in(config.get("value")) > CONSTANT_BYTES:
                 raise ModelError(
-                    "The model's config holds a constant of over 1 MB; it would be worked on while loading."
+                    "The model's config holds a constant of over 1 MB, which would be worked on "
+                    "while it is loaded."
                 )
 
     def _function(self, value: dict[str, Any], key: str, owner: str) -> None:
@@ -294,8 +307,8 @@ class Objects:
             return
         raise ModelError(
             f"The model names {sanitise(full, 80)!r}, which is not among the layers, operations and "
-            "functions that kviz lets a file use there: it could run what its maker likes. If you trust "
-            f"them as you trust a program, load it with {spelled('trust', 'True')}."
+            "functions that kviz lets a file use there: it could run what its maker likes. If you "
+            f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
         )
 
     def _nodes(self, nodes: Any) -> None:
@@ -352,7 +365,7 @@ def _registered(name: Any) -> Any:
 
 
 def _is_nobodys_own(module: Any, name: str, function: bool) -> bool:
-    """Return whether a name is one of Keras's or Python's, which no caller should be told to register."""
+    """Return whether a name is Keras's or Python's, which no caller should be told to register."""
     package = module.split(".")[0] if isinstance(module, str) else None
     if package != "builtins":
         return package == "keras" or (package in sys.stdlib_module_names and package != "__main__")
@@ -394,7 +407,7 @@ def _families() -> dict[type, str]:
 
 
 def family_of(value: dict[str, Any]) -> str | None:
-    """Return the family of the class that Keras makes of an object's config, None where it is not allowed.
+    """Return the family of the class that Keras makes of a config, None where it is not allowed.
 
     Args:
         value: the config, with its class's name.

@@ -27,9 +27,9 @@ def load_model(
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
 
-    The file is looked at before Keras sees it, and nothing in it is run unless `trust` is given: what its
-    config names is among the layers, operations and functions that compute from tensors, or registered by
-    you. Keras's settings and random states are afterwards what they were.
+    The file is looked at before Keras sees it, and nothing in it is run unless `trust` is given: what
+    its config names is among the layers, operations and functions that compute from tensors, or
+    registered by you. Keras's settings and random states are afterwards what they were.
 
     Class names come from `class_names`, or from the file (`save_model` puts them there), or from a
     JSON file beside it, `NAME.class_names.json` for `NAME.keras`; preprocessing from `preprocess` or

@@ -45,6 +45,7 @@ INPUT_BATCH = 1 << 16
 _WEIGHTS = "model.weights.h5"
 _KNOWN = ("metadata.json", "config.json", _WEIGHTS)
 _SHAPES = ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape")
+_PARTS = ("indices_or_sections", "num", "num_oov_indices")
 _NAMES = ("name", "class_name", "module", "registered_name", "keras_history")
 
 
@@ -242,7 +243,7 @@ def _loss(config: Any) -> Any:
 
 
 def count_entries(data: bytes, what: str) -> None:
-    """Refuse JSON of too many values, before they are made: they take 30 times the memory of their text.
+    """Refuse JSON of too many values, before they are made: they take 30 times their text's memory.
 
     Args:
         data: the text.
@@ -304,7 +305,7 @@ def _declared_bytes(file: Any, size: int) -> int:
 
 
 def _look_at_config(config: Any, trust: bool) -> bool:
-    """Refuse what a config should not hold; return whether it has objects that the caller registered."""
+    """Refuse what a config should not hold; return whether it has objects that the caller has."""
     layers = 0
     stack = [("", config, 1)]
     while stack:
@@ -351,7 +352,13 @@ def _layers_in(value: dict[str, Any]) -> int:
 
 
 def _look_at_shapes(value: dict[str, Any]) -> None:
-    """Refuse inputs so large that a state or constant of their size would fill the memory."""
+    """Refuse inputs, and counts of parts, that would fill the memory while Keras builds the model."""
+    for key in _PARTS:  # Keras makes each of them
+        if isinstance(value.get(key), int | float) and value[key] > INPUT_BATCH:
+            raise ModelError(
+                f"The model asks for {key} of {sanitise(value[key], 20)}, more than any model needs: "
+                "it is broken, or made to fill the memory."
+            )
     shapes = [value.get(key) for key in _SHAPES]
     build, given = value.get("shapes_dict"), value.get("config")
     shapes += build.values() if isinstance(build, dict) else ()
@@ -384,6 +391,36 @@ _lock = threading.RLock()
 _local = threading.local()
 
 
+def _left_after(left: int, given: dict[str, Any]) -> int:
+    """Return what is left of a budget after a variable, refuse one that goes beyond."""
+    value = given.get("initializer")  # an array, or what makes one of the shape
+    shape = getattr(value, "shape", given.get("shape"))
+    if shape is None:
+        return left
+    dtype = given.get("dtype") or getattr(value, "dtype", "float32")
+    size: int = tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
+    lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+    for length in lengths:
+        size *= length or 1
+    if size > left or any(length is not None and length < 0 for length in lengths):
+        raise ModelError(
+            "The model asks for far more weights than its file holds: it is broken, or made to "
+            "fill the memory."
+        )
+    return left - size
+
+
+def _with_initializer(
+    start: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return ((start, *args[1:]), kwargs) if args else (args, {**kwargs, "initializer": start})
+
+
+def _raise_first(refusals: list[ModelError]) -> None:
+    if refusals:
+        raise refusals[0] from None
+
+
 @contextmanager
 def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
     """Refuse, on this thread, to allocate more than `budget` bytes of `keras.Variable`.
@@ -403,44 +440,28 @@ def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
         refusals: list[ModelError] = []
 
         def counted(self: Any, *args: Any, **kwargs: Any) -> None:
-            given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
-            value = given.get("initializer")  # an array, or what makes one of the shape
-            shape = getattr(value, "shape", given.get("shape"))
             left = getattr(_local, "left", None)
-            if left is not None and shape is not None:
-                dtype = given.get("dtype") or getattr(value, "dtype", "float32")
-                size = tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
-                lengths = (shape,) if isinstance(shape, int) else tuple(shape)
-                for length in lengths:
-                    size *= length or 1
-                if size > left or any(length is not None and length < 0 for length in lengths):
+            given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
+            if left is not None:
+                try:
+                    _local.left = _left_after(left, given)
+                except ModelError as error:
                     _local.left = -1  # final, even where Keras goes on
-                    refusals.append(
-                        ModelError(
-                            "The model asks for far more weights than its file holds: it is broken, "
-                            "or made to fill the memory."
-                        )
-                    )
-                    raise refusals[0]
-                _local.left = left - size
-                if zeros and isinstance(value, _RANDOM):
+                    refusals.append(error)
+                    raise
+                if zeros and isinstance(given.get("initializer"), _RANDOM):
                     start = keras.initializers.Zeros()
-                    if args:
-                        args = (start, *args[1:])
-                    else:
-                        kwargs["initializer"] = start
+                    args, kwargs = _with_initializer(start, args, kwargs)
             original(self, *args, **kwargs)
 
         keras.Variable.__init__ = counted
         try:
             yield
         except Exception:
-            if refusals:
-                raise refusals[0] from None
+            _raise_first(refusals)
             raise
         else:
-            if refusals:
-                raise refusals[0]
+            _raise_first(refusals)
         finally:
             _local.left = outer
             if keras.Variable.__init__ is not counted:

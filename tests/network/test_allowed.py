@@ -298,6 +298,18 @@ HOSTILE = {
         ),
         "set_epsilon",
     ),
+    "an activation that a call is given": (
+        with_layer(
+            layer(
+                "keras.layers.ReLU",
+                node={
+                    "args": [tensor()],
+                    "kwargs": {"activation": reference("keras.activations.relu")},
+                },
+            )
+        ),
+        FORBIDDEN,
+    ),
     "set_epsilon as an activation": (
         with_layer(layer("keras.layers.Activation", tensor(), activation=EPSILON)),
         "set_epsilon",
@@ -498,7 +510,7 @@ HOSTILE = {
         "takes none",
     ),
     "built for a huge input": (
-        with_entry(build_config={"shapes_dict": {"input_shape": [1, 10**9]}}),
+        with_entry(build_config={"shapes_dict": {"query_shape": [1, 10**9]}}),
         "inputs of shape",
     ),
     "an input by another name": (
@@ -513,6 +525,20 @@ HOSTILE = {
         "cannot be loaded",
     ),
     # Memory.
+    "a split into very many": (
+        with_layer(layer("keras.src.ops.numpy.Split", tensor(), indices_or_sections=10**8, axis=0)),
+        "indices_or_sections of 100000000",
+    ),
+    "very many of one axis": (
+        with_layer(layer("keras.src.ops.core.Unstack", tensor(), num=10**8, axis=0)),
+        "num of 100000000",
+    ),
+    "very many unknown words": (
+        with_layer(
+            layer("keras.layers.IntegerLookup", tensor(), num_oov_indices=10**8, vocabulary=[1])
+        ),
+        "num_oov_indices of 100000000",
+    ),
     "a negative size": (
         lambda config: (
             with_layer(LIFTED)(config),
@@ -565,7 +591,7 @@ def test_a_hostile_config_is_refused_and_does_nothing(tmp_path, forks, honest, o
 
 
 @pytest.mark.parametrize("compiled", [COMPILED, {"optimizer": made("keras.callbacks.CSVLogger")}])
-def test_how_a_nested_model_was_trained_is_left_out(tmp_path, forks, honest, compiled, monkeypatch):
+def test_how_a_nested_model_was_trained_is_left_out(tmp_path, forks, honest, compiled):
     def edit(config):
         nested(config)
         config["config"]["layers"][1]["compile_config"] = compiled
@@ -756,7 +782,7 @@ class Sets(keras.layers.Layer):
 
 
 def test_a_registered_name_opens_no_old_road(tmp_path, forks, honest):
-    # Without a module Keras looks for the class's name as before Keras 3, and not for the registered one.
+    # Without a module Keras looks for the class's name, as before Keras 3, not for the registered one.
     setup = """
 @keras.saving.register_keras_serializable(package="mine")
 class Plain(keras.layers.Layer):
