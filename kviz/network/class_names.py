@@ -9,7 +9,7 @@ from typing import Any
 
 from kviz._checks import sanitise
 from kviz.errors import ModelError
-from kviz.network.model_files import MEGABYTE
+from kviz.network.model_files import ENTRIES, MEGABYTE, NAME, count_entries
 
 ClassNames = Sequence[str] | Mapping[Any, Any] | str | Path
 
@@ -22,10 +22,15 @@ def _read_names(path: Path) -> Any:
             raise ModelError(f"The class names {sanitise(path, 120)} are not a regular file.")
         if path.stat().st_size > 64 * MEGABYTE:
             raise ModelError(f"The class names file {sanitise(path, 120)} is over 64 MB.")
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix != ".json":
-            return [line.strip() for line in text.splitlines() if line.strip()]
-        return json.loads(text)
+        with path.open("rb") as file:
+            data = file.read(64 * MEGABYTE)
+        if path.suffix == ".json":
+            count_entries(data, "The file of class names")
+            return json.loads(data.decode("utf-8-sig"))
+        if data.count(b"\n") > ENTRIES:
+            raise ModelError("The file of class names holds more lines than any model has classes.")
+        lines = data.decode("utf-8-sig").split("\n")
+        return [line.strip() for line in lines if line.strip()]
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"The class names in {sanitise(path, 120)} cannot be read: {sanitise(error)}"
@@ -55,4 +60,6 @@ def class_names_of(source: ClassNames) -> tuple[str, ...]:
     )
     if not names or not all(isinstance(name, str) for name in names):
         raise ModelError("Class names are a list of strings, or a dict from index to string.")
+    if any(len(name) > NAME for name in names):
+        raise ModelError(f"A class name has over {NAME} characters.")
     return tuple(names)

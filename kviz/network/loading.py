@@ -13,7 +13,8 @@ from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames
-from kviz.network.model_files import MEGABYTE, look, variables_within, write_model
+from kviz.network.kept import settings_kept
+from kviz.network.model_files import MEGABYTE, looked_at, variables_within, write_model
 from kviz.network.network import Network, Preprocess
 
 
@@ -26,7 +27,10 @@ def load_model(
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
 
-    The file is looked at before Keras sees it, and nothing in it is run unless `trust` is given.
+    The file is looked at before Keras sees it, and nothing in it is run unless `trust` is given: what
+    its config names is among the layers, operations and functions that compute from tensors, or
+    registered by you. Keras's settings and random states are afterwards what they were.
+
     Class names come from `class_names`, or from the file (`save_model` puts them there), or from a
     JSON file beside it, `NAME.class_names.json` for `NAME.keras`; preprocessing from `preprocess` or
     from the file.
@@ -52,15 +56,19 @@ def load_model(
     if not isinstance(path, str | Path):
         raise ModelError(f"Expected the path of a model's file. Received: {sanitise(repr(path))}")
     path = Path(path)
-    found = look(path, trust=trust)
+    strategy = several()
     try:
-        with variables_within(4 * found.stored + MEGABYTE), warnings.catch_warnings():
+        with (
+            settings_kept(),
+            looked_at(path, trust=trust) as found,
+            # A weight that a custom object made and did not save stays as it was made.
+            variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
+            warnings.catch_warnings(),
+            strategy.scope() if strategy else nullcontext(),  # a copy of the weights on each device
+        ):
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
-            strategy = several()
-            # Each device gets a copy of the weights.
-            with strategy.scope() if strategy else nullcontext():
-                model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+            model = keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."

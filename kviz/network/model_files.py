@@ -1,7 +1,8 @@
 """The look at a model's file before Keras sees it, and what travels in it beside the weights.
 
-Loading with Keras's safe mode runs no code from the file, but a small file can still ask for all the
-memory there is. So sizes, links, layers and custom objects are looked at first, and while Keras
+Keras's safe mode leaves a file much: it may name any public function of Keras for a layer to call, and
+ask for all the memory there is. So sizes, links, layers and every object that the config names
+(`allowed`) are looked at first; what Keras then loads is a copy of what was looked at, and while it
 builds the model, variables are counted before they are allocated.
 """
 
@@ -10,14 +11,17 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import shutil
 import stat
+import tempfile
 import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 
@@ -26,6 +30,7 @@ from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
 from kviz.files import whole_file
+from kviz.network.allowed import Objects
 
 MEGABYTE = 1 << 20
 CONFIG_SIZE = 64 * MEGABYTE
@@ -33,12 +38,15 @@ DEPTH = 64
 LAYERS = 5_000
 MEMBERS = 1_000
 ENTRIES = 1_000_000
+NAME = 1_000
 INPUT_NUMBERS = 1 << 26
 INPUT_BATCH = 1 << 16
 
 _WEIGHTS = "model.weights.h5"
 _KNOWN = ("metadata.json", "config.json", _WEIGHTS)
-_CODE = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "__lambda__")
+_SHAPES = ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape")
+_PARTS = ("indices_or_sections", "num", "num_oov_indices")
+_NAMES = ("name", "class_name", "module", "registered_name", "keras_history")
 
 
 @dataclass(frozen=True)
@@ -46,44 +54,55 @@ class ModelFile:
     """What the look at a model's file found.
 
     Attributes:
-        path: the file.
-        stored: bytes of weights in it.
+        path: what Keras is to load.
+        stored: bytes of weights in it, as they lie on the disk.
         extra: what `save_model` put in it: class names and the name of the preprocessing.
         loss: what the model was compiled with, as the file writes it, or None.
+        custom: whether the model has objects that the caller has registered.
     """
 
     path: Path
     stored: int
     extra: dict[str, Any]
     loss: Any = None
+    custom: bool = True
 
 
-def look(path: Path, *, trust: bool) -> ModelFile:
+@contextmanager
+def looked_at(path: Path, *, trust: bool) -> Iterator[ModelFile]:
     """Look at a `.keras` or `.h5` file and refuse what is broken or should not be loaded.
 
     Args:
         path: the file.
         trust: let through what can run code: Lambda and TFSMLayer layers and legacy `.h5`.
 
-    Returns:
-        What was found.
+    Yields:
+        What was found. What Keras is to load is a copy of what was looked at, which is removed
+        afterwards; with `trust` the file itself.
 
     Raises:
         ModelError: if the file is missing, broken or refused.
     """
+    with tempfile.TemporaryDirectory(prefix="kviz-") as folder:
+        yield _look(path, Path(folder), trust)
+
+
+def _look(path: Path, folder: Path, trust: bool) -> ModelFile:
     name = sanitise(path, 120)
     size = _size_of(path, name)
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # once: whoever exchanges it afterwards changes nothing
+            size = min(size, os.fstat(file.fileno()).st_size)
             magic = file.read(8)
-        if magic == b"\x89HDF\r\n\x1a\n":
-            found, suffixes = _look_at_h5(path, name, size, trust), [".h5", ".hdf5"]
-        elif magic[:4] == b"PK\x03\x04":
-            found, suffixes = _look_at_zip(path, name, size, trust), [".keras"]
-        else:
-            raise ModelError(
-                f"{name} is not a Keras model. Expected what model.save('….keras') writes."
-            )
+            if magic == b"\x89HDF\r\n\x1a\n":
+                found, suffixes = _look_at_h5(path, name, size, trust), [".h5", ".hdf5"]
+            elif magic[:4] == b"PK\x03\x04":
+                target = None if trust else folder / "model.keras"
+                found, suffixes = _look_at_zip(file, path, name, size, target), [".keras"]
+            else:
+                raise ModelError(
+                    f"{name} is not a Keras model. Expected what model.save('….keras') writes."
+                )
         if path.suffix not in suffixes:  # by which Keras tells the two formats apart
             raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
         return found
@@ -135,18 +154,21 @@ def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
             f"If you trust them, load it with {spelled('trust', 'True')}, or have it saved as .keras."
         )
     with h5py.File(path, "r") as file:
-        stored = _stored_bytes(file, size)
+        stored = min(size, _declared_bytes(file, size))
         config = file.attrs.get("model_config")
         training = file.attrs.get("training_config")
     if config is None:
         raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
-    _look_at_config(_parsed(config, "config"), trust)
+    custom = _look_at_config(_parsed(config, "config"), trust)
     compiled = None if training is None else _parsed(training, "training config")
-    return ModelFile(path, stored, {}, _loss({"compile_config": compiled}))
+    return ModelFile(path, stored, {}, _loss({"compile_config": compiled}), custom)
 
 
-def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
-    with zipfile.ZipFile(path) as archive:
+def _look_at_zip(
+    source: IO[bytes], path: Path, name: str, size: int, target: Path | None
+) -> ModelFile:
+    """Look at an opened `.keras` file, and write what was looked at into `target`, None with trust."""
+    with zipfile.ZipFile(source) as archive:
         members = archive.infolist()
         names = [member.filename for member in members]
         if len(members) > MEMBERS or len(set(names)) < len(names):
@@ -171,15 +193,47 @@ def _look_at_zip(path: Path, name: str, size: int, trust: bool) -> ModelFile:
                     f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
                 )
         config = _parsed(archive.read("config.json"), "config")
-        _look_at_config(config, trust)
+        custom = _look_at_config(config, trust=target is None)
         metadata = (
             _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
         )
         data = archive.read(_WEIGHTS)
-    with h5py.File(io.BytesIO(data), "r") as file:
-        stored = _stored_bytes(file, len(data))
+        # Zeros take nothing on the disk, whatever they unpack to.
+        disk = min(size, len(data), archive.getinfo(_WEIGHTS).compress_size)
+        with h5py.File(io.BytesIO(data), "r") as file:
+            stored = min(disk, _declared_bytes(file, disk))
+        loss = _loss(config)
+        if target is not None:
+            _write_copy(archive, target, _untrained(config), data)
     extra = metadata.get("kviz", {}) if isinstance(metadata, dict) else {}
-    return ModelFile(path, stored, extra if isinstance(extra, dict) else {}, _loss(config))
+    extra = extra if isinstance(extra, dict) else {}
+    return ModelFile(target or path, stored, extra, loss, custom)
+
+
+def _write_copy(archive: zipfile.ZipFile, target: Path, config: Any, weights: bytes) -> None:
+    """Write the members that were looked at into a file of one's own."""
+    with zipfile.ZipFile(target, "w") as copy:
+        copy.writestr("metadata.json", "{}")
+        copy.writestr("config.json", json.dumps(config))
+        copy.writestr(_WEIGHTS, weights)
+        for member in archive.infolist():
+            if member.filename.startswith("assets/"):
+                with archive.open(member) as asset, copy.open(member.filename, "w") as place:
+                    shutil.copyfileobj(asset, place)
+
+
+def _untrained(value: Any) -> Any:
+    """Return a config without how it was trained, which Keras would make for models inside it too."""
+    if isinstance(value, list):
+        return [_untrained(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    is_object = "class_name" in value and "config" in value
+    return {
+        key: _untrained(entry)
+        for key, entry in value.items()
+        if not (is_object and key == "compile_config")
+    }
 
 
 def _loss(config: Any) -> Any:
@@ -188,13 +242,26 @@ def _loss(config: Any) -> Any:
     return compiled.get("loss") if isinstance(compiled, dict) else None
 
 
+def count_entries(data: bytes, what: str) -> None:
+    """Refuse JSON of too many values, before they are made: they take 30 times their text's memory.
+
+    Args:
+        data: the text.
+        what: what it is, for the message.
+
+    Raises:
+        ModelError: if it holds more.
+    """
+    # Each value and each key but the first of all has one of these before it.
+    if sum(map(data.count, (b"{", b"[", b",", b":"))) > ENTRIES:
+        raise ModelError(f"{what} holds more entries than any model needs.")
+
+
 def _parsed(text: Any, what: str) -> Any:
     data = text.encode() if isinstance(text, str) else text
     if not isinstance(data, bytes):
         raise ModelError(f"The model's {what} is not JSON but {sanitise(type(text).__name__)}.")
-    # Counted before they are made: empty lists take 30 times the memory of their text.
-    if data.count(b"{") + data.count(b"[") > ENTRIES:
-        raise ModelError(f"The model's {what} holds more entries than any model needs.")
+    count_entries(data, f"The model's {what}")
     try:
         return json.loads(data)
     except RecursionError:
@@ -203,7 +270,7 @@ def _parsed(text: Any, what: str) -> Any:
         raise ModelError(f"The model's {what} is not JSON: {sanitise(error, 120)}.") from error
 
 
-def _stored_bytes(file: Any, size: int) -> int:
+def _declared_bytes(file: Any, size: int) -> int:
     """Return what an HDF5 file's data sets declare; refuse links and declarations beyond `size`."""
     declared = 0
     groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
@@ -237,35 +304,34 @@ def _stored_bytes(file: Any, size: int) -> int:
     return declared
 
 
-def _look_at_config(config: Any, trust: bool) -> None:
+def _look_at_config(config: Any, trust: bool) -> bool:
+    """Refuse what a config should not hold; return whether it has objects that the caller has."""
     layers = 0
-    unknown: dict[str, str] = {}
-    if isinstance(config, dict):  # how it was trained is not loaded
-        config = {key: value for key, value in config.items() if key != "compile_config"}
-    stack = [(config, 1)]
+    stack = [("", config, 1)]
     while stack:
-        value, depth = stack.pop()
+        key, value, depth = stack.pop()
         if depth > DEPTH:
             raise ModelError(f"The model's config is nested more than {DEPTH} deep.")
+        if isinstance(value, str) and len(value) > (NAME if key in _NAMES else MEGABYTE):
+            raise ModelError(
+                f"The model's config holds a {key or 'text'} of {len(value)} characters."
+            )
         if isinstance(value, list):
-            stack += [(entry, depth + 1) for entry in value]
+            stack += [(key, entry, depth + 1) for entry in value]
         if not isinstance(value, dict):
             continue
-        stack += [(entry, depth + 1) for entry in value.values()]
+        for name, entry in value.items():
+            if len(name) > NAME:
+                raise ModelError(f"The model's config holds a name of {len(name)} characters.")
+            stack.append((name, entry, depth + 1))
         layers += _layers_in(value)
         if layers > LAYERS:
             raise ModelError(f"The model has more than {LAYERS} layers.")
         _look_at_shapes(value)
-        kind = value.get("class_name")
-        if not isinstance(kind, str):
-            continue
-        if not trust:
-            _refuse_code(kind, value.get("config"))
-        if _is_unknown(value):
-            # The name to say, and the name under which Keras will look for it.
-            function = value.get("config") if kind == "function" else None
-            unknown[str(function or kind)] = str(function or value["registered_name"])
-    _refuse_unknown(unknown)
+    objects = Objects(trust)
+    objects.look(config)
+    _refuse_unknown(objects.unknown)
+    return objects.custom
 
 
 def _refuse_unknown(unknown: dict[str, str]) -> None:
@@ -285,28 +351,24 @@ def _layers_in(value: dict[str, Any]) -> int:
     return len(inside) if isinstance(inside, list) else 0
 
 
-def _refuse_code(kind: str, config: Any) -> None:
-    """Refuse a layer that runs code of the one who made the file."""
-    plain = kind.rpartition(".")[2]  # Keras takes class "layers.Lambda" of module "keras" too
-    if plain in _CODE:
-        name = config.get("name") if isinstance(config, dict) else None
-        called = f"Layer {sanitise(name)!r} is" if name else "The model holds"
-        raise ModelError(
-            f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
-            f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
-        )
-
-
 def _look_at_shapes(value: dict[str, Any]) -> None:
-    """Refuse inputs so large that a state or constant of their size would fill the memory."""
-    build = value.get("build_config")
-    shapes = [value.get("batch_shape"), value.get("batch_input_shape")]
-    shapes.append(build.get("input_shape") if isinstance(build, dict) else None)
+    """Refuse inputs, and counts of parts, that would fill the memory while Keras builds the model."""
+    for key in _PARTS:  # Keras makes each of them
+        if isinstance(value.get(key), int | float) and value[key] > INPUT_BATCH:
+            raise ModelError(
+                f"The model asks for {key} of {sanitise(value[key], 20)}, more than any model needs: "
+                "it is broken, or made to fill the memory."
+            )
+    shapes = [value.get(key) for key in _SHAPES]
+    build, given = value.get("shapes_dict"), value.get("config")
+    shapes += build.values() if isinstance(build, dict) else ()
+    if isinstance(given, dict) and str(value.get("class_name")).endswith("InputLayer"):
+        shapes.append(given.get("shape"))
     for shape in shapes:
         if not isinstance(shape, list):
             continue
         # One for what is free, and for a 0 that would hide the others.
-        sizes = [max(n, 1) if isinstance(n, int) else 1 for n in shape[:16]]
+        sizes = [max(n, 1) if isinstance(n, int | float) else 1 for n in shape[:16]]
         if math.prod(sizes) > INPUT_NUMBERS or sizes[:1] > [INPUT_BATCH]:
             raise ModelError(
                 f"The model takes inputs of shape {sanitise(shape)}, more than any image holds: it is "
@@ -314,58 +376,92 @@ def _look_at_shapes(value: dict[str, Any]) -> None:
             )
 
 
-def _is_unknown(value: dict[str, Any]) -> bool:
-    """Return whether a config names a class that neither Keras nor the caller has."""
-    module, registered = value.get("module"), value.get("registered_name")
-    if not registered or (isinstance(module, str) and module.split(".")[0] == "keras"):
-        return False
-    if value["class_name"] == "function":
-        registered = value.get("config")
-        if module == "builtins" and hasattr(keras.activations, str(registered)):
-            return False
-    return keras.saving.get_registered_object(registered) is None
-
+_RANDOM = tuple(
+    getattr(keras.initializers, name)
+    for name in (
+        "Orthogonal",
+        "RandomNormal",
+        "RandomUniform",
+        "TruncatedNormal",
+        "VarianceScaling",
+    )
+)
 
 _lock = threading.RLock()
 _local = threading.local()
 
 
+def _left_after(left: int, given: dict[str, Any]) -> int:
+    """Return what is left of a budget after a variable, refuse one that goes beyond."""
+    value = given.get("initializer")  # an array, or what makes one of the shape
+    shape = getattr(value, "shape", given.get("shape"))
+    if shape is None:
+        return left
+    dtype = given.get("dtype") or getattr(value, "dtype", "float32")
+    size: int = tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
+    lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+    for length in lengths:
+        size *= length or 1
+    if size > left or any(length is not None and length < 0 for length in lengths):
+        raise ModelError(
+            "The model asks for far more weights than its file holds: it is broken, or made to "
+            "fill the memory."
+        )
+    return left - size
+
+
+def _with_initializer(
+    start: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return ((start, *args[1:]), kwargs) if args else (args, {**kwargs, "initializer": start})
+
+
+def _raise_first(refusals: list[ModelError]) -> None:
+    if refusals:
+        raise refusals[0] from None
+
+
 @contextmanager
-def variables_within(budget: int) -> Iterator[None]:
+def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
     """Refuse, on this thread, to allocate more than `budget` bytes of `keras.Variable`.
 
     Args:
         budget: bytes.
+        zeros: let what would start at random start as zeros, since a file's values come after.
 
     Raises:
-        ModelError: by the first variable that goes beyond.
+        ModelError: by the first variable that goes beyond or has a negative size, and again at the
+            end where somebody has swallowed that.
     """
     with _lock:
         original = keras.Variable.__init__
         own = "__init__" in vars(keras.Variable)
         outer, _local.left = getattr(_local, "left", None), budget
+        refusals: list[ModelError] = []
 
         def counted(self: Any, *args: Any, **kwargs: Any) -> None:
-            given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
-            value = given.get("initializer")  # an array, or what makes one of the shape
-            shape = getattr(value, "shape", given.get("shape"))
             left = getattr(_local, "left", None)
-            if left is not None and shape is not None:
-                dtype = given.get("dtype") or getattr(value, "dtype", "float32")
-                size = tf.as_dtype(keras.backend.standardize_dtype(dtype)).size
-                for length in (shape,) if isinstance(shape, int) else tuple(shape):
-                    size *= length or 1
-                if size > left:
-                    raise ModelError(
-                        "The model asks for far more weights than its file holds: it is broken, "
-                        "or made to fill the memory."
-                    )
-                _local.left = left - size
+            given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
+            if left is not None:
+                try:
+                    _local.left = _left_after(left, given)
+                except ModelError as error:
+                    _local.left = -1  # final, even where Keras goes on
+                    refusals.append(error)
+                    raise
+                if zeros and isinstance(given.get("initializer"), _RANDOM):
+                    start = keras.initializers.Zeros()
+                    args, kwargs = _with_initializer(start, args, kwargs)
             original(self, *args, **kwargs)
 
         keras.Variable.__init__ = counted
         try:
             yield
+        except Exception:
+            _raise_first(refusals)
+            raise
+        else:
+            _raise_first(refusals)
         finally:
             _local.left = outer
             if keras.Variable.__init__ is not counted:
