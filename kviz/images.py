@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import io
+import math
 import stat
 import warnings
 from collections.abc import Iterable
@@ -96,12 +97,13 @@ def _files(entry: str | Path) -> list[Path]:
     return files
 
 
-def validate_size(target_size: Any, own: tuple[int | None, int | None]) -> tuple[int, int]:
-    """Return the height and width that images are to have, or say what they can have.
+def validate_size(target_size: Any, own: tuple[int | None, ...]) -> tuple[int, ...]:
+    """Return the size that images are to have, or say what they can have.
 
     Args:
-        target_size: height and width, or one number for both.
-        own: height and width that a model takes, None where any will do.
+        target_size: height and width of a picture, the length of a signal, three lengths of a volume;
+            or one number for all of them.
+        own: the lengths that a model takes, None where any will do.
 
     Raises:
         OptionError: if it is no size, does not fit the model, or is over 50 megapixels.
@@ -109,21 +111,26 @@ def validate_size(target_size: Any, own: tuple[int | None, int | None]) -> tuple
     >>> validate_size(64, (None, None))
     (64, 64)
     """
-    sides = target_size if isinstance(target_size, tuple | list) else (target_size, target_size)
+    sides = target_size if isinstance(target_size, tuple | list) else (target_size,) * len(own)
     whole = [isinstance(side, int | np.integer) and side > 0 for side in sides]
-    if whole != [True, True] or bool in map(type, sides):
+    if whole != [True] * len(own) or bool in map(type, sides):
+        several = f"{len(own)} whole numbers, an axis each"
+        what = {1: "a whole number from 1", 2: "a height and a width in pixels"}
         raise OptionError(
-            f"{spelled('target_size')} takes a height and a width in pixels. "
+            f"{spelled('target_size')} takes {what.get(len(own), several)}. "
             f"Received: {sanitise(repr(target_size))}"
         )
-    height, width = map(int, sides)
-    received = f"Received: {sanitise(f'{height} x {width}')}"
-    if own[0] not in (None, height) or own[1] not in (None, width):
+    size = tuple(map(int, sides))
+    received = f"Received: {sanitise(' x '.join(map(str, size)))}"
+    if any(mine not in (None, side) for mine, side in zip(own, size, strict=True)):
         wanted = " x ".join("any" if side is None else str(side) for side in own)
-        raise OptionError(f"The model takes images of {wanted} only. {received}")
-    if height * width > MEGAPIXELS * 1_000_000:
+        what = {1: "signals", 2: "images"}
+        raise OptionError(
+            f"The model takes {what.get(len(own), 'volumes')} of {wanted} only. {received}"
+        )
+    if math.prod(size) > MEGAPIXELS * 1_000_000:
         raise OptionError(f"Images have at most {MEGAPIXELS} megapixels. {received}")
-    return height, width
+    return size
 
 
 def load_images(

@@ -16,7 +16,7 @@ from kviz.cli.job import Job
     "--class", "class_index", required=True, metavar="NAME|INDEX", help="The class to draw."
 )
 @take.noise
-@take.parametrization("fourier", "What the image is made in.")
+@take.parametrization(None, "What a photo is made in, by default fourier.")
 @take.output
 @take.ascent(256, "class_images")
 def class_image(**options: Any) -> None:

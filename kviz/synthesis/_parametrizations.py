@@ -1,10 +1,14 @@
-"""What is moved in an ascent and how it becomes pixels 0-255: pixels, a spectrum, or phases alone."""
+"""What is moved in an ascent and how it becomes what a network takes.
+
+Pixels 0-255 are moved themselves, as a spectrum, or as phases alone; what is no photo, in units of its
+data's own deviation.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,16 +21,40 @@ _MEAN = np.array([0.48, 0.46, 0.41])
 _ROOT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
 
 
+@dataclass(frozen=True)
+class Canvas:
+    """What is made.
+
+    Args:
+        size: how long it is along each axis: a photo's height and width, a signal's length, a volume's
+            three; none of them where it is features.
+        channels: how many, or how many features.
+    """
+
+    size: tuple[int, ...]
+    channels: int
+
+    @property
+    def is_photo(self) -> bool:
+        """Whether it is one: pixels 0-255."""
+        return len(self.size) == 2
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One's shape."""
+        return (*self.size, self.channels)
+
+
 class Parametrization(Protocol):
     """How parameters become pixels."""
 
-    def start(
-        self, seeds: Sequence[Any], size: tuple[int, int], channels: int, contrast: float = 1.0
-    ) -> Array:
+    name: ClassVar[str]
+
+    def start(self, seeds: Sequence[Any], canvas: Canvas, contrast: float = 1.0) -> Array:
         """Return float32 parameters to begin with, one image a seed; 1 is a low contrast."""
 
     def pixels(self, params: Any) -> Any:
-        """Return `(N, H, W, channels)` in 0-255, while tracing."""
+        """Return what is on the canvas, `(N, …, channels)`, of a photo in 0-255; while tracing."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +66,45 @@ class Pixels:
         noise: its standard deviation.
     """
 
+    name: ClassVar[str] = "pixel"
     level: float = 127.5
     noise: float = 10.0
 
-    def start(
-        self, seeds: Sequence[Any], size: tuple[int, int], channels: int, contrast: float = 1.0
-    ) -> Array:
+    def start(self, seeds: Sequence[Any], canvas: Canvas, contrast: float = 1.0) -> Array:
         """Return noise, as `Parametrization.start`."""
-        drawn = [np.random.default_rng(seed).normal(size=(*size, channels)) for seed in seeds]
+        drawn = [np.random.default_rng(seed).normal(size=canvas.shape) for seed in seeds]
         noise = self.level + contrast * self.noise * np.stack(drawn)
         return np.clip(noise, 0, 255).astype(np.float32)
 
     def pixels(self, params: Any) -> Any:
         """Return them, as `Parametrization.pixels`."""
         return params
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What is no photo, each channel in units of its own deviation from its own mean.
+
+    Args:
+        mean: of each channel, `(channels,)`.
+        deviation: the same; a channel of 0 stays what it is.
+        noise: the standard deviation of what it begins with, in these units.
+    """
+
+    name: ClassVar[str] = "values"
+    mean: Array
+    deviation: Array
+    noise: float = 0.1
+
+    def start(self, seeds: Sequence[Any], canvas: Canvas, contrast: float = 1.0) -> Array:
+        """Return noise about the mean, as `Parametrization.start`."""
+        drawn = [np.random.default_rng(seed).normal(size=canvas.shape) for seed in seeds]
+        return (contrast * self.noise * np.stack(drawn)).astype(np.float32)
+
+    def pixels(self, params: Any) -> Any:
+        """Return the values, as `Parametrization.pixels`."""
+        mean, deviation = (tf.cast(each, params.dtype) for each in (self.mean, self.deviation))
+        return mean + deviation * params
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +148,7 @@ def colours_of(images: Array) -> Colours:
     return Colours(mean, root)
 
 
-def _frequencies(size: tuple[int, int]) -> Array:
+def _frequencies(size: tuple[int, ...]) -> Array:
     """Return how often a wave goes by in a pixel, `(H, W // 2 + 1)`."""
     found: Array = np.hypot(np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])[None])
     return found
@@ -113,14 +166,13 @@ class Fourier:
         colours: those of photos.
     """
 
-    size: tuple[int, int]
+    name: ClassVar[str] = "fourier"
+    size: tuple[int, ...]
     colours: Colours
 
-    def start(
-        self, seeds: Sequence[Any], size: tuple[int, int], channels: int, contrast: float = 1.0
-    ) -> Array:
+    def start(self, seeds: Sequence[Any], canvas: Canvas, contrast: float = 1.0) -> Array:
         """Return coefficients near 0, as `Parametrization.start`: `(N, channels, H, W//2+1, 2)`."""
-        shape = (channels, size[0], size[1] // 2 + 1, 2)
+        shape = (canvas.channels, canvas.size[0], canvas.size[1] // 2 + 1, 2)
         drawn = [0.01 * contrast * np.random.default_rng(seed).normal(size=shape) for seed in seeds]
         return np.stack(drawn).astype(np.float32)
 
@@ -145,18 +197,18 @@ class Maco:
         colours: those of photos.
     """
 
-    size: tuple[int, int]
+    name: ClassVar[str] = "maco"
+    size: tuple[int, ...]
     colours: Colours
 
     def start(
         self,
         seeds: Sequence[Any],
-        size: tuple[int, int],
-        channels: int,
+        canvas: Canvas,
         contrast: float = 1.0,  # noqa: ARG002 - the spectrum's own
     ) -> Array:
         """Return random phases, as `Parametrization.start`: `(N, channels, H, W // 2 + 1)`."""
-        shape = (channels, size[0], size[1] // 2 + 1)
+        shape = (canvas.channels, canvas.size[0], canvas.size[1] // 2 + 1)
         drawn = [np.random.default_rng(seed).uniform(-np.pi, np.pi, shape) for seed in seeds]
         return np.stack(drawn).astype(np.float32)
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from kviz._types import Array
 from kviz.engine.backend import tf
 from kviz.engine.lifting import static
 
@@ -17,15 +18,16 @@ from kviz.engine.lifting import static
 
 @dataclass(frozen=True)
 class Jitter:
-    """Shift by up to so many whole pixels; what leaves on one side comes in on the other."""
+    """Shift by up to so many whole pixels an axis; what leaves on one side comes in on the other."""
 
     pixels: float
 
     def __call__(self, pixels: Any, seed: Any) -> Any:
         """Return shifted pixels."""
         most = tf.cast(self.pixels, tf.int32)
-        by = tf.random.stateless_uniform([2], seed, -most, most + 1, tf.int32)
-        return tf.roll(pixels, by, [1, 2])
+        axes = list(range(1, pixels.shape.rank - 1))
+        by = tf.random.stateless_uniform([len(axes)], seed, -most, most + 1, tf.int32)
+        return tf.roll(pixels, by, axes)
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,23 @@ class Resized:
 
 @dataclass(frozen=True)
 class Bright:
-    """The mean squared distance from middle grey, in units of 255: Simonyan's L2."""
+    """The mean squared distance from middle grey, in units of 255: Simonyan's L2.
+
+    Args:
+        weight: what it is multiplied with.
+        middle: of what is no photo, another one for each channel.
+        unit: likewise.
+    """
 
     weight: float
+    middle: Array | None = None
+    unit: Array | None = None
 
     def __call__(self, pixels: Any) -> Any:
         """Return `(N,)`."""
-        mean = tf.reduce_mean(tf.square((pixels - 127.5) / 255), [1, 2, 3])
+        middle = 127.5 if self.middle is None else tf.cast(self.middle, pixels.dtype)
+        way = _measured(pixels - middle, self.unit)
+        mean = tf.reduce_mean(tf.square(way), list(range(1, pixels.shape.rank)))
         return tf.cast(self.weight, mean.dtype) * mean
 
 
@@ -114,17 +126,31 @@ class Rough:
 
     A. Mahendran, A. Vedaldi, "Understanding Deep Image Representations by Inverting Them", CVPR 2015,
     with beta = 2.
+
+    Args:
+        weight: what it is multiplied with.
+        unit: of what is no photo, another one for each channel.
     """
 
     weight: float
+    unit: Array | None = None
 
     def __call__(self, pixels: Any) -> Any:
         """Return `(N,)`."""
-        down = (pixels[:, 1:] - pixels[:, :-1]) / 255
-        right = (pixels[:, :, 1:] - pixels[:, :, :-1]) / 255
-        total = tf.reduce_mean(tf.square(down), [1, 2, 3])
-        total += tf.reduce_mean(tf.square(right), [1, 2, 3])
-        return tf.cast(self.weight, total.dtype) * total
+        axes = list(range(1, pixels.shape.rank))
+        total = 0.0
+        for axis in axes[:-1]:
+            before = (slice(None),) * axis
+            step = _measured(pixels[*before, 1:] - pixels[*before, :-1], self.unit)
+            # Along an axis of one there are no steps.
+            if 0 not in step.shape:
+                total += tf.reduce_mean(tf.square(step), axes)
+        return tf.cast(self.weight, pixels.dtype) * total
+
+
+def _measured(numbers: Any, unit: Any) -> Any:
+    """Return numbers in units of 255, or of a number each channel."""
+    return numbers / (255 if unit is None else tf.cast(unit, numbers.dtype))
 
 
 # What holds after each step.

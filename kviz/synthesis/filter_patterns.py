@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise
 from kviz._types import Array, ModelLike, Progress, Selector
 from kviz.engine.backend import tf
 from kviz.engine.graph import picked
@@ -27,15 +27,17 @@ from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Run
 from kviz.synthesis._begin import (
-    NAMES,
     begun,
-    image_size,
+    blank_of,
+    canvas_of,
+    drawn_between,
     notes_of_range,
+    of_values,
     parametrized,
-    validate_photos,
+    validate_examples,
 )
 from kviz.synthesis._moves import Adam, Step
-from kviz.synthesis._parametrizations import Parametrization
+from kviz.synthesis._parametrizations import Canvas, Parametrization, Values
 from kviz.synthesis._pieces import Between, Jitter, Turn
 
 # A filter is dead that is silent from so many starts, each of four times the contrast.
@@ -90,9 +92,9 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
     layer_names: Selector,
     filter_indices: Sequence[int] | int | None = None,
     *,
-    parametrization: Literal["pixel", "fourier", "maco"] | None = None,
+    parametrization: Literal["pixel", "fourier", "maco", "values"] | None = None,
     steps: int = 100,
-    target_size: int | tuple[int, int] | None = None,
+    target_size: int | tuple[int, ...] | None = None,
     statistics: Array | None = None,
     batch_size: int = 16,
     seed: int = 0,
@@ -109,10 +111,11 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         model: a `Network`, a `keras.Model` or a path; of a model that takes 0-1 as `class_image`.
         layer_names: a layer with maps, as `network.layers.select` takes it: one.
         filter_indices: filters from 0, by default all.
-        parametrization: `"pixel"`, `"fourier"` or `"maco"`; by default pixels for filters that see
-            fewer than 16 of them a side, which are about single ones, else Fourier.
+        parametrization: of photos `"pixel"`, `"fourier"` or `"maco"`; by default pixels for filters
+            that see fewer than 16 of them a side, which are about single ones, else Fourier. Of what
+            else there is `"values"`, as `class_image` has it.
         steps: how many, 1 or more.
-        target_size: height and width, or one number for both, for models that take any size.
+        target_size: as `class_image` takes it.
         statistics: as `class_image` takes it.
         batch_size: images in flight at once.
         seed: for where it begins; each image's place is put behind it.
@@ -120,7 +123,7 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         progress: called with (steps done, steps).
 
     Returns:
-        A `Synthesis`: images in 0-255, the mean of a filter's map as its score.
+        A `Synthesis`: images, photos in 0-255, the mean of a filter's map as its score.
 
     Raises:
         LayerError: if there is no such layer, or it has no maps.
@@ -129,31 +132,33 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
     >>> filter_patterns("models/squeezenet.keras", "conv1", [0, 5], steps=4).labels
     ('conv1 filter 0', 'conv1 filter 5')
     """
-    validate_choice("parametrization", parametrization, (None, *NAMES))
-    photos = validate_photos(statistics, target_size)
+    examples = validate_examples(statistics, target_size, parametrization)
     run = Run(steps=steps, batch_size=batch_size, seed=seed, film=film, progress=progress)
     network = as_network(model)
-    size = image_size(network, target_size)
+    canvas = canvas_of(network, target_size)
+    # A model that is traced only for known sizes knows its layers then.
+    network.specs(blank_of(network, canvas))
     info, filters = _layer(network, layer_names)
     wanted = _chosen(filter_indices, info.path, filters)
-    if parametrization is None:
+    if parametrization is None and canvas.is_photo:
         field = info.receptive_field
         small = isinstance(field, ReceptiveField) and not field.whole and max(field.size) < 16
         parametrization = "pixel" if small else "fourier"
-    colours = parametrized(parametrization, size, photos, network.channels or 3)
-    ascent, score = _ascent(parametrization, colours, size), PatternScore(info.path)
+    made_of = parametrized(parametrization, canvas, examples)
+    ascent, run = _ascent(made_of, canvas), replace(run, bounds=drawn_between(made_of))
+    score = PatternScore(info.path)
     target = np.array(wanted, np.int32)
-    found = begun(network, score, ascent, target, size, run, attempt=0)
+    found = begun(network, score, ascent, target, canvas, run, attempt=0)
     for attempt in range(1, _STARTS):
         dead = np.flatnonzero(~_alive(found))
         if not len(dead) or found.stopped:
             break
-        again = begun(network, score, ascent, target[dead], size, run, attempt=attempt)
+        again = begun(network, score, ascent, target[dead], canvas, run, attempt=attempt)
         found = replace(found, stopped=True) if again.stopped else _amended(found, again, dead)
     count = len(found.images)
     alive = _alive(found)
     labels = [f"{info.path} filter {index}" for index in wanted[:count]]
-    notes = [*network.notes, *notes_of_range(network, size)]
+    notes = [*network.notes, *notes_of_range(network, canvas, examples)]
     notes += ["Interrupted: the images so far."] if found.stopped else []
     silent = [label for label, moved in zip(labels, alive, strict=True) if not moved]
     if silent:
@@ -164,13 +169,14 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         labels=tuple(labels),
         verb="filter_patterns",
         arrived=alive,
+        bounds=run.bounds,
         stopped=found.stopped,
         frames=found.frames,
         made_by=made_by(
             network, "filter_patterns", layer_names=info.path, filter_indices=wanted,
-            parametrization=parametrization, steps=steps, target_size=size,
+            parametrization=made_of.name, steps=steps, target_size=canvas.size,
             batch_size=batch_size, seed=seed,
-            statistics=None if photos is None else array_sha256(np.asarray(photos)),
+            statistics=None if examples is None else array_sha256(np.asarray(examples)),
         ),
         notes=tuple(notes),
     )  # fmt: skip
@@ -227,7 +233,10 @@ def _layer(network: Network, layer_names: Any) -> tuple[LayerInfo, int]:
     return infos[0], int(filters)
 
 
-def _ascent(name: str, parametrization: Parametrization, size: tuple[int, int]) -> Ascent:
+def _ascent(parametrization: Parametrization, canvas: Canvas) -> Ascent:
+    if isinstance(parametrization, Values):
+        return of_values(parametrization, canvas, smooth=False)
+    name, size = parametrization.name, canvas.size
     if name == "pixel":
         pixels = size[0] * size[1] * 3
         return Ascent(
