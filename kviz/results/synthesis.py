@@ -32,7 +32,8 @@ class Synthesis(Result):
     """Images that were made to raise a score.
 
     Attributes:
-        images: float32 `(N, H, W, channels)` in 0-255, or in `bounds`; whole numbers where they were
+        images: float32 `(N, H, W, channels)` in 0-255, or in `bounds`; signals `(N, L, channels)`,
+            volumes and features in the values that the model takes; whole numbers where photos were
             made to fool in 0-255.
         scores: float32 `(steps + 1, N)`: before each step and after the last, of the view that the
             network had (turned, cropped …); NaN where an image had arrived.

@@ -417,7 +417,7 @@ CASES = {
     "two inputs": (
         two_inputs,
         [noise(2, 16, 16, 3), np.ones((2, 4), np.float32)],
-        {"filter patterns": "one photo", "class images": "one photo"},
+        dict.fromkeys(["filter patterns", "class images"], "models of one input"),
     ),
     "subclassed": (Subclassed, noise(1, 16, 16, 3), {}),
     "any size": (

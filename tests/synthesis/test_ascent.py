@@ -16,6 +16,7 @@ from kviz.scores import as_score
 from kviz.synthesis._ascent import Ascent, Run, climb
 from kviz.synthesis._moves import Adam, Step
 from kviz.synthesis._parametrizations import (
+    Canvas,
     Colours,
     Fourier,
     Maco,
@@ -268,7 +269,7 @@ def numbers_of(images):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_spectrum_becomes_pixels(size, kind, channels):
     made = kind(size, usual_colours(channels))
-    params = made.start([(0, 0), (0, 1)], size, channels)
+    params = made.start([(0, 0), (0, 1)], Canvas(size, channels))
     assert params.dtype == np.float32
     assert np.abs(params[0] - params[1]).max() > 0.01
     for strength in (1, 100):
@@ -331,7 +332,7 @@ def test_maco_keeps_the_magnitudes_of_photos_along_the_ascent(size):
     x = layers.Conv2D(4, 3, activation="relu")(layers.Rescaling(1 / 255)(inputs))
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
     made = Maco(size, PLAIN)
-    start = made.start([(0, 0), (0, 1)], size, 3)
+    start = made.start([(0, 0), (0, 1)], Canvas(size, 3))
     found = run(model, None, Ascent(move=Adam(0.1), parametrization=made), start, steps=40)
     before = made.pixels(tf.constant(start)).numpy()
     assert np.abs(before - found.images).mean() > 5
@@ -516,7 +517,7 @@ def test_penalties_are_in_units_of_the_gradient():
     inputs = keras.Input((6, 6, 1))
     model = keras.Model(inputs, layers.Activation("linear")(inputs))
     pattern = tf.constant(noise(6, 6, 1))
-    start = Pixels().start([(0, 0)], (6, 6), 1)
+    start = Pixels().start([(0, 0)], Canvas((6, 6), 1))
     found = {
         scale: run(
             model,

@@ -318,17 +318,21 @@ def test_weights_that_are_not_finite():
         ({"class_index": "cow"}, "no class names"),
         ({"class_index": []}, "class"),
         ({"class_index": [[0, 1]]}, "one"),
-        ({"parametrization": "wavelet"}, "parametrization takes one of 'pixel', 'fourier', 'maco'"),
+        ({"parametrization": "wavelet"}, "takes one of .*'pixel', 'fourier', 'maco', 'values'"),
         ({"steps": 0}, "steps takes a whole number from 1. Received: 0"),
         ({"steps": 1.5}, "Received: 1.5"),
         ({"target_size": 20}, "The model takes images of 16 x 16"),
         ({"target_size": (16, 16, 3)}, "height and a width"),
-        ({"target_size": 16.5}, "height and a width"),
+        ({"target_size": 16.5}, "a whole number from 1"),
         ({"target_size": True}, "target_size"),
         ({"target_size": (0, 16)}, "height and a width"),
         ({"batch_size": 0}, "batch_size takes a whole number from 1. Received: 0"),
         ({"seed": -1}, "seed"),
-        ({"statistics": np.zeros((16, 16, 3))}, "statistics takes photos"),
+        ({"statistics": np.zeros((16, 16, 3))}, r"statistics takes photos \(N, H, W, 3\)"),
+        (
+            {"parametrization": "values"},
+            "takes 'pixel' or 'fourier' or 'maco' for a model of photos",
+        ),
         (
             {"statistics": np.full((1, 16, 16, 3), 0.5)},
             "photos in 0-255. Received: values up to 0.5",
@@ -342,17 +346,177 @@ def test_bad_input_is_one_sentence(options, message, model):
     assert len(str(caught.value)) <= 300
 
 
-def test_models_without_one_photo_are_refused():
+def test_models_of_several_inputs_are_refused():
     vector, photo = keras.Input((3,), name="vector"), keras.Input((8, 8, 3), name="photo")
-    for model in (
-        keras.Model(vector, layers.Dense(2)(vector)),
-        keras.Model(
-            [photo, vector],
-            layers.Dense(2)(layers.Concatenate()([layers.Flatten()(photo), vector])),
-        ),
+    x = layers.Concatenate()([layers.Flatten()(photo), vector])
+    model = keras.Model([photo, vector], layers.Dense(2)(x))
+    with pytest.raises(kviz.OptionError, match="models of one input"):
+        kviz.class_image(model, 1, steps=1)
+
+
+# What is no photo.
+
+
+def linear(shape, classes=3, seed=0):
+    """Return a model whose scores are linear in its input, and their weights by class."""
+    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(classes)])
+    weights = np.random.default_rng(seed).normal(size=(classes, *shape)).astype("float32")
+    model.set_weights([weights.reshape(classes, -1).T, np.zeros(classes, "float32")])
+    return model, weights
+
+
+def highest(gradient):
+    """Return what a linear score and its penalties are best for, by a system of linear equations.
+
+    The penalties' gradient is as long as the score's there: with `d` the differences along an axis,
+    `(2 w / n) z + sum of (2 w / (axes n')) d^T d z = g / |g|`, where `w` is half the root of n.
+    """
+    *size, channels = gradient.shape
+    count = gradient.size
+    matrix = np.eye(count)
+    for axis, length in enumerate(size):
+        step = np.diff(np.eye(length), axis=0)
+        each = [np.eye(side) for side in (*size, channels)]
+        each[axis] = step.T @ step
+        whole = each[0]
+        for other in each[1:]:
+            whole = np.kron(whole, other)
+        matrix += whole * length / ((length - 1) * len(size))
+    right = gradient.ravel() / np.linalg.norm(gradient) * np.sqrt(count)
+    return np.linalg.solve(matrix, right).reshape(gradient.shape)
+
+
+@pytest.mark.parametrize("shape", [(11, 2), (3, 5, 4, 1), (7,), (30, 1)])
+def test_of_a_linear_model_it_is_what_equations_say(shape):
+    model, weights = linear(shape)
+    found = kviz.class_image(model, [2, 0])
+    assert found.images.shape == (2, *shape)
+    for image, wanted in zip(found.images, weights[[2, 0]], strict=True):
+        np.testing.assert_allclose(image, highest(wanted.astype(float)), atol=0.02)
+    assert found.arrived.all()
+    assert "mean 0 and standard deviation 1" in found.notes[0]
+    assert found.made_by.settings["parametrization"] == "values"
+    assert found.made_by.settings["target_size"] == shape[:-1]
+    assert found.tiles()
+
+
+def test_features_are_a_deviation_large_on_average():
+    model, weights = linear((40,))
+    images = kviz.class_image(model, 1).images[0]
+    np.testing.assert_allclose(np.sqrt((images**2).mean()), 1, atol=0.01)
+    assert np.corrcoef(images, weights[1])[0, 1] > 0.999
+
+
+def test_a_long_signal_looks_like_its_class():
+    """It is shifted along the way, so that only what is slower than that is exact."""
+    model, _ = linear((96, 1))
+    time = np.arange(96)
+    weights = np.stack([
+        np.exp(-((time - 30) ** 2) / 60) * np.cos(time / 4), np.sin(time / 7),
+        -np.exp(-((time - 70) ** 2) / 200),
+    ], 1)  # fmt: skip
+    model.set_weights([weights.astype("float32"), np.zeros(3, "float32")])
+    found = kviz.class_image(model, range(3))
+    for image, wanted in zip(found.images[..., 0], weights.T, strict=True):
+        assert np.corrcoef(image, wanted)[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
+def test_examples_say_what_values_are_like(scale):
+    """A model of data of another scale and mean, a channel at a time, has the same image in theirs."""
+    mean, deviation = np.array([5, -300]) * scale, np.array([2, 0.1]) * scale
+    model, weights = linear((9, 2))
+    drawn = np.random.default_rng(0).normal(size=(50, 9, 2))
+    drawn = (drawn - drawn.mean((0, 1))) / drawn.std((0, 1))
+    # A function as score: nothing more is gone against the other classes.
+    found = kviz.class_image(
+        model, 1, statistics=mean + deviation * drawn, score=lambda outputs: outputs[:, 1]
+    )
+    expected = highest(weights[1] * deviation)
+    np.testing.assert_allclose((found.images[0] - mean) / deviation, expected, atol=0.03)
+    assert not found.notes
+    low, high = found.bounds
+    np.testing.assert_allclose(
+        [low, high], [(mean - 2 * deviation).min(), (mean + 2 * deviation).max()], rtol=1e-4
+    )
+
+
+def test_a_channel_that_never_varies_stays():
+    model, _ = linear((9, 2))
+    examples = np.random.default_rng(0).normal(size=(5, 9, 2))
+    examples[..., 1] = 7
+    found = kviz.class_image(model, 0, statistics=examples, steps=20).images
+    assert (found[..., 1] == 7).all()
+    assert found[..., 0].std() > 0.1
+
+
+def convolved(shape):
+    """Return a small net of as many axes as a shape has, with ReLU."""
+    keras.utils.set_random_seed(3)
+    conv = {2: layers.Conv1D, 4: layers.Conv3D}.get(len(shape))
+    ways = [conv(4, 3, activation="relu", name="conv")] if conv else []
+    return keras.Sequential(
+        [keras.Input(shape), *ways, layers.Flatten(), layers.Dense(6, activation="relu"),
+         layers.Dense(3, activation="softmax")]
+    )  # fmt: skip
+
+
+SHAPES = pytest.mark.parametrize("shape", [(64, 2), (4, 6, 6, 1), (6, 33, 32, 3), (8,)])
+
+
+@SHAPES
+def test_what_is_no_photo_arrives_and_repeats(shape):
+    model = convolved(shape)
+    options = {"steps": 30, "film": True}
+    whole = kviz.class_image(model, [0, 1, 2], **options)
+    assert whole.images.shape == (3, *shape)
+    sure = answers(model, whole.images)
+    assert (sure.argmax(1) == range(3)).tolist() == whole.arrived.tolist()
+    assert whole.arrived.any()
+    np.testing.assert_array_equal(whole.frames[-1], whole.pixels)
+    again = kviz.class_image(model, [0, 1, 2], **options)
+    assert again.images.tobytes() == whole.images.tobytes()
+    other = kviz.class_image(model, [0, 1, 2], seed=1, **options)
+    assert np.abs(other.images - whole.images).max() > 1e-3
+    by_two = kviz.class_image(model, [0, 1, 2], batch_size=2, **options)
+    np.testing.assert_allclose(by_two.images, whole.images, atol=2e-3)
+
+
+def test_a_signal_of_any_length_needs_one():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([
+        keras.Input((None, 2)), layers.Conv1D(4, 3, name="conv"),
+        layers.GlobalAveragePooling1D(), layers.Dense(2),
+    ])  # fmt: skip
+    for size in (40, (40,)):
+        assert kviz.class_image(model, 0, target_size=size, steps=2).images.shape == (1, 40, 2)
+    film = keras.Sequential([
+        keras.Input((None, 8, 8, 3)), layers.TimeDistributed(layers.Conv2D(4, 3), name="conv"),
+        layers.GlobalAveragePooling3D(), layers.Dense(2),
+    ])  # fmt: skip
+    made = kviz.class_image(film, 0, target_size=(4, 8, 8), steps=2)
+    assert made.images.shape == (1, 4, 8, 8, 3)
+    with pytest.raises(kviz.OptionError, match=r"target_size says which: 3 lengths\.$"):
+        kviz.class_image(film, 0, steps=2)
+    with pytest.raises(
+        kviz.OptionError, match=r"volumes of any x 8 x 8 only\. Received: 4 x 8 x 9"
     ):
-        with pytest.raises(kviz.OptionError, match="models that take one photo"):
-            kviz.class_image(model, 1, steps=1)
+        kviz.class_image(film, 0, target_size=(4, 8, 9), steps=2)
+    for options, message in (
+        ({}, r"signals \(N, L, channels\) of any size; target_size says which: a length\.$"),
+        ({"target_size": (4, 4)}, r"a whole number from 1\. Received: \(4, 4\)"),
+        ({"target_size": 9, "parametrization": "fourier"}, "takes 'values' for a model of signals"),
+        (
+            {"target_size": 9, "statistics": np.ones((3, 9, 3))},
+            r"statistics takes signals \(N, L, 2\)",
+        ),
+        ({"target_size": 9, "statistics": np.ones((3, 9, 2))}, "which differ"),
+    ):
+        with pytest.raises(kviz.OptionError, match=message):
+            kviz.class_image(model, 0, steps=2, **options)
+    features, _ = linear((5,))
+    with pytest.raises(kviz.OptionError, match="target_size is not for features"):
+        kviz.class_image(features, 0, target_size=5)
 
 
 def test_images_for_a_model_that_does_not_show_what_it_takes_are_said_to_be_0_255():

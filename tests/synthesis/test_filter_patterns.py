@@ -8,7 +8,7 @@ from keras import layers
 from ran import operations
 
 import kviz
-from kviz.synthesis._parametrizations import Maco, usual_colours
+from kviz.synthesis._parametrizations import Canvas, Maco, usual_colours
 
 
 def photos(count, shape=(16, 16, 3), seed=0):
@@ -66,7 +66,7 @@ def test_of_images_with_their_magnitudes_a_filter_answers_to_its_pattern(model):
     """MACO's images are no noise: they are compared with 200 of random phases."""
     found = kviz.filter_patterns(model, "third", parametrization="maco", steps=256)
     maco = Maco((16, 16), usual_colours(3))
-    phases = maco.start([(9, place) for place in range(200)], (16, 16), 3)
+    phases = maco.start([(9, place) for place in range(200)], Canvas((16, 16), 3))
     best = means(model, maco.pixels(tf.constant(phases)).numpy(), "third").max(0)
     assert (np.diag(means(model, found.images, "third")) > best).all()
 
@@ -300,6 +300,64 @@ def test_photos_say_which_colours(model):
         model, "first", parametrization="fourier", statistics=blue.clip(0, 255), steps=1
     )
     np.testing.assert_allclose(found.images.mean((0, 1, 2)), [30, 50, 190], atol=25)
+
+
+# What is no photo.
+
+
+def test_of_a_linear_filter_it_is_where_its_kernel_lies():
+    """The mean of a linear map has one gradient: the kernel at all its places, added up."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((24, 2)), layers.Conv1D(3, 9, name="conv")])
+    kernel = np.array(model.layers[0].kernel)
+    found = kviz.filter_patterns(model, "conv", steps=256)
+    for number, image in enumerate(found.images):
+        summed = np.zeros((24, 2))
+        for place in range(16):
+            summed[place : place + 9] += kernel[..., number]
+        expected = summed / np.linalg.norm(summed) * np.sqrt(summed.size)
+        np.testing.assert_allclose(image, expected, atol=0.02)
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+def test_a_filter_that_sees_a_whole_signal_has_its_kernel_as_its_pattern(activation):
+    keras.utils.set_random_seed(0)
+    conv = layers.Conv1D(3, 20, name="conv", activation=activation)
+    model = keras.Sequential([keras.Input((20, 2)), conv])
+    found = kviz.filter_patterns(model, "conv")
+    for number, image in enumerate(found.images):
+        kernel = np.array(conv.kernel)[..., number]
+        assert np.corrcoef(image.ravel(), kernel.ravel())[0, 1] > 0.99
+
+
+@pytest.mark.parametrize(
+    ("shape", "conv"), [((50, 2), layers.Conv1D), ((5, 8, 9, 1), layers.Conv3D)]
+)
+def test_patterns_of_signals_and_volumes(shape, conv):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([
+        keras.Input(shape), conv(4, 3, activation="relu", name="conv"), layers.Flatten(),
+        layers.Dense(2),
+    ])  # fmt: skip
+    found = kviz.filter_patterns(model, "conv")
+    assert found.images.shape == (4, *shape)
+    assert found.arrived.all()
+    assert found.made_by.settings["parametrization"] == "values"
+    assert "standard deviation 1" in found.notes[0]
+    axes = tuple(range(1, len(shape)))
+    own = np.diag(kviz.activations(model, found.images, "conv")["conv"].mean(axes))
+    usual = np.random.default_rng(0).normal(size=(200, *shape)).astype("float32")
+    assert (own > kviz.activations(model, usual, "conv")["conv"].mean(axes).max(0)).all()
+    some = kviz.filter_patterns(model, "conv", batch_size=3)
+    np.testing.assert_allclose(some.images, found.images, atol=2e-3)
+
+
+def test_a_film_of_any_length_has_patterns():
+    model = keras.Sequential([
+        keras.Input((None, 8, 8, 1)), layers.TimeDistributed(layers.Conv2D(2, 3), name="conv"),
+    ])  # fmt: skip
+    found = kviz.filter_patterns(model, "conv", target_size=(3, 8, 8), steps=2)
+    assert found.images.shape == (2, 3, 8, 8, 1)
 
 
 # Interrupts, films, bad input.

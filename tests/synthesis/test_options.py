@@ -20,12 +20,13 @@ FREE = {
     "names": ["cat", [1], 7, None],
 }
 NOISE = {
-    "target_size": [0, -1, 2.5, "20", (16,), (16, 16, 3), (0, 16), True, [], 10**6],
+    "target_size": [0, -1, 2.5, "20", (16.5,), (16, 16, 0), (0, 16), True, [], 10**8],
     "parametrization": ["wavelet", 3, True],
     "statistics": [
         3,
         "photos",
-        np.zeros((4, 4, 3)),
+        np.zeros(4),
+        np.full((4, 4, 3), np.inf),
         np.full((1, 4, 4, 3), np.nan),
         np.full((1, 4, 4, 3), 300),
         np.zeros((0, 4, 4, 3)),
@@ -48,7 +49,7 @@ WRONG = {
     "deep_dream": SHARED
     | FREE
     | {"octaves": WHOLE, "octave_scale": [1, 0.5, -2, np.nan, np.inf, "1.4", True, None]},
-    "class_image": SHARED | NOISE | {"score": [7, "class"], "parametrization": ["wavelet", None]},
+    "class_image": SHARED | NOISE | {"score": [7, "class"]},
     "filter_patterns": SHARED | NOISE,
 }
 GIVEN = {"fool": ["photo.png", 1], "deep_dream": ["photo.png"], "class_image": [1]}
