@@ -116,7 +116,7 @@ class Bright:
         """Return `(N,)`."""
         middle = 127.5 if self.middle is None else tf.cast(self.middle, pixels.dtype)
         way = _measured(pixels - middle, self.unit)
-        mean = tf.reduce_mean(tf.square(way), list(range(1, pixels.shape.rank)))
+        mean = tf.reduce_mean(tf.square(way), list(range(1, len(pixels.shape))))
         return tf.cast(self.weight, mean.dtype) * mean
 
 
@@ -137,7 +137,7 @@ class Rough:
 
     def __call__(self, pixels: Any) -> Any:
         """Return `(N,)`."""
-        axes = list(range(1, pixels.shape.rank))
+        axes = list(range(1, len(pixels.shape)))
         total = 0.0
         for axis in axes[:-1]:
             before = (slice(None),) * axis
