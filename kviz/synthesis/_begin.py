@@ -216,9 +216,12 @@ def notes_of_range(network: Network, canvas: Canvas, examples: Array | None) -> 
         examples: what says which values those are that are no pixels, or None.
     """
     if not canvas.is_photo:
-        said = f"where the model's data have others, {spelled('statistics')} says which."
-        whole = f"Made of values of mean 0 and standard deviation 1; {said}"
-        return [whole] if examples is None else []
+        if examples is not None:
+            return []
+        return [
+            "Made of values of mean 0 and standard deviation 1; where the model's data have others, "
+            "statistics= says which."
+        ]
     blank = blank_of(network, canvas)
     if network.preprocess is not None or takes_bytes(network, blank, next(iter(blank))):
         return []

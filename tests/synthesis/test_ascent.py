@@ -1,5 +1,6 @@
 """The one ascent: its moves, pieces and parametrizations by the code of others, and the loop."""
 
+import itertools
 from dataclasses import dataclass
 
 import keras
@@ -507,6 +508,22 @@ def test_what_arrives_is_returned_though_another_was_nearer():
     found = run(line(1), lambda y: y[:, 0], away, np.zeros((1, 1), "float32"), steps=9)
     assert found.arrived.all()
     np.testing.assert_array_equal(found.images, [[4]])
+
+
+@pytest.mark.parametrize("size", [(9,), (5, 6, 7)])
+def test_every_axis_is_shifted(size):
+    values = noise(2, *size, 2)
+    seen = set()
+    for seed in range(30):
+        moved = of(Jitter(1.0), values, (seed, 0))
+        shifts = [
+            by
+            for by in itertools.product((-1, 0, 1), repeat=len(size))
+            if np.array_equal(moved, np.roll(values, by, range(1, len(size) + 1)))
+        ]
+        assert len(shifts) == 1
+        seen.add(shifts[0])
+    assert all({by[axis] for by in seen} == {-1, 0, 1} for axis in range(len(size)))
 
 
 def test_penalties_are_in_units_of_the_gradient():

@@ -421,6 +421,18 @@ def test_a_long_signal_looks_like_its_class():
         assert np.corrcoef(image, wanted)[0, 1] > 0.97
 
 
+def test_a_long_signal_is_shifted_by_a_part_of_32_along_the_way():
+    """What is highest on average over these shifts is a sum of shifted weights."""
+    model, weights = linear((96, 1))
+    image = kviz.class_image(model, 1, score=lambda outputs: outputs[:, 1]).images[0]
+    near = {}
+    for reach in (0, 3, 8):
+        shifted = [np.roll(weights[1], by, 0) for by in range(-reach, reach + 1)]
+        near[reach] = np.corrcoef(image.ravel(), highest(np.mean(shifted, 0)).ravel())[0, 1]
+    assert near[3] > 0.9
+    assert near[3] > max(near[0], near[8]) + 0.02, near
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
 def test_examples_say_what_values_are_like(scale):
     """A model of data of another scale and mean, a channel at a time, has the same image in theirs."""
