@@ -28,6 +28,7 @@ class Attack:
         confidence: the least probability, or None.
         bounds: the values that an image may have, or None.
         rounded: whether pixels are whole numbers.
+        low: the least of all values.
         span: how far values lie apart.
 
     Raises:
@@ -42,6 +43,7 @@ class Attack:
     confidence: float | None
     bounds: tuple[float, float] | None
     rounded: bool = False
+    low: float = 0.0
     span: float = 1.0
 
     def __post_init__(self) -> None:
@@ -59,7 +61,13 @@ class Attack:
 
     def settings(self) -> dict[str, Any]:
         """Return the options, with the bounds of the images that it is on."""
-        return {key: value for key, value in vars(self).items() if key not in ("rounded", "span")}
+        own = ("rounded", "low", "span")
+        return {key: value for key, value in vars(self).items() if key not in own}
+
+    @property
+    def drawn_between(self) -> tuple[float, float]:
+        """The values that are drawn as black and white."""
+        return self.low, self.low + self.span
 
     def on(self, originals: Array) -> Attack:
         """Return the attack on images: with their bounds.
@@ -91,8 +99,8 @@ class Attack:
                 f"Pixels are whole numbers, so {spelled('max_norm')} is 1 or more. "
                 f"Received: {self.max_norm:g}"
             )
-        span = bounds[1] - bounds[0] if bounds else max(high - low, 1.0)
-        return replace(self, bounds=bounds, rounded=rounded, span=span)
+        low, high = bounds or (low, max(high, low + 1))
+        return replace(self, bounds=bounds, rounded=rounded, low=low, span=high - low)
 
     @property
     def radius(self) -> float | None:

@@ -146,7 +146,7 @@ def fool(  # noqa: PLR0913 - a verb's options
             f"{'a class for each position' if head.is_map else 'values'}."
         )
     attack = attack.on(given[explained])
-    run = replace(run, bounds=attack.bounds or run.bounds)
+    run = replace(run, bounds=attack.drawn_between)
     notes = []
     if attack.rounded:
         exact, pixels[explained] = pixels[explained], np.rint(pixels[explained])
@@ -174,7 +174,7 @@ def fool(  # noqa: PLR0913 - a verb's options
     }  # fmt: skip
     made = made_by(network, "fool", pixels, class_index=target, **settings)
     found = _result(network, target, went, (pixels[explained], was, now), names, made, head)
-    found = replace(found, notes=(*found.notes, *notes), bounds=attack.bounds or found.bounds)
+    found = replace(found, notes=(*found.notes, *notes), bounds=attack.drawn_between)
     if not several:
         return found
     return replace(found, max_norms=np.array(radii, np.float32), arrived_within=within)

@@ -216,6 +216,15 @@ def test_values_in_0_1_are_refused_without_bounds():
     kviz.fool(model, np.zeros_like(x), targeted=False, steps=1)
 
 
+def test_of_what_is_no_photo_its_own_values_are_black_and_white():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3, 2)), layers.Flatten(), layers.Dense(2)])
+    x = np.array([[[-3.0, 1.0], [0.5, 4.0], [2.0, 0.0]]])
+    found = kviz.fool(model, x, targeted=False)
+    assert found.bounds == (-3, 4)
+    assert "of 7" in found.tiles()[2].detail
+
+
 def test_bounds_of_0_1_are_those_of_the_model(tmp_path):
     model, x = takes_01()
     was = answers(model, x).argmax(1)
