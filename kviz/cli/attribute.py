@@ -44,6 +44,13 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
 @take.classes
 @take.layers
 @take.output
+@click.option(
+    "--resize",
+    type=click.Choice(["bilinear", "nearest", "aligned"]),
+    default="bilinear",
+    show_default=True,
+    help="How a layer's map gets the image's size; aligned: each cell where its layer looks.",
+)
 @take.seed
 @take.out("attribution")
 @take.heat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +73,8 @@ def _settings(
         try:
             found[name] = json.loads(value)
         except (ValueError, RecursionError):
-            found[name] = value
+            # JSON has no .5, people have.
+            found[name] = float(value) if re.fullmatch(r"-?\.[0-9]+", value) else value
     return found
 
 

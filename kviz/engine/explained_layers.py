@@ -116,6 +116,7 @@ def layers_for(
         for each in laid:
             # Another input's layer lies where it lies.
             tokens = axes == 2 and _tensor(each.info, traced).ref() in looking
+            _check_grid(each, grid)
             _check_positions(each, tokens)
         return laid
     feeding = upstream(value)
@@ -147,6 +148,7 @@ def layers_for(
         fitting = [laid for laid in fitting if _area(laid) == narrowest]
         return [max(fitting, key=_order)]
     last = max(fitting, key=_order)
+    _check_grid(last, grid)
     before = upstream(_tensor(last.info, traced))
     others = [laid for laid in fitting if _tensor(laid.info, traced).ref() not in before]
     return [replace(last, beside=max(others, key=_order).info.path) if others else last]
@@ -166,6 +168,7 @@ def laid_tokens(info: LayerInfo, traced: Trace, watched: Any, grid: tuple[int, i
     """
     axes = max((watched.shape.rank or 0) - 2, 1)
     laid = _laid(info, traced, axes, grid)
+    _check_grid(laid, grid)
     _check_positions(laid, axes == 2)
     return laid
 
@@ -234,11 +237,27 @@ def _laid(info: LayerInfo, traced: Trace, axes: int, grid: tuple[int, int] | Non
     if axes != 2 or len(info.output_shape) != 3 or info.outputs != 1:
         return Laid(info)
     tensor = _tensor(info, traced)
+    found = _grid(tensor)
+    if found is not None:
+        return Laid(info, *found)
     tokens = tensor.shape[1]
     if grid is not None and tokens is not None and tokens >= math.prod(grid):
         return Laid(info, grid, tokens - math.prod(grid))
-    found = _grid(tensor)
-    return Laid(info) if found is None else Laid(info, *found)
+    return Laid(info)
+
+
+def _check_grid(laid: Laid, grid: tuple[int, int] | None) -> None:
+    """Raise a LayerError if rows and columns were given that are not the layer's."""
+    if grid is None or laid.grid == grid:
+        return
+    path, shape = sanitise(repr(laid.info.path)), laid.info.output_shape
+    if laid.grid is not None:
+        said = f"the model tells that those of {path} are {laid.grid[0]} × {laid.grid[1]}"
+    elif len(shape) == 3:
+        said = f"{path} gives {shape[1]} of them"
+    else:
+        said = f"{path} ({laid.info.kind}) gives maps"
+    raise LayerError(f"grid= is the rows and columns of tokens, and {said}. Received: {grid}")
 
 
 def _check_positions(laid: Laid, of_picture: bool) -> None:

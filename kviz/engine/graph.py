@@ -96,7 +96,9 @@ def takes_bytes(tensor: Any) -> bool:
     if not scale.all() or not np.isfinite([*scale, *shift]).all():
         return False
     spread, middle = 255 * np.abs(scale), -shift / scale
-    divided = spread.min() > 0.2 and spread.max() < 16 and middle.min() > -1
+    # Without a shift only 1/255 and 2/255 are sure: what takes 0-16 or 0-64 is divided as well.
+    most = 8 if middle.max() > 1 else 2.5
+    divided = spread.min() > 0.2 and spread.max() < most and middle.min() > -1
     centred = spread.min() > 200 and spread.max() < 300 and middle.min() > 20
     return bool(middle.max() < 255 and (divided or centred))
 

@@ -181,6 +181,17 @@ class TestTokens:
             kviz.attribute(model, images, layer_names="tokens")
         with refused("grid takes .rows, columns.", kviz.errors.OptionError):
             kviz.attribute(model, images, grid=12)
+        with refused("'tokens' gives 12 of them. Received: .4, 4.", kviz.LayerError):
+            kviz.attribute(model, images, grid=(4, 4), layer_names="tokens")
+        with refused(r"'patches' \(Conv2D\) gives maps", kviz.LayerError):
+            kviz.attribute(model, images, grid=(3, 4), layer_names="patches")
+
+    @pytest.mark.parametrize("method", ["grad_cam", "attention_rollout"])
+    def test_what_the_model_tells_counts(self, method):
+        images = np.random.default_rng(0).integers(0, 256, (1, 12, 16, 3))
+        for grid in ((2, 6), (13, 1), (3, 3)):
+            with refused("the model tells that those of .* are 3 × 4", kviz.LayerError):
+                kviz.attribute(transformer(pooled=True), images, method, grid=grid)
 
 
 class Embedded(layers.Layer):

@@ -83,6 +83,9 @@ def test_what_prepares_pixels_shows_it_too(preprocess):
     [
         lambda: after(),
         lambda: after(layers.Rescaling(1.0)),
+        lambda: after(layers.Rescaling(1 / 16)),
+        lambda: after(layers.Rescaling(1 / 64)),
+        lambda: after(layers.Normalization(mean=[20.0] * 3, variance=[400.0] * 3)),
         lambda: after(layers.Rescaling(2.0, -1.0)),
         lambda: after(of_imagenet()),
         lambda: after(adapted(0, 1)),

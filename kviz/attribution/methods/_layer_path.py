@@ -104,6 +104,11 @@ class LayerPath(Method):
 def gradient_to(value: Any, tensor: Any, laid: Laid) -> Any:
     """Return the gradient of a score to what a layer gives, or to what stands for it."""
     gradient = tf.gradients(value, tensor)[0]
+    if gradient is None and laid.info.kind == "InputLayer":
+        raise LayerError(
+            f"Layer {sanitise(laid.info.path)!r} is the input itself. Take integrated_gradients, or "
+            "name another layer."
+        )
     if gradient is None:
         raise LayerError(
             f"The score does not depend on layer {sanitise(laid.info.path)!r}; choose one on its way."

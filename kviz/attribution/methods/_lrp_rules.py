@@ -221,6 +221,11 @@ def _run(layer: Any, inputs: Any, kernel: Any) -> Any:
         return keras.ops.depthwise_conv(
             inputs, kernel, layer.strides, layer.padding, layer.data_format, layer.dilation_rate
         )
+    if layer.padding == "causal":
+        inputs = keras.ops.pad(inputs, layer._compute_causal_padding())
+        return keras.ops.conv(
+            inputs, kernel, list(layer.strides), "valid", layer.data_format, layer.dilation_rate
+        )
     return layer.convolution_op(inputs, kernel)
 
 

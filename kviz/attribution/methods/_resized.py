@@ -57,9 +57,30 @@ def aligned(maps: Array, size: Sequence[int], field: ReceptiveField) -> Array:
     for axis, length in enumerate(size):
         last = maps.shape[axis + 1] - 1
         centre, stride = float(field.centre[axis]), float(field.stride[axis])
+        if stride < 1:
+            maps = _gathered(maps, axis + 1, length, centre + np.arange(last + 1) * stride)
+            continue
         cells = np.clip((np.arange(length) - centre) / stride, 0, last)
         below = np.floor(cells).astype(int)
         share = (cells - below).reshape(-1, *[1] * (len(size) - axis - 1)).astype(maps.dtype)
         low = maps.take(below, axis + 1)
         maps = low + (maps.take(np.minimum(below + 1, last), axis + 1) - low) * share
     return maps
+
+
+def _gathered(maps: Array, axis: int, length: int, places: Array) -> Array:
+    """Return maps with fewer pixels than cells along an axis: the mean of those that lie in each.
+
+    Args:
+        maps: any array.
+        axis: which axis.
+        length: how many pixels.
+        places: where the cells lie, one each.
+    """
+    owners = np.rint(places).clip(0, length - 1).astype(int)
+    shares = np.zeros((length, len(places)), maps.dtype)
+    shares[owners, np.arange(len(places))] = 1
+    empty = np.flatnonzero(~shares.any(axis=1))
+    shares[empty, np.abs(places - empty[:, None]).argmin(axis=1)] = 1
+    shares /= shares.sum(axis=1, keepdims=True)
+    return np.moveaxis(np.moveaxis(maps, axis, -1) @ shares.T, -1, axis)

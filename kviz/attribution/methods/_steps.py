@@ -122,7 +122,8 @@ class Walk:
         for operation in reversed(self.operations):
             for made in operation.outputs:
                 ref = made.ref()
-                if ref in live and ref in self.reached and ref not in self.starts:
+                constant = operation.type in ("OnesLike", "ZerosLike")
+                if ref in live and ref in self.reached and ref not in self.starts and not constant:
                     step, sources = self._handed(operation, made)
                     live |= {source.ref() for source in sources}
                     found += [step] if step else []

@@ -492,3 +492,26 @@ def test_a_rule_for_the_first_layer_needs_one():
 def test_bad_options(options):
     with pytest.raises(kviz.OptionError):
         kviz.attribution.method_named("lrp", **options)
+
+
+@pytest.mark.parametrize("rule", ["z_plus", "alpha2_beta1", "gamma", "epsilon_plus_flat"])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_causal_convolution_is_one_that_is_padded_before(rule, dilation):
+    keras.utils.set_random_seed(1)
+
+    def net(*steps):
+        return keras.Sequential(
+            [keras.Input((20, 2)), *steps, layers.ReLU(), layers.Flatten(), layers.Dense(3)]
+        )
+
+    options = {"use_bias": False, "dilation_rate": dilation}
+    causal = net(layers.Conv1D(4, 3, padding="causal", **options))
+    padded = net(layers.ZeroPadding1D((2 * dilation, 0)), layers.Conv1D(4, 3, **options))
+    padded.set_weights(causal.get_weights())
+    signals = np.random.default_rng(0).normal(size=(2, 20, 2)).astype("float32")
+    found, right = (
+        kviz.attribute(model, signals, "lrp", rule=rule, class_index=1).maps
+        for model in (causal, padded)
+    )
+    np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+    assert found.any()

@@ -1,6 +1,7 @@
 """Cells lie where their layer looks: dots planted in images, found again in the maps."""
 
 import itertools
+from fractions import Fraction
 
 import keras
 import numpy as np
@@ -9,6 +10,8 @@ from keras import layers
 from refusals import refused
 
 import kviz
+from kviz.attribution.methods._resized import aligned
+from kviz.engine.receptive_fields import ReceptiveField
 
 
 def tent(kind, size, **options):
@@ -151,3 +154,13 @@ def test_cam_is_aligned_where_a_layer_made_its_maps():
     bare = keras.Model(inputs, layers.Dense(2)(pooled(keras.ops.relu(x))))
     with refused("the maps are no layer's output. Choose 'bilinear'", kviz.errors.OptionError):
         kviz.attribute(bare, images, "cam", resize="aligned")
+
+
+def test_of_more_cells_than_pixels_each_pixel_has_the_mean_of_its_own():
+    field = ReceptiveField(
+        size=(3,), stride=(Fraction(1, 2),), offset=(0,), centre=(Fraction(-1, 4),)
+    )
+    cells = np.random.default_rng(0).random((2, 12))
+    found = aligned(cells, (6,), field)
+    # Cells 2 p and 2 p + 1 lie a quarter before and behind pixel p.
+    np.testing.assert_allclose(found, cells.reshape(2, 6, 2).mean(-1))
