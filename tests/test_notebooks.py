@@ -12,7 +12,10 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NEEDS_FASHION_MNIST = {"07_training_film"}
 # They train for a minute, or dream for one.
-LONG = {"04_transfer_learning", "05_saliency_fooling_class_images", "07_training_film"}
+LONG = {
+    "02_layers_and_weights", "04_transfer_learning", "05_saliency_fooling_class_images",
+    "06_gradients_and_nested_blocks", "07_training_film",
+}  # fmt: skip
 
 
 def read(path):

@@ -70,7 +70,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("where", ["inside", "outside"])
+@pytest.mark.parametrize("where", ["inside", pytest.param("outside", marks=pytest.mark.slow)])
 def test_a_batch_spreads_over_devices_with_equal_results(where, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path), where],

@@ -116,9 +116,22 @@ METHODS = {
 }
 
 
-@pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("made_real", ["layer", "operation"])
-@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+@pytest.mark.parametrize(
+    ("dtype", "made_real", "nested"),
+    [
+        ("uint8", "layer", True),
+        ("int32", "operation", False),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("uint8", "layer", False),
+                ("uint8", "operation", False),
+                ("uint8", "operation", True),
+                ("int32", "layer", True),
+            )
+        ),
+    ],
+)
 def test_pixels_of_whole_numbers(dtype, made_real, nested):
     """The same net that takes real numbers is the referee, also on the way between whole ones."""
 

@@ -17,7 +17,7 @@ import kviz
         ("VGG16", "block5_pool", 212, 32),
         ("MobileNet", "conv_pw_13", 315, 32),
         ("InceptionV3", "mixed10", 1311, 32),
-        ("InceptionResNetV2", "conv_7b", 3039, 32),
+        pytest.param("InceptionResNetV2", "conv_7b", 3039, 32, marks=pytest.mark.slow),
     ],
 )
 def test_published(name, path, size, stride):

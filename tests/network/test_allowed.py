@@ -737,7 +737,12 @@ def test_an_honest_model_gives_what_it_gave(tmp_path, build):
 
 
 @pytest.mark.parametrize(
-    "name", ["ConvNeXtTiny", "InceptionResNetV2", "MobileNetV3Small", "NASNetMobile"]
+    "name",
+    [
+        "ConvNeXtTiny",
+        "MobileNetV3Small",
+        *(pytest.param(x, marks=pytest.mark.slow) for x in ("InceptionResNetV2", "NASNetMobile")),
+    ],
 )
 def test_the_applications_of_keras_name_what_is_allowed(name):
     model = getattr(keras.applications, name)(weights=None)

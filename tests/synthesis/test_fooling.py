@@ -616,12 +616,14 @@ def test_grey_images_without_the_last_axis(tmp_path):
     assert found.images.shape == found.originals.shape == (2, 12, 12, 1)
 
 
-def test_four_channels_have_no_pictures():
+def test_four_channels_have_a_panel_each():
     model = net((12, 12, 4))
     found = kviz.fool(model, photos(2, (12, 12, 4)), 3)
     assert found.arrived.all()
     assert (answers(model, found.images).argmax(1) == 3).all()
-    assert len(found.tiles()) == 1
+    # Of two images the original, what came of it and the change, and the curve.
+    assert len(found.tiles()) == 7
+    assert "a panel each channel" in found.tiles()[0].detail
 
 
 def test_a_model_of_any_size(tmp_path):

@@ -1,10 +1,13 @@
 """RISE: its masks, its sum, its randomness."""
 
+from importlib import import_module
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from needed import need_package
 
 import kviz
 from kviz.attribution import attribute
@@ -36,7 +39,8 @@ def spot(value=0.0):
 
 def test_masks_are_the_authors():
     """Enlarged bilinearly to a cell more than the image, mirrored at its edges, and cut out."""
-    transform = pytest.importorskip("skimage.transform")
+    need_package("skimage", "superpixels")
+    transform = import_module("skimage.transform")
     grids = np.random.default_rng(1).random((6, 4, 4)) < 0.5
     shifts = np.random.default_rng(2).random((6, 2)).astype("float32")
     masks = _masks(None, tf.constant([10, 14]), tf.constant(grids), tf.constant(shifts)).numpy()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from needed import need_package
 
 import kviz
 from kviz.attribution import attribute
@@ -85,7 +86,7 @@ def test_signals_vectors_and_volumes_with_given_regions(shape):
 
 @pytest.mark.parametrize("shape", [(40, 30), (40, 30, 1), (40, 30, 5)])
 def test_pictures_of_other_channels(shape):
-    pytest.importorskip("skimage")
+    need_package("skimage", "superpixels")
     inputs = keras.Input(shape)
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(inputs)))
     found = attribute(model, photos(2, shape), "xrai", steps=2, class_index=0)
@@ -94,7 +95,7 @@ def test_pictures_of_other_channels(shape):
 
 
 def test_the_cats_face():
-    pytest.importorskip("skimage")
+    need_package("skimage", "superpixels")
     found = attribute("models/squeezenet.keras", "notebooks/images/cat.png", "xrai", steps=8)
     ranks = np.unique(found.maps[0], return_inverse=True)[1].reshape(227, 227)
     assert 5 < ranks.max() < 500
