@@ -265,7 +265,20 @@ def little(name):
     return method_named(name, **{k: v for k, v in LITTLE.items() if k in known})
 
 
-@pytest.mark.parametrize("name", method_names())
+# One of each way in which methods look at a model; the others have a run of their own.
+WAYS = {
+    "ablation_cam", "attention_rollout", "deep_lift", "grad_cam", "guided_backprop",
+    "integrated_gradients", "lrp", "occlusion", "score_cam", "smooth_grad",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in WAYS else pytest.param(name, marks=pytest.mark.slow)
+        for name in method_names()
+    ],
+)
 def test_a_method_changes_nothing(name, models, five):
     method = little(name)
     without_loops = isinstance(method, OfAttention) or name in ("deep_lift", "deep_shap", "lrp")
