@@ -42,7 +42,8 @@ class FullGrad(Method):
     The input is what the net's first weights take, behind its preprocessing. Biases without a position
     (of dense layers) are in no map, but they count for completeness: the result's `gaps` say how far
     all terms together are from the score, relative to it. They add up to it in nets of linear layers,
-    normalisation by fixed numbers and activation functions of single numbers.
+    normalisation by fixed numbers and activation functions of single numbers; of several inputs the
+    other ones' terms are missing.
 
     Paper: S. Srinivas, F. Fleuret, "Full-Gradient Representation for Neural Network Visualization",
     NeurIPS 2019.
