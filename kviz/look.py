@@ -354,9 +354,8 @@ def takes_bytes(network: Network, pixels: Mapping[str, Any], name: str) -> bool:
 
 
 def _is_dark(array: Array) -> bool:
-    photo = array.ndim == 4 and array.shape[-1] in (1, 3)
     # Real numbers need not be pixels.
-    return photo and 0 < array.max() <= (1 if array.dtype.kind == "f" else DARK)
+    return is_picture(array) and 0 < array.max() <= (1 if array.dtype.kind == "f" else DARK)
 
 
 def _array(tensor: Any) -> Array:

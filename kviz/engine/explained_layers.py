@@ -146,9 +146,10 @@ def layers_for(
     if deepest:
         narrowest = min(map(_area, fitting))
         fitting = [laid for laid in fitting if _area(laid) == narrowest]
-        return [max(fitting, key=_order)]
     last = max(fitting, key=_order)
     _check_grid(last, grid)
+    if deepest:
+        return [last]
     before = upstream(_tensor(last.info, traced))
     others = [laid for laid in fitting if _tensor(laid.info, traced).ref() not in before]
     return [replace(last, beside=max(others, key=_order).info.path) if others else last]

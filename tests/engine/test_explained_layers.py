@@ -282,6 +282,8 @@ def unet():
 def test_of_a_class_map_the_deepest_layer_and_not_the_answer():
     images = np.random.default_rng(0).random((1, 16, 16, 1)).astype("float32")
     assert chosen(unet(), images)[0] == "bottleneck"
+    with refused(r"'bottleneck' \(Conv2D\) gives maps", kviz.LayerError):
+        kviz.attribute(unet(), images, grid=(8, 8))
     flat = keras.Sequential(
         [
             keras.Input((8, 8, 1)),
