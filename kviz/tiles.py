@@ -16,6 +16,7 @@ COLUMNS = 16
 # The grey between panels: no colour of a map, so that no gap is taken for a value.
 NEUTRAL = 205
 
+Gaps = npt.NDArray[np.bool_]
 Role = Literal["image", "map", "overlay", "made", "curve"]
 
 
@@ -52,7 +53,7 @@ class Tile:
     cmap: str = "viridis"
     limits: tuple[float, float] | None = None
     legend: tuple[tuple[str, tuple[int, int, int]], ...] = ()
-    gaps: npt.NDArray[np.bool_] | None = None
+    gaps: Gaps | None = None
     chart: Chart | None = None
     role: Role = "map"
 
@@ -101,7 +102,7 @@ def mosaic(
 
 def laid_out(
     panels: npt.NDArray[Any], columns: int = COLUMNS, gap: int = 1
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
+) -> tuple[npt.NDArray[Any], Gaps | None]:
     """Return a mosaic, and where its gaps and places left over are, None for nowhere.
 
     >>> grid, gaps = laid_out(np.array([[[1]], [[0]]]), columns=2)

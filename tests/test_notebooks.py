@@ -27,9 +27,12 @@ def code(notebook):
 
 
 def kinds(cell):
-    """Return what a cell gives to see: the kinds of data, without what was printed."""
+    """Return what a cell gives to see: the kinds of data, without what was printed.
+
+    Whether a figure is a PNG or a JPEG depends on its bytes, and those on the machine's numbers.
+    """
     return [
-        sorted(set(output.data) - {"text/plain"})
+        sorted({kind.replace("/jpeg", "/png") for kind in output.data} - {"text/plain"})
         for output in cell.outputs
         if output.output_type in ("display_data", "execute_result")
     ]

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from kviz._checks import sanitise
-from kviz.draw.plots import coloured, tile_png
+from kviz.arrays import Levels
+from kviz.draw.plots import tile_png
 from kviz.draw.tables import Table
-from kviz.tiles import Tile
+from kviz.tiles import Gaps, Tile
 
 _STYLE = """
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif; }
@@ -107,11 +108,36 @@ def _reduced(tile: Tile, max_side: int | None) -> Tile:
     if step < 2:
         return tile
     # Averaged: to pick every n-th pixel would lose lines of the grid.
-    levels = tile.levels if tile.gaps is None else coloured(tile)
-    levels = np.asarray(Image.fromarray(levels).reduce(step))
+    if tile.gaps is None:
+        levels, gaps = np.asarray(Image.fromarray(tile.levels).reduce(step)), None
+    else:
+        levels, gaps = _without_gaps(tile.levels, tile.gaps, step)
     return replace(
         tile,
         levels=levels,
-        gaps=None,
+        gaps=gaps,
         detail=f"{tile.detail} · mean of {step} × {step} pixels shown",
     )
+
+
+def _without_gaps(levels: Levels, gaps: Gaps, step: int) -> tuple[Levels, Gaps]:
+    """Return the means of what is no gap, and where a gap is drawn: lines stay lines.
+
+    Levels stay levels of the tile's colours: as RGB a file would be twice as large.
+    """
+
+    def mean(array: Any) -> Any:
+        return np.asarray(Image.fromarray(array.astype(np.float32)).reduce(step))
+
+    share, flat = mean(gaps), levels.reshape(*levels.shape[:2], -1)
+    weight = np.maximum(1 - share, 1e-6)
+    means = np.stack(
+        [mean(np.where(gaps, 0, channel)) / weight for channel in np.moveaxis(flat, -1, 0)], axis=-1
+    )
+    # A line through a block of pixels has this share of it.
+    lines = share > 1 / step - 1e-3
+    # Panels of a pixel or two lie in every block; of these only what is nothing but gap stays.
+    lines = lines if lines.mean() < 0.5 else share > 1 - 1e-3
+    return means.round().clip(0, 255).astype(np.uint8).reshape(
+        *share.shape, *levels.shape[2:]
+    ), lines

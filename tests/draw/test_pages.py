@@ -10,7 +10,7 @@ from PIL import Image
 
 from kviz.draw.pages import html
 from kviz.draw.tables import Table
-from kviz.tiles import NEUTRAL, Tile
+from kviz.tiles import Tile, laid_out
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
@@ -138,16 +138,32 @@ def test_large_pictures_are_averaged_down_and_say_so(shape, max_side, step, monk
     np.testing.assert_allclose(first[0], means.mean(axis=(0, 2)), atol=0.51)
 
 
-def test_gaps_stay_grey_when_a_picture_is_averaged_down(monkeypatch):
+@pytest.mark.parametrize("colours", [(), (3,)])
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_lines_between_panels_stay_lines_when_a_picture_is_averaged_down(
+    step, colours, monkeypatch
+):
+    """Panels of 11 pixels and lines of one: means of blocks, in which a line has no weight."""
     seen = []
     monkeypatch.setattr("kviz.draw.pages.tile_png", lambda tile: seen.append(tile) or b"")
-    gaps = np.zeros((8, 8), bool)
-    gaps[:, 4:] = True
-    html(tiles=[Tile(np.zeros((8, 8), np.uint8), "", "", "", gaps=gaps)], max_side=4)
-    assert seen[0].levels.shape == (4, 4, 3)
-    assert (seen[0].levels[:, 2:] == NEUTRAL).all()
-    assert (seen[0].levels[:, :2] == (68, 1, 84)).all()
-    assert seen[0].gaps is None
+    panels = np.random.default_rng(0).integers(0, 256, (4, 11, 11, *colours), np.uint8)
+    levels, gaps = laid_out(panels, columns=2)
+    html(tiles=[Tile(levels, "", "", "", gaps=gaps)], max_side=-(-len(levels) // step))
+    for row, column in np.ndindex(seen[0].gaps.shape):
+        block = np.s_[row * step : (row + 1) * step, column * step : (column + 1) * step]
+        assert seen[0].gaps[row, column] == gaps[block].any()
+        if not gaps[block].all():
+            mean = levels[block][~gaps[block]].mean(axis=0)
+            np.testing.assert_allclose(seen[0].levels[row, column], mean, atol=0.51)
+
+
+def test_of_panels_of_a_pixel_more_than_grey_is_left(monkeypatch):
+    seen = []
+    monkeypatch.setattr("kviz.draw.pages.tile_png", lambda tile: seen.append(tile) or b"")
+    levels, gaps = laid_out(np.full((256, 1, 1), 7, np.uint8))
+    html(tiles=[Tile(levels, "", "", "", gaps=gaps)], max_side=16)
+    assert not seen[0].gaps.any()
+    assert (seen[0].levels == 7).all()
 
 
 def test_notes_stand_above_all():
