@@ -20,9 +20,9 @@ from kviz._checks import sanitise, validate_int
 from kviz._types import ClassIndex, Images, Selector
 from kviz.arrays import Levels, empty_channels, is_picture, photo_of, pixel_span
 from kviz.attribution import Method, attribute, method_name, method_named
+from kviz.draw.colours import coloured
 from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
-from kviz.draw.plots import coloured
 from kviz.engine.backend import keras, tf
 from kviz.errors import ImageError, KvizError, KvizWarning, ModelError, OptionError
 from kviz.look import activations, predict, read_images

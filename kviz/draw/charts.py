@@ -10,7 +10,9 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz.arrays import Floats
-from kviz.draw.plots import CHART_DPI, in_font, palette
+from kviz.draw.colours import palette
+from kviz.draw.fonts import in_font
+from kviz.draw.plots import CHART_DPI
 from kviz.tiles import Role, Tile
 
 INK, FAINT = "#1a1c20", "#b0b0b0"

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kviz._checks import sanitise
 from kviz.arrays import Levels
-from kviz.draw.plots import font_of, wrapped
+from kviz.draw.fonts import font_of, wrapped
 
 WIDTH, HEIGHT = 1280, 820
 SMALLEST, LARGEST = 64, 236

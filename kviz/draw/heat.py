@@ -16,7 +16,7 @@ from kviz._checks import sanitise, validate_choice, validate_number
 from kviz._types import Array
 from kviz.arrays import Floats, Levels, as_bytes, grey_of, photo_of, stretched
 from kviz.draw.charts import Bars, Signal, charted
-from kviz.draw.plots import palette
+from kviz.draw.colours import palette
 from kviz.errors import OptionError
 from kviz.images import Box
 from kviz.tiles import NEUTRAL, Tile, laid_out, mosaic

@@ -14,8 +14,8 @@ from PIL import Image
 
 from kviz._checks import sanitise
 from kviz.arrays import Levels
-from kviz.draw.plots import tile_png
 from kviz.draw.tables import Table
+from kviz.draw.tile_png import tile_png
 from kviz.tiles import Gaps, Tile
 
 _STYLE = """

@@ -1,4 +1,4 @@
-"""Tiles to pictures: a Matplotlib figure, or a captioned PNG."""
+"""Tiles as a Matplotlib figure, in a grid of its own or in axes of the caller's."""
 
 from __future__ import annotations
 
@@ -8,20 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
-from kviz._checks import sanitise, suggest
-from kviz.arrays import Levels
+from kviz._checks import sanitise
+from kviz.draw.colours import coloured, palette
+from kviz.draw.fonts import font_of, in_font, wrapped
 from kviz.errors import OptionError
-from kviz.images import png
-from kviz.tiles import NEUTRAL, Tile, check_columns
+from kviz.tiles import Tile, check_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 800
-MARGIN = 10
 # Inches that a colour bar and its numbers take beside a picture.
 BAR = 0.9
 # What the names of colours take.
@@ -30,194 +25,6 @@ LEGEND = 1.7
 NARROWEST = 2.4
 # Of the picture that a tile has of a chart.
 CHART_DPI = 150
-
-
-@functools.cache
-def palette(cmap: str) -> Levels:
-    """Return the 256 colours of a Matplotlib colour map.
-
-    Args:
-        cmap: a name that Matplotlib knows.
-
-    Returns:
-        uint8 array `(256, 3)`.
-
-    Raises:
-        OptionError: if there is no colour map of that name.
-
-    >>> palette("viridis")[0].tolist()
-    [68, 1, 84]
-    """
-    import matplotlib
-
-    if cmap not in matplotlib.colormaps:
-        raise OptionError(
-            f"There is no colour map {sanitise(cmap)!r}. "
-            f"{suggest(str(cmap), list(matplotlib.colormaps))}"
-        )
-    colours = matplotlib.colormaps[cmap].resampled(256)(np.arange(256))
-    result: Levels = np.rint(colours[:, :3] * 255).astype(np.uint8)
-    result.flags.writeable = False
-    return result
-
-
-@functools.cache
-def class_colours() -> Levels:
-    """Return colours to tell classes apart, the first ten the most: uint8 `(60, 3)`.
-
-    >>> class_colours()[1].tolist()
-    [255, 127, 14]
-    """
-    import matplotlib
-
-    first, *others = (
-        matplotlib.colormaps[name](np.arange(20))[:, :3] for name in ("tab20", "tab20b", "tab20c")
-    )
-    # Matplotlib's own ten, and then their light sisters.
-    order = np.concatenate([first[::2], first[1::2], *others])
-    colours: Levels = np.rint(255 * order).astype(np.uint8)
-    colours.flags.writeable = False
-    return colours
-
-
-def coloured(tile: Tile) -> Levels:
-    """Return a tile's picture in RGB.
-
-    Args:
-        tile: the tile.
-
-    Returns:
-        uint8 array `(H, W, 3)`.
-
-    >>> coloured(Tile(np.zeros((1, 1), np.uint8), "", "", "")).tolist()
-    [[[68, 1, 84]]]
-    """
-    if tile.levels.ndim == 3 and tile.gaps is None:
-        return tile.levels
-    picture = tile.levels.copy() if tile.levels.ndim == 3 else palette(tile.cmap)[tile.levels]
-    if tile.gaps is not None:
-        picture[tile.gaps] = NEUTRAL
-    return picture
-
-
-def tile_png(tile: Tile) -> bytes:
-    r"""Return a tile as a PNG file with its title and detail above the picture.
-
-    A picture up to 400 pixels wide is enlarged by a whole number, to at most 800, each pixel to a
-    square. The file carries the tile's alternative text in its `Description`.
-
-    Args:
-        tile: the tile.
-
-    Returns:
-        The file's bytes.
-
-    >>> tile_png(Tile(np.zeros((2, 2), np.uint8), "conv1", "1 channel", "A dark square."))[:4]
-    b'\x89PNG'
-    """
-    zoom = max(1, WIDTH // tile.levels.shape[1])
-    zoom = max(1, min(zoom, 2 * WIDTH // max(tile.levels.shape[:2])))
-    colours = palette(tile.cmap) if tile.levels.ndim == 2 else None
-    levels = coloured(tile) if colours is None else tile.levels
-    if colours is not None and tile.gaps is not None:
-        # A file has 256 colours, and the gaps need one: the two brightest levels share theirs.
-        colours = np.concatenate([colours[:254], colours[255:], [[NEUTRAL] * 3]]).astype(np.uint8)
-        between: Levels = np.negative(tile.gaps.view(np.uint8))  # 255 in gaps, else 0
-        levels = np.minimum(levels, np.uint8(254)) | between
-    if zoom > 1:
-        levels = levels.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    width = max(levels.shape[1], WIDTH // 2)
-    caption = _caption(tile, width, colours)
-    if tile.gaps is not None and colours is not None:
-        caption = np.minimum(caption, 254)
-    picture = np.zeros((len(caption) + len(levels), width, *levels.shape[2:]), np.uint8)
-    picture[: len(caption)] = caption
-    picture[len(caption) :] = caption[0, 0]
-    picture[len(caption) :, : levels.shape[1]] = levels
-    notes = {"Title": sanitise(tile.title, 400), "Description": sanitise(tile.alt, 1000)}
-    return png(picture, colours, notes, repetitive=zoom > 1)
-
-
-def _caption(tile: Tile, width: int, colours: Levels | None) -> Levels:
-    """Return title and detail in `width` pixels, in RGB or in levels of the tile's own colours.
-
-    With levels, the file needs one byte a pixel and the picture keeps its 256 colours exactly.
-    """
-    size = 14 if width < 1400 else 24
-    fonts = (font_of(size + 4), font_of(size))
-    lines = [
-        (line, font)
-        for text, font in zip((tile.title, tile.detail), fonts, strict=True)
-        for line in wrapped(sanitise(text, 400), font, width - 2 * MARGIN)
-    ]
-    step = int(size * 1.35)
-    height = sum(int(font.size * 1.35) for _, font in lines) + len(tile.legend) * step + 2 * MARGIN
-    mask = Image.new("L", (width, height), 0)
-    draw = ImageDraw.Draw(mask)
-    top = MARGIN
-    for line, font in lines:
-        draw.text((MARGIN, top), line, fill=255, font=font)
-        top += int(font.size * 1.35)
-    for place, (name, _) in enumerate(tile.legend):
-        line = wrapped(sanitise(name, 100), fonts[1], width - 3 * MARGIN - size)[0]
-        draw.text((2 * MARGIN + size, top + place * step), line, fill=255, font=fonts[1])
-    inks = np.asarray(mask)
-    if colours is None:
-        picture = np.repeat((255 - inks)[..., None], 3, axis=2)
-        for place, (_, colour) in enumerate(tile.legend):
-            high = top + place * step + (step - size) // 2
-            picture[high : high + size, MARGIN : MARGIN + size] = colour
-        return picture
-    levels: Levels = _ink_levels(tile.cmap)[inks]
-    return levels
-
-
-def wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """Return `text` as lines of at most `width` pixels; a word longer than that is broken.
-
-    >>> wrapped("of a layer", font_of(12), 40)
-    ['of a', 'layer']
-    """
-    # Measuring word by word is slow, and few captions are too long.
-    if font.getlength(text) <= width:
-        return [text]
-    lines, line = [], ""
-    for word in text.replace(" %", "\N{NO-BREAK SPACE}%").split(" "):
-        longer = f"{line} {word}".strip()
-        if line and font.getlength(longer) > width:
-            lines.append(line)
-            longer = word
-        line = longer
-        while font.getlength(line) > width:
-            fits = next(n for n in range(len(line), 0, -1) if font.getlength(line[:n]) <= width)
-            lines.append(line[:fits])
-            line = line[fits:]
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in (*lines, line)]
-
-
-@functools.cache
-def font_of(size: int) -> ImageFont.FreeTypeFont:
-    """Return Matplotlib's own font, in pixels: Pillow's lacks the multiplication sign.
-
-    >>> font_of(12).size
-    12
-    """
-    import matplotlib
-
-    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
-
-
-@functools.cache
-def _ink_levels(cmap: str) -> Levels:
-    """Return for each amount of ink 0-255 the level whose colour comes nearest to it."""
-    colours = palette(cmap).astype(float)
-    bright = colours @ (0.2126, 0.7152, 0.0722)
-    paper, ink = int(bright.argmin()), int(bright.argmax())
-    share = np.linspace(0, 1, 256)[:, None]
-    wanted = colours[paper] * (1 - share) + colours[ink] * share
-    distance = ((wanted[:, None] - colours[None]) ** 2).sum(axis=2)
-    levels: Levels = distance.argmin(axis=1).astype(np.uint8)
-    return levels
 
 
 def figure(
@@ -246,7 +53,9 @@ def figure(
     Raises:
         OptionError: if there are no tiles, or one has a colour map that is not there.
 
-    >>> figure([Tile(np.zeros((2, 2), np.uint8), "conv1", "", "")]).axes[0].get_title(loc="left")
+    >>> import numpy as np
+    >>> tile = Tile(np.zeros((2, 2), np.uint8), "conv1", "", "")
+    >>> figure([tile]).axes[0].get_title(loc="left")
     'conv1'
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -417,23 +226,6 @@ def _draw_bar(
         scale, ticks=ticks, format="%.3g" if ticks else None, **room
     )
     bar.ax.tick_params(labelsize=8 * small)
-
-
-def in_font(text: str) -> str:
-    """Return text with a box for each sign that the font lacks; Matplotlib would warn of them.
-
-    >>> in_font("x² 猫")
-    'x² □'
-    """
-    known = _signs()
-    return "".join(sign if ord(sign) in known else "□" for sign in text)
-
-
-@functools.cache
-def _signs() -> frozenset[int]:
-    from matplotlib.font_manager import get_font
-
-    return frozenset(get_font(font_of(10).path).get_charmap())
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.arrays import photo_of, pixel_span
-from kviz.draw.plots import palette
+from kviz.draw.colours import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
 from kviz.files import slug

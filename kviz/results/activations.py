@@ -20,8 +20,9 @@ from kviz.arrays import (
     standardised,
     stretched,
 )
-from kviz.draw.plots import coloured, palette, tile_png
+from kviz.draw.colours import coloured, palette
 from kviz.draw.tables import Table
+from kviz.draw.tile_png import tile_png
 from kviz.errors import OptionError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy

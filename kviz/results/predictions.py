@@ -11,7 +11,7 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
 from kviz.arrays import as_bytes, grey_of, is_picture, photo_of, pixel_span
-from kviz.draw.plots import class_colours
+from kviz.draw.colours import class_colours
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.results.made_by import MadeBy

@@ -15,10 +15,12 @@ from PIL import Image
 
 from kviz._checks import sanitise, suggest, validate_bool, validate_number
 from kviz._types import Array, Progress
+from kviz.draw.colours import coloured
 from kviz.draw.figures import DRAWN, write_figure
 from kviz.draw.pages import html
-from kviz.draw.plots import coloured, draw_into, figure, tile_png
+from kviz.draw.plots import draw_into, figure
 from kviz.draw.tables import Table, text
+from kviz.draw.tile_png import tile_png
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import slug, whole_file, whole_folder
 from kviz.results.made_by import MadeBy

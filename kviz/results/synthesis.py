@@ -14,8 +14,8 @@ from kviz._checks import sanitise
 from kviz._types import Array, Progress
 from kviz.arrays import Levels, as_bytes, is_picture, stretched
 from kviz.draw.charts import Signal, charted, curves
-from kviz.draw.plots import tile_png
 from kviz.draw.tables import Table
+from kviz.draw.tile_png import tile_png
 from kviz.errors import OutputError
 from kviz.files import slug, whole_file
 from kviz.images import png

@@ -10,8 +10,9 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.arrays import Levels, stretched
-from kviz.draw.plots import palette, tile_png
+from kviz.draw.colours import palette
 from kviz.draw.tables import Table
+from kviz.draw.tile_png import tile_png
 from kviz.errors import LayerError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy

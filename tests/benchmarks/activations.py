@@ -21,7 +21,7 @@ import tensorflow as tf
 from interleaved import line, measure
 
 import kviz
-from kviz.draw.plots import tile_png
+from kviz.draw.tile_png import tile_png
 from kviz.files import whole_folder
 
 ROOT = Path(__file__).parents[2]

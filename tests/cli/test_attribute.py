@@ -9,7 +9,7 @@ from PIL import Image
 
 import kviz
 from kviz.cli import main
-from kviz.draw.plots import coloured
+from kviz.draw.colours import coloured
 
 BOTH = ("--method", "grad_cam", "--method", "saliency")
 JOB = ("attribute", "models/squeezenet.keras", "notebooks/images/cat.png")

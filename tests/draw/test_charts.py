@@ -7,7 +7,8 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from kviz.draw.charts import Bars, Curves, Signal, charted
-from kviz.draw.plots import figure, palette
+from kviz.draw.colours import palette
+from kviz.draw.plots import figure
 
 LINE = np.array([0.0, 3, -1, 2, 5], "float32")
 

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import tried
 
+from kviz.draw.fonts import font_of
 from kviz.draw.frames import (
     COLOURS,
     HEADER,
@@ -22,7 +23,6 @@ from kviz.draw.frames import (
     fitted,
     layout,
 )
-from kviz.draw.plots import font_of
 
 
 def colour(*rgb, size=(8, 8)):

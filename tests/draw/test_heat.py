@@ -5,8 +5,8 @@ import pytest
 
 from kviz.arrays import stretched
 from kviz.draw.charts import Bars, Signal
+from kviz.draw.colours import palette
 from kviz.draw.heat import Caption, Heat, Seen, enlarged, heat, kind_of, laid_over
-from kviz.draw.plots import palette
 from kviz.errors import OptionError
 from kviz.tiles import NEUTRAL
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from kviz._checks import sanitise
 from kviz.arrays import stretched
-from kviz.draw.plots import palette
+from kviz.draw.colours import palette
 from kviz.files import slug
 
 AXE = Path(__file__).with_name("axe.min.js")

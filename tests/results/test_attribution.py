@@ -8,7 +8,7 @@ from PIL import Image
 
 import kviz
 from kviz.arrays import stretched
-from kviz.draw.plots import palette
+from kviz.draw.colours import palette
 from kviz.results import Attribution
 
 

@@ -5,7 +5,7 @@ import pytest
 from refusals import refused
 
 import kviz
-from kviz.draw.plots import class_colours
+from kviz.draw.colours import class_colours
 
 PHOTO = np.arange(2 * 3 * 4 * 3).reshape(2, 3, 4, 3).astype("uint8") * 3
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 import kviz
 from kviz.arrays import standardised, stretched
-from kviz.draw.plots import palette
+from kviz.draw.colours import palette
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.results import Activations, MadeBy, Predictions, Weights, load_result
 from kviz.tiles import NEUTRAL, Tile, mosaic
