@@ -68,6 +68,8 @@ def _settings(
         name, mark, value = text.partition("=")
         if not name or not mark:
             raise click.UsageError(f"--set takes NAME=VALUE. Received: {sanitise(text)}")
+        if name in found:
+            raise click.UsageError(f"--set gives {sanitise(name)} twice. Give it once.")
         # What Python calls these is understood too.
         value = {"None": "null", "True": "true", "False": "false"}.get(value, value)
         try:

@@ -41,6 +41,12 @@ class Laid:
     first: int = 0
     beside: str = ""
 
+    def off_the_way(self) -> LayerError:
+        """Return what is said where the score does not depend on it."""
+        return LayerError(
+            f"The score does not depend on layer {sanitise(self.info.path)!r}; choose one on its way."
+        )
+
     @property
     def note(self) -> str:
         """What is to be said to whoever reads its map, else ""."""

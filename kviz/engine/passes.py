@@ -12,7 +12,6 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from kviz._checks import sanitise
 from kviz._types import Selector
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import Share
@@ -23,6 +22,8 @@ from kviz.engine.layers import LayerInfo, LayerTable, selector_key
 from kviz.engine.lifting import lift
 from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
+
+NO_GRADIENT = "The score does not depend on the pixels, or not by a way that has gradients."
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,9 +161,7 @@ class Passes:
             value, _ = self.forward(arguments)
         gradient = tape.gradient(value[0], watched)
         if gradient is None:
-            raise LayerError(
-                "The score does not depend on the pixels, or not by a way that has gradients."
-            )
+            raise LayerError(NO_GRADIENT)
         return value, tf.convert_to_tensor(gradient)
 
     def layer_gradient(
@@ -199,10 +198,7 @@ class Passes:
                 layers, maps, tf.gradients(value[0], maps), strict=True
             ):
                 if gradient is None:
-                    raise LayerError(
-                        f"The score does not depend on layer {sanitise(laid.info.path)!r}; "
-                        "choose one on its way."
-                    )
+                    raise laid.off_the_way()
                 pairs.append((laid.map(array), laid.map(tf.convert_to_tensor(gradient))))
             return value, pairs, tf.constant([laid.said for laid in layers])
 

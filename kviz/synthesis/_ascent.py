@@ -16,7 +16,7 @@ from kviz._checks import sanitise, validate_bool, validate_int
 from kviz._types import Array, Progress
 from kviz.arrays import stretched
 from kviz.engine.backend import tf
-from kviz.engine.passes import Passes, Seen, slopes
+from kviz.engine.passes import NO_GRADIENT, Passes, Seen, slopes
 from kviz.errors import ImageError, LayerError, OptionError
 from kviz.synthesis._parametrizations import Parametrization
 
@@ -373,9 +373,7 @@ def _slope(
 
     (value, _), seen, (gradient, against) = slopes(params, look)
     if gradient is None:
-        raise LayerError(
-            "The score does not depend on the pixels, or not by a way that has gradients."
-        )
+        raise LayerError(NO_GRADIENT)
     if ascent.penalties:
         # In units of the score's own gradient: scores of another scale make the same image.
         own = tf.sqrt(tf.reduce_sum(gradient * gradient, _axes(params), keepdims=True))

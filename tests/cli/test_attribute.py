@@ -83,6 +83,7 @@ def test_the_list_of_methods():
         (("--method", "grad_cm"), 1, "'grad_cam'"),
         (("--set", "steps"), 2, "NAME=VALUE"),
         (("--set", "=3"), 2, "NAME=VALUE"),
+        (("--set", "steps=8", "--set", "steps=9"), 2, "gives steps twice"),
         (("--set", "steps=3"), 1, "no option 'steps'"),
         (("--set", "name=saliency"), 1, "no option 'name'"),
         (("--method", "saliency", "--layers", "conv1"), 1, "no option '--layers'"),

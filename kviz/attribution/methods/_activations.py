@@ -16,10 +16,8 @@ from weakref import WeakKeyDictionary
 
 from kviz.engine.backend import tf
 from kviz.engine.graph import last_operation
-from kviz.engine.passes import Passes
+from kviz.engine.passes import NO_GRADIENT, Passes
 from kviz.errors import LayerError
-
-NO_GRADIENT = "The score does not depend on the pixels, or not by a way that has gradients."
 
 _RELU = ("Relu", "Relu6")
 

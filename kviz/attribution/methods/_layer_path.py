@@ -110,9 +110,7 @@ def gradient_to(value: Any, tensor: Any, laid: Laid) -> Any:
             "name another layer."
         )
     if gradient is None:
-        raise LayerError(
-            f"The score does not depend on layer {sanitise(laid.info.path)!r}; choose one on its way."
-        )
+        raise laid.off_the_way()
     return tf.convert_to_tensor(gradient)
 
 

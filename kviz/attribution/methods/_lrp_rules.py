@@ -16,13 +16,14 @@ Biases are left out but for gamma. Batch normalisation right behind a convolutio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kviz._checks import sanitise
 from kviz.attribution.methods._steps import plainly_from
 from kviz.engine.backend import keras, tf
+from kviz.engine.graph import upstream
 from kviz.engine.tracing import Call, Trace
 from kviz.errors import LayerError
 
@@ -32,6 +33,9 @@ _OTHER = (
     keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose,
     keras.layers.SeparableConv1D, keras.layers.SeparableConv2D,
 )  # fmt: skip
+
+
+_OPERATIONS = ("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,8 @@ class Rules:
                     f"lrp's rule {self.hidden} does not know layer {sanitise(call.path)!r} "
                     f"({sanitise(type(layer).__name__)}). Take the rule epsilon."
                 )
+        if self.hidden is not None:
+            _refuse_others(traced, found, self.hidden)
         if self.first is not None and not has_first:
             raise LayerError(
                 f"lrp's rule {self.first} is for a convolution or a dense layer that is the first to "
@@ -239,3 +245,20 @@ def _is_kerass_own(layer: Any) -> bool:
     """Return whether a layer computes as Keras's of its kind does."""
     owner = next(kind for kind in type(layer).__mro__ if "call" in vars(kind))
     return owner.__module__.partition(".")[0] == "keras"
+
+
+def _refuse_others(traced: Trace, ruled: Container[int], rule: str) -> None:
+    """Raise a LayerError where a convolution is no layer that the rule knows: it would go without."""
+    known: set[Any] = set()
+    for call in traced.calls:
+        if call.order in ruled and call.inputs:
+            inside = upstream(call.outputs) - upstream(call.inputs[0])
+            known |= {each.deref().op for each in inside}
+    for tensor in keras.tree.flatten(traced.outputs):
+        for each in upstream(tensor):
+            operation = each.deref().op
+            if operation.type in _OPERATIONS and operation not in known:
+                raise LayerError(
+                    f"lrp's rule {rule} is for convolutions that are layers; this model has one that "
+                    "is none, such as keras.ops.conv makes. Take the rule epsilon."
+                )

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from kviz.attribution.method import Method, Reduce
-from kviz.attribution.methods._activations import NO_GRADIENT, Step, noted, pulled_back
+from kviz.attribution.methods._activations import Step, noted, pulled_back
 from kviz.attribution.methods._lrp_rules import Rules, divided
 from kviz.attribution.methods._steps import AT_REST, Walk
 from kviz.attribution.options import option
 from kviz.engine.backend import keras, tf
-from kviz.engine.passes import Passes
+from kviz.engine.passes import NO_GRADIENT, Passes
 from kviz.engine.tracing import Call, Trace
 from kviz.errors import LayerError, OptionError
 

@@ -453,6 +453,10 @@ def times_itself(x):
     return layers.Multiply()([x, layers.Conv2D(4, 1)(x)])
 
 
+def without_a_layer(x):
+    return keras.ops.conv(x, numbers(3, 3, 4, 2))
+
+
 @pytest.mark.parametrize(
     ("part", "options", "message"),
     [
@@ -461,6 +465,7 @@ def times_itself(x):
         (keras.ops.log, {}, "no rule for the operation Log"),
         (lambda x: x / layers.Conv2D(4, 1)(x), {}, "no rule for the operation RealDiv"),
         (layers.Conv2DTranspose(4, 2), {"rule": "z_plus"}, "Take the rule epsilon"),
+        (without_a_layer, {"rule": "gamma"}, "one that is none.*Take the rule epsilon"),
         (rows(layers.LSTM(3)), {}, "loop, branch or compiled function.*/lstm.*unroll=True"),
         (rows(layers.GRU(3)), {}, "loop.*/gru.*unroll=True"),
         (rows(layers.SimpleRNN(3)), {}, "loop.*/simple_rnn.*unroll=True"),
