@@ -48,3 +48,10 @@ def _no_figure_stays_open():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def short_dreams(monkeypatch):
+    """A report's dreams of a few steps look like noise, and take seconds instead of a minute."""
+    for steps in ("PATTERN_STEPS", "CLASS_STEPS"):
+        monkeypatch.setattr(f"kviz.reports._parts.{steps}", 4)

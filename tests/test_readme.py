@@ -43,13 +43,6 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
-@pytest.fixture
-def short_dreams(monkeypatch):
-    """A report's dreams of a few steps look like noise, and take seconds instead of a minute."""
-    for steps in ("PATTERN_STEPS", "CLASS_STEPS"):
-        monkeypatch.setattr(f"kviz.reports._parts.{steps}", 4)
-
-
 @pytest.mark.usefixtures("short_dreams")
 def test_python(workplace):
     names = {}

@@ -155,7 +155,7 @@ def test_the_value_follows_the_pointer(opened, made):
     assert abs(float(number) - value) <= np.ptp(plane) / 510 + 1e-3 * abs(value)
 
 
-@pytest.mark.parametrize("method", ["grad_cam", "integrated_gradients"])
+@pytest.mark.parametrize("method", ["grad_cam", "input_x_gradient"])
 def test_an_attribution_has_the_colours_of_its_tile(opened, made, method):
     page = opened(made.path)
     page.select_option("#at-a", method)
@@ -171,7 +171,7 @@ def test_an_attribution_has_the_colours_of_its_tile(opened, made, method):
 
 def test_slider_swipe_sign_and_colours(opened, made):
     page = opened(made.path)
-    page.select_option("#at-a", "integrated_gradients")
+    page.select_option("#at-a", "input_x_gradient")
     before = page.locator("#stage-a").evaluate("e => e.style.opacity")
     page.focus("#at-opacity")
     for _ in range(5):
@@ -187,7 +187,7 @@ def test_slider_swipe_sign_and_colours(opened, made):
     clips = [page.locator(f"#stage-{x}").evaluate("e => e.style.clipPath") for x in "ab"]
     assert clips == ["inset(0px 70% 0px 0px)", "inset(0px 0px 0px 30%)"]
     assert "Right: saliency for Egyptian cat" in page.locator("#stage-legend").inner_text()
-    values = made.found["integrated_gradients"].maps[0, 0]
+    values = made.found["input_x_gradient"].maps[0, 0]
     peak = np.percentile(np.abs(values), 99)
     for sign, part in (
         ("for", np.maximum(values, 0)),
@@ -203,14 +203,14 @@ def test_slider_swipe_sign_and_colours(opened, made):
 
 def test_downloads_hold_the_raw_values(opened, made, tmp_path):
     page = opened(made.path, accept_downloads=True)
-    page.select_option("#at-a", "occlusion")
+    page.select_option("#at-a", "gradient")
     page.select_option("#at-class", "1")
     with page.expect_download() as waiting:
         page.click("#at-csv")
     waiting.value.save_as(tmp_path / "map.csv")
-    assert waiting.value.suggested_filename == "cat.png_occlusion_tabby.csv"
+    assert waiting.value.suggested_filename == "cat.png_gradient_tabby.csv"
     rows = np.loadtxt(tmp_path / "map.csv", delimiter=",", dtype=np.float32)
-    np.testing.assert_array_equal(rows, made.found["occlusion"].maps[0, 1])
+    np.testing.assert_array_equal(rows, made.found["gradient"].maps[0, 1])
     with page.expect_download() as waiting:
         page.click("#at-npz")
     waiting.value.save_as(tmp_path / "maps.npz")

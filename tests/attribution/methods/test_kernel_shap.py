@@ -94,6 +94,7 @@ def test_superpixels_batches_seed_and_traces():
     assert len(model.engine.functions) == traces
 
 
+@pytest.mark.slow
 def test_the_cats_face():
     found = attribute(
         "models/squeezenet.keras", "notebooks/images/cat.png", "kernel_shap", samples=400

@@ -99,6 +99,7 @@ def test_batches_and_seed():
     assert np.abs(attribute(model, x, seed=1, **options).maps - whole.maps).max() > 1e-3 * scale
 
 
+@pytest.mark.slow
 def test_the_cats_face():
     found = attribute("models/squeezenet.keras", "notebooks/images/cat.png", "lime", samples=400)
     positive = np.maximum(found.maps[0], 0)

@@ -95,6 +95,7 @@ def test_batches_seed_and_traces():
     assert len(network.engine.functions) == traces
 
 
+@pytest.mark.slow
 def test_the_cats_face():
     found = attribute("models/squeezenet.keras", "notebooks/images/cat.png", "rise", masks=256)
     positive = np.maximum(found.maps[0], 0)

@@ -94,6 +94,7 @@ def test_pictures_of_other_channels(shape):
     assert len(np.unique(found.maps[0])) > 3
 
 
+@pytest.mark.slow
 def test_the_cats_face():
     need_package("skimage", "superpixels")
     found = attribute("models/squeezenet.keras", "notebooks/images/cat.png", "xrai", steps=8)
