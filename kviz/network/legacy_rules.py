@@ -50,6 +50,20 @@ _SEPARABLE = ("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "Depthwis
 _RECURRENT = ("SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "RNN")
 _CELLS = ("SimpleRNNCell", "LSTMCell", "GRUCell", "StackedRNNCells")
 _POOLS = tuple(f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3))
+_RANDOM = tuple(
+    f"Random{what}"
+    for what in (
+        "Brightness",
+        "Contrast",
+        "Crop",
+        "Flip",
+        "Height",
+        "Rotation",
+        "Translation",
+        "Width",
+        "Zoom",
+    )
+)
 _SPATIAL = ("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
 _CLASSES = {
@@ -152,6 +166,7 @@ _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
         _SEPARABLE,
         dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _ANY),
     ),
+    ("Random numbers are of one kind", _RANDOM, {"rng_type": _ANY}),
     ("Time is never the first axis", _RECURRENT, {"time_major": _NO}),
     (
         "How a recurrent layer computes is not said",

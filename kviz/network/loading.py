@@ -71,7 +71,7 @@ def load_model(
         ):
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
-            model = _built(found, trust)
+            model = _built(found, sanitise(path, 120), trust)
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."
@@ -109,7 +109,7 @@ def load_model(
     )
 
 
-def _built(found: ModelFile, trust: bool) -> Any:
+def _built(found: ModelFile, name: str, trust: bool) -> Any:
     """Return the model of a file that was looked at."""
     if found.config is None:
         return keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
@@ -118,9 +118,7 @@ def _built(found: ModelFile, trust: bool) -> Any:
     model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
     if isinstance(model, keras.Model):
         if not model.built:
-            raise ModelError(
-                "its file does not say what shape its input has, and it was never built."
-            )
+            raise ModelError(f"{name} does not say what shape the model's input has.")
         fill(model, found.config, found.path, zipped=found.path.suffix != ".h5")
     return model
 

@@ -163,7 +163,7 @@ def _look_at_h5(source: IO[bytes], target: Path, name: str, size: int, trust: bo
         raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
     if max(len(text), len(training or "")) > CONFIG_SIZE:
         raise ModelError(f"{name} has a config of over 64 MB.")
-    config, changes, custom = _looked_through(_parsed(text, "config"), version, trust)
+    config, changes, custom = _looked_through(_parsed(text, "config"), version, trust, zipped=False)
     compiled = None if training is None else _parsed(training, "training config")
     loss = _loss({"compile_config": compiled})
     return ModelFile(target, stored, custom, loss, config=_untrained(config), made_new=changes)
@@ -200,7 +200,9 @@ def _look_at_zip(source: IO[bytes], target: Path, name: str, size: int, trust: b
             _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
         )
         metadata = metadata if isinstance(metadata, dict) else {}
-        renewed, changes, custom = _looked_through(config, metadata.get("keras_version"), trust)
+        renewed, changes, custom = _looked_through(
+            config, metadata.get("keras_version"), trust, zipped=True
+        )
         data = archive.read(_WEIGHTS)
         # Zeros take nothing on the disk, whatever they unpack to.
         disk = min(size, len(data), archive.getinfo(_WEIGHTS).compress_size)
@@ -288,23 +290,26 @@ def _parsed(text: Any, what: str) -> Any:
         raise ModelError(f"The model's {what} is not JSON: {sanitise(error, 120)}.") from error
 
 
-def _looked_through(config: Any, version: Any, trust: bool) -> tuple[Any, tuple[str, ...], bool]:
+def _looked_through(
+    config: Any, version: Any, trust: bool, *, zipped: bool
+) -> tuple[Any, tuple[str, ...], bool]:
     """Return a config made new, what was changed, and whether it has objects that the caller has.
 
     Args:
         config: the config, as the file holds it.
         version: the Keras that wrote it, as the file says.
         trust: whether only what is unknown matters.
+        zipped: whether it is of a `.keras` file, which Keras 3 reads as it is, if it wrote it.
 
     Raises:
         ModelError: if it holds what it should not.
     """
     _look_at_bounds(config)
-    if isinstance(config, dict) and isinstance(version, str):
+    renewed: Any = config
+    changes: tuple[str, ...] = ()
+    version = version if isinstance(version, str) else ""
+    if isinstance(config, dict) and not (zipped and version.startswith("3.")):
         renewed, changes = made_new({**config, "keras_version": version})
-    else:
-        renewed, changes = made_new(config)
-    if renewed != config:
         _look_at_bounds(renewed)
     objects = Objects(trust)
     objects.look(renewed)

@@ -2,7 +2,6 @@
 
 import warnings
 
-import h5py
 import needed
 import numpy as np
 import pytest
@@ -274,7 +273,7 @@ def made_random(model):
     rng = np.random.default_rng(7)
     values = []
     for weight in model.weights:
-        value = rng.normal(0, 0.3, weight.shape)
+        value = rng.normal(0, 1 / np.sqrt(np.prod(weight.shape[:-1]) + 1), weight.shape)
         value = abs(value) + 0.5 if "variance" in weight.name else value
         values.append(weight.numpy() if "count" in weight.name else value.astype(weight.dtype.name))
     model.set_weights(values)
