@@ -15,9 +15,10 @@ import copy
 from typing import Any
 
 from kviz._checks import sanitise
+from kviz.engine.backend import keras
 from kviz.network.allowed import ACTIVATIONS, ALLOWED, CODE
 from kviz.network.legacy_ops import OPERATION_LAYERS, operation_of
-from kviz.network.legacy_rules import RULES, Layer
+from kviz.network.legacy_rules import OWN_RULES, RULES, Layer
 
 _WRAPPED = ("layer", "cell", "cells", "forward_layer", "backward_layer")
 _WITH_STATES = ("RNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM2D", "Bidirectional")
@@ -31,9 +32,8 @@ _FUNCTIONS = ACTIVATIONS | {"hard_swish", "swish"}  # as Keras 3 takes them by n
 # By name: where Keras 3 has it, the public place last.
 _HOMES = {
     name.rpartition(".")[2]: name.rpartition(".")[0]
-    for wanted in ("operation", "layer")
     for name, family in reversed(ALLOWED.items())
-    if family == wanted
+    if family == "layer"
 } | dict.fromkeys((kind for kind in CODE if not kind.startswith("_")), "keras.layers")
 _OPERATIONS = {
     name.rpartition(".")[2]: name.rpartition(".")[0]
@@ -134,10 +134,11 @@ class _Made:
             return entry
         name = str(config.get("name") or entry.get("name") or place)
         layer = Layer(entry["class_name"], config, name)
-        for rule in () if self.by_keras_3 else RULES:
+        own = _is_own(entry)
+        for rule in () if self.by_keras_3 else OWN_RULES if own else RULES:
             if rule.make(layer):
                 self.note(rule.change, layer.name)
-        new = self._named(entry, layer)
+        new = self._named(entry, layer, own)
         if layer.kind in ("Functional", "Model"):
             self._functional(layer.config)
         elif layer.kind == "Sequential":
@@ -148,20 +149,17 @@ class _Made:
         kept = ("name", "inbound_nodes", "compile_config", *("build_config",) * self.by_keras_3)
         return new | {key: entry[key] for key in kept if key in entry}
 
-    def _named(self, entry: dict[str, Any], layer: Layer) -> dict[str, Any]:
+    def _named(self, entry: dict[str, Any], layer: Layer, own: bool) -> dict[str, Any]:
         """Return a layer's entry with the names by which Keras 3 finds its class."""
-        module, kind = entry.get("module"), layer.kind
-        home: Any
-        own = isinstance(module, str) and module.split(".")[0] not in ("keras", "tf_keras")
-        if isinstance(module, str) and not own and module != _HOMES.get(kind, module):
-            self.note("Modules are called as Keras 3 calls them", layer.name)
-        if kind in _HOMES and not own:
-            home, registered = _HOMES[kind], None
-            if kind in _OPERATIONS and self.by_keras_3 and _takes_tensors_apart(entry):
-                home = _OPERATIONS[kind]
-        else:
+        module, kind, registered = entry.get("module"), layer.kind, None
+        home = None if own else _HOMES.get(kind)
+        if self.by_keras_3 and kind in _OPERATIONS and _is_operation(entry):
+            home = _OPERATIONS[kind]
+        if home is None:
             registered = entry.get("registered_name") or kind
             home, kind = module, kind.rpartition(">")[2]
+        elif isinstance(module, str) and module != home:
+            self.note("Modules are called as Keras 3 calls them", layer.name)
         return {
             "module": home,
             "class_name": kind,
@@ -276,15 +274,19 @@ class _Made:
             entry["inbound_nodes"].append({"args": [first], "kwargs": others})
 
 
-def _takes_tensors_apart(entry: dict[str, Any]) -> bool:
-    """Return whether a layer is called with one argument after the other, as operations are."""
-    nodes = entry.get("inbound_nodes")
-    node = nodes[0] if isinstance(nodes, list) and nodes else None
-    args = node.get("args") if isinstance(node, dict) else None
-    return entry["class_name"] not in _LAYERS or (isinstance(args, list) and len(args) > 1)
+def _is_own(entry: dict[str, Any]) -> bool:
+    """Return whether a class is the user's own: not in Keras, or registered under its name."""
+    module, registered = entry.get("module"), entry.get("registered_name")
+    return (
+        (isinstance(module, str) and module.split(".")[0] not in ("keras", "tf_keras"))
+        or (isinstance(registered, str) and ">" in registered)
+        or keras.saving.get_registered_object(entry["class_name"]) is not None
+    )
 
 
-_LAYERS = {name.rpartition(".")[2] for name, family in ALLOWED.items() if family == "layer"}
+def _is_operation(entry: dict[str, Any]) -> bool:
+    """Return whether Keras 3 wrote an operation, which has its name from no package either."""
+    return "trainable" not in entry["config"] and not _is_own(entry)
 
 
 def _input_of(entry: Any) -> list[Any] | None:

@@ -421,16 +421,22 @@ def _lambda(layer: Layer) -> bool:
     return bool(changed)
 
 
+# Of a class of the user's own too.
+OWN_RULES = (
+    Rule("Numbers are written plainly, not as arrays", _numbers),
+    Rule("A layer is not told what it will be given", _inputs),
+)
+
 # In this order: each sees what those before it have made.
 RULES = (
-    Rule("Numbers are written plainly, not as arrays", _numbers),
+    OWN_RULES[0],
     Rule("Classes are called as Keras 3 calls them", _class),
     Rule("Merge of Keras 1 is a layer for each mode", _merge),
     Rule("Parameters are called as Keras 3 calls them", _parameters),
     Rule("Values of parameters are called as Keras 3 calls them", _words),
     Rule("Regularizers and constraints of Keras 1 are objects", _penalties),
     Rule("The input's shape is called batch_shape", _input),
-    Rule("A layer is not told what it will be given", _inputs),
+    OWN_RULES[1],
     *(Rule(why, _gone(kinds, keys)) for why, kinds, keys in _GONE),
     Rule("The axis of BatchNormalization is one number", _axis),
     Rule("GRU resets before its product, as Keras 2 did where its file is silent", _reset_after),
