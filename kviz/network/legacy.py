@@ -83,7 +83,9 @@ def _has_old_marks(config: Any) -> bool:
         elif isinstance(value, dict):
             nodes = value.get("inbound_nodes")
             called = isinstance(nodes, list) and any(isinstance(node, list) for node in nodes)
-            listed = value.get("class_name") == "Sequential" and isinstance(value["config"], list)
+            listed = value.get("class_name") == "Sequential" and isinstance(
+                value.get("config"), list
+            )
             if called or listed or "batch_input_shape" in value:
                 return True
             stack += value.values()

@@ -364,7 +364,8 @@ def _of_keras(kind: str, **config: Any) -> dict[str, Any]:
 def _hard_sigmoid(layer: Layer) -> bool:
     changed = False
     for key, value in layer.config.items():
-        if key.endswith("activation") and value == "hard_sigmoid":
+        function = value.get("config") if isinstance(value, dict) else value
+        if key.endswith("activation") and function == "hard_sigmoid":
             name = f"{layer.name}_{key}"
             steps = [
                 _of_keras("Rescaling", name=f"{name}_line", scale=0.2, offset=0.5),
@@ -373,6 +374,15 @@ def _hard_sigmoid(layer: Layer) -> bool:
             layer.config[key] = _of_keras("Pipeline", name=name, layers=steps)
             changed = True
     return changed
+
+
+def _random_crop(layer: Layer) -> bool:
+    if layer.kind != "RandomCrop":
+        return False
+    layer.kind = "Resizing"
+    layer.config.pop("seed", None)
+    layer.config["crop_to_aspect_ratio"] = True
+    return True
 
 
 def _policy(layer: Layer) -> bool:
@@ -444,6 +454,7 @@ RULES = (
     Rule(
         "hard_sigmoid is 0.2 x + 0.5 within 0 and 1, which Keras 3 calls otherwise", _hard_sigmoid
     ),
+    Rule("RandomCrop is what it does when nothing is trained: a Resizing", _random_crop),
     Rule("Mixed precision is a DTypePolicy", _policy),
     Rule("A Lambda says no more where its function comes from", _lambda),
 )

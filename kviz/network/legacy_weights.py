@@ -23,7 +23,7 @@ from kviz.engine.backend import keras
 from kviz.errors import ModelError
 from kviz.network.hdf5 import names_of, text_of
 
-_Arrays = dict[str, dict[str, Array]]
+_Arrays = dict[str, dict[str, Any]]  # data sets, which are read one layer at a time
 _NESTED = ("layers", "_layer_checkpoint_dependencies")
 _ARRANGED = {  # how Keras 1 laid kernels out, by the layer's place of channels
     ("Conv2D", "channels_first"): (2, 3, 1, 0),
@@ -68,7 +68,7 @@ def _fill_by_name(model: Any, file: Any) -> None:
         inside = _group(group, name)
         names = names_of(inside, "weight_names")
         if names:
-            stored[name] = [(entry, _array(inside, entry)) for entry in names]
+            stored[name] = [(entry, _data_set(inside, entry)) for entry in names]
     wanted = {layer.name: layer for layer in _layers(model) if layer.weights}
     if stored.keys() != wanted.keys():
         differing = sorted(stored.keys() ^ wanted.keys())
@@ -92,11 +92,11 @@ def _group(group: Any, name: str) -> Any:
     return inside
 
 
-def _array(group: Any, name: str) -> Array:
+def _data_set(group: Any, name: str) -> Any:
     data = group.get(name)
     if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "fiub":
         raise ModelError(f"The file holds no weight {sanitise(name, 60)!r}.")
-    return np.asarray(data)
+    return data
 
 
 def _leaves(layer: Any) -> Iterator[Any]:
@@ -109,12 +109,12 @@ def _leaves(layer: Any) -> Iterator[Any]:
         yield from _leaves(inside)
 
 
-def _per_leaf(layer: Any, entries: list[tuple[str, Array]]) -> list[tuple[Any, list[Array]]]:
+def _per_leaf(layer: Any, entries: list[tuple[str, Any]]) -> list[tuple[Any, list[Any]]]:
     """Return the layers with weights in a layer, each with its arrays."""
     leaves = list(_leaves(layer))
     if leaves == [layer]:
         return [(layer, [array for _, array in entries])]
-    owners: dict[str, list[Array]] = {leaf.name: [] for leaf in leaves}
+    owners: dict[str, list[Any]] = {leaf.name: [] for leaf in leaves}
     for name, array in entries:
         owner = next((part for part in name.split("/")[:-1] if part in owners), None)
         if owner is not None:
@@ -125,7 +125,7 @@ def _per_leaf(layer: Any, entries: list[tuple[str, Array]]) -> list[tuple[Any, l
     return _in_order(leaves, [array for _, array in entries])
 
 
-def _in_order(leaves: list[Any], arrays: list[Array]) -> list[tuple[Any, list[Array]]]:
+def _in_order(leaves: list[Any], arrays: list[Any]) -> list[tuple[Any, list[Any]]]:
     """Return arrays by layer where their names do not say it: all trained ones stand first."""
     wanted = sum(len(leaf.weights) for leaf in leaves)
     if len(arrays) != wanted:
@@ -163,8 +163,9 @@ def _assign(layer: Any, variables: list[Any], arrays: list[Array]) -> None:
         variable.assign(array)
 
 
-def _converted(layer: Any, arrays: list[Array], by_keras_1: bool, theano: bool) -> list[Array]:
-    """Return a layer's arrays as Keras 3 lays them out."""
+def _converted(layer: Any, stored: list[Any], by_keras_1: bool, theano: bool) -> list[Array]:
+    """Return what is stored of a layer as Keras 3 lays it out."""
+    arrays: list[Array] = [np.asarray(one) for one in stored]
     kind = type(layer).__name__
     if kind in ("TimeDistributed",):
         return _converted(layer.layer, arrays, by_keras_1, theano)
@@ -226,7 +227,7 @@ def _by_path(file: Any) -> _Arrays:
                 part for part in name.replace("\\", "/").split("/") if part and part not in _NESTED
             ]
             if len(parts) > 1 and parts[-2] == "vars":
-                found.setdefault("/".join(parts[:-2]), {})[parts[-1]] = np.asarray(entry)
+                found.setdefault("/".join(parts[:-2]), {})[parts[-1]] = entry
 
     file.visititems(visit)
     return found
@@ -268,6 +269,20 @@ def _fill_layers(place: _Place, layers: list[Any], arrays: _Arrays, filled: set[
             _fill_layer(inside, arrays, filled)
 
 
+def _entries(model: Any) -> list[dict[str, Any]]:
+    """Return what `_fill_layers` reads of a config, of a model whose config is another layer's."""
+    return [
+        {
+            "class_name": type(layer).__name__,
+            "config": {
+                "name": layer.name,
+                "layers": _entries(layer) if isinstance(layer, keras.Model) else [],
+            },
+        }
+        for layer in model.layers
+    ]
+
+
 def _fill_layer(place: _Place, arrays: _Arrays, filled: set[int]) -> None:
     """Fill a layer and the layers that it holds as attributes."""
     own = arrays.get(place.path)
@@ -284,7 +299,9 @@ def _fill_layer(place: _Place, arrays: _Arrays, filled: set[int]) -> None:
             for name in (attribute, f"_{attribute}", attribute.lstrip("_"))
         ]
         under = [path for path in paths if any(f"{key}/".startswith(f"{path}/") for key in arrays)]
-        if under:
+        if under and isinstance(layer, keras.Model):
+            _fill_layers(_Place(layer, under[0]), _entries(layer), arrays, filled)
+        elif under:
             _fill_layer(_Place(layer, under[0]), arrays, filled)
 
 

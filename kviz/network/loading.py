@@ -39,12 +39,13 @@ def load_model(
     from the file.
 
     Args:
-        path: a `.keras` file, or with `trust` a legacy `.h5`.
+        path: a `.keras` file or a legacy `.h5`, whatever it is called; one that Keras 1 or 2 wrote
+            is made new as it is read, and `made_new` of the network says what was changed.
         preprocess: what turns pixels 0-255 into what the model takes: the name of a
             `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
         class_names: a list, a dict from index to name, or a `.json` or text file.
-        trust: load what can run code of whoever made the file: Lambda and TFSMLayer layers and
-            legacy `.h5` files, without Keras's safe mode. Safe mode is not a sandbox either.
+        trust: load what can run code of whoever made the file, Lambda and TFSMLayer layers, without
+            Keras's safe mode. Safe mode is not a sandbox either.
 
     Returns:
         A `Network`. Weights that are not finite are warned of, and every result says so.

@@ -656,11 +656,11 @@ def test_a_hostile_config_in_h5_is_refused_and_does_nothing(
     tmp_path, forks, honest, of_honest, kind, version
 ):
     edit, _ = HOSTILE[kind]
-    for forget in (lambda config: None, bare):
+    for edits in ([edit], [edit, bare]):
 
-        def edited_so(config, forget=forget):
-            edit(config)
-            forget(config)
+        def edited_so(config, edits=edits):
+            for one in edits:
+                one(config)
 
         path = as_h5(honest, tmp_path / "hostile.h5", edited_so, version)
         outcome = forks.load(path)

@@ -325,6 +325,11 @@ STACKS = {
             K.Dense(3, name="td"),
         ],
     ),
+    "a random crop": lambda: (
+        IMAGE,
+        [old("RandomCrop", "r", height=4, width=5, seed=None, batch_input_shape=IMAGE)],
+        [K.Resizing(4, 5, crop_to_aspect_ratio=True)],
+    ),
     "attention": lambda: (
         SIGNAL,
         [
