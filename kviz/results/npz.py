@@ -16,6 +16,7 @@ import io
 import json
 import re
 import types
+import zipfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ import numpy.typing as npt
 
 from kviz._checks import sanitise
 from kviz.errors import OutputError
+from kviz.marks import ZIP_MARK
 from kviz.results.made_by import MadeBy
 
 FORMAT = 1
@@ -64,6 +66,8 @@ def write_npz(path: Path, result: Any) -> None:
     arrays: dict[str, npt.NDArray[Any]] = {}
     header = {"format": FORMAT, **_written(result, (), arrays)}
     np.savez_compressed(path, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(path, "a") as file:
+        file.comment = ZIP_MARK
 
 
 def _written(value: Any, at: tuple[str, ...], arrays: dict[str, npt.NDArray[Any]]) -> Any:

@@ -215,13 +215,19 @@ class Predictions(Result):
         ]
 
     def save(
-        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+        self,
+        path: str | Path,
+        *,
+        progress: Progress | None = None,
+        force: bool = False,
+        **options: Any,
     ) -> list[Path]:
         """Write all scores (`.npz`) or the tables as one page (`.html`).
 
         Args:
             path: a file ending in `.npz` or `.html`; of class maps and images a folder too.
             progress: called with (done, total) as a folder's pictures are made.
+            force: replace files that kviz did not write too.
             **options: as `tiles` takes them, for pictures.
 
         Returns:
@@ -234,7 +240,7 @@ class Predictions(Result):
             raise OutputError(
                 f"Expected a file ending in .npz or .html. Received: {sanitise(path)}"
             )
-        return super().save(path, progress=progress, **options)
+        return super().save(path, progress=progress, force=force, **options)
 
 
 def _rank(score: float, scores: Array) -> int:
