@@ -9,10 +9,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from kviz._checks import sanitise
 
 # Longer texts than these are nobody's names.
 _LONGEST = 10_000
+_LARGEST = np.finfo(np.float32).max
 _ANSWERS = (
     "classes", "labels", "unit", "values", "class map", "label map", "unit map", "image", "other",
 )  # fmt: skip
@@ -52,7 +55,7 @@ def _check_array(
     said = sanitise(name, 80)
     _expect(array.ndim in ranks, f"{said} has shape {array.shape}")
     _expect(0 not in array.shape, f"{said} is empty")
-    _expect(array.dtype.kind in (kinds or "biuf"), f"{said} holds {sanitise(array.dtype)}")
+    _check_numbers(said, array, kinds)
     _expect(count in (None, len(array)), f"{said} is of {len(array)} images, and there are {count}")
 
 
@@ -60,7 +63,14 @@ def _check_shape(name: str, array: Any, shape: tuple[int, ...], kinds: str = "")
     """Check an array of one shape, or that there is none."""
     if array is not None:
         _expect(array.shape == shape, f"{name} has shape {array.shape}, not {shape}")
-        _expect(array.dtype.kind in (kinds or "biuf"), f"{name} holds {sanitise(array.dtype)}")
+        _check_numbers(name, array, kinds)
+
+
+def _check_numbers(name: str, array: Any, kinds: str) -> None:
+    _expect(array.dtype.kind in (kinds or "biuf"), f"{name} holds {sanitise(array.dtype)}")
+    if array.dtype == np.float64:  # what a network computes fits into less
+        largest = np.abs(array, where=np.isfinite(array), out=np.zeros_like(array)).max(initial=0)
+        _expect(bool(largest <= _LARGEST), f"{name} holds numbers that are too large")
 
 
 def _check_keys(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -149,6 +159,7 @@ def _check_synthesis(result: Any) -> None:
     _check_shape("target_scores", result.target_scores, (count,))
     if result.max_norms is not None and result.arrived_within is not None:
         _check_array("max_norms", result.max_norms, ranks=range(1, 2))
+        _expect(bool(np.isfinite(result.max_norms).all()), "max_norms are no lengths")
         _check_shape("arrived_within", result.arrived_within, (len(result.max_norms), count), "b")
     _expect(result.bounds[0] < result.bounds[1], "its bounds are no range")
     if result.frames is not None:
