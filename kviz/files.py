@@ -299,7 +299,8 @@ def whole_files(*paths: str | Path, force: bool = False) -> Iterator[list[Path]]
     now = given[0]
     try:
         with ExitStack() as stack:
-            moves, homes = [], dict[Path, Path]()
+            moves: list[_Move] = []
+            homes: dict[Path, Path] = {}
             for now in given:
                 place = _followed(now)
                 _check_home(now, place.parent)

@@ -210,7 +210,10 @@ def test_an_error_of_the_disk_is_said_plainly(before, monkeypatch, write, name, 
     def fail(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
-    with monkeypatch.context() as patch, refused(f"Cannot write .*{match}. Nothing there has changed"):
+    with (
+        monkeypatch.context() as patch,
+        refused(f"Cannot write .*{match}. Nothing there has changed"),
+    ):
         patch.setattr(Path, "write_text", fail)
         write(before / name)
     assert content(before) == old
@@ -322,7 +325,7 @@ def each_step(tmp_path, write, error, *, behind=False):
         with at_step(number, error, behind=behind) as done:
             try:
                 write(folder)
-            except BaseException as caught:  # noqa: BLE001 - what it is, is asked below
+            except BaseException as caught:
                 raised = caught
         if len(done) < number:
             assert raised is None
@@ -437,9 +440,10 @@ def test_what_others_put_there_while_files_are_moved_stays(before):
             for name in ("a", "x/b", "z"):
                 (parts / name).write_text(marked("new"))
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", slow)
-        write()
+        with pytest.raises(KeyboardInterrupt):
+            write()
     assert content(before) == {**old, "x": None, "x/theirs": "theirs"}
 
 

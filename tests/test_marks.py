@@ -78,7 +78,7 @@ def test_nobody_elses_is_taken_for_one(tmp_path):
 def test_a_strangers_file_is_replaced_by_force_alone(tmp_path, name):
     path, found = tmp_path / name, synthesis(frames=FRAMES)
     path.write_bytes(b"theirs")
-    with pytest.raises(kviz.OutputError, match="kviz did not write .* force=True replaces it"):
+    with pytest.raises(kviz.OutputError, match=r"kviz did not write .* force=True replaces it"):
         found.save(path)
     assert path.read_bytes() == b"theirs"
     found.save(path, force=True)

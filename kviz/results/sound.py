@@ -22,7 +22,7 @@ _ANSWERS = (
 _SYNTHESES = ("class_image", "filter_patterns", "deep_dream", "fool")
 
 
-class Unsound(ValueError):
+class Unsound(ValueError):  # noqa: N818 - what it says of a file
     """What a file holds is no whole result; the message says why, in words of kviz's own."""
 
 
@@ -105,7 +105,9 @@ def _check_predictions(result: Any) -> None:
     image = result.kind == "image"
     _expect(count > 0 and (classes > 0 or image), "scores is empty")
     _expect(result.top >= 0, "top is below 0")
-    _expect(all(0 <= index < classes for index in result.asked), "a class was asked for that is none")
+    _expect(
+        all(0 <= index < classes for index in result.asked), "a class was asked for that is none"
+    )
     names = result.class_names
     _expect(not names or len(names) == classes, "class_names is not as long as scores")
     if result.maps is not None:

@@ -16,6 +16,7 @@ from one_of_each import random as values
 import kviz
 from kviz.results import Activations, Attribution, MadeBy, Predictions
 
+
 def class_map():
     maps = np.arange(2 * 8 * 10, dtype="i4").reshape(2, 8, 10) % 3
     scores = np.full((2, 3), 1 / 3, "f4")
@@ -61,9 +62,7 @@ def outcome(path, folder, *, wholly):
     try:
         found = kviz.load_result(path)
     except kviz.OutputError as error:
-        assert len(str(error)) <= 300
-        assert str(error).isprintable()
-        return "refused"
+        return "refused" if len(str(error)) <= 300 and str(error).isprintable() else str(error)
     repr(found).encode()
     json.dumps(found.facts(), allow_nan=False)
     kviz.load_result(found.save(folder / "again.npz")[0])
@@ -77,7 +76,7 @@ def outcome(path, folder, *, wholly):
 
 
 def seen(kind, tmp_path, share):
-    path, picked, outcomes = tmp_path / "one.npz", random.Random(kind), {}
+    path, picked, outcomes = tmp_path / "one.npz", random.Random(kind), {}  # noqa: S311
     KINDS[kind]().save(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what overflows is drawn all the same
@@ -85,9 +84,7 @@ def seen(kind, tmp_path, share):
             if picked.random() < share:
                 mutants.write(tmp_path / "mutant.npz", header, arrays)
                 try:
-                    outcomes[what] = outcome(
-                        tmp_path / "mutant.npz", tmp_path, wholly=share == 1
-                    )
+                    outcomes[what] = outcome(tmp_path / "mutant.npz", tmp_path, wholly=share == 1)
                 except Exception as error:
                     raise AssertionError(f"{kind}: {what}") from error
     return outcomes
@@ -216,7 +213,9 @@ def test_a_bomb_is_refused_before_anything_is_unpacked(tmp_path, monkeypatch):
                 member.write(bytes(1 << 20))
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("was read"))
     monkeypatch.setattr("kviz.results.npz._Arrays.read", lambda *_, **__: pytest.fail("was read"))
-    refused(tmp_path / "a.npz", "would unpack to 134 MB, more than the 6. MB .* trust=True reads it")
+    refused(
+        tmp_path / "a.npz", "would unpack to 134 MB, more than the 6. MB .* trust=True reads it"
+    )
 
 
 def test_zeros_are_written_so_that_they_are_read_without_trust(tmp_path, monkeypatch):
@@ -238,7 +237,7 @@ def test_more_members_than_a_result_has_are_refused(tmp_path, monkeypatch):
 
 def test_an_array_named_often_is_read_once(tmp_path):
     names = [f"layer {n}" for n in range(500)]
-    maps = dict.fromkeys(names, {"$array": "x"})
+    maps = {name: {"$array": "x"} for name in names}
     value = {**HEADER, "maps": maps, "kinds": dict.fromkeys(names, "Conv2D")}
     found = kviz.load_result(
         written(tmp_path / "a.npz", [("header.npy", header(value)), ("x.npy", GOOD)])
