@@ -83,7 +83,9 @@ class Target:
         """
         if self.path.suffix == f".{self.form}":
             return []
-        folders = sorted({self.path, *(file.parent for file in written)})
+        # Of several photos each has a folder of its own, named by its number.
+        photos = self.path.glob("[0-9][0-9][0-9]_*/")
+        folders = sorted({self.path, *photos, *(file.parent for file in written)})
         there = (file for folder in folders for file in sorted(folder.iterdir()))
         endings = (".png", ".gif", ".npz", ".html", ".pdf", ".svg")
         return [
