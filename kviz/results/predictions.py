@@ -115,7 +115,7 @@ class Predictions(Result):
         Raises:
             OptionError: if there is no such image.
         """
-        if self.maps is None or self.maps.ndim not in (3, 4):
+        if self.maps is None or self.maps.ndim != (4 if self.kind == "image" else 3):
             return []
         places = range(len(self.maps)) if image is None else [validate_image(image, len(self.maps))]
         return [tile for place in places for tile in self._of_image(place)]
