@@ -38,7 +38,10 @@ class Job:
         self.as_json: bool = options.pop("as_json")
         self.target = None
         if "out" in options:
-            self.target = Target.of(options.pop("out"), options.pop("form"))
+            self.target = Target.of(
+                options.pop("out"), options.pop("form"),
+                film=options.get("film", False), force=options.pop("force"),
+            )  # fmt: skip
         self._model = options.pop("model")
         self._loading = {
             key: options.pop(key)
@@ -104,6 +107,12 @@ class Job:
     def end(self, found: Any, **drawing: Any) -> None:
         """Write a result, its pictures drawn so, and say what came of it."""
         written = self.target.write(found, **drawing) if self.target else []
+        if self.target and (older := self.target.older(written)):
+            names = ", ".join(sanitise(file.name, 60) for file in older[:3])
+            more = f" and {len(older) - 3} more" if len(older) > 3 else ""
+            say_note(
+                f"files of earlier runs stay in {sanitise(self.target.path, 80)}: {names}{more}."
+            )
         if self.as_json:
             print_json({"files": [str(file) for file in written], **found.facts()})
             return

@@ -217,6 +217,9 @@ heat = stacked(
 )
 
 
+force = click.option("--force", is_flag=True, help="Replace files that kviz did not write too.")
+
+
 def out(default: str) -> Decorator:
     """Return the options of where a result goes."""
     return stacked(
@@ -233,6 +236,7 @@ def out(default: str) -> Decorator:
             type=click.Choice(["png", "npz", "html", "pdf", "svg"]),
             help="Pictures, numbers, one page or one figure; by default as --out ends, else png.",
         ),
+        force,
     )
 
 

@@ -11,13 +11,15 @@ from kviz._checks import sanitise
 from kviz.cli import options as take
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
-from kviz.cli.output import print_json, try_to_write
+from kviz.cli.output import print_json
+from kviz.files import try_to_write
 
 
 @click.command(short_help="Make one page of all of it.")
 @take.model
 @take.images
 @click.option("--out", "-o", default="report.html", show_default=True, help="A .html file.")
+@take.force
 @take.classes
 @take.output
 @take.method("methods")
@@ -48,7 +50,7 @@ def report(out: str, full: bool, **options: Any) -> None:
         raise click.UsageError(
             f"--out takes a file ending in .html. Received: {sanitise(out, 120)}"
         )
-    try_to_write(path, file=True)
+    try_to_write(path, file=True, force=options["force"])
     job = Job(options)
     if full:
         options["max_mb"] = None

@@ -148,7 +148,7 @@ def _not_finite(model: Any) -> list[str]:
     return bad
 
 
-def save_model(network: Network, path: str | Path) -> Path:
+def save_model(network: Network, path: str | Path, *, force: bool = False) -> Path:
     """Save a network as `.keras`, with its class names and its preprocessing's name inside.
 
     `keras.saving.load_model` reads the file like any other.
@@ -157,12 +157,13 @@ def save_model(network: Network, path: str | Path) -> Path:
         network: the network. Only a preprocessing that was given by name travels; a layer belongs
             into the model.
         path: a file ending in `.keras`.
+        force: replace a file that kviz did not write too.
 
     Returns:
         The path.
 
     Raises:
-        OutputError: if it cannot be written, or ends otherwise.
+        OutputError: if it cannot be written, ends otherwise, or would replace what kviz did not write.
         OptionError: if the preprocessing is a function, which no file can hold.
 
     >>> import tempfile
@@ -184,7 +185,7 @@ def save_model(network: Network, path: str | Path) -> Path:
                 "name a keras.applications module."
             )
         extra["preprocess"] = network.preprocess
-    write_model(network.model, path, extra)
+    write_model(network.model, path, extra, force=force)
     return path
 
 

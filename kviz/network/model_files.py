@@ -30,6 +30,7 @@ from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
 from kviz.files import whole_file
+from kviz.marks import ZIP_MARK
 from kviz.network.allowed import Objects
 from kviz.network.hdf5 import MEGABYTE, declared_bytes, text_of
 from kviz.network.legacy import made_new
@@ -482,7 +483,7 @@ def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
                 del keras.Variable.__init__
 
 
-def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
+def write_model(model: Any, path: Path, extra: dict[str, Any], *, force: bool = False) -> None:
     """Save a model as `.keras` with `extra` in its metadata, whole or not at all.
 
     Keras reads such a file as any other: it does not look at the metadata.
@@ -491,11 +492,12 @@ def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
         model: the `keras.Model`.
         path: a file ending in `.keras`.
         extra: what should travel with the model; plain JSON.
+        force: replace a file that kviz did not write too.
 
     Raises:
         OutputError: if it cannot be written, or Keras does not know how to save the model.
     """
-    with whole_file(path) as part:
+    with whole_file(path, force=force) as part:
         plain = part.with_name("plain.keras")
         try:
             model.save(plain)
@@ -511,4 +513,5 @@ def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
                 if member.filename == "metadata.json":
                     data = json.dumps({**json.loads(data), "kviz": extra}).encode()
                 target.writestr(member, data)
+            target.comment = ZIP_MARK
         plain.unlink()

@@ -20,6 +20,7 @@ OWN = {
     "as_json",
     "out",
     "form",
+    "force",
     "preprocess",
     "class_names",
     "trust",

@@ -1144,9 +1144,20 @@ def test_a_model_that_keras_cannot_save_leaves_what_was_there(tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"before")
     with refused("Keras cannot save the model: several lines", kviz.OutputError):
-        kviz.save_model(kviz.Network(small_model(Unsaveable(2))), path)
+        kviz.save_model(kviz.Network(small_model(Unsaveable(2))), path, force=True)
     assert path.read_bytes() == b"before"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_model_is_saved_over_ones_own_and_a_strangers_by_force(tmp_path, honest):
+    network, path = kviz.load_model(honest), tmp_path / "model.keras"
+    before = path.write_bytes(honest.read_bytes())
+    with refused("kviz did not write .*force=True replaces it", kviz.OutputError):
+        kviz.save_model(network, path)
+    assert path.stat().st_size == before
+    kviz.save_model(network, path, force=True)
+    kviz.save_model(kviz.load_model(path), path)
+    assert kviz.load_model(path).model.count_params() == network.model.count_params()
 
 
 def test_saving_into_a_folder_that_is_not_there(tmp_path, honest):
