@@ -9,6 +9,7 @@ import click
 
 from kviz._checks import sanitise
 from kviz.cli.group import say_note
+from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
 
@@ -43,11 +44,12 @@ class Job:
                 film=options.get("film", False), force=options.pop("force"),
             )  # fmt: skip
         self._model = options.pop("model")
-        self._loading = {
+        self._loading: dict[str, Any] = {
             key: options.pop(key)
             for key in ("preprocess", "class_names", "trust")
             if key in options
         }
+        self._modules: tuple[str, ...] = options.pop("custom_objects")
         self.names: list[str] = []
         self._photos: list[Path] = []
         self._reading: dict[str, Any] = {}
@@ -65,6 +67,8 @@ class Job:
         with start_up_talk_kept_back() as screen, bar("Loading", screen):
             from kviz.network.loading import load_model
 
+            if self._modules:
+                self._loading["custom_objects"] = imported(self._modules)
             return load_model(self._model, **self._loading)
 
     @cached_property

@@ -9,6 +9,7 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz.errors import ModelError
+from kviz.network.refusals import refuse, saw
 
 MEGABYTE = 1 << 20
 ENTRIES = 250_000
@@ -29,7 +30,7 @@ def declared_bytes(file: Any, size: int) -> int:
     Raises:
         ModelError: if it links anywhere, or declares far more than it takes.
     """
-    declared = 0
+    declared = numbers = 0
     groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
     while groups:
         group = groups.pop()
@@ -37,13 +38,13 @@ def declared_bytes(file: Any, size: int) -> int:
             if len(seen) > ENTRIES:
                 raise ModelError("The weights file holds more entries than any model needs.")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise ModelError(
-                    "The weights file links to other files or places; Keras never does."
-                )
+                refuse("The weights file links to other files or places; Keras never does.")
+                continue
             entry = group[key]
             address = h5py.h5o.get_info(entry.id).addr
             if address in seen:  # a hard link, perhaps to what holds it
-                raise ModelError("The weights file holds an entry twice; Keras never does.")
+                refuse("The weights file holds an entry twice; Keras never does.")
+                continue
             seen.add(address)
             if isinstance(entry, h5py.Group):
                 groups.append(entry)
@@ -51,14 +52,24 @@ def declared_bytes(file: Any, size: int) -> int:
             if not isinstance(entry, h5py.Dataset):
                 continue
             if entry.is_virtual or entry.external:
-                raise ModelError("The weights file takes data from other files; Keras never does.")
+                refuse("The weights file takes data from other files; Keras never does.")
+                continue
             declared += entry.size * entry.dtype.itemsize if entry.shape is not None else 0
+            numbers += _parameters(entry)
             if declared > 4 * size + MEGABYTE:
                 raise ModelError(
                     f"The weights file declares over {declared // MEGABYTE} MB and stores "
                     f"{size // MEGABYTE} MB: it is broken, or made to fill the memory."
                 )
+    saw(parameters=numbers)
     return declared
+
+
+def _parameters(entry: Any) -> int:
+    """Return how many parameters of the model a data set holds: an optimizer's and seeds are none."""
+    parts = entry.name.split("/")
+    other = {"optimizer", "optimizer_weights"} & {parts[1]} or "seed_generator" in parts
+    return int(entry.size) if entry.dtype.kind in "fiubcV" and not other and entry.size else 0
 
 
 def text_of(group: Any, name: str) -> str | None:

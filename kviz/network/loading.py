@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,12 @@ from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
-from kviz.network.class_names import ClassNames
+from kviz.network.class_names import ClassNames, names_beside
 from kviz.network.hdf5 import MEGABYTE
-from kviz.network.kept import settings_kept
+from kviz.network.kept import objects_known, settings_kept
 from kviz.network.legacy_weights import fill
 from kviz.network.model_files import ModelFile, looked_at, variables_within, write_model
-from kviz.network.network import Network, Preprocess
+from kviz.network.network import Network, Preprocess, classes_of
 
 
 def load_model(
@@ -27,6 +28,7 @@ def load_model(
     preprocess: Preprocess | None = None,
     class_names: ClassNames | None = None,
     trust: bool = False,
+    custom_objects: Mapping[str, Any] | None = None,
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
 
@@ -35,24 +37,27 @@ def load_model(
     registered by you. Keras's settings and random states are afterwards what they were.
 
     Class names come from `class_names`, or from the file (`save_model` puts them there), or from a
-    JSON file beside it, `NAME.class_names.json` for `NAME.keras`; preprocessing from `preprocess` or
-    from the file.
+    file beside it: `NAME.class_names.json` for `NAME.keras`, or `labels.txt`, `class_names.txt`,
+    `labels.json` and their like where they name as many classes as the model has, which a note says.
+    Preprocessing comes from `preprocess` or from the file.
 
     Args:
         path: a `.keras` file or a legacy `.h5`, whatever it is called; one that Keras 1 or 2 wrote
             is made new as it is read, and `made_new` of the network says what was changed.
         preprocess: what turns pixels 0-255 into what the model takes: the name of a
             `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
-        class_names: a list, a dict from index to name, or a `.json` or text file.
+        class_names: a list, a dict from index to name or from name to index, a `.json` or text file, or
+            the folder of the training data, a subfolder a class.
         trust: load what can run code of whoever made the file, Lambda and TFSMLayer layers, without
             Keras's safe mode. Safe mode is not a sandbox either.
+        custom_objects: your own classes and functions that the file names, by name.
 
     Returns:
         A `Network`. Weights that are not finite are warned of, and every result says so.
 
     Raises:
         ModelError: if the file is missing, broken, refused, or does not fit its class names.
-        OptionError: if `preprocess` is not what it takes.
+        OptionError: if `preprocess` or `custom_objects` is not what it takes.
 
     >>> load_model("models/squeezenet.keras").image_size
     (227, 227)
@@ -64,6 +69,7 @@ def load_model(
     try:
         with (
             settings_kept(),
+            objects_known(custom_objects),
             looked_at(path, trust=trust) as found,
             # A weight that a custom object made and did not save stays as it was made.
             variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
@@ -81,24 +87,20 @@ def load_model(
         raise
     except Exception as error:  # Keras refuses files with seven types of exception
         raise ModelError(f"{sanitise(path, 80)} cannot be loaded: {first_line(error)}") from error
+    notes: list[str] = []
     if class_names is None:
-        class_names = found.extra.get("class_names")
-        # A list and nothing else: a string would name a file of the one who loads it.
-        if class_names is not None and not isinstance(class_names, list):
-            raise ModelError(f"The class names in {sanitise(path, 120)} are not a list.")
-        class_names = class_names or _sidecar(path)
+        class_names, said = _class_names(path, found, model)
+        notes += [said] if said else []
     if preprocess is None and (named := found.extra.get("preprocess")) is not None:
         try:
             preprocessing(str(named))
         except OptionError as error:
             raise ModelError(f"The preprocessing in {sanitise(path, 100)}: {error}") from None
         preprocess = str(named)
-    notes = []
     if bad := _not_finite(model):
-        notes.append(
-            f"Weights of the model are not finite (NaN or infinite): {sanitise(', '.join(bad), 120)}"
-        )
-        warnings.warn(KvizWarning(notes[0]), stacklevel=2)
+        said = f"Weights of the model are not finite (NaN or infinite): {sanitise(', '.join(bad), 120)}"
+        notes.append(said)
+        warnings.warn(KvizWarning(said), stacklevel=2)
     return Network(
         model,
         preprocess=preprocess,
@@ -124,13 +126,13 @@ def _built(found: ModelFile, name: str, trust: bool) -> Any:
     return model
 
 
-def _sidecar(path: Path) -> Path | None:
-    """Return the file of class names beside a model's file, if there is one."""
-    try:
-        sidecar = path.with_suffix(".class_names.json")
-        return sidecar if sidecar.is_file() else None
-    except OSError:  # a name too long to exist
-        return None
+def _class_names(path: Path, found: ModelFile, model: Any) -> tuple[ClassNames | None, str | None]:
+    """Return the class names in a model's file, else beside it, and what there is to say of them."""
+    inside = found.extra.get("class_names")
+    # A list and nothing else: a string would name a file of the one who loads it.
+    if inside is not None and not isinstance(inside, list):
+        raise ModelError(f"The class names in {sanitise(path, 120)} are not a list.")
+    return (inside, None) if inside else names_beside(path, classes_of(model))
 
 
 def _not_finite(model: Any) -> list[str]:

@@ -1,11 +1,14 @@
 """Model files: strangers' are refused in one sentence, honest ones load, names travel along."""
 
+import codecs
 import io
 import json
+import marshal
 import os
 import re
 import resource
 import shutil
+import struct
 import sys
 import threading
 import warnings
@@ -206,7 +209,7 @@ def test_a_folder_and_a_saved_model_are_told_apart(tmp_path):
     with refused("is a folder"):
         kviz.load_model(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
-    with refused(r"is a SavedModel, .* convert it: tf\.keras"):
+    with refused(r"is a SavedModel, .* kviz convert FOLDER NEW\.keras --trust wraps it"):
         kviz.load_model(tmp_path)
 
 
@@ -241,10 +244,16 @@ def test_members_that_keras_does_not_write_are_refused(tmp_path, honest, name):
         kviz.load_model(path)
 
 
-@pytest.mark.parametrize("name", ["config.json", WEIGHTS])
-def test_a_member_that_lacks_is_named(tmp_path, honest, name):
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("config.json", r"weights without their model\. .*load_weights"),
+        (WEIGHTS, "without its weights"),
+    ],
+)
+def test_a_member_that_lacks_says_what_the_file_is(tmp_path, honest, name, match):
     path = changed(honest, tmp_path / "less.keras", {name: None})
-    with refused(f"holds no {name}"):
+    with refused(match):
         kviz.load_model(path)
 
 
@@ -544,6 +553,29 @@ def test_a_lambda_needs_trust(tmp_path):
     np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
 
 
+def code_of_old_python(numbers):
+    """Return the code of `lambda x: x * 2` as Python 3.7 (5 numbers) and 3.8 to 3.10 (6) keep it."""
+    code = b"|\x00d\x01\x14\x00S\x00"
+    parts = [code, (None, 2), (), ("x",), (), (), "<stdin>", "<lambda>"]
+    written = [marshal.dumps(part, 2) for part in parts]
+    numbers = b"".join(struct.pack("<i", number) for number in numbers)
+    return b"c" + numbers + b"".join(written) + struct.pack("<i", 1) + marshal.dumps(b"", 2)
+
+
+@pytest.mark.parametrize("numbers", [(1, 0, 1, 2, 67), (1, 0, 0, 1, 2, 67)])
+def test_a_lambda_of_another_python_says_so(tmp_path, numbers):
+    layer = keras.layers.Lambda(lambda x: x * 2, name="double", output_shape=(6, 6, 2))
+    code = codecs.encode(code_of_old_python(numbers), "base64").decode("ascii")
+
+    def swap(config):
+        next(entries(config, "__lambda__"))["config"]["code"] = code
+
+    source = saved(small_model(layer), tmp_path / "lambda.keras")
+    path = changed(source, tmp_path / "old.keras", config=swap)
+    with refused("cannot be loaded: a Lambda in it was saved by another version of Python"):
+        kviz.load_model(path, trust=True)
+
+
 @pytest.mark.parametrize("name", ["Lambda", "layers.Lambda"])
 def test_a_lambda_that_names_a_keras_function_needs_trust_too(tmp_path, name):
     source = saved(small_model(keras.layers.Lambda(keras.ops.relu, name="f")), tmp_path / "l.keras")
@@ -602,19 +634,27 @@ def halved(x):
 def test_an_unknown_class_is_named_with_how_to_pass_it(tmp_path):
     model = small_model(Twice())
     path = saved(model, tmp_path / "twice.keras")
-    with refused(r"classes of its own: 'Twice'.*custom_object_scope\(\{'Twice': Twice\}\)"):
+    with refused(r"classes of its own: 'Twice'.*custom_objects=\{'Twice': Twice\}"):
         kviz.load_model(path)
     with keras.saving.custom_object_scope({"Twice": Twice}):
-        network = kviz.load_model(path)
+        assert kviz.load_model(path).classes == 3
+    network = kviz.load_model(path, custom_objects={"Twice": Twice})
     np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
 
 
 def test_an_unknown_function_is_named_with_how_to_pass_it(tmp_path):
     path = saved(small_model(keras.layers.Activation(halved)), tmp_path / "halved.keras")
-    with refused(r"its own: 'halved'.*custom_object_scope\(\{'halved': halved\}\)"):
+    with refused(r"its own: 'halved'.*custom_objects=\{'halved': halved\}"):
         kviz.load_model(path)
-    with keras.saving.custom_object_scope({"halved": halved}):
-        assert kviz.load_model(path).classes == 3
+    assert kviz.load_model(path, custom_objects={"halved": halved}).classes == 3
+    with refused("its own: 'halved'"):  # given for one file, known for one file
+        kviz.load_model(path)
+
+
+@pytest.mark.parametrize("given", [["Twice"], {"Twice": 5}, {5: Twice}, "Twice"])
+def test_custom_objects_are_classes_and_functions_by_name(honest, given):
+    with refused("custom_objects takes a dict of classes and functions by name", kviz.OptionError):
+        kviz.load_model(honest, custom_objects=given)
 
 
 def test_a_registered_class_loads_and_an_unregistered_package_is_named(tmp_path):
@@ -626,10 +666,21 @@ def test_a_registered_class_loads_and_an_unregistered_package_is_named(tmp_path)
 
     path = changed(path, tmp_path / "gone.keras", config=rename)
     # Keras looks for the registered name, so that is the one to pass.
-    with refused(r"its own: 'Thrice'.*custom_object_scope\(\{'gone>Thrice': Thrice\}\)"):
+    with refused(r"its own: 'Thrice'.*custom_objects=\{'gone>Thrice': Thrice\}"):
         kviz.load_model(path)
-    with keras.saving.custom_object_scope({"gone>Thrice": Thrice}):
-        assert kviz.load_model(path).classes == 3
+    assert kviz.load_model(path, custom_objects={"gone>Thrice": Thrice}).classes == 3
+
+
+def test_a_class_of_keras_hub_is_told_as_such(tmp_path):
+    source = saved(small_model(Thrice()), tmp_path / "thrice.keras")
+
+    def rename(config):
+        entry = next(entries(config, "Thrice"))
+        entry.update(module="keras_hub.src.models", registered_name="keras_hub>Thrice")
+
+    path = changed(source, tmp_path / "hub.keras", config=rename)
+    with refused("classes of keras_hub: 'Thrice'. Import it first: import keras_hub."):
+        kviz.load_model(path)
 
 
 def test_many_unknown_classes_make_one_short_sentence(tmp_path, honest):
@@ -667,7 +718,7 @@ def test_a_lambda_in_h5_needs_trust(tmp_path):
 
 def test_weights_without_a_model_are_refused(tmp_path):
     small_model().save_weights(tmp_path / "only.weights.h5")
-    with refused("holds weights but no model"):
+    with refused(r"weights without their model\. Build the model .*load_weights"):
         kviz.load_model(tmp_path / "only.weights.h5")
 
 
@@ -897,6 +948,7 @@ def test_a_file_with_a_long_name_loads(tmp_path, honest):
         tuple(CLASSES),
         dict(enumerate(CLASSES)),
         {"2": "Pizza", "0": "cat", "1": "dog"},
+        {"dog": 1, "cat": 0, "Pizza": 2},
         {str(index): ["n0144", name] for index, name in enumerate(CLASSES)},
     ],
 )
@@ -921,7 +973,7 @@ def test_class_names_argument_goes_before_the_file_before_its_neighbour(tmp_path
     assert kviz.load_model(path).class_names is None
     (tmp_path / "model.class_names.json").write_text('["x", "y", "z"]', encoding="utf-8")
     assert kviz.load_model(path).class_names == ("x", "y", "z")
-    kviz.save_model(kviz.load_model(honest, class_names=CLASSES), path)
+    kviz.save_model(kviz.load_model(honest, class_names=CLASSES), path, force=True)
     assert kviz.load_model(path).class_names == tuple(CLASSES)
     given = kviz.load_model(path, class_names=["1st", "2nd", "3rd"])
     assert given.class_names == ("1st", "2nd", "3rd")
@@ -936,7 +988,8 @@ def test_class_names_argument_goes_before_the_file_before_its_neighbour(tmp_path
         (5, "a list of strings"),
         ([[], "b", "c"], "a list of strings"),
         ({"0": "cat", "2": "dog"}, "need the indices 0, 1, 2"),
-        ({"cat": 0, "dog": 1, "Pizza": 2}, "need the indices 0, 1, 2"),
+        ({"cat": 1, "dog": 2, "Pizza": 3}, "need the indices 0, 1, 2"),
+        ({"cat": 0, "dog": 0, "Pizza": 1}, "need the indices 0, 1, 2"),
     ],
 )
 def test_class_names_that_are_none_are_refused(honest, given, match):
@@ -967,11 +1020,10 @@ def test_a_broken_file_of_class_names_is_refused(tmp_path, honest, name, data, m
         kviz.load_model(honest, class_names=tmp_path / name)
 
 
-def test_a_fifo_or_a_folder_of_class_names_does_not_hang(tmp_path, honest):
+def test_a_fifo_of_class_names_does_not_hang(tmp_path, honest):
     os.mkfifo(tmp_path / "pipe.txt")
-    for path in (tmp_path / "pipe.txt", tmp_path):
-        with no_hanging(), refused("not a regular file"):
-            kviz.load_model(honest, class_names=path)
+    with no_hanging(), refused("not a regular file"):
+        kviz.load_model(honest, class_names=tmp_path / "pipe.txt")
 
 
 @pytest.mark.parametrize(
