@@ -132,7 +132,12 @@ def _class_names(path: Path, found: ModelFile, model: Any) -> tuple[ClassNames |
     # A list and nothing else: a string would name a file of the one who loads it.
     if inside is not None and not isinstance(inside, list):
         raise ModelError(f"The class names in {sanitise(path, 120)} are not a list.")
-    return (inside, None) if inside else names_beside(path, classes_of(model))
+    if inside:
+        return inside, None
+    outputs = getattr(model, "outputs", None) or []
+    # Of a class map the channels are named.
+    channels = outputs[0].shape[-1] if len(outputs) == 1 and len(outputs[0].shape) > 2 else None
+    return names_beside(path, classes_of(model) or channels)
 
 
 def _not_finite(model: Any) -> list[str]:

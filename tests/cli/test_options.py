@@ -25,7 +25,6 @@ OWN = {
     "class_names",
     "trust",
     "custom_objects",
-    "force",
     "fit",
     "help",
 }

@@ -94,6 +94,12 @@ def test_a_file_beside_the_model_is_found_and_said(tmp_path, model, name):
     assert (given.class_names, given.notes) == (("a", "b", "c"), ())
 
 
+def test_the_channels_of_a_class_map_are_named_too(tmp_path):
+    keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(3, 1)]).save(tmp_path / "m.keras")
+    (tmp_path / "labels.txt").write_text("sky\nsea\nland\n", encoding="utf-8")
+    assert kviz.load_model(tmp_path / "m.keras").class_names == ("sky", "sea", "land")
+
+
 def test_a_file_of_another_model_is_left_aside_and_said(tmp_path, model):
     shutil.copy(model, tmp_path)
     (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
