@@ -127,9 +127,11 @@ def convert(
         ModelError: if it cannot be read, or gives other outputs when it is read back.
         OutputError: if it cannot be written.
 
-    >>> import tempfile
+    >>> import keras, tempfile
+    >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     convert("models/squeezenet.keras", folder + "/new.keras").compared
+    ...     model.save(folder + "/old.keras")
+    ...     convert(folder + "/old.keras", folder + "/new.keras").compared
     'equal on noise'
     """
     validate_bool("trust", trust)
