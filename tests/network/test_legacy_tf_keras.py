@@ -321,7 +321,7 @@ LAYERS = {
     "CenterCrop": (IMAGE, layers.CenterCrop, [4, 5], {}),
     "Conv1D": (SIGNAL, layers.Conv1D, [3, 3], {"padding": "causal", "dilation_rate": 2}),
     "Conv1DTranspose": (SIGNAL, layers.Conv1DTranspose, [3, 4, 2, "same"], {}),
-    "Conv2D": (FILM[:2] + (4,), layers.Conv2D, [4, 2], {"groups": 2}),
+    "Conv2D": ((8, 8, 4), layers.Conv2D, [4, 2], {"groups": 2}),
     "Conv2DTranspose": (IMAGE, layers.Conv2DTranspose, [3, 3, 2, "same"], {"output_padding": 1}),
     "Conv3D": (VOLUME, layers.Conv3D, [2, 3], {}),
     "Conv3DTranspose": (VOLUME, layers.Conv3DTranspose, [3, 3, 2, "same"], {}),
