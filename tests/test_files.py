@@ -447,6 +447,31 @@ def test_what_others_put_there_while_files_are_moved_stays(before):
     assert content(before) == {**old, "x": None, "x/theirs": "theirs"}
 
 
+def test_another_file_put_over_ours_meanwhile_is_not_ours(before):
+    (before / "a").write_text(marked("old"))
+    real = os.replace
+
+    def slow(source, target):
+        real(source, target)
+        if Path(target) == before / "a":
+            (before / "a").rename(before / "moved away")
+            (before / "a").write_text("theirs")
+            raise KeyboardInterrupt
+
+    def write():
+        with whole_folder(before) as parts:
+            for name in "ab":
+                (parts / name).write_text(marked("new"))
+
+    with pytest.MonkeyPatch.context() as patch, pytest.warns(kviz.KvizWarning, match="kept in"):
+        patch.setattr(os, "replace", slow)
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    assert (before / "a").read_text() == "theirs"
+    (kept,) = before.glob(".kviz-*/old/a")
+    assert kept.read_text() == marked("old")
+
+
 @pytest.mark.parametrize("write", [write_file, lambda path: write_folder(path.parent / "x")])
 def test_what_kviz_did_not_write_is_replaced_by_force_alone(tmp_path, write):
     place = tmp_path / "x" if write is not write_file else tmp_path / "index.html"

@@ -101,7 +101,7 @@ def _check_predictions(result: Any) -> None:
     _expect(result.kind in _ANSWERS, "its kind is none that a model's answer has")
     _expect(result.scores.ndim == 2, f"scores has shape {result.scores.shape}")
     count, classes = result.scores.shape
-    _check_shape("scores", result.scores, (count, classes), "biuf")
+    _check_shape("scores", result.scores, (count, classes), "f")
     image = result.kind == "image"
     _expect(count > 0 and (classes > 0 or image), "scores is empty")
     _expect(result.top >= 0, "top is below 0")
@@ -122,12 +122,12 @@ def _check_predictions(result: Any) -> None:
 def _check_attribution(result: Any) -> None:
     _expect(result.scores.ndim in (1, 2), f"scores has shape {result.scores.shape}")
     lead = result.scores.shape
-    _check_array("scores", result.scores)
+    _check_array("scores", result.scores, kinds="f")
     _check_shape("classes", result.classes, lead, "iu")
     _check_shape("gaps", result.gaps, lead)
     _check_shape("negative", result.negative, lead, "b")
     _expect(len(result.class_names) == math.prod(lead), "class_names is not as long as scores")
-    _check_array("maps", result.maps, ranks=range(len(lead) + 1, len(lead) + 5))
+    _check_array("maps", result.maps, ranks=range(len(lead) + 1, len(lead) + 5), kinds="f")
     _expect(result.maps.shape[: len(lead)] == lead, "there is not a map for each score")
     _check_array("raw", result.raw, lead[0])
     if result.images is not None:
@@ -147,14 +147,14 @@ def _check_comparison(result: Any) -> None:
 
 def _check_synthesis(result: Any) -> None:
     _expect(result.verb in _SYNTHESES, "nothing of kviz's made it")
-    _check_array("images", result.images, ranks=range(2, 6))
+    _check_array("images", result.images, ranks=range(2, 6), kinds="f")
     count, pairs = len(result.images), (len(result.images), 2)
-    _check_array("scores", result.scores, ranks=range(2, 3))
+    _check_array("scores", result.scores, ranks=range(2, 3), kinds="f")
     _expect(result.scores.shape[1] == count, "there are not scores for each image")
     _expect(len(result.labels) == count, "there is not a label for each image")
     _expect(len(result.predictions) in (0, count), "there is not a prediction for each image")
     _check_shape("arrived", result.arrived, (count,), "b")
-    _check_shape("originals", result.originals, result.images.shape)
+    _check_shape("originals", result.originals, result.images.shape, "f")
     _check_shape("norms", result.norms, pairs)
     _check_shape("confidences", result.confidences, pairs)
     _check_shape("classes", result.classes, pairs, "iu")
