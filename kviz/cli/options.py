@@ -151,7 +151,7 @@ model = stacked(
         help="Preprocess pixels as this keras.applications module does: vgg16 …",
     ),
     click.option(
-        "--trust", is_flag=True, help="Also load files that can run code: Lambda layers, .h5."
+        "--trust", is_flag=True, help="Also load files that can run code, such as Lambda layers."
     ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
 )

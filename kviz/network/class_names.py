@@ -9,7 +9,8 @@ from typing import Any
 
 from kviz._checks import sanitise
 from kviz.errors import ModelError
-from kviz.network.model_files import ENTRIES, MEGABYTE, NAME, count_entries
+from kviz.network.hdf5 import MEGABYTE
+from kviz.network.model_files import ENTRIES, NAME, count_entries
 
 ClassNames = Sequence[str] | Mapping[Any, Any] | str | Path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,8 +14,10 @@ from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames
+from kviz.network.hdf5 import MEGABYTE
 from kviz.network.kept import settings_kept
-from kviz.network.model_files import MEGABYTE, looked_at, variables_within, write_model
+from kviz.network.legacy_weights import fill
+from kviz.network.model_files import ModelFile, looked_at, variables_within, write_model
 from kviz.network.network import Network, Preprocess
 
 
@@ -36,12 +39,13 @@ def load_model(
     from the file.
 
     Args:
-        path: a `.keras` file, or with `trust` a legacy `.h5`.
+        path: a `.keras` file or a legacy `.h5`, whatever it is called; one that Keras 1 or 2 wrote
+            is made new as it is read, and `made_new` of the network says what was changed.
         preprocess: what turns pixels 0-255 into what the model takes: the name of a
             `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
         class_names: a list, a dict from index to name, or a `.json` or text file.
-        trust: load what can run code of whoever made the file: Lambda and TFSMLayer layers and
-            legacy `.h5` files, without Keras's safe mode. Safe mode is not a sandbox either.
+        trust: load what can run code of whoever made the file, Lambda and TFSMLayer layers, without
+            Keras's safe mode. Safe mode is not a sandbox either.
 
     Returns:
         A `Network`. Weights that are not finite are warned of, and every result says so.
@@ -68,7 +72,7 @@ def load_model(
         ):
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
-            model = keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
+            model = _built(found, sanitise(path, 120), trust)
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."
@@ -102,7 +106,22 @@ def load_model(
         notes=notes,
         path=path,
         loss=found.loss,
+        made_new=found.made_new,
     )
+
+
+def _built(found: ModelFile, name: str, trust: bool) -> Any:
+    """Return the model of a file that was looked at."""
+    if found.config is None:
+        return keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
+    # Keras takes a config apart as it reads it.
+    config = copy.deepcopy(found.config)
+    model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+    if isinstance(model, keras.Model):
+        if not model.built:
+            raise ModelError(f"{name} does not say what shape the model's input has.")
+        fill(model, found.config, found.path, zipped=found.path.suffix != ".h5")
+    return model
 
 
 def _sidecar(path: Path) -> Path | None:

@@ -2,8 +2,9 @@
 
 Keras's safe mode leaves a file much: it may name any public function of Keras for a layer to call, and
 ask for all the memory there is. So sizes, links, layers and every object that the config names
-(`allowed`) are looked at first; what Keras then loads is a copy of what was looked at, and while it
-builds the model, variables are counted before they are allocated.
+(`allowed`) are looked at first, an old file's as they are made new (`legacy`); what is then loaded is a
+copy of what was looked at, and while Keras builds the model, variables are counted before they are
+allocated.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import h5py
 
-from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
 from kviz.files import whole_file
 from kviz.marks import ZIP_MARK
 from kviz.network.allowed import Objects
+from kviz.network.hdf5 import MEGABYTE, declared_bytes, text_of
+from kviz.network.legacy import made_new
 
-MEGABYTE = 1 << 20
 CONFIG_SIZE = 64 * MEGABYTE
 DEPTH = 64
 LAYERS = 5_000
@@ -55,18 +56,22 @@ class ModelFile:
     """What the look at a model's file found.
 
     Attributes:
-        path: what Keras is to load.
+        path: what Keras is to load; with `config`, the HDF5 file of its weights.
         stored: bytes of weights in it, as they lie on the disk.
-        extra: what `save_model` put in it: class names and the name of the preprocessing.
-        loss: what the model was compiled with, as the file writes it, or None.
         custom: whether the model has objects that the caller has registered.
+        loss: what the model was compiled with, as the file writes it, or None.
+        extra: what `save_model` put in it: class names and the name of the preprocessing.
+        config: the config of a file that Keras does not read as it is, made new.
+        made_new: what was changed in it, in plain words.
     """
 
     path: Path
     stored: int
-    extra: dict[str, Any]
+    custom: bool
     loss: Any = None
-    custom: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] | None = None
+    made_new: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -75,11 +80,11 @@ def looked_at(path: Path, *, trust: bool) -> Iterator[ModelFile]:
 
     Args:
         path: the file.
-        trust: let through what can run code: Lambda and TFSMLayer layers and legacy `.h5`.
+        trust: let through what can run code: Lambda and TFSMLayer layers.
 
     Yields:
-        What was found. What Keras is to load is a copy of what was looked at, which is removed
-        afterwards; with `trust` the file itself.
+        What was found. What is to be loaded is a copy of what was looked at, which is removed
+        afterwards.
 
     Raises:
         ModelError: if the file is missing, broken or refused.
@@ -95,18 +100,14 @@ def _look(path: Path, folder: Path, trust: bool) -> ModelFile:
         with path.open("rb") as file:  # once: whoever exchanges it afterwards changes nothing
             size = min(size, os.fstat(file.fileno()).st_size)
             magic = file.read(8)
+            file.seek(0)
             if magic == b"\x89HDF\r\n\x1a\n":
-                found, suffixes = _look_at_h5(path, name, size, trust), [".h5", ".hdf5"]
-            elif magic[:4] == b"PK\x03\x04":
-                target = None if trust else folder / "model.keras"
-                found, suffixes = _look_at_zip(file, path, name, size, target), [".keras"]
-            else:
-                raise ModelError(
-                    f"{name} is not a Keras model. Expected what model.save('….keras') writes."
-                )
-        if path.suffix not in suffixes:  # by which Keras tells the two formats apart
-            raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
-        return found
+                return _look_at_h5(file, folder / "model.h5", name, size, trust)
+            if magic[:4] == b"PK\x03\x04":
+                return _look_at_zip(file, folder / "model.keras", name, size, trust)
+        raise ModelError(
+            f"{name} is not a Keras model. Expected what model.save('….keras') writes."
+        )
     except (ModelError, MemoryError):
         raise
     except zipfile.BadZipFile as error:
@@ -148,27 +149,29 @@ def _beside(path: Path) -> str:
     )
 
 
-def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
-    if not trust:
-        raise ModelError(
-            f"{name} is a legacy .h5 file, which can run code of whoever made it when it is loaded. "
-            f"If you trust them, load it with {spelled('trust', 'True')}, or have it saved as .keras."
-        )
-    with h5py.File(path, "r") as file:
-        stored = min(size, _declared_bytes(file, size))
-        config = file.attrs.get("model_config")
-        training = file.attrs.get("training_config")
-    if config is None:
+def _look_at_h5(source: IO[bytes], target: Path, name: str, size: int, trust: bool) -> ModelFile:
+    """Look at a copy of an opened `.h5` file, written into `target`."""
+    with target.open("wb") as copy:
+        left = size  # and no more, should somebody go on writing
+        while left and (part := source.read(min(left, MEGABYTE))):
+            copy.write(part)
+            left -= len(part)
+    with h5py.File(target, "r") as file:
+        stored = min(size, declared_bytes(file, size))
+        text, training = text_of(file, "model_config"), text_of(file, "training_config")
+        version = text_of(file, "keras_version")
+    if text is None:
         raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
-    custom = _look_at_config(_parsed(config, "config"), trust)
+    if max(len(text), len(training or "")) > CONFIG_SIZE:
+        raise ModelError(f"{name} has a config of over 64 MB.")
+    config, changes, custom = _looked_through(_parsed(text, "config"), version, trust, zipped=False)
     compiled = None if training is None else _parsed(training, "training config")
-    return ModelFile(path, stored, {}, _loss({"compile_config": compiled}), custom)
+    loss = _loss({"compile_config": compiled})
+    return ModelFile(target, stored, custom, loss, config=_untrained(config), made_new=changes)
 
 
-def _look_at_zip(
-    source: IO[bytes], path: Path, name: str, size: int, target: Path | None
-) -> ModelFile:
-    """Look at an opened `.keras` file, and write what was looked at into `target`, None with trust."""
+def _look_at_zip(source: IO[bytes], target: Path, name: str, size: int, trust: bool) -> ModelFile:
+    """Look at an opened `.keras` file, and write what was looked at into `target`."""
     with zipfile.ZipFile(source) as archive:
         members = archive.infolist()
         names = [member.filename for member in members]
@@ -194,21 +197,38 @@ def _look_at_zip(
                     f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
                 )
         config = _parsed(archive.read("config.json"), "config")
-        custom = _look_at_config(config, trust=target is None)
         metadata = (
             _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
+        )
+        metadata = metadata if isinstance(metadata, dict) else {}
+        renewed, changes, custom = _looked_through(
+            config, metadata.get("keras_version"), trust, zipped=True
         )
         data = archive.read(_WEIGHTS)
         # Zeros take nothing on the disk, whatever they unpack to.
         disk = min(size, len(data), archive.getinfo(_WEIGHTS).compress_size)
         with h5py.File(io.BytesIO(data), "r") as file:
-            stored = min(disk, _declared_bytes(file, disk))
-        loss = _loss(config)
-        if target is not None:
+            stored = min(disk, declared_bytes(file, disk))
+        old = renewed != config
+        if old and any(member.startswith("assets/") for member in names):
+            raise ModelError(
+                f"{name} is by Keras 2 and holds vocabularies, which kviz does not read."
+            )
+        if old:
+            target = target.with_suffix(".weights")
+            target.write_bytes(data)
+        else:
             _write_copy(archive, target, _untrained(config), data)
-    extra = metadata.get("kviz", {}) if isinstance(metadata, dict) else {}
-    extra = extra if isinstance(extra, dict) else {}
-    return ModelFile(target or path, stored, extra, loss, custom)
+    extra = metadata.get("kviz", {})
+    return ModelFile(
+        target,
+        stored,
+        custom,
+        _loss(config),
+        extra if isinstance(extra, dict) else {},
+        _untrained(renewed) if old else None,
+        changes,
+    )
 
 
 def _write_copy(archive: zipfile.ZipFile, target: Path, config: Any, weights: bytes) -> None:
@@ -271,42 +291,35 @@ def _parsed(text: Any, what: str) -> Any:
         raise ModelError(f"The model's {what} is not JSON: {sanitise(error, 120)}.") from error
 
 
-def _declared_bytes(file: Any, size: int) -> int:
-    """Return what an HDF5 file's data sets declare; refuse links and declarations beyond `size`."""
-    declared = 0
-    groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
-    while groups:
-        group = groups.pop()
-        for key in group:
-            if len(seen) > 50 * LAYERS:
-                raise ModelError("The weights file holds more entries than any model needs.")
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise ModelError(
-                    "The weights file links to other files or places; Keras never does."
-                )
-            entry = group[key]
-            address = h5py.h5o.get_info(entry.id).addr
-            if address in seen:  # a hard link, perhaps to what holds it
-                raise ModelError("The weights file holds an entry twice; Keras never does.")
-            seen.add(address)
-            if isinstance(entry, h5py.Group):
-                groups.append(entry)
-                continue
-            if not isinstance(entry, h5py.Dataset):
-                continue
-            if entry.is_virtual or entry.external:
-                raise ModelError("The weights file takes data from other files; Keras never does.")
-            declared += entry.size * entry.dtype.itemsize if entry.shape is not None else 0
-            if declared > 4 * size + MEGABYTE:
-                raise ModelError(
-                    f"The weights file declares over {declared // MEGABYTE} MB and stores "
-                    f"{size // MEGABYTE} MB: it is broken, or made to fill the memory."
-                )
-    return declared
+def _looked_through(
+    config: Any, version: Any, trust: bool, *, zipped: bool
+) -> tuple[Any, tuple[str, ...], bool]:
+    """Return a config made new, what was changed, and whether it has objects that the caller has.
+
+    Args:
+        config: the config, as the file holds it.
+        version: the Keras that wrote it, as the file says.
+        trust: whether only what is unknown matters.
+        zipped: whether it is of a `.keras` file, which Keras 3 reads as it is, if it wrote it.
+
+    Raises:
+        ModelError: if it holds what it should not.
+    """
+    _look_at_bounds(config)
+    renewed: Any = config
+    changes: tuple[str, ...] = ()
+    version = version if isinstance(version, str) else ""
+    if isinstance(config, dict) and not (zipped and version.startswith("3.")):
+        renewed, changes = made_new({**config, "keras_version": version})
+        _look_at_bounds(renewed)
+    objects = Objects(trust)
+    objects.look(renewed)
+    _refuse_unknown(objects.unknown)
+    return renewed, changes, objects.custom
 
 
-def _look_at_config(config: Any, trust: bool) -> bool:
-    """Refuse what a config should not hold; return whether it has objects that the caller has."""
+def _look_at_bounds(config: Any) -> None:
+    """Refuse a config that is too deep, too long, of too many layers or too large inputs."""
     layers = 0
     stack = [("", config, 1)]
     while stack:
@@ -329,10 +342,6 @@ def _look_at_config(config: Any, trust: bool) -> bool:
         if layers > LAYERS:
             raise ModelError(f"The model has more than {LAYERS} layers.")
         _look_at_shapes(value)
-    objects = Objects(trust)
-    objects.look(config)
-    _refuse_unknown(objects.unknown)
-    return objects.custom
 
 
 def _refuse_unknown(unknown: dict[str, str]) -> None:

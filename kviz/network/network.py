@@ -41,6 +41,7 @@ class Network:
         path: the file that the model was read from, if any.
         loss: what the file says that the model was compiled with, if it does; what a model itself has
             been compiled with is known.
+        made_new: what was changed in an old file, in plain words.
 
     Raises:
         ModelError: if it is not a Keras model, or the class names are not as many as its classes.
@@ -61,6 +62,7 @@ class Network:
         notes: Sequence[str] = (),
         path: Path | None = None,
         loss: Any = None,
+        made_new: Sequence[str] = (),
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(
@@ -69,6 +71,7 @@ class Network:
         self.model = model
         self.notes = tuple(notes)
         self.path = path
+        self.made_new = tuple(made_new)
         self._loss = loss
         self._class_names = None if class_names is None else class_names_of(class_names)
         self.preprocess = preprocess
@@ -97,7 +100,7 @@ class Network:
         self._specs: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("model", "class_names", "notes", "path", "preprocess")
+        kept = ("model", "class_names", "notes", "path", "preprocess", "made_new")
         return {"loss": self._loss, **{key: getattr(self, key) for key in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

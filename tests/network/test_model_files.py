@@ -130,7 +130,7 @@ def honest(tmp_path_factory):
         (b"no model", "is not a Keras model"),
         (b"P", "is not a Keras model"),
         (b"PK\x03\x04", "broken or truncated"),
-        (b"\x89HDF\r\n\x1a\n", "legacy .h5"),
+        (b"\x89HDF\r\n\x1a\n", "cannot be read as a model"),
     ],
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path, data, match):
@@ -216,14 +216,19 @@ def test_a_fifo_does_not_hang(tmp_path):
         kviz.load_model(tmp_path / "pipe.keras")
 
 
-def test_a_file_of_another_suffix_says_how_to_rename_it(tmp_path, honest):
-    shutil.copy(honest, tmp_path / "model.zip")
-    with refused(r"format \.keras\. Rename it"):
-        kviz.load_model(tmp_path / "model.zip")
-    small_model().save(tmp_path / "model.h5")
+@pytest.mark.parametrize("trust", [False, True])
+def test_what_a_file_is_called_does_not_matter(tmp_path, honest, trust):
+    model = small_model()
+    model.save(tmp_path / "model.h5")
     (tmp_path / "model.h5").rename(tmp_path / "model.keras")
-    with refused(r"format \.h5\. Rename it"):
-        kviz.load_model(tmp_path / "model.keras", trust=True)
+    shutil.copy(honest, tmp_path / "model.h5")
+    shutil.copy(honest, tmp_path / "model.zip")
+    expected = keras.saving.load_model(honest)(pixels())
+    for name in ("model.h5", "model.zip"):
+        network = kviz.load_model(tmp_path / name, trust=trust)
+        np.testing.assert_allclose(network(pixels()), expected, rtol=1e-5)
+    network = kviz.load_model(tmp_path / "model.keras", trust=trust)
+    np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
 
 
 # What the zip file holds
@@ -645,19 +650,25 @@ def test_what_a_model_was_trained_with_does_not_matter(tmp_path):
     assert kviz.load_model(path).classes == 3
 
 
-def test_legacy_h5_needs_trust(tmp_path):
-    model = small_model()
-    path = saved(model, tmp_path / "legacy.h5")
-    with refused(r"legacy \.h5 .*trust=True"):
-        kviz.load_model(path)
-    network = kviz.load_model(path, trust=True)
+@pytest.mark.parametrize("trust", [False, True])
+def test_an_h5_file_loads_as_a_keras_file_does(tmp_path, trust):
+    model = functional()
+    model.compile("adam", "mse")
+    network = kviz.load_model(saved(model, tmp_path / "legacy.h5"), trust=trust)
     np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
+
+
+def test_a_lambda_in_h5_needs_trust(tmp_path):
+    path = saved(small_model(keras.layers.Lambda(lambda x: x * 2)), tmp_path / "legacy.h5")
+    with refused("is a Lambda, which runs code .*trust=True"):
+        kviz.load_model(path)
+    assert kviz.load_model(path, trust=True).classes == 3
 
 
 def test_weights_without_a_model_are_refused(tmp_path):
     small_model().save_weights(tmp_path / "only.weights.h5")
     with refused("holds weights but no model"):
-        kviz.load_model(tmp_path / "only.weights.h5", trust=True)
+        kviz.load_model(tmp_path / "only.weights.h5")
 
 
 @pytest.mark.parametrize("config", [5, 10**13, [1, 2], "{", "[" * 100_000])
@@ -665,7 +676,7 @@ def test_a_broken_config_in_h5_is_refused(tmp_path, config):
     with h5py.File(tmp_path / "odd.h5", "w", libver="latest") as file:
         file.attrs["model_config"] = config
     with little_memory(), refused("not JSON|64 deep"):
-        kviz.load_model(tmp_path / "odd.h5", trust=True)
+        kviz.load_model(tmp_path / "odd.h5")
 
 
 def test_trust_does_not_open_links_in_h5(tmp_path):
