@@ -463,9 +463,9 @@ def test_another_file_put_over_ours_meanwhile_is_not_ours(before):
             for name in "ab":
                 (parts / name).write_text(marked("new"))
 
-    with pytest.MonkeyPatch.context() as patch, pytest.warns(kviz.KvizWarning, match="kept in"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", slow)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.warns(kviz.KvizWarning, match="kept in"), pytest.raises(KeyboardInterrupt):
             write()
     assert (before / "a").read_text() == "theirs"
     (kept,) = before.glob(".kviz-*/old/a")
