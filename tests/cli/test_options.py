@@ -25,6 +25,8 @@ OWN = {
     "class_names",
     "trust",
     "fit",
+    "inputs",
+    "bands",
     "help",
 }
 DRAWING = {
