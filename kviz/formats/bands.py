@@ -17,9 +17,10 @@ Array = npt.NDArray[Any]
 
 
 def is_needed(tiff: Tiff) -> bool:
-    """Return whether Pillow does not read a TIFF as it is: one of many bits, or of many bands."""
+    """Return whether Pillow does not read a TIFF as it is, or takes more memory for it."""
     odd = tiff.bits not in (1, 2, 4, 8) or tiff.kind != "u"
-    return odd or tiff.samples > 4 or (tiff.samples > tiff.colours and not tiff.has_alpha)
+    odd = odd or tiff.is_one_piece or tiff.samples > 4
+    return odd or (tiff.samples > tiff.colours and not tiff.has_alpha)
 
 
 def picture(pixels: Array, wanted: Wanted, name: str, turn: int = 1) -> Array:

@@ -108,7 +108,7 @@ def _windowed(stored: Array, dataset: Any, name: str, note: Callable[[str], None
         most = 2 ** int(table[0].LUTDescriptor[2]) - 1
 
         def seen(values: Array) -> Array:
-            return np.asarray(apply_voi_lut(values, dataset)) / most
+            return np.asarray(apply_voi_lut(values, dataset) / most)
     elif dataset.get("WindowWidth") is not None and dataset.get("WindowCenter") is not None:
         centre, width = _first(dataset.WindowCenter), _first(dataset.WindowWidth)
         kind = str(dataset.get("VOILUTFunction", "LINEAR") or "LINEAR")
@@ -152,6 +152,7 @@ def window(values: Array, centre: float, width: float, kind: str = "LINEAR") -> 
     least = 1 if kind == "LINEAR" else 0
     if not (np.isfinite([centre, width]).all() and (width > 0 and width >= least)):
         raise ImageError(f"A window of width {width:g} about {centre:g} shows nothing.")
+    values = np.asarray(values, np.float64)
     if kind == "SIGMOID":
         steep = np.clip(-4 * (values - centre) / width, -700, 700)
         return np.asarray(1 / (1 + np.exp(steep)))

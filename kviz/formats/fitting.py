@@ -89,6 +89,7 @@ def fitted(parts: Iterable[Image.Image], bands: int, wanted: Wanted, turn: int =
         view = out[top : top + inside[0], left : left + inside[1], place : place + count]
         _fill(_TURNS[turn](view), small)
         place += count
+        del part, small  # before the next one is made
     return out
 
 

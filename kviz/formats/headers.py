@@ -40,6 +40,7 @@ class Header:
         frames: pictures in it, where that is known without decoding.
         size: width and height, where they are told here.
         held: bytes that a decoder holds for each pixel besides the picture.
+        piece: bytes that it unpacks at once.
         is_scaled: whether the picture can be decoded at a half, a quarter or an eighth.
     """
 
@@ -47,6 +48,7 @@ class Header:
     frames: int = 1
     size: tuple[int, int] | None = None
     held: float = 0
+    piece: int = 0
     is_scaled: bool = False
 
 
@@ -72,7 +74,7 @@ def header_of(file: BinaryIO, name: str) -> Header:
 
 
 # What decoders were seen to hold besides Pillow's picture, in bytes a pixel.
-_HELD = {"WEBP": 13, "AVIF": 12, "JPEG2000": 20, "PNG": 0, "GIF": 1}
+_HELD = {"WEBP": 16, "AVIF": 10, "JPEG2000": 17}
 
 
 def _kind(data: Data) -> str:
@@ -155,7 +157,9 @@ def _png(data: Data, name: str) -> Header:
         at += 12 + length
         if kind == b"IEND":
             break
-    return Header("PNG", held=_HELD["PNG"])
+    return Header(
+        "PNG",
+    )
 
 
 def _gif(data: Data, name: str) -> Header:
@@ -184,7 +188,7 @@ def _gif(data: Data, name: str) -> Header:
             raise _many(name, "parts", _EXTRAS)
         if frames > _BLOCKS or blocks > 40 * _BLOCKS:
             raise _many(name, "frames" if frames > _BLOCKS else "parts", _BLOCKS)
-    return Header("GIF", frames=frames, held=_HELD["GIF"])
+    return Header("GIF", frames=frames)
 
 
 def _bmp(data: Data, name: str) -> Header:
@@ -226,7 +230,7 @@ def _jpeg2000(data: Data, name: str) -> Header:
 
 def _tiff(data: Data, name: str) -> Header:
     frames = tiff.count_frames(data, name)
-    return Header("TIFF", frames=frames, held=4)
+    return Header("TIFF", frames=frames, piece=tiff.piece_bytes(data))
 
 
 _LOOKS: dict[str, Callable[[Data, str], Header]] = {

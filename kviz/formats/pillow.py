@@ -28,7 +28,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", *_OPTIONAL)
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 # Bytes a pixel as Pillow holds it, and of the three levels that some are made into besides.
 _HELD = {
-    "1": 1, "L": 1, "P": 5, "LA": 8, "PA": 8, "La": 8, "I;16": 3, "I;16B": 3,
+    "1": 1, "L": 1, "P": 5, "LA": 5, "PA": 8, "La": 8, "I;16": 3, "I;16B": 3,
     "I": 5, "F": 5, "CMYK": 8, "YCbCr": 8, "LAB": 8, "RGBa": 8,
 }  # fmt: skip
 # From so many bytes on a JPEG is decoded at a half, a quarter or an eighth, which is still so many
@@ -75,6 +75,7 @@ def read_photo(file: BinaryIO, header: Header, wanted: Wanted, name: str, note: 
             _draft(image, wanted)
         pixels = image.width * image.height
         held = header.held * (header.size[0] * header.size[1] if header.size else pixels)
+        held += header.piece
         validate_working(name, held + pixels * _HELD.get(image.mode, 4))
         image.load()
         # Behind it, since Pillow turns a TIFF itself, and a PNG's EXIF data may come last.
@@ -120,8 +121,10 @@ def _opaque(image: Image.Image, name: str, note: Note) -> Parts:
         return [_levelled(image, name)], 1
     if image.mode in _ALPHA or image.info.get("transparency") is not None:
         laid = _laid_over_white(image)
-        if all(low == 255 for low, _ in laid.getextrema()[:3]):  # type: ignore[misc]
+        if np.min(np.ravel(laid.getextrema())[:6]) == 255:
             note(f"{name} comes out white: it is transparent, or white where it is not.")
+        if laid.mode == "L":
+            return [laid], 1
         return (laid.getchannel(band) for band in "RGB"), 3
     if image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
@@ -130,7 +133,8 @@ def _opaque(image: Image.Image, name: str, note: Note) -> Parts:
 
 def _laid_over_white(image: Image.Image) -> Image.Image:
     # In place where that is possible: an RGBA of 50 megapixels takes 200 MB.
-    into = image if image.mode == "RGBA" else Image.new("RGB", image.size)
+    grey = image.mode == "LA"
+    into = image if image.mode == "RGBA" else Image.new("L" if grey else "RGB", image.size)
     for start, stop in strips(image.width, image.height, 16):
         strip = image.crop((0, start, image.width, stop)).convert("RGBA")
         laid = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)

@@ -116,6 +116,26 @@ def count_frames(data: Data, name: str) -> int:
     return len(seen)
 
 
+def piece_bytes(data: Data) -> int:
+    """Return how large the first picture's strips or tiles are that have to be unpacked, 0 where none.
+
+    Raises:
+        ValueError, struct.error: if it is broken.
+    """
+    directories = _Directories(data)
+    tags, _ = directories.read(directories.first)
+
+    def one(tag: int, default: int) -> int:
+        return (directories.values(tags, tag) or (default,))[0]
+
+    if one(_COMPRESSION, _NONE) == _NONE:
+        return 0
+    height = one(_LENGTH, 0)
+    rows = one(_TILE_LENGTH, min(one(_ROWS_PER_STRIP, height), height))
+    bits = one(_SAMPLES, 1) * one(_BITS, 8)
+    return rows * one(_TILE_WIDTH, one(_WIDTH, 0)) * bits // 8
+
+
 class _Bytes(Protocol):
     def read(self, count: int, /) -> bytes: ...
 
@@ -182,6 +202,11 @@ class Tiff:
         if self.photometric == 2:
             return colours if beside >= 0 else 0
         return colours if beside == 0 or (beside == 1 and self.has_alpha) else 0
+
+    @property
+    def is_one_piece(self) -> bool:
+        """Whether it is packed in so large a piece that it is better read row by row."""
+        return self.compression != _NONE and self._row_bytes * self.part[0] > _STRIP
 
     @property
     def has_alpha(self) -> bool:
