@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -11,7 +13,7 @@ from kviz._checks import sanitise
 from kviz.cli.group import say_note
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
-from kviz.errors import ImageError
+from kviz.errors import ImageError, KvizWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,10 +79,11 @@ class Job:
         from kviz.given import read_inputs
 
         network = self.network
-        if self._inputs:
-            return read_inputs(self._inputs, network, **self._reading)
-        self._validate_is_one_input(network)
-        with bar("Reading") as progress:
+        if not self._inputs:
+            self._validate_is_one_input(network)
+        with _decoders_kept_back() as screen, bar("Reading", screen) as progress:
+            if self._inputs:
+                return read_inputs(self._inputs, network, **self._reading)
             return self._read(self._photos, progress)
 
     def _read(self, photos: list[Path], progress: Progress | None = None) -> tuple[Any, list[str]]:
@@ -123,7 +126,8 @@ class Job:
         self._validate_is_one_input(self.network)
         first: tuple[int, ...] = ()
         for start in range(0, len(self._photos), size):
-            pixels, names = self._read(self._photos[start : start + size])
+            with _decoders_kept_back():
+                pixels, names = self._read(self._photos[start : start + size])
             first = first or pixels.shape[1:]
             if pixels.shape[1:] != first:
                 raise several_sizes(first[:2], pixels.shape[1:3])
@@ -186,6 +190,18 @@ class Job:
         if self.target:
             many = f"{len(written)} files to {sanitise(self.target.path, 200)}"
             click.echo(f"Wrote {many if len(written) > 1 else sanitise(written[0], 200)}")
+
+
+@contextmanager
+def _decoders_kept_back() -> Iterator[TextIO]:
+    """Keep back what libtiff writes of broken files, and say notes all the same."""
+    try:
+        with warnings.catch_warnings(record=True) as said, start_up_talk_kept_back() as screen:
+            warnings.simplefilter("always", KvizWarning)
+            yield screen
+    finally:
+        for one in said:
+            say_note(str(one.message))
 
 
 def _paths(images: Sequence[str]) -> list[Path]:
