@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from dataclasses import dataclass
 
@@ -226,3 +228,16 @@ def test_photos_are_held_once_and_told_of(tmp_path):
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert images[:, 0, 0, 0].tolist() == [0, 1, 2]
     assert images.base is None
+
+
+def test_a_photo_is_read_without_tensorflow(tmp_path):
+    Image.fromarray(smooth()).save(tmp_path / "a.png")
+    code = (
+        "import sys, kviz; kviz.load_images(sys.argv[1]);"
+        "print(sorted({'tensorflow', 'keras', 'matplotlib', 'pydicom'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.png")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
