@@ -1,39 +1,43 @@
-"""Files to pixels and back: reading photos safely, checking arrays, writing PNG."""
+"""Photos and arrays as the pixels that a model takes: reading files, checking arrays, writing PNG."""
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import io
 import math
-import stat
-import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
-from kviz._caller import spelled, warn
-from kviz._checks import sanitise, validate_choice
-from kviz.arrays import stretched
-from kviz.errors import ImageError, KvizWarning, OptionError
-from kviz.files import file_sha256
+from kviz._caller import command, spelled, warn
+from kviz._checks import sanitise, validate_choice, validate_int
+from kviz._types import Progress
+from kviz.errors import ImageError, OptionError
+from kviz.formats.array_files import is_array_file, read_array
+from kviz.formats.bounds import MEGAPIXELS
+from kviz.formats.fitting import Fit, Wanted
+from kviz.formats.paths import SUFFIXES, Paths, image_paths
+from kviz.formats.photo import DARK, read
 from kviz.marks import MARK
+from kviz.originals import remember
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-MEGAPIXELS = 50
+__all__ = [
+    "DARK", "SUFFIXES", "checked_pixels", "image_paths", "is_array_file", "is_small", "load_images",
+    "png", "read_files", "several_sizes", "validate_size",
+]  # fmt: skip
 
-Fit = Literal["crop", "stretch", "pad"]
-Paths = str | Path | Iterable[str | Path]
-Pixels = npt.NDArray[np.uint8]
+Pixels = npt.NDArray[Any]
+Shape = tuple[int | None, ...]
 
 
 class ImageInput(Protocol):
-    """What `load_images` asks of a network: the size and the channels of its image."""
+    """What `load_images` asks of a network: the size and the channels of its image.
+
+    One that has `input_shapes` too, as a `Network` has, is given arrays from files in its own shape.
+    """
 
     @property
     def image_size(self) -> tuple[int | None, int | None]:
@@ -42,60 +46,6 @@ class ImageInput(Protocol):
     @property
     def channels(self) -> int | None:
         """Number of channels, None where any will do."""
-
-
-def image_paths(paths: Paths) -> list[Path]:
-    """Return the image files that `paths` names, in order: a folder's and a glob's are sorted.
-
-    Args:
-        paths: a file, a folder, a glob such as `"photos/*.jpg"`, or several of them.
-
-    Returns:
-        At least one path. A file that was named is returned whatever its suffix.
-
-    Raises:
-        ImageError: if something named is not there, or holds no image.
-
-    >>> [path.name for path in image_paths("notebooks/images/c*.png")]
-    ['cat.png', 'coffee.png']
-    """
-    entries = [paths] if isinstance(paths, str | Path) or not isinstance(paths, Iterable) else paths
-    found: list[Path] = []
-    for entry in entries:
-        if not isinstance(entry, str | Path):
-            raise ImageError(
-                "Expected a file, a folder, a glob or a list of them. "
-                f"Received: {sanitise(type(entry).__name__)}"
-            )
-        try:
-            found += _files(entry)
-        except OSError as error:
-            raise ImageError(f"{sanitise(entry, 120)} cannot be read: {error.strerror}.") from error
-    if not found:
-        raise ImageError("Expected at least one image. Received: an empty list.")
-    return found
-
-
-def _files(entry: str | Path) -> list[Path]:
-    path = Path(entry)
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-        if not files:
-            raise ImageError(
-                f"The folder {sanitise(path, 120)} holds no image. "
-                f"Expected files ending in {', '.join(SUFFIXES)}."
-            )
-        return files
-    if path.exists():
-        return [path]
-    if not glob.has_magic(str(entry)):
-        raise ImageError(f"There is no file {sanitise(path, 120)}.")
-    # An absolute pattern too, which Path.glob does not take.
-    matches = map(Path, glob.glob(str(entry), recursive=True))  # noqa: PTH207
-    files = sorted(file for file in matches if not file.is_dir())
-    if not files:
-        raise ImageError(f"No file matches {sanitise(entry, 120)}.")
-    return files
 
 
 def validate_size(target_size: Any, own: tuple[int | None, ...]) -> tuple[int, ...]:
@@ -134,284 +84,218 @@ def validate_size(target_size: Any, own: tuple[int | None, ...]) -> tuple[int, .
     return size
 
 
+class Files(NamedTuple):
+    """Images that were read, and what they are called.
+
+    Attributes:
+        pixels: array `(N, ...)`.
+        names: the files' names; of an array of several images, with their places in it.
+    """
+
+    pixels: Pixels
+    names: list[str]
+
+
 def load_images(
     paths: Paths,
     network: ImageInput | None = None,
     *,
     fit: Fit = "crop",
     target_size: int | tuple[int, int] | None = None,
+    bands: int | Sequence[int] | None = None,
+    progress: Progress | None = None,
 ) -> Pixels:
     """Read image files as pixels of the size and channels that a network takes.
 
-    JPEG, PNG, WebP, GIF (first frame), BMP and TIFF, turned as their EXIF tag says. Palettes,
-    CMYK, grey and 16 bits become 8-bit RGB (or grey where the network takes one channel); what
-    is transparent is laid over white. Resized with Pillow's bicubic filter.
+    JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000 (these two where Pillow reads them) and DICOM (with
+    pydicom; rescaled, through its window), the first frame, turned as their EXIF tag says. Palettes,
+    CMYK, grey and 9 to 16 bits become 8-bit RGB (or grey where the network takes one channel); what
+    is transparent is laid over white. Resized with Pillow's bicubic filter; a JPEG of over 16 million
+    pixels is decoded at a half, a quarter or an eighth where that is four times as large still.
+
+    A network of four channels gets alpha as the fourth. Of others, and with `bands`, a file's bands are
+    taken as they are: bytes as pixels 0-255, other numbers as float32, unscaled.
+
+    A `.npy` or `.npz` file is taken for an array that a verb is given: one image `(H, W, channels)` or
+    several `(N, H, W, channels)`, in the shape that the network takes, whatever that is. Its values are
+    taken for what the network is given, pixels 0-255 or what it takes else: neither scaled nor resized.
 
     Args:
-        paths: a file, a folder, a glob, or several of them.
+        paths: a file, a folder, a glob, or several of them. In folders photos are found, no arrays.
         network: a `Network`; without one, images stay RGB and of their own size.
         fit: `"crop"` keeps the shape and cuts the longer side, `"pad"` keeps it and adds black
             borders, `"stretch"` does not keep it.
         target_size: height and width, or one number for both, where the network takes any size.
+        bands: which bands of the files, in the order that the network takes. They count from 1, as GDAL
+            counts them.
+        progress: called with (files read, files in all).
 
     Returns:
-        uint8 array `(N, H, W, 3)` or `(N, H, W, 1)`, values 0-255.
+        Array `(N, H, W, channels)`, uint8 with values 0-255; of arrays in files and of bands that are
+            not bytes, their numbers.
 
     Raises:
         ImageError: if a file is missing, not an image, broken, over 50 megapixels, or if images
             of several sizes go to a network that takes any size and `target_size` is not given.
-        OptionError: if `fit` or `target_size` is not what they take.
+        OptionError: if `fit`, `target_size` or `bands` is not what it takes.
 
     >>> load_images("notebooks/images/cat.png", target_size=(64, 96)).shape
     (1, 64, 96, 3)
     """
-    validate_choice("fit", fit, ("crop", "stretch", "pad"))
-    height, width = network.image_size if network else (None, None)
-    channels = network.channels if network else 3
-    if channels not in (1, 3, None):
-        raise ImageError(
-            f"The model takes images of {channels} channels, which image files do not have (1 or "
-            f"3). Pass an array of shape (N, {height}, {width}, {channels}) instead."
-        )
-    if target_size is not None:
-        height, width = validate_size(target_size, (height, width))
-    images = []
-    for path in image_paths(paths):
-        image = _read(path)
-        size = (width or image.width, height or image.height)
-        image = _fitted(image, size, fit)
-        if channels == 1:
-            image = image.convert("L")
-        images.append(np.asarray(image, np.uint8).reshape(size[1], size[0], -1))
-        _remember(images[-1], path)
-        _warn_of_the_dark(image, path)
-    sizes = sorted({image.shape[:2] for image in images})
-    if len(sizes) > 1:
-        raise ImageError(
-            "The images have several sizes (height x width: "
-            + ", ".join(f"{h} x {w}" for h, w in sizes[:3])
-            + ") and the model takes any size. "
-            + f"Resize them with {spelled('target_size', '(height, width)')}."
-        )
-    return np.stack(images)
+    return read_files(
+        paths, network, fit=fit, target_size=target_size, bands=bands, progress=progress
+    ).pixels
 
 
-# A night has lights: a picture whose levels reach no further is nearly black. 12 bits of 16 do not.
-DARK = 16
-
-
-def _warn_of_the_dark(image: Image.Image, path: Path) -> None:
-    most = max(np.ravel(image.getextrema()))
-    if 0 < most <= DARK:
-        warn(
-            f"{sanitise(path, 120)} comes out nearly black: its levels reach {most} of 255. What holds "
-            "smaller numbers than its format can, such as 0-1 or 12 bits, is to be scaled first."
-        )
-
-
-def _fitted(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
-    if image.size == size:
-        return image
-    if fit == "crop":
-        return ImageOps.fit(image, size, Image.Resampling.BICUBIC)
-    if fit == "pad":
-        return ImageOps.pad(image, size, Image.Resampling.BICUBIC)
-    return image.resize(size, Image.Resampling.BICUBIC)
-
-
-# Left, top, right and bottom, in a photo's own pixels.
-Box = tuple[float, float, float, float]
-
-
-class Original(NamedTuple):
-    """A photo before it was made to fit, in RGB, and what of it is seen: padded, more than it is."""
-
-    pixels: Pixels
-    box: Box
-
-
-def original_of(
-    pixels: npt.NDArray[Any], original: str | Path | npt.NDArray[Any] | None = None
-) -> Original:
-    """Return the photo that pixels were made from, at its own size.
+def read_files(
+    paths: Paths,
+    network: ImageInput | None = None,
+    *,
+    fit: Fit = "crop",
+    target_size: int | tuple[int, int] | None = None,
+    bands: int | Sequence[int] | None = None,
+    member: str | None = None,
+    progress: Progress | None = None,
+) -> Files:
+    """Read image files as `load_images` does, and say what the images are called.
 
     Args:
-        pixels: one image `(H, W, channels)`, as `load_images` read it.
-        original: the photo, where it is not known from which file the pixels were read: a file, or an
-            array uint8 `(H, W, 3)`.
-
-    Raises:
-        ImageError: if it is not known, or the pixels are not of this photo.
-
-    >>> original_of(load_images("notebooks/images/coffee.png", target_size=64)[0]).box
-    (100.0, 0.0, 500.0, 400.0)
+        paths: as `load_images` takes them, like the others.
+        network: the network.
+        fit: how a photo gets the size.
+        target_size: height and width.
+        bands: which bands.
+        member: which array of a `.npz`, where it holds several.
+        progress: called with (files read, files in all).
     """
-    if original is None:
-        source = _SOURCES.get(array_sha256(_levels(pixels)))
-        if source is None:
-            raise ImageError(
-                "It is not known from which file this image was read. Give the photo itself: "
-                "original=, a path or an array."
-            )
-        original = source.path
-    if isinstance(original, str | Path):
-        image = _read(image_paths(original)[0])
-    else:
-        array = np.asarray(original)
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-            raise ImageError(
-                "original takes a path, or an array uint8 (H, W, 3). "
-                f"Received: {array.dtype} {array.shape}"
-            )
-        image = Image.fromarray(array)
-    size = (pixels.shape[1], pixels.shape[0])
-    own = _levels(pixels).reshape(size[1], size[0], -1)
-    for fit in get_args(Fit):
-        small = _fitted(image, size, fit)
-        small = small.convert("L") if own.shape[-1] == 1 else small
-        if np.array_equal(np.asarray(small).reshape(own.shape), own):
-            return Original(np.asarray(image), _box(image.size, size, fit))
-    raise ImageError(
-        f"The image that was explained is not this photo ({image.width} x {image.height} pixels) made "
-        f"to fit {size[0]} x {size[1]}. Read it with kviz.load_images."
+    validate_choice("fit", fit, ("crop", "stretch", "pad"))
+    size: tuple[int | None, int | None] = network.image_size if network else (None, None)
+    channels = network.channels if network else 3
+    wanted = Wanted(size, channels, fit, _bands(bands, channels if network else None))
+    if target_size is not None:
+        high, wide = validate_size(target_size, size)
+        wanted = wanted._replace(size=(high, wide))
+    shape = _input_shape(network)
+    files = image_paths(paths)
+    if not any(map(is_array_file, files)):
+        _validate_takes_photos(shape)
+        return Files(_photos(files, wanted, progress), [path.name for path in files])
+    parts, names = [], []
+    for done, path in enumerate(files, 1):
+        if is_array_file(path):
+            array = _array(path, member, shape, wanted)
+        else:
+            _validate_takes_photos(shape)
+            array = _photos([path], wanted, None)
+        several = len(array) > 1
+        names += [f"{path.name}[{row}]" if several else path.name for row in range(len(array))]
+        parts.append(array)
+        if progress:
+            progress(done, len(files))
+    shapes = {array.shape[1:] for array in parts}
+    if len(shapes) > 1:
+        raise ImageError(
+            f"The files hold images of several shapes: {sanitise(sorted(shapes), 200)}"
+        )
+    return Files(parts[0] if len(parts) == 1 else np.concatenate(parts), names)
+
+
+def _bands(bands: Any, channels: int | None) -> tuple[int, ...] | None:
+    """Return which bands are wanted, or say what they can be."""
+    if bands is None:
+        return None
+    given = [bands] if isinstance(bands, int | np.integer) else bands
+    if not isinstance(given, list | tuple | np.ndarray) or not len(given):
+        raise OptionError(
+            f"{spelled('bands')} takes numbers of bands, from 1. Received: {sanitise(repr(bands))}"
+        )
+    numbers = tuple(validate_int("bands", band) for band in given)
+    if channels not in (None, len(numbers)):
+        raise OptionError(
+            f"{spelled('bands')} takes as many as the model has channels, {channels}. "
+            f"Received: {len(numbers)}"
+        )
+    return numbers
+
+
+def _input_shape(network: Any) -> Shape | None:
+    """Return the shape of the input that files are for: the first image, or the only input."""
+    shapes = getattr(network, "input_shapes", None)
+    if not shapes:
+        return None
+    images = [tuple(shape) for shape in shapes if len(shape) == 4]
+    return images[0] if images else tuple(shapes[0])
+
+
+def _validate_takes_photos(shape: Shape | None) -> None:
+    if shape is not None and len(shape) != 4:
+        raise ImageError(
+            f"The model takes numbers of shape {_spelled(shape)}, which no photo is. "
+            "Give an array of that shape, or a .npy file of it."
+        )
+
+
+def _spelled(shape: Shape) -> str:
+    return f"({', '.join(['N', *('any' if size is None else str(size) for size in shape[1:])])})"
+
+
+def _photos(files: Sequence[Path], wanted: Wanted, progress: Progress | None) -> Pixels:
+    """Return photos as one array, in which each has its place from the beginning."""
+    images: Pixels = np.empty(0)
+    for place, path in enumerate(files):
+        pixels, notes = read(path, wanted)
+        for note in notes:
+            warn(note)
+        remember(pixels, path, notes)
+        if place == 0:
+            images = np.empty((len(files), *pixels.shape), pixels.dtype)
+        elif pixels.shape != images.shape[1:]:
+            raise several_sizes(images.shape[1:3], pixels.shape[:2])
+        elif pixels.dtype != images.dtype:
+            images = images.astype(np.float32)
+        images[place] = pixels
+        if progress:
+            progress(place + 1, len(files))
+    return images
+
+
+def several_sizes(*sizes: tuple[int, ...]) -> ImageError:
+    """Return what to say where images have several heights and widths."""
+    said = ", ".join(f"{high} x {wide}" for high, wide in sorted(sizes))
+    how = spelled("target_size", "(height, width)")
+    if command() is None:
+        how = f"kviz.load_images(…, {how})"
+    return ImageError(
+        f"The images have several sizes (height x width: {said}) and the model takes any size. "
+        f"Resize them with {how}."
     )
 
 
-def _box(photo: tuple[int, int], size: tuple[int, int], fit: Fit) -> Box:
-    """Return what of a photo `_fitted` shows; sizes are widths and heights."""
-    if fit == "stretch" or photo[0] * size[1] == photo[1] * size[0]:
-        return (0.0, 0.0, float(photo[0]), float(photo[1]))
-    if fit == "crop":
-        scale = max(size[0] / photo[0], size[1] / photo[1])
-        half = [side / scale / 2 for side in size]
-        return (
-            photo[0] / 2 - half[0], photo[1] / 2 - half[1],
-            photo[0] / 2 + half[0], photo[1] / 2 + half[1],
-        )  # fmt: skip
-    inside = ImageOps.contain(Image.new("L", photo), size).size
-    starts = [round((side - own) * 0.5) for side, own in zip(size, inside, strict=True)]
-    scales = [whole / own for whole, own in zip(photo, inside, strict=True)]
-    first = [-start * scale for start, scale in zip(starts, scales, strict=True)]
-    last = [at + side * scale for at, side, scale in zip(first, size, scales, strict=True)]
-    return (first[0], first[1], last[0], last[1])
-
-
-class _Source(NamedTuple):
-    """The file that pixels were read from."""
-
-    sha256: str
-    path: Path
-
-
-# By the hash of pixels that were read, their file: kept by value, the newest ones only.
-_SOURCES: dict[str, _Source] = {}
-_MOST_SOURCES = 4096
-
-
-def _remember(pixels: Pixels, path: Path) -> None:
-    if len(_SOURCES) >= _MOST_SOURCES:
-        _SOURCES.pop(next(iter(_SOURCES)), None)
-    _SOURCES[array_sha256(pixels)] = _Source(file_sha256(path), path.absolute())
-
-
-def array_sha256(array: npt.NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's bytes.
-
-    >>> array_sha256(np.zeros(0))[:8]
-    'e3b0c442'
-    """
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def source_sha256(pixels: npt.NDArray[Any]) -> str:
-    """Return the SHA-256 of the file that pixels were read from, where they are as they were read.
-
-    Args:
-        pixels: one image, `(H, W, channels)`.
-
-    Returns:
-        The hash of the file; of the array's bytes, where it is not as `load_images` read it. Whole
-        numbers 0-255 count as bytes, whatever type they have.
-
-    >>> source_sha256(load_images("notebooks/images/cat.png")[0])[:8]
-    '596aa1e7'
-    """
-    digest = array_sha256(_levels(pixels))
-    source = _SOURCES.get(digest)
-    return digest if source is None else source.sha256
-
-
-def _levels(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return pixels as bytes, where they are whole numbers 0-255."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    with np.errstate(invalid="ignore"):
-        levels = pixels.astype(np.uint8)
-    return levels if (levels == pixels).all() else pixels
-
-
-def _read(path: Path) -> Image.Image:
-    """Return a file's first frame as an 8-bit RGB image, upright."""
-    name = sanitise(path, 120)
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{name} is not a regular file.")
-        if status.st_size == 0:
-            raise ImageError(f"{name} is empty.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            with Image.open(path, formats=FORMATS) as image:
-                if image.width * image.height > MEGAPIXELS * 1_000_000:
-                    raise ImageError(
-                        f"{name} has {image.width} x {image.height} pixels; kviz reads at most "
-                        f"{MEGAPIXELS} megapixels. Make it smaller first."
-                    )
-                frames = getattr(image, "n_frames", 1)
-                moving = image.format in ("GIF", "WEBP", "PNG", "TIFF") and frames > 1
-                result = _rgb(ImageOps.exif_transpose(image), name)
-    except (ImageError, MemoryError):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(
-            f"{name} has far more pixels than kviz reads, at most {MEGAPIXELS} megapixels. "
-            "Make it smaller first."
-        ) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{name} is not an image. Expected one of {', '.join(FORMATS)}."
-        ) from error
-    except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
-        raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
-    if moving:
-        warnings.warn(
-            KvizWarning(f"{name} has {frames} frames; only the first is used."), stacklevel=3
+def _array(path: Path, member: str | None, shape: Shape | None, wanted: Wanted) -> Pixels:
+    """Return a file's array as images, as it is."""
+    array = read_array(path, member)
+    name = sanitise(path, 80)
+    if wanted.bands is not None:
+        raise OptionError(
+            f"{spelled('bands')} is for photos. {name} is an array: take what is wanted out of it."
         )
-    return result
-
-
-def _rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image)
-        if not np.isfinite(values).all():
-            raise ImageError(f"{name} holds pixels that are not finite numbers (NaN or infinite).")
-        low, high = float(values.min()), float(values.max())
-        # Where nothing in the file tells the scale, the smallest usual one that fits is meant.
-        ceilings = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-        ceiling = next((c for c in ceilings if high <= c), None)
-        if low < 0 or ceiling is None:
-            raise ImageError(
-                f"{name} holds values from {low:g} to {high:g}. "
-                "Expected 0-1 or 0-255 (float) or 0-65535 (16 bits)."
-            )
-        grey = stretched(values, 0, ceiling)
-        if isinstance(transparent := image.info.get("transparency"), int):
-            grey[values == transparent] = 255
-        image = Image.fromarray(grey)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        pixels = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", pixels.size, "white"), pixels)
-    return image.convert("RGB")
+    if shape is None and array.ndim not in (2, 3, 4):
+        raise ImageError(
+            f"{name} holds an array of shape {array.shape}. Expected images: (H, W), (H, W, channels) "
+            "or (N, H, W, channels)."
+        )
+    if shape is None:
+        array = array[..., None] if array.ndim == 2 else array
+        array = array[None] if array.ndim == 3 else array
+    images = checked_pixels(array, shape, f"{name} to hold an array")
+    if len(images.shape) == 4 and any(
+        side not in (None, own) for side, own in zip(wanted.size, images.shape[1:3], strict=True)
+    ):
+        raise ImageError(
+            f"{name} holds images of {images.shape[1]} x {images.shape[2]}; arrays are not resized. "
+            f"{spelled('target_size')} is for photos."
+        )
+    return images
 
 
 def checked_pixels(
@@ -460,14 +344,12 @@ def checked_pixels(
             wanted in (None, size) for wanted, size in zip(shape[1:], array.shape[1:], strict=True)
         )
         if not fits:
-            wanted = ", ".join(["N", *("any" if size is None else str(size) for size in shape[1:])])
             raise ImageError(
-                f"Expected {what} of shape ({wanted}). Received: {np.shape(images)}. "
-                "kviz.load_images reads files to that shape."
+                f"Expected {what} of shape {_spelled(shape)}. Received: {np.shape(images)}"
             )
     if array.ndim < 2 or 0 in array.shape:
         raise ImageError(f"Expected at least one image. Received: shape {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if array.dtype.kind == "f" and not all(np.isfinite(row).all() for row in array):
         raise ImageError(
             f"The {what} hold values that are not finite numbers (NaN or infinite); a network "
             "can hide them and still be wrong. Mend the array first."

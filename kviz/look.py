@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from kviz._caller import command, spelled, warn
-from kviz._checks import sanitise, suggest, validate_int, validate_names
+from kviz._caller import command, spelled
+from kviz._checks import sanitise, suggest, validate_int
 from kviz._types import Array, Images, ModelLike, Progress, Selector
 from kviz.arrays import is_picture
 from kviz.engine.activation_model import Pooling, make_activation_model
 from kviz.engine.backend import keras
 from kviz.engine.layers import LayerInfo, LayerTable
-from kviz.errors import ImageError, KvizError, KvizWarning, LayerError, ModelError, OptionError
-from kviz.images import DARK, image_paths, load_images
+from kviz.errors import ImageError, KvizWarning, LayerError, ModelError, OptionError
+from kviz.given import read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Activations, KernelForm, Predictions, Weights
@@ -43,7 +42,7 @@ def activations(
     Args:
         model: a `Network`, a `keras.Model` or a path.
         images: array `(N, H, W, channels)`, values 0-255, or a path as `load_images` takes it; for
-            a model of several inputs a list of arrays, or a dict by the inputs' names.
+            a model of several inputs a list of arrays, or a dict by the inputs' names, paths too.
         layer_names: a path, a glob (`"block?_conv*"`), a Keras layer class or its name, an index as
             `model.summary()` counts, or a list of these; by default every Conv2D and MaxPooling2D.
         batch_size: images in flight at once; the result does not depend on it.
@@ -65,10 +64,10 @@ def activations(
     """
     validate_int("batch_size", batch_size)
     network = as_network(model)
-    images, names = read_images(images, network, names)
+    images, names, said = read_images(images, network, names)
     pixels = network.pixels(images)
     maps_of = network.engine.maps(network.specs(pixels), layer_names)
-    notes = list(network.notes)
+    notes = [*network.notes, *said]
     if layer_names is None and (hidden := maps_of.table.unreached()):
         notes.append(
             f"Not shown, since they run inside a loop, a branch or a compiled function: "
@@ -161,7 +160,7 @@ def predict(
     """
     top, batch_size = validate_int("top", top), validate_int("batch_size", batch_size)
     network = as_network(model)
-    images, names = read_images(images, network, names)
+    images, names, said = read_images(images, network, names)
     pixels = network.pixels(images)
     function, head = network.engine.answers(network.specs(pixels), output)
     if head.kind == "other":
@@ -180,7 +179,7 @@ def predict(
         if progress:
             progress(stop, total)
     scores, maps = (np.concatenate(column) for column in zip(*parts, strict=True))
-    notes = [*network.notes, *([head.note] if head.note else [])]
+    notes = [*network.notes, *said, *([head.note] if head.note else [])]
     if head.activation == "log_softmax":
         notes.append("The model gives log-probabilities; shown are the probabilities.")
     named = head.has_classes and len(network.class_names or ()) == scores.shape[1]
@@ -305,59 +304,6 @@ def _form(info: LayerInfo, value: Array) -> KernelForm:
     return "rgb" if value.ndim == 4 and value.shape[2] == channels == 3 else "grid"
 
 
-def read_images(images: Any, network: Network, names: Sequence[str]) -> tuple[Any, tuple[str, ...]]:
-    """Return what a verb was given as images, read where it is paths, and their names.
-
-    Warns of images that the model would see as black.
-
-    Raises:
-        OptionError: if `names` is no list of texts.
-        ImageError: if a file cannot be read.
-    """
-    validate_names(names)
-    several = isinstance(images, list | tuple) and all(isinstance(x, str | Path) for x in images)
-    if isinstance(images, str | Path) or (several and images):
-        paths = image_paths(images)
-        images = load_images(paths, network)
-        names = names or [path.name for path in paths]
-    _warn_of_small_values(images, network)
-    return images, tuple(names)
-
-
-def _warn_of_small_values(images: Any, network: Network) -> None:
-    """Warn of values that a model, which shows that it takes 0-255, would see as nearly black."""
-    pixels = network.pixels(images)
-    for name in pixels:
-        if _is_dark(pixels[name]) and takes_bytes(network, pixels, name):
-            most = 1 if pixels[name].max() <= 1 else DARK
-            warn(
-                f"The images hold values up to {most} where the model takes 0-255, so that it sees "
-                f"them nearly black. {'Multiply them by 255' if most == 1 else 'Scale them'}."
-            )
-
-
-def takes_bytes(network: Network, pixels: Mapping[str, Any], name: str) -> bool:
-    """Return whether it shows that a network takes values 0-255 as one of its inputs.
-
-    Args:
-        network: the network.
-        pixels: what has a shape, an input each.
-        name: the input.
-    """
-    if isinstance(network.preprocess, str):
-        # What prepares pixels for one of keras.applications takes these.
-        return bool(pixels[name].ndim == 4)
-    try:
-        return name in network.engine.inputs_of_bytes(network.specs(pixels))
-    except KvizError:
-        return False
-
-
-def _is_dark(array: Array) -> bool:
-    # Real numbers need not be pixels.
-    return is_picture(array) and 0 < array.max() <= (1 if array.dtype.kind == "f" else DARK)
-
-
 def _array(tensor: Any) -> Array:
     """Return a tensor's numbers; on the CPU its own memory, so that nothing is copied."""
     return np.asarray(memoryview(tensor))
@@ -372,8 +318,13 @@ def _check(info: LayerInfo, part: Array) -> None:
     if not fits or 0 in part.shape:
         raise ImageError(
             f"The images are too small for layer {sanitise(info.path)!r}: its window does not fit into "
-            f"what reaches it. Give larger images; {spelled('target_size')} resizes what is read."
+            f"what reaches it. Give larger images; {_resizing()} resizes what is read."
         )
+
+
+def _resizing() -> str:
+    option = spelled("target_size")
+    return option if command() is not None else f"kviz.load_images(…, {option}=)"
 
 
 def pictures(pixels: dict[str, Array]) -> Array | None:

@@ -52,14 +52,19 @@ def tried(job):
     found = {"kind": "", "said": ""}
     try:
         exec(job["setup"], {"keras": keras, "kviz": kviz})
-        loading.load_model(job["path"], **job["options"])
+        if job["images"]:
+            kviz.load_images(job["path"], **job["options"])
+        else:
+            loading.load_model(job["path"], **job["options"])
     except BaseException as error:
         found = {"kind": type(error).__name__, "said": str(error)}
         if not isinstance(error, kviz.KvizError):
             found["said"] = traceback.format_exc()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak /= 1024 if sys.platform == "linux" else 1 << 20
-    return found | {"acted": acted, "kept": state() == before, "peak": peak}
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    spent = used.ru_utime + used.ru_stime
+    return found | {"acted": acted, "kept": state() == before, "peak": peak, "spent": spent}
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what a file prints is no answer
@@ -77,7 +82,7 @@ for line in sys.stdin:
     with os.fdopen(read) as pipe:
         answer = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    died = {"kind": f"died of {status}", "said": "", "acted": [], "kept": True, "peak": 0}
+    died = {"kind": f"died of {status}", "said": "", "acted": [], "kept": True, "peak": 0, "spent": 0}
     print(answer or json.dumps(died), file=answers, flush=True)
 """
 
@@ -92,6 +97,7 @@ class Outcome:
         acted: what it did that loading never does.
         kept: whether Keras's settings, random states and the environment are what they were.
         peak: megabytes of memory.
+        spent: seconds of the processor.
     """
 
     kind: str
@@ -99,6 +105,7 @@ class Outcome:
     acted: list
     kept: bool
     peak: float
+    spent: float
 
 
 class Forks:
@@ -116,13 +123,14 @@ class Forks:
         )
         assert self.server.stdout.readline() == "ready\n"
 
-    def load(self, path, *, setup="", seconds=20, **options):
-        """Load a file in a process of its own, whose folder is the file's."""
+    def load(self, path, *, setup="", seconds=20, images=False, **options):
+        """Load a model or an image in a process of its own, whose folder is the file's."""
         job = {
             "path": str(path),
             "folder": str(path.parent),
             "seconds": seconds,
             "setup": setup,
+            "images": images,
             "options": options,
         }
         self.server.stdin.write(json.dumps(job) + "\n")

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 import kviz
 from kviz.attribution import method_class, method_names
 from kviz.cli import main
+from kviz.formats.array_files import SUFFIXES as ARRAYS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -257,7 +258,7 @@ def is_something(code):
         # A word is one of those that the option lists, where it lists any.
         return name in known and (not quoted or not known[name] or quoted[1] in known[name])
     if re.fullmatch(r"\.\w+", code):
-        return code in {".h5", ".keras"}
+        return code in {".h5", ".keras", *ARRAYS}
     if code.isidentifier():
         return (
             code in kviz.__all__

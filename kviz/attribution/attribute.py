@@ -21,8 +21,9 @@ from kviz.engine.heads import Head
 from kviz.engine.passes import Passes
 from kviz.engine.receptive_fields import WHOLE, ReceptiveField
 from kviz.errors import ImageError, OptionError
+from kviz.given import read_images
 from kviz.inputs import class_label, class_targets, head_for, looked_at
-from kviz.look import kept, read_images
+from kviz.look import kept
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Attribution
@@ -98,7 +99,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     )
     wanted = as_score(score, output)
     network = as_network(model)
-    images, names = read_images(images, network, names)
+    images, names, said = read_images(images, network, names)
     pixels = network.pixels(images)
     specs = network.specs(pixels)
     explained = looked_at(pixels, specs, input_name)
@@ -145,7 +146,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
         "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     made = made_by(network, "attribute", pixels, method=found.method, **settings)
-    notes = found.notes
+    notes = (*found.notes, *said)
     if masks is not None and masks.empty:
         called = _called(sorted(masks.empty), names)
         notes = (*notes, f"The class is predicted nowhere, and its score is 0, for {called}.")

@@ -25,7 +25,8 @@ from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
 from kviz.engine.backend import keras, tf
 from kviz.errors import ImageError, KvizError, KvizWarning, ModelError, OptionError
-from kviz.look import activations, predict, read_images
+from kviz.given import read_images
+from kviz.look import activations, predict
 from kviz.look import weights as weights_of
 from kviz.network.class_names import ClassNames
 from kviz.network.network import Network, Preprocess
@@ -193,7 +194,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         """Look once, so that what is wrong is said before any time is spent."""
         if self._network is None or self._network.model is not self.model:
             self._network = Network(self.model, **self._options)  # type: ignore[arg-type]
-            self._images, self._titles = read_images(self._given, self._network, self._names)
+            self._images, self._titles, _ = read_images(self._given, self._network, self._names)
             pixels = self._network.pixels(self._images)
             total = len(next(iter(pixels.values())))
             if not 1 <= total <= MOST_IMAGES:

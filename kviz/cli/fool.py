@@ -63,7 +63,5 @@ def fool(
     job = Job(options)
     wanted: Any = class_index
     if class_index:
-        count = len(job.names)
-        job.repeat(len(class_index))
-        wanted = class_index * count
+        wanted = class_index * job.repeat(len(class_index))
     job.end(job.run("fool", wanted, doing="Fooling", targeted=not away, **options))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -12,12 +14,15 @@ from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
+from kviz.errors import ImageError, KvizWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from kviz._types import Progress
     from kviz.network.network import Network
+    from kviz.results import Predictions
 
 
 class Job:
@@ -32,7 +37,6 @@ class Job:
     Attributes:
         as_json: whether a script reads what is printed.
         target: where the result goes, None for nowhere.
-        names: what the photos are called.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
@@ -50,14 +54,16 @@ class Job:
             if key in options
         }
         self._modules: tuple[str, ...] = options.pop("custom_objects")
-        self.names: list[str] = []
         self._photos: list[Path] = []
+        self._inputs: dict[str, list[Path]] = {}
         self._reading: dict[str, Any] = {}
         # Here, since a missing photo is said at once, and TensorFlow takes seconds.
         if "images" in options:
             self._photos = _paths(options.pop("images"))
-            self._reading = {key: options.pop(key) for key in ("fit", "target_size")}
-            self.names = [path.name for path in self._photos]
+            self._inputs = {name: _paths(some) for name, some in options.pop("inputs").items()}
+            if bool(self._photos) == bool(self._inputs):
+                raise click.UsageError("Give IMAGE..., or --input NAME=PATH for each input.")
+            self._reading = {key: options.pop(key) for key in ("fit", "target_size", "bands")}
         if "statistics" in options:
             options["statistics"] = _paths(options["statistics"]) or None
 
@@ -72,16 +78,78 @@ class Job:
             return load_model(self._model, **self._loading)
 
     @cached_property
-    def pixels(self) -> Any:
-        """The photos as the model takes them."""
-        from kviz.images import load_images
+    def given(self) -> tuple[Any, list[str]]:
+        """The photos as the model takes them, and what they are called."""
+        from kviz.given import read_inputs
 
-        return load_images(self._photos, self.network, **self._reading)
+        network = self.network
+        if not self._inputs:
+            self._validate_is_one_input(network)
+        with _decoders_kept_back() as screen, bar("Reading", screen) as progress:
+            if self._inputs:
+                return read_inputs(self._inputs, network, **self._reading)
+            return self._read(self._photos, progress)
 
-    def repeat(self, count: int) -> None:
-        """Take each photo so often, one after another."""
-        self.pixels = self.pixels.repeat(count, axis=0)
-        self.names = [name for name in self.names for _ in range(count)]
+    def _read(self, photos: list[Path], progress: Progress | None = None) -> tuple[Any, list[str]]:
+        from kviz.images import read_files
+
+        return read_files(photos, self.network, progress=progress, **self._reading)
+
+    def _validate_is_one_input(self, network: Network) -> None:
+        names = network.engine.input_names
+        if len(names) > 1:
+            some = " ".join(f"--input {sanitise(name, 30)}=PATH" for name in names[:5])
+            raise ImageError(f"The model takes {len(names)} inputs. Give each of them: {some}")
+
+    def repeat(self, count: int) -> int:
+        """Take each photo so often, one after another; return how many there were."""
+        pixels, names = self.given
+        if isinstance(pixels, dict):
+            repeated: Any = {name: array.repeat(count, axis=0) for name, array in pixels.items()}
+        else:
+            repeated = pixels.repeat(count, axis=0)
+        total = len(names)
+        self.given = (repeated, [name for name in names for _ in range(count)])
+        return total
+
+    def batches(self, size: int) -> Iterator[tuple[int, int, Any, list[str]]]:
+        """Give photos as they are read, so many at once: the first answer need not wait for the last.
+
+        Args:
+            size: how many.
+
+        Returns:
+            How many were given before and how many there are, images and their names.
+        """
+        from kviz.images import is_array_file, several_sizes
+
+        if self._inputs or any(map(is_array_file, self._photos)):
+            pixels, names = self.given
+            yield 0, len(names), pixels, names
+            return
+        self._validate_is_one_input(self.network)
+        first: tuple[int, ...] = ()
+        for start in range(0, len(self._photos), size):
+            with _decoders_kept_back():
+                pixels, names = self._read(self._photos[start : start + size])
+            first = first or pixels.shape[1:]
+            if pixels.shape[1:] != first:
+                raise several_sizes(first[:2], pixels.shape[1:3])
+            yield start, len(self._photos), pixels, names
+
+    def predicted(
+        self, pixels: Any, names: list[str], place: tuple[int, int], **options: Any
+    ) -> Predictions:
+        """Return what the model answers for some of the photos, which come behind so many of all."""
+        import kviz
+
+        before, total = place
+        with bar("Predicting") as progress:
+
+            def tell(done: int, _: int) -> None:
+                progress(before + done, total)
+
+            return kviz.predict(self.network, pixels, names=names, progress=tell, **options)
 
     def run(self, verb: str, *given: Any, doing: str | None, **options: Any) -> Any:
         """Run a verb on the model and, where the command takes such, on the photos.
@@ -98,9 +166,9 @@ class Job:
         import kviz
 
         looked_at = [self.network]
-        if self.names:
-            looked_at.append(self.pixels)
-            options["names"] = self.names
+        if self._photos or self._inputs:
+            pixels, options["names"] = self.given
+            looked_at.append(pixels)
         if options.get("statistics"):
             options["statistics"] = kviz.load_images(
                 options["statistics"], self.network, target_size=options["target_size"]
@@ -126,6 +194,18 @@ class Job:
         if self.target:
             many = f"{len(written)} files to {sanitise(self.target.path, 200)}"
             click.echo(f"Wrote {many if len(written) > 1 else sanitise(written[0], 200)}")
+
+
+@contextmanager
+def _decoders_kept_back() -> Iterator[TextIO]:
+    """Keep back what libtiff writes of broken files, and say notes all the same."""
+    try:
+        with warnings.catch_warnings(record=True) as said, start_up_talk_kept_back() as screen:
+            warnings.simplefilter("always", KvizWarning)
+            yield screen
+    finally:
+        for one in said:
+            say_note(str(one.message))
 
 
 def _paths(images: Sequence[str]) -> list[Path]:

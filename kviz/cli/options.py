@@ -171,8 +171,38 @@ model = stacked(
     as_json,
 )
 
+
+def _inputs(
+    _ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, list[str]]:
+    """Return the files of each input, by its name."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, mark, path = text.partition("=")
+        if not name or not mark or not path:
+            raise click.UsageError(f"--input takes NAME=PATH. Received: {sanitise(text, 120)}")
+        found.setdefault(name, []).append(path)
+    return found
+
+
 images = stacked(
-    click.argument("images", nargs=-1, required=True, metavar="IMAGE..."),
+    click.argument("images", nargs=-1, metavar="IMAGE..."),
+    click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="NAME=PATH",
+        callback=_inputs,
+        help="Photos or a .npy of one input, of a model of several, in place of IMAGE. "
+        "Repeat the option for each.",
+    ),
+    repeated(
+        "--bands",
+        "bands",
+        type=click.IntRange(1),
+        metavar="BAND",
+        help="A band of the files, from 1, in the order that the model takes.",
+    ),
     _target_size,
     click.option(
         "--fit",

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.group import say_note
 from kviz.cli.job import Job
+from kviz.cli.output import print_json
 
 
 @click.command(short_help="Name the best classes for photos.")
@@ -19,6 +21,29 @@ from kviz.cli.job import Job
 @take.repeated("--also", metavar="NAME|INDEX", help="A class to show besides.")
 @take.output
 def predict(also: list[str] | None, **options: Any) -> None:
-    """Name the best classes for each IMAGE."""
+    """Name the best classes for each IMAGE.
+
+    Photos are read and told of batch by batch.
+    """
     job = Job(options)
-    job.end(job.run("predict", doing="Predicting", also=also or (), **options))
+    told: dict[str, Any] = {}
+    for start, total, pixels, names in job.batches(options["batch_size"]):
+        found = job.predicted(pixels, names, (start, total), also=also or (), **options)
+        if job.as_json:
+            _add(told, found.facts())
+        else:
+            click.echo("\n" * (start > 0) + repr(found))
+            for note in found.notes:
+                say_note(note)
+    if job.as_json:
+        print_json({"files": [], **told})
+
+
+def _add(told: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Add what was found of more images."""
+    if not told:
+        told.update(facts)
+        return
+    told["images"] += facts["images"]
+    told["made_by"]["images_sha256"] += facts["made_by"]["images_sha256"]
+    told["notes"] += [note for note in facts["notes"] if note not in told["notes"]]

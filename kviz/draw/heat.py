@@ -18,7 +18,7 @@ from kviz.arrays import Floats, Levels, as_bytes, grey_of, photo_of, stretched
 from kviz.draw.charts import Bars, Signal, charted
 from kviz.draw.colours import palette
 from kviz.errors import OptionError
-from kviz.images import Box
+from kviz.formats.fitting import Box
 from kviz.tiles import NEUTRAL, Tile, laid_out, mosaic
 
 # Few values are far larger than all others; colours that reached them would show nothing else.

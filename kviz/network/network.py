@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -307,6 +307,16 @@ class Network:
             )
         return pixels
 
+    def validate_inputs(self, named: Iterable[Any]) -> None:
+        """Raise an ImageError unless the model's inputs are named so, where it knows its inputs."""
+        names = self.engine.input_names
+        given = [str(name) for name in named]
+        if names and set(names) != set(given):
+            raise ImageError(
+                f"The model takes the inputs {', '.join(sanitise(n, 30) for n in names)}. "
+                f"Received: {', '.join(sanitise(n, 30) for n in given)}"
+            )
+
     def _by_input(self, images: Any) -> dict[str, Any]:
         """Return what was given as images by the names of the model's inputs, in the model's order."""
         shapes = self.input_shapes
@@ -317,11 +327,7 @@ class Network:
                 # They were named by their places when the model did not know its inputs yet.
                 images = dict(zip(names, (images[place] for place in places), strict=True))
             names = names or [str(name) for name in images]
-            if set(names) != {str(name) for name in images}:
-                raise ImageError(
-                    f"The model takes the inputs {', '.join(sanitise(n, 30) for n in names)}. "
-                    f"Received: {', '.join(sanitise(n, 30) for n in images)}"
-                )
+            self.validate_inputs(images)
             given = [images[name] for name in names]
         elif isinstance(images, list | tuple) and (
             shapes is None

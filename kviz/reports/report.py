@@ -20,8 +20,9 @@ from kviz.attribution import method_named
 from kviz.engine.heads import Head, choose_head
 from kviz.errors import OptionError, OutputError
 from kviz.files import try_to_write, whole_file
+from kviz.given import read_images
 from kviz.images import png
-from kviz.look import pictures, read_images
+from kviz.look import pictures
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.reports._data import plainly
@@ -155,7 +156,7 @@ def report(  # noqa: PLR0913 - a verb's options
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     begun = time.perf_counter()
     network = as_network(model)
-    images, names = read_images(images, network, names)
+    images, names, _ = read_images(images, network, names)
     pixels = network.pixels(images)
     count = len(next(iter(pixels.values())))
     known = tuple(names[:count])

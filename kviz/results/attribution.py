@@ -17,7 +17,7 @@ from kviz.draw.heat import PERCENTILE, Caption, Heat, Limits, Seen, Sign, enlarg
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
 from kviz.files import slug
-from kviz.images import original_of
+from kviz.originals import original_of
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Picture, Result, class_facts, installed, validate_image
 from kviz.tiles import Tile

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from kviz._caller import command
 from kviz._checks import sanitise
 from kviz.files import file_sha256
-from kviz.images import source_sha256
+from kviz.originals import source_sha256
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from kviz._types import Array
 from kviz.engine.model_inputs import built_shape
 from kviz.engine.passes import Passes, Score
 from kviz.errors import OptionError
+from kviz.given import takes_bytes
 from kviz.images import is_small, validate_size
-from kviz.look import takes_bytes
 from kviz.network.network import Network
 from kviz.synthesis._ascent import Ascent, Climbed, Penalty, Run, climb, joined
 from kviz.synthesis._moves import Adam

@@ -15,11 +15,11 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._types import Array, ClassIndex, ModelLike, Progress, ScoreLike
-from kviz.images import array_sha256
 from kviz.inputs import answering_head, one_target
 from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.network.network import Network
+from kviz.originals import array_sha256
 from kviz.results import Predictions, Synthesis
 from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, LossScore, as_score

@@ -20,9 +20,9 @@ from kviz.engine.backend import keras, tf
 from kviz.engine.layers import selector_key
 from kviz.engine.passes import Passes, Seen
 from kviz.errors import ImageError, ModelError, OptionError
+from kviz.given import read_images
 from kviz.images import is_small
 from kviz.inputs import looked_at
-from kviz.look import read_images
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Synthesis
@@ -111,7 +111,7 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
     step_size = validate_number("step_size", step_size, above=0)
     validate_names(names)
     network = as_network(model)
-    images, names = read_images(images, network, names)
+    images, names, said = read_images(images, network, names)
     given = network.pixels(images)
     pixels = {name: np.asarray(array, np.float32) for name, array in given.items()}
     explained = looked_at(pixels, network.specs(pixels), None)
@@ -141,7 +141,7 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
             break
     found = joined(parts, counts)
     count = len(found.images)
-    notes = [*network.notes, *(["Interrupted: the images so far."] if found.stopped else [])]
+    notes = [*network.notes, *said, *(["Interrupted: the images so far."] if found.stopped else [])]
     if dream.left_out:
         small = ", ".join(f"{high} x {wide}" for high, wide in sorted(dream.left_out))
         notes.append(f"Octaves too small for the model were left out: {small}")

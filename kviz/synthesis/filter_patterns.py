@@ -20,9 +20,9 @@ from kviz.engine.layers import LayerInfo
 from kviz.engine.passes import Seen
 from kviz.engine.receptive_fields import ReceptiveField
 from kviz.errors import LayerError, OptionError
-from kviz.images import array_sha256
 from kviz.network.loading import as_network
 from kviz.network.network import Network
+from kviz.originals import array_sha256
 from kviz.results import Synthesis
 from kviz.results.made_by import made_by
 from kviz.synthesis._ascent import Ascent, Climbed, Run

@@ -25,8 +25,9 @@ from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, ScoreLik
 from kviz.engine.heads import Head
 from kviz.engine.passes import Passes, Score
 from kviz.errors import ModelError, OptionError
+from kviz.given import read_images
 from kviz.inputs import answering_head, looked_at, one_target
-from kviz.look import predict, read_images
+from kviz.look import predict
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results import Predictions, Synthesis
@@ -134,7 +135,7 @@ def fool(  # noqa: PLR0913 - a verb's options
             "fool takes the class that an image is to be taken for, or targeted=False."
         )
     network = as_network(model)
-    images, names = read_images(images, network, names)
+    images, names, said = read_images(images, network, names)
     given = network.pixels(images)
     pixels = {name: np.asarray(array, np.float32) for name, array in given.items()}
     specs = network.specs(pixels)
@@ -147,11 +148,11 @@ def fool(  # noqa: PLR0913 - a verb's options
         )
     attack = attack.on(given[explained])
     run = replace(run, bounds=attack.drawn_between)
-    notes = []
+    notes = list(said)
     if attack.rounded:
         exact, pixels[explained] = pixels[explained], np.rint(pixels[explained])
         if (exact != pixels[explained]).any():
-            notes = ["The originals were rounded to whole numbers 0-255, as files have them."]
+            notes += ["The originals were rounded to whole numbers 0-255, as files have them."]
     target = one_target(class_index, network, len(pixels[explained]), head)
     passes = Passes(network.engine, rising, pixels, explained)
     verdict = Taken(attack.targeted, attack.confidence, head.name)

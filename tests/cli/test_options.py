@@ -26,6 +26,8 @@ OWN = {
     "trust",
     "custom_objects",
     "fit",
+    "inputs",
+    "bands",
     "help",
 }
 DRAWING = {

@@ -17,7 +17,7 @@ from PIL import Image
 import kviz
 from kviz.cli import main
 from kviz.files import file_sha256
-from kviz.images import source_sha256
+from kviz.originals import source_sha256
 from kviz.results import MadeBy
 from kviz.results.made_by import made_by
 

@@ -1,0 +1,147 @@
+"""One image file to pixels: which reader it is for, what is refused, and what is noted."""
+
+from __future__ import annotations
+
+import stat
+import warnings
+from contextlib import AbstractContextManager
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from kviz._checks import sanitise
+from kviz.errors import ImageError
+from kviz.formats import bands, dicom, pillow, tiff
+from kviz.formats.bounds import MEGAPIXELS
+from kviz.formats.fitting import Wanted
+from kviz.formats.headers import header_of
+
+Array = npt.NDArray[Any]
+
+
+class Photo(NamedTuple):
+    """A photo as it was read.
+
+    Attributes:
+        pixels: `(H, W, bands)`, uint8, or float32 where a file's numbers are taken as they are.
+        notes: what it should be seen with.
+    """
+
+    pixels: Array
+    notes: tuple[str, ...]
+
+
+# A night has lights: a picture whose levels reach no further is nearly black. 12 bits of 16 do not.
+DARK = 16
+
+
+def read(path: Path, wanted: Wanted) -> Photo:
+    """Return a photo's first frame, upright, of the wanted size and channels.
+
+    Args:
+        path: a file.
+        wanted: what it is to become.
+
+    Raises:
+        ImageError: if it is no image, broken, too large, or has not the bands that are wanted.
+
+    >>> read(Path("notebooks/images/cat.png"), Wanted((64, 96))).pixels.shape
+    (64, 96, 3)
+    """
+    name = sanitise(path, 120)
+    notes: list[str] = []
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{name} is not a regular file.")
+        if status.st_size == 0:
+            raise ImageError(f"{name} is empty.")
+        with path.open("rb") as file, _warnings_kept(name, notes):
+            pixels = _read(file, wanted, name, notes)
+    except (ImageError, MemoryError):
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(
+            f"{name} has far more pixels than kviz reads, at most {MEGAPIXELS} megapixels. "
+            "Make it smaller first."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(name) from error
+    except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
+        raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
+    if wanted.channels == 1 and pixels.shape[2] == 3:
+        pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
+    elif wanted.channels != 1 and wanted.shows_colours and pixels.shape[2] == 1:
+        pixels = np.repeat(pixels, 3, axis=2)
+    notes += _of_the_dark(pixels, name)
+    return Photo(pixels, tuple(dict.fromkeys(notes)))
+
+
+def _unidentified(name: str) -> ImageError:
+    return ImageError(
+        f"{name} is not an image. Expected one of {', '.join(pillow.FORMATS)}, DICOM."
+    )
+
+
+class _warnings_kept(AbstractContextManager[None]):  # noqa: N801 - used as a function
+    """Make one note of what a decoder warns of while it reads on; a bomb stays an error."""
+
+    def __init__(self, name: str, notes: list[str]) -> None:
+        self.name, self.notes = name, notes
+        self.kept = warnings.catch_warnings(record=True)
+
+    def __enter__(self) -> None:
+        self.said = self.kept.__enter__()
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+    def __exit__(self, *error: Any) -> None:
+        self.kept.__exit__(*error)
+        if self.said and error[0] is None:
+            self.notes.append(
+                f"{self.name} is damaged and was read all the same: "
+                f"{sanitise(self.said[0].message, 100)}"
+            )
+
+
+def _read(file: BinaryIO, wanted: Wanted, name: str, notes: list[str]) -> Array:
+    header = header_of(file, name)
+    if error := pillow.missing_reader(header.kind, name):
+        raise error
+    if header.kind == "DICOM":
+        return bands.picture(dicom.read_dicom(file, name, notes.append), wanted, name)
+    if header.kind not in pillow.FORMATS:
+        raise _unidentified(name)
+    if header.kind == "TIFF":
+        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            found = tiff.picture_of(data, name)
+            if found is not None and bands.is_needed(found):
+                _note_frames(header.frames, name, notes)
+                return bands.read_tiff(found, wanted, name)
+    pixels = pillow.read_photo(file, header, wanted, name, notes.append)
+    file.seek(0)
+    _note_frames(pillow.frames_of(file, header), name, notes)
+    return pixels
+
+
+def _note_frames(frames: int, name: str, notes: list[str]) -> None:
+    if frames > 1:
+        notes.append(f"{name} has {frames} frames; only the first is used.")
+
+
+def _of_the_dark(pixels: Array, name: str) -> list[str]:
+    if pixels.dtype != np.uint8:
+        return []
+    most, least = int(pixels.max()), int(pixels.min())
+    if 0 < most <= DARK:
+        return [
+            f"{name} comes out nearly black: its levels reach {most} of 255. What holds smaller "
+            "numbers than its format can, such as 0-1 or 12 bits, is to be scaled first."
+        ]
+    if 255 - DARK <= least < 255:
+        return [f"{name} comes out nearly white: its levels begin at {least} of 255."]
+    return []
