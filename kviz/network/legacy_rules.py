@@ -178,7 +178,6 @@ _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
             "reverse_state_order": _NO,
         },
     ),
-    ("An input is not called ragged", ("InputLayer",), {"ragged": _NO, "type_spec": _NO}),
     (
         "What drops whole channels is told nothing else",
         (*_SPATIAL, "Discretization"),
@@ -215,7 +214,6 @@ _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
         ("Embedding",),
         {"input_length": _ANY, "dropout": _ANY, "sparse": _ANY},
     ),
-    ("Weights come from the file", ("Embedding", "Dense", *_CONVOLUTIONS), {"weights": _ANY}),
     (
         "The shape of an output follows",
         ("Conv2DTranspose", "Conv3DTranspose"),
@@ -345,13 +343,6 @@ def _reset_after(layer: Layer) -> bool:
     return True
 
 
-def _recurrent_default(layer: Layer) -> bool:
-    if layer.kind not in ("LSTM", "GRU", "ConvLSTM2D") or "activation" in layer.config:
-        return False
-    layer.config["activation"] = "tanh"
-    return True
-
-
 def _of_keras(kind: str, **config: Any) -> dict[str, Any]:
     return {
         "module": "keras.layers",
@@ -450,7 +441,6 @@ RULES = (
     *(Rule(why, _gone(kinds, keys)) for why, kinds, keys in _GONE),
     Rule("The axis of BatchNormalization is one number", _axis),
     Rule("GRU resets before its product, as Keras 2 did where its file is silent", _reset_after),
-    Rule("The activation of a CuDNN layer is said", _recurrent_default),
     Rule(
         "hard_sigmoid is 0.2 x + 0.5 within 0 and 1, which Keras 3 calls otherwise", _hard_sigmoid
     ),

@@ -3,8 +3,10 @@
 What tf_keras itself writes is in test_legacy_tf_keras.py.
 """
 
+import codecs
 import io
 import json
+import marshal
 import zipfile
 from itertools import chain
 
@@ -17,7 +19,7 @@ import refusals
 import kviz
 from kviz.network.hdf5 import names_of
 from kviz.network.legacy import made_new
-from kviz.network.legacy_rules import OWN_RULES, RULES
+from kviz.network.legacy_rules import RULES
 
 K = keras.layers
 IMAGE = (None, 8, 8, 3)
@@ -302,6 +304,14 @@ STACKS = {
             old("BatchNormalization", "b", mode=0, axis=-1, beta_init="zero", gamma_init="one"),
             old("SpatialDropout2D", "sd", p=0.5, dim_ordering="tf"),
             old("GaussianNoise", "gn", sigma=0.1),
+            old(
+                "Deconvolution2D",
+                "t",
+                nb_filter=3,
+                nb_row=2,
+                nb_col=2,
+                output_shape=[None, 5, 5, 3],
+            ),
             old("Flatten", "f"),
             old("Dropout", "o", p=0.5),
             old(
@@ -320,6 +330,7 @@ STACKS = {
             K.Conv2D(2, 2, dilation_rate=2, name="a"),
             K.MaxPooling2D(),
             K.BatchNormalization(name="b"),
+            K.Conv2DTranspose(3, 2, name="t"),
             K.Flatten(),
             K.Dense(4, name="d"),
             K.Dense(3, name="td"),
@@ -523,17 +534,6 @@ def test_hard_sigmoid_of_keras_3_is_left_as_it_is(tmp_path):
     same(kviz.load_model(tmp_path / "new.h5"), model)
 
 
-def test_every_rule_has_a_file(seen):
-    # The files of the tests above, in the order in which they are written here.
-    needed = {rule.change for rule in (*RULES, *OWN_RULES)}
-    assert needed - seen <= {
-        "A Lambda says no more where its function comes from",
-        "The activation of a CuDNN layer is said",
-        "Weights come from the file",
-        "The shape of an output follows",
-    }
-
-
 # Weights as older versions laid them out
 
 
@@ -639,6 +639,23 @@ def test_a_cudnn_layer_is_the_layer_that_it_stood_for(tmp_path, seen, kind):
     config = stack(old(f"CuDNN{kind}", "r", units=2, batch_input_shape=[None, 6, 5]))
     network = kviz.load_model(h5(tmp_path / "old.h5", config, {"r": stored}))
     seen.update(change.rpartition(": ")[0] for change in same(network, model))
+
+
+def test_a_lambda_by_an_older_keras_loads_with_trust(tmp_path, seen):
+    def doubled(x):
+        return x * 2
+
+    code = codecs.encode(marshal.dumps(doubled.__code__), "base64").decode()
+    said = {"function_type": "lambda", "module": "__main__", "output_shape_type": "raw"}
+    config = stack(old("Lambda", "l", function=[code, None, None], batch_input_shape=IMAGE, **said))
+    network = kviz.load_model(h5(tmp_path / "old.h5", config, {}), trust=True)
+    changes = same(network, new(IMAGE, K.Rescaling(2.0)))
+    seen.update(change.rpartition(": ")[0] for change in changes)
+
+
+def test_every_rule_has_a_file(seen):
+    # Those of the tests above, in the order in which they are written here.
+    assert {rule.change for rule in RULES} - seen == set()
 
 
 # Models in models
