@@ -70,7 +70,19 @@ def made_new(config: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     if by_keras_3 and "module" in config:
         return config, ()
     made = _Made(by_keras_3)
-    return made.layer(copy.deepcopy(config)), made.sentences()
+    config = copy.deepcopy(config)
+    if not by_keras_3:
+        made.name_plainly(config)
+    return made.layer(config), made.sentences()
+
+
+def plain_name(name: str) -> str:
+    """Return a layer's name as Keras 3 takes it, which lets no slash in.
+
+    >>> plain_name("conv1/bn")
+    'conv1_bn'
+    """
+    return name.replace("/", "_")
 
 
 def _has_old_marks(config: Any) -> bool:
@@ -121,6 +133,22 @@ class _Made:
             f"{change}: {', '.join(names[:3])}{f' and {len(names) - 3} more' * (len(names) > 3)}."
             for change, names in self.changes.items()
         )
+
+    def name_plainly(self, config: dict[str, Any]) -> None:
+        """Take the slashes out of layers' names, where they stand and where they are called."""
+        stack: list[Any] = [config]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, dict):
+                name = value.get("name")
+                if isinstance(name, str) and "/" in name:
+                    value["name"] = plain_name(name)
+                    self.note("A layer's name has no slash", name)
+                stack += value.values()
+            elif isinstance(value, list):
+                if len(value) in (3, 4) and isinstance(value[0], str) and type(value[1]) is int:
+                    value[0] = plain_name(value[0])
+                stack += value
 
     def layer(self, entry: Any, place: str = "model") -> Any:
         """Return the entry of a layer or a model made new, and what is none as it is."""

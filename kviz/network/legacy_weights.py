@@ -22,6 +22,7 @@ from kviz._types import Array
 from kviz.engine.backend import keras
 from kviz.errors import ModelError
 from kviz.network.hdf5 import names_of, text_of
+from kviz.network.legacy import plain_name
 
 _Arrays = dict[str, dict[str, Any]]  # data sets, which are read one layer at a time
 _NESTED = ("layers", "_layer_checkpoint_dependencies")
@@ -68,7 +69,7 @@ def _fill_by_name(model: Any, file: Any) -> None:
         inside = _group(group, name)
         names = names_of(inside, "weight_names")
         if names:
-            stored[name] = [(entry, _data_set(inside, entry)) for entry in names]
+            stored[plain_name(name)] = [(entry, _data_set(inside, entry)) for entry in names]
     wanted = {layer.name: layer for layer in _layers(model) if layer.weights}
     if stored.keys() != wanted.keys():
         differing = sorted(stored.keys() ^ wanted.keys())

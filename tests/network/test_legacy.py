@@ -486,7 +486,19 @@ def heads():
     return functional(before, ["a"]), keras.Model(tokens, K.Attention()([x, tokens]))
 
 
+def slashes():
+    before = [
+        entry((None, 5)),
+        called(old("Dense", "block/one", units=3), "in"),
+        called(old("Dense", "block/two", units=3), "block/one"),
+    ]
+    numbers = keras.Input((5,), name="in")
+    x = K.Dense(3, name="block_two")(K.Dense(3, name="block_one")(numbers))
+    return functional(before, ["block/two"]), keras.Model(numbers, x)
+
+
 GRAPHS = [
+    slashes,
     joined("sum", K.Add(), "sum"),
     joined("concat", K.Concatenate(), "concat"),
     joined("max", K.Maximum(), "max"),
@@ -504,7 +516,10 @@ GRAPHS = [
 def test_a_functional_file_gives_what_keras_3_gives(tmp_path, seen, build):
     config, model = build()
     made_random(model)
-    network = kviz.load_model(h5(tmp_path / "old.h5", config, weights_of(model)))
+    weights = weights_of(model)
+    if build is slashes:
+        weights = {name.replace("_", "/"): arrays for name, arrays in weights.items()}
+    network = kviz.load_model(h5(tmp_path / "old.h5", config, weights))
     seen.update(change.rpartition(": ")[0] for change in same(network, model))
 
 

@@ -221,10 +221,6 @@ def dense_net():
     return k.applications.DenseNet121(weights=None, input_shape=(64, 64, 3), classes=4)
 
 
-def inception():
-    return k.applications.InceptionResNetV2(weights=None, input_shape=(80, 80, 3), classes=4)
-
-
 def res_net():
     return k.applications.ResNet50V2(weights=None, input_shape=(64, 64, 3), classes=4)
 
@@ -253,7 +249,7 @@ SMALL = [
     channels_first,
     teachable,
 ]
-LARGE = [efficient, mobile_v3, dense_net, inception, res_net]
+LARGE = [efficient, mobile_v3, dense_net, res_net]
 
 
 def noise(shape, rng):
