@@ -45,7 +45,7 @@ class Job:
         self._model = options.pop("model")
         self._loading = {
             key: options.pop(key)
-            for key in ("preprocess", "class_names", "trust")
+            for key in ("preprocess", "class_names", "trust", "max_memory", "max_layers")
             if key in options
         }
         self.names: list[str] = []

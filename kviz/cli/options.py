@@ -153,6 +153,17 @@ model = stacked(
     click.option(
         "--trust", is_flag=True, help="Also load files that can run code, such as Lambda layers."
     ),
+    click.option(
+        "--max-memory",
+        metavar="SIZE",
+        help="What a run may take, such as 8GB; by default 4GB, or half of what is free.",
+    ),
+    click.option(
+        "--max-layers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How often layers may be called in all; by default 5,000.",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
 )
 

@@ -24,6 +24,8 @@ OWN = {
     "preprocess",
     "class_names",
     "trust",
+    "max_memory",
+    "max_layers",
     "fit",
     "help",
 }
