@@ -77,20 +77,25 @@ def activations(
     if layer_names is None and (note := _left_out(maps_of.table)):
         notes.append(note)
     total = len(next(iter(pixels.values())))
-    maps: dict[str, Array] = {}
-    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
-        tensors = network.engine.run(maps_of.function, chunk)[1]
-        for info, tensor in zip(maps_of.infos, tensors, strict=True):
-            part = _array(tensor)[: stop - start]
-            _check(info, part)
-            if start == 0 and stop == total:
-                maps[info.path] = part.astype(np.float32, copy=False)
-                continue
-            if start == 0:
-                maps[info.path] = np.empty((total, *part.shape[1:]), np.float32)
-            maps[info.path][start:stop] = part
-        if progress:
-            progress(stop, total)
+
+    def looked(batch_size: int) -> dict[str, Array]:
+        maps: dict[str, Array] = {}
+        for start, stop, chunk in network.engine.chunks(pixels, batch_size):
+            tensors = network.engine.run(maps_of.function, chunk)[1]
+            for info, tensor in zip(maps_of.infos, tensors, strict=True):
+                part = _array(tensor)[: stop - start]
+                _check(info, part)
+                if start == 0 and stop == total:
+                    maps[info.path] = part.astype(np.float32, copy=False)
+                    continue
+                if start == 0:
+                    maps[info.path] = np.empty((total, *part.shape[1:]), np.float32)
+                maps[info.path][start:stop] = part
+            if progress:
+                progress(stop, total)
+        return maps
+
+    maps = network.engine.fitting(batch_size, looked)
     for array in maps.values():
         array.flags.writeable = False
     return Activations(
@@ -172,12 +177,17 @@ def predict(
     wanted: list[Any] = [also] if single else list(also)  # type: ignore[arg-type]
     asked = tuple(network.class_index(which, head) for which in wanted)
     total = len(next(iter(pixels.values())))
-    parts = []
-    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
-        answer = network.engine.run(function, chunk)
-        parts.append([_array(tensor)[: stop - start] for tensor in answer])
-        if progress:
-            progress(stop, total)
+
+    def answers(batch_size: int) -> list[list[Array]]:
+        parts = []
+        for start, stop, chunk in network.engine.chunks(pixels, batch_size):
+            answer = network.engine.run(function, chunk)
+            parts.append([_array(tensor)[: stop - start] for tensor in answer])
+            if progress:
+                progress(stop, total)
+        return parts
+
+    parts = network.engine.fitting(batch_size, answers)
     scores, maps = (np.concatenate(column) for column in zip(*parts, strict=True))
     notes = [*network.notes, *said, *([head.note] if head.note else [])]
     if head.activation == "log_softmax":

@@ -49,13 +49,14 @@ def tried(job):
         resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 30), size + (8 << 30)))
     before = state()
     sys.addaudithook(audit)
-    found = {"kind": "", "said": ""}
+    found, told = {"kind": "", "said": ""}, []
     try:
         exec(job["setup"], {"keras": keras, "kviz": kviz})
         if job["images"]:
             kviz.load_images(job["path"], **job["options"])
         else:
-            loading.load_model(job["path"], **job["options"])
+            network = loading.load_model(job["path"], **job["options"])
+            exec(job["then"], {"keras": keras, "kviz": kviz, "network": network, "told": told})
     except BaseException as error:
         found = {"kind": type(error).__name__, "said": str(error)}
         if not isinstance(error, kviz.KvizError):
@@ -63,8 +64,8 @@ def tried(job):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak /= 1024 if sys.platform == "linux" else 1 << 20
     used = resource.getrusage(resource.RUSAGE_SELF)
-    spent = used.ru_utime + used.ru_stime
-    return found | {"acted": acted, "kept": state() == before, "peak": peak, "spent": spent}
+    found |= {"told": told, "seconds": used.ru_utime + used.ru_stime}
+    return found | {"acted": acted, "kept": state() == before, "peak": peak}
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # what a file prints is no answer
@@ -82,7 +83,8 @@ for line in sys.stdin:
     with os.fdopen(read) as pipe:
         answer = pipe.read()
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    died = {"kind": f"died of {status}", "said": "", "acted": [], "kept": True, "peak": 0, "spent": 0}
+    died = {"kind": f"died of {status}", "said": "", "acted": [], "kept": True, "peak": 0}
+    died |= {"told": [], "seconds": job["seconds"]}
     print(answer or json.dumps(died), file=answers, flush=True)
 """
 
@@ -97,7 +99,8 @@ class Outcome:
         acted: what it did that loading never does.
         kept: whether Keras's settings, random states and the environment are what they were.
         peak: megabytes of memory.
-        spent: seconds of the processor.
+        told: what the code that was run afterwards has put there.
+        seconds: of the processor.
     """
 
     kind: str
@@ -105,7 +108,8 @@ class Outcome:
     acted: list
     kept: bool
     peak: float
-    spent: float
+    told: list
+    seconds: float
 
 
 class Forks:
@@ -123,14 +127,18 @@ class Forks:
         )
         assert self.server.stdout.readline() == "ready\n"
 
-    def load(self, path, *, setup="", seconds=20, images=False, **options):
-        """Load a model or an image in a process of its own, whose folder is the file's."""
+    def load(self, path, *, setup="", then="", seconds=20, images=False, **options):
+        """Load a model or an image in a process of its own, whose folder is the file's.
+
+        Code given as `then` is run on what was loaded.
+        """
         job = {
             "path": str(path),
             "folder": str(path.parent),
             "seconds": seconds,
             "setup": setup,
             "images": images,
+            "then": then,
             "options": options,
         }
         self.server.stdin.write(json.dumps(job) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -113,29 +113,11 @@ def attribute(  # noqa: PLR0913 - a verb's options
     masks = None
     if isinstance(wanted, ClassScore) and head is not None and head.is_map:
         masks = Masks(wanted, passes, total, head.axes)
-    parts: list[list[Found]] = []
-    for start, stop, chunk in network.engine.chunks(pixels, batch_size):
-        rows = []
-        for target in targets[start:stop].T:
-            if len(target) < len(chunk[0]):
-                target = np.concatenate([target, target[-1:].repeat(len(chunk[0]) - len(target))])
-            inputs = chunk
-            if masks is not None:
-                mask, target = masks.of(chunk, target, start)
-                inputs = [*chunk, mask]
-            elif chosen.fixed_target and (target < 0).any() and isinstance(wanted, ClassScore):
-                target = passes.scores(chunk, target)[1].numpy()
-            request = Request(
-                passes=masks.passes if masks else passes, pixels=inputs,
-                target=tf.constant(target, "int32"),
-                batch_size=batch_size, seed=seed, first=start,
-            )  # fmt: skip
-            row = _numbers(chosen.maps(request), stop - start)
-            validate_scores(row.scores, start)
-            rows.append(row)
-        parts.append(rows)
-        if progress:
-            progress(stop, total)
+    explaining = _Explaining(
+        network=network, method=chosen, passes=passes, masks=masks, pixels=pixels, targets=targets,
+        chooses=isinstance(wanted, ClassScore), seed=seed, progress=progress,
+    )  # fmt: skip
+    parts = network.engine.fitting(batch_size, explaining.all)
     aligning = resize == "aligned" and chosen.gives_layer_maps
     field = _field(network, pixels, parts[0][0].layers) if aligning else None
     resizing = (resize, field)
@@ -151,6 +133,65 @@ def attribute(  # noqa: PLR0913 - a verb's options
         called = _called(sorted(masks.empty), names)
         notes = (*notes, f"The class is predicted nowhere, and its score is 0, for {called}.")
     return replace(found, made_by=made, notes=notes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Explaining:
+    """A method on all images, so many at once.
+
+    Attributes:
+        network: the network.
+        method: the method.
+        passes: the network's passes for the score.
+        masks: of a class map, where each image's class counts; else None.
+        pixels: an array an input.
+        targets: int32 `(N, classes)`.
+        chooses: whether the score is that of a class, which can be the predicted one.
+        seed: for randomness.
+        progress: as `attribute` takes it.
+    """
+
+    network: Network
+    method: Method
+    passes: Passes
+    masks: Masks | None
+    pixels: Mapping[str, Array]
+    targets: Array
+    chooses: bool
+    seed: int
+    progress: Progress | None
+
+    def all(self, batch_size: int) -> list[list[Found]]:
+        """Return for each chunk what was found for each of its images' classes."""
+        parts = []
+        for start, stop, chunk in self.network.engine.chunks(self.pixels, batch_size):
+            rows = []
+            for target in self.targets[start:stop].T:
+                found = self.method.maps(self._request(start, chunk, target, batch_size))
+                rows.append(_numbers(found, stop - start))
+                validate_scores(rows[-1].scores, start)
+            parts.append(rows)
+            if self.progress:
+                self.progress(stop, len(self.targets))
+        return parts
+
+    def _request(self, start: int, chunk: Sequence[Any], target: Array, batch_size: int) -> Request:
+        if len(target) < len(chunk[0]):
+            target = np.concatenate([target, target[-1:].repeat(len(chunk[0]) - len(target))])
+        inputs = chunk
+        if self.masks is not None:
+            mask, target = self.masks.of(chunk, target, start)
+            inputs = [*chunk, mask]
+        elif self.method.fixed_target and self.chooses and (target < 0).any():
+            target = self.passes.scores(chunk, target)[1].numpy()
+        return Request(
+            passes=self.masks.passes if self.masks else self.passes,
+            pixels=inputs,
+            target=tf.constant(target, "int32"),
+            batch_size=batch_size,
+            seed=self.seed,
+            first=start,
+        )
 
 
 def _typed(pixels: Mapping[str, Array], specs: Mapping[str, Any]) -> dict[str, Array]:

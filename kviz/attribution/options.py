@@ -18,6 +18,9 @@ from kviz.errors import OptionError
 
 Check = Callable[[str, Any], Any]
 
+# Steps, samples, masks: with more no method ends.
+MANY = 1_000_000
+
 
 def option(
     default: Any = MISSING,
@@ -68,8 +71,9 @@ def validated(name: str, hint: Any, value: Any, rules: Any) -> Any:
     if check := rules.get("check"):
         return check(name, value)
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    if int in kinds and isinstance(value, int) and value > MOST:
-        raise OptionError(f"{name} takes a whole number up to {MOST}.")
+    most = MOST if name == "seed" else MANY
+    if int in kinds and isinstance(value, int | np.integer) and value > most:
+        raise OptionError(f"{name} takes a whole number up to {most}.")
     if not all(_described(kind, rules) for kind in kinds):
         return value
     for kind in kinds:

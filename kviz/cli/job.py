@@ -50,7 +50,7 @@ class Job:
         self._model = options.pop("model")
         self._loading: dict[str, Any] = {
             key: options.pop(key)
-            for key in ("preprocess", "class_names", "trust")
+            for key in ("preprocess", "class_names", "trust", "max_memory", "max_layers")
             if key in options
         }
         self._modules: tuple[str, ...] = options.pop("custom_objects")

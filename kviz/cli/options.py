@@ -168,6 +168,17 @@ model = stacked(
     ),
     trust,
     imports,
+    click.option(
+        "--max-memory",
+        metavar="SIZE",
+        help="What a run may take, such as 8GB; by default 4GB, or half of what is free.",
+    ),
+    click.option(
+        "--max-layers",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How often layers may be called in all; by default 5,000.",
+    ),
     as_json,
 )
 

@@ -23,5 +23,6 @@ if keras.backend.backend() != "tensorflow":
     )
 
 import tensorflow as tf  # noqa: E402 - only once Keras has said that it runs on it
+from tensorflow.python.eager import context  # noqa: E402 - options of a call have no public place
 
-__all__ = ["keras", "tf"]
+__all__ = ["context", "keras", "tf"]

@@ -18,6 +18,7 @@ from typing import Any
 
 from kviz._checks import first_line
 from kviz.engine.backend import keras, tf
+from kviz.engine.optimizing import WithoutArithmetic, explodes
 from kviz.engine.tracing import exclusively
 from kviz.errors import KvizError, ModelError
 
@@ -90,6 +91,8 @@ class Compiled:
         try:
             # A concrete function holds neither `run` nor the model.
             function = whole.get_concrete_function()
+            if explodes(function.graph):
+                function = WithoutArithmetic(function)
         except (KvizError, KeyboardInterrupt, MemoryError):
             raise
         except Exception as error:  # whatever the model's own code raises

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from kviz.engine.devices import Share, several, shared
 from kviz.engine.graph import takes_bytes
 from kviz.engine.heads import Head, choose_head, heads_of
 from kviz.engine.layers import LayerInfo, LayerTable, Shape, layer_table, selector_key
+from kviz.engine.memory import Memory, TooMuch, shrinking
 from kviz.engine.model_inputs import (
     built_shape,
     input_names,
@@ -30,10 +31,19 @@ from kviz.engine.model_inputs import (
     to_channels_last,
 )
 from kviz.engine.pixel_inputs import is_grey_picture, is_made_real
-from kviz.engine.tracing import Edits, Trace, all_layers, is_stateful, on_behalf, trace
+from kviz.engine.tracing import (
+    Edits,
+    Trace,
+    all_layers,
+    is_stateful,
+    on_behalf,
+    trace,
+    unrolling,
+)
 from kviz.errors import ModelError, OptionError
 
 Preprocess = Callable[[Any], Any]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,8 @@ class Engine:
         key: what tells this preprocessing from another of the same model, hashable.
         named: how many class names there are.
         loss: what a file says that the model was compiled with, or None.
+        memory: how much of it a run may take.
+        most_steps: for how many a recurrent layer may be unrolled; None for any number.
     """
 
     def __init__(
@@ -71,8 +83,12 @@ class Engine:
         *,
         named: int = 0,
         loss: Any = None,
+        memory: Memory | None = None,
+        most_steps: int | None = None,
     ) -> None:
         self.model = model
+        self.memory = memory or Memory()
+        self._most_steps = most_steps
         self.strategy = several()
         self.named = named
         self._loss = loss
@@ -114,7 +130,8 @@ class Engine:
 
         def run(*arguments: Any) -> Any:
             given = dict(zip(self.input_names, arguments, strict=True))
-            traced = trace(self.model, pack_inputs(self.model, given))
+            with unrolling(self._most_steps):
+                traced = trace(self.model, pack_inputs(self.model, given))
             grey = [is_grey_picture(tensor, traced) for tensor in arguments]
             real = [rank > 2 and is_made_real(x) for rank, x in zip(ranks, arguments, strict=True)]
             return (
@@ -199,7 +216,8 @@ class Engine:
         Returns:
             The trace: outputs, and every layer call with its tensors.
         """
-        found = trace(self.model, self._inputs(pixels), edits, as_it_is=as_it_is)
+        with unrolling(self._most_steps):
+            found = trace(self.model, self._inputs(pixels), edits, as_it_is=as_it_is)
         self._traced += [call.layer for call in found.calls]
         return found
 
@@ -398,6 +416,23 @@ class Engine:
                 ]
             yield start, stop, chunk
 
+    def fitting(self, batch_size: int, work: Callable[[int], Result]) -> Result:
+        """Return `work(batch_size)`, begun anew with fewer where so many images take too much memory.
+
+        Args:
+            batch_size: images at once, at most.
+            work: takes how many, on which its result does not depend.
+
+        Raises:
+            ModelError: if one image alone takes too much.
+        """
+        while True:
+            try:
+                with shrinking(batch_size > 1 and not self.fixed_batch):
+                    return work(batch_size)
+            except TooMuch as error:
+                batch_size = error.fewer(batch_size)
+
     def run(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
         """Call a compiled function.
 
@@ -409,8 +444,10 @@ class Engine:
             What it returns.
 
         Raises:
-            ModelError: if TensorFlow cannot run the model on these arrays.
+            ModelError: if TensorFlow cannot run the model on these arrays, or that would take more
+                memory than it may.
         """
+        self.memory.check(function, arrays)
         try:
             return function(*arrays)
         except tf.errors.ResourceExhaustedError as error:

@@ -28,10 +28,14 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from kviz._caller import spelled
+from kviz._checks import sanitise
 from kviz.engine.backend import keras, tf
+from kviz.errors import ModelError
 
 
 @dataclass(eq=False)
@@ -473,6 +477,8 @@ class _Recorder:
         if is_stateful(layer) and layer.built and id(layer) not in self.reset:
             self.reset.add(id(layer))
             layer.reset_state()
+        if getattr(layer, "unroll", False) is True:
+            _validate_steps(layer, call.inputs)
         self.stack.append(call)
         try:
             call.outputs = run(*args, **kwargs)
@@ -546,6 +552,35 @@ class _Recorder:
                 call.path += "#"
             taken.add(call.path)
         return self.calls
+
+
+_steps: ContextVar[int | None] = ContextVar("_steps", default=None)
+
+
+@contextmanager
+def unrolling(at_most: int | None) -> Iterator[None]:
+    """Let no recurrent layer be unrolled for more steps than this while models are traced.
+
+    Args:
+        at_most: how many; None for any number.
+    """
+    token = _steps.set(at_most)
+    try:
+        yield
+    finally:
+        _steps.reset(token)
+
+
+def _validate_steps(layer: Any, inputs: list[Any]) -> None:
+    most, steps = _steps.get(), inputs[0].shape[1] if inputs and inputs[0].shape.rank else 0
+    if most is None or (steps or 0) <= most:
+        return
+    error: Any = ModelError(
+        f"Layer {sanitise(layer.name, 40)!r} is unrolled for {steps:,} steps of at most {most:,}, and "
+        f"takes too long to trace. {spelled('max_layers', '…')} allows more."
+    )
+    error._keras_call_info_injected = True  # so that Keras puts no words of its own around it
+    raise error
 
 
 def is_stateful(layer: Any) -> bool:

@@ -9,10 +9,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from kviz._checks import first_line, sanitise
+from kviz._checks import first_line, sanitise, validate_int
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
+from kviz.engine.memory import bytes_of
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames, names_beside
 from kviz.network.hdf5 import MEGABYTE
@@ -20,6 +21,7 @@ from kviz.network.kept import objects_known, settings_kept
 from kviz.network.legacy_weights import fill
 from kviz.network.model_files import ModelFile, looked_at, variables_within, write_model
 from kviz.network.network import Network, Preprocess, classes_of
+from kviz.network.work import counted, in_order, steps_allowed
 
 
 def load_model(
@@ -29,6 +31,8 @@ def load_model(
     class_names: ClassNames | None = None,
     trust: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
+    max_memory: int | str | None = None,
+    max_layers: int | None = None,
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
 
@@ -51,25 +55,33 @@ def load_model(
         trust: load what can run code of whoever made the file, Lambda and TFSMLayer layers, without
             Keras's safe mode. Safe mode is not a sandbox either.
         custom_objects: your own classes and functions that the file names, by name.
+        max_memory: what one run of the model may take, `"8GB"` or bytes. Beyond it fewer images are
+            taken at once; where one takes more it is refused. By default 4 GB, or half of what is
+            free; with `trust` more is then only warned of.
+        max_layers: how often layers may be called in all, models inside models counted through; by
+            default 5,000, or with `trust` any number.
 
     Returns:
         A `Network`. Weights that are not finite are warned of, and every result says so.
 
     Raises:
         ModelError: if the file is missing, broken, refused, or does not fit its class names.
-        OptionError: if `preprocess` or `custom_objects` is not what it takes.
+        OptionError: if `preprocess`, `custom_objects`, `max_memory` or `max_layers` is not what it
+            takes.
 
     >>> load_model("models/squeezenet.keras").image_size
     (227, 227)
     """
     if not isinstance(path, str | Path):
         raise ModelError(f"Expected the path of a model's file. Received: {sanitise(repr(path))}")
+    max_memory, max_layers = _limits(max_memory, max_layers)
     path = Path(path)
     strategy = several()
     try:
         with (
             settings_kept(),
             objects_known(custom_objects),
+            counted(max_layers, trust=trust),
             looked_at(path, trust=trust) as found,
             # A weight that a custom object made and did not save stays as it was made.
             variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
@@ -79,6 +91,7 @@ def load_model(
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
             model = _built(found, sanitise(path, 120), trust)
+            steps = steps_allowed()
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."
@@ -86,7 +99,7 @@ def load_model(
     except (KvizError, MemoryError):
         raise
     except Exception as error:  # Keras refuses files with seven types of exception
-        raise ModelError(f"{sanitise(path, 80)} cannot be loaded: {first_line(error)}") from error
+        raise ModelError(f"{sanitise(path, 80)} cannot be loaded: {_reason(error)}") from error
     notes: list[str] = []
     if class_names is None:
         class_names, said = _class_names(path, found, model)
@@ -109,6 +122,9 @@ def load_model(
         path=path,
         loss=found.loss,
         made_new=found.made_new,
+        max_memory=max_memory,
+        stranger=not trust,
+        max_steps=steps,
     )
 
 
@@ -117,7 +133,7 @@ def _built(found: ModelFile, name: str, trust: bool) -> Any:
     if found.config is None:
         return keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
     # Keras takes a config apart as it reads it.
-    config = copy.deepcopy(found.config)
+    config = in_order(copy.deepcopy(found.config))
     model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
     if isinstance(model, keras.Model):
         if not model.built:
@@ -138,6 +154,20 @@ def _class_names(path: Path, found: ModelFile, model: Any) -> tuple[ClassNames |
     # Of a class map the channels are named.
     channels = outputs[0].shape[-1] if len(outputs) == 1 and len(outputs[0].shape) > 2 else None
     return names_beside(path, classes_of(model) or channels)
+
+
+def _limits(max_memory: Any, max_layers: Any) -> tuple[int | None, int | None]:
+    """Return both as numbers, None for what is usual."""
+    return (
+        None if max_memory is None else bytes_of(max_memory),
+        None if max_layers is None else validate_int("max_layers", max_layers),
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it has more layers one behind the other than Keras can build."
+    return first_line(error)
 
 
 def _not_finite(model: Any) -> list[str]:

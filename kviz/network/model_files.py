@@ -38,10 +38,10 @@ from kviz.network.allowed import Objects
 from kviz.network.hdf5 import MEGABYTE, declared_bytes, text_of
 from kviz.network.legacy import made_new
 from kviz.network.refusals import only_asked, refuse, saw
+from kviz.network.work import in_order, layers_allowed, look_at_work
 
 CONFIG_SIZE = 64 * MEGABYTE
 DEPTH = 64
-LAYERS = 5_000
 MEMBERS = 1_000
 ENTRIES = 1_000_000
 NAME = 1_000
@@ -253,7 +253,7 @@ def _look_at_zip(source: IO[bytes], target: Path, path: Path, size: int, trust: 
             target = target.with_suffix(".weights")
             target.write_bytes(data)
         elif not only_asked():
-            _write_copy(archive, target, _untrained(config), data)
+            _write_copy(archive, target, in_order(_untrained(config)), data)
     extra = metadata.get("kviz", {})
     return ModelFile(
         target,
@@ -374,9 +374,10 @@ def _look_at_bounds(config: Any) -> None:
                 refuse(f"The model's config holds a name of {len(name)} characters.")
             stack.append((name, entry, depth + 1))
         layers += _layers_in(value)
-        if layers > LAYERS:
-            refuse(f"The model has more than {LAYERS} layers.")
+        if layers > layers_allowed():
+            refuse(f"The model has more than {layers_allowed()} layers.")
         _look_at_shapes(value)
+    look_at_work(config)
 
 
 def _refuse_unknown(unknown: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from kviz.engine.engine import Engine
 from kviz.engine.heads import Head
 from kviz.engine.layers import LayerTable, Shape
 from kviz.engine.lifting import value_key
+from kviz.engine.memory import Memory, bytes_of
 from kviz.engine.model_inputs import built_shape, input_structure
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import checked_pixels
@@ -65,10 +66,15 @@ class Network:
         loss: what the file says that the model was compiled with, if it does; what a model itself has
             been compiled with is known.
         made_new: what was changed in an old file, in plain words.
+        max_memory: what one run may take, `"8GB"` or bytes, beyond which fewer images are taken at
+            once, and more for one is refused. By default that is 4 GB, or half of what is free, and
+            only said.
+        stranger: whether the model is of somebody unknown, so that more is refused by default too.
+        max_steps: for how many steps a recurrent layer may be unrolled; None for any number.
 
     Raises:
         ModelError: if it is not a Keras model, or the class names are not as many as its classes.
-        OptionError: if `preprocess` is not what it takes.
+        OptionError: if `preprocess` or `max_memory` is not what it takes.
 
     >>> import keras
     >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
@@ -76,7 +82,7 @@ class Network:
     (None, 6, 6, 4)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a model is
         self,
         model: Any,
         *,
@@ -86,6 +92,9 @@ class Network:
         path: Path | None = None,
         loss: Any = None,
         made_new: Sequence[str] = (),
+        max_memory: int | str | None = None,
+        stranger: bool = False,
+        max_steps: int | None = None,
     ) -> None:
         if not isinstance(model, keras.Model):
             raise ModelError(_no_model(model))
@@ -94,6 +103,9 @@ class Network:
         self.path = path
         self.made_new = tuple(made_new)
         self._loss = loss
+        most = None if max_memory is None else bytes_of(max_memory)
+        self._memory = Memory(most, stranger=stranger)
+        self._max_steps = max_steps
         self._class_names = None if class_names is None else class_names_of(class_names)
         self.preprocess = preprocess
         classes, named = self.classes, len(self.class_names or ())
@@ -115,14 +127,21 @@ class Network:
     def preprocess(self, preprocess: Preprocess | None) -> None:
         self.engine = Engine(
             self.model, preprocessing(preprocess), value_key(preprocess),
-            named=len(self.class_names or ()), loss=self._loss,
+            named=len(self.class_names or ()), loss=self._loss, memory=self._memory,
+            most_steps=self._max_steps,
         )  # fmt: skip
         self._preprocess = preprocess
         self._specs: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("model", "class_names", "notes", "path", "preprocess", "made_new")
-        return {"loss": self._loss, **{key: getattr(self, key) for key in kept}}
+        own = {
+            "loss": self._loss,
+            "max_memory": self._memory.most,
+            "stranger": self._memory.stranger,
+            "max_steps": self._max_steps,
+        }
+        return own | {key: getattr(self, key) for key in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state.pop("model"), **state)  # type: ignore[misc]
@@ -252,13 +271,17 @@ class Network:
         pixels = self.pixels(images)
         function = self.engine.maps(self.specs(pixels), outputs=True).function
         total = len(next(iter(pixels.values())))
-        parts = [
-            keras.tree.map_structure(
-                lambda x: x[: stop - start],  # noqa: B023
-                self.engine.run(function, chunk)[0],
-            )
-            for start, stop, chunk in self.engine.chunks(pixels, total)
-        ]
+
+        def answers(batch_size: int) -> list[Any]:
+            return [
+                keras.tree.map_structure(
+                    lambda x: x[: stop - start],  # noqa: B023
+                    self.engine.run(function, chunk)[0],
+                )
+                for start, stop, chunk in self.engine.chunks(pixels, batch_size)
+            ]
+
+        parts = self.engine.fitting(total, answers)
         if len(parts) == 1:
             return parts[0]
         return keras.tree.map_structure(lambda *x: tf.concat(x, 0), *parts)

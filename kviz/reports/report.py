@@ -163,6 +163,9 @@ def report(  # noqa: PLR0913 - a verb's options
     names = known + tuple(f"image {index}" for index in range(len(known), count))
     specs = network.specs(pixels)
     head = choose_head(network.engine.outline(specs)[1], output)
+    # A model that cannot answer for one photo has no page.
+    answers, _ = network.engine.answers(specs, output)
+    network.engine.memory.check(answers, next(network.engine.chunks(pixels, 1))[2])
     for selector in (layer_names, pattern_layer_names):
         if selector is not None:
             network.layers.select(selector, maps=True)

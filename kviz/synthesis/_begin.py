@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,8 @@ def canvas_of(network: Network, target_size: Any) -> Canvas:
         )
     else:
         size = tuple(side or 224 for side in own)
+    # What moves, what it remembers, its gradient and its pixels, before the model sees any.
+    network.engine.memory.ask(8 * 4 * math.prod(size) * (channels or 3))
     return Canvas(size, channels or 3)
 
 
@@ -256,22 +259,26 @@ def begun(
     blank = blank_of(network, canvas, len(target))
     passes = Passes(network.engine, score, blank, *blank)
     seed = (run.seed,) if attempt is None else (run.seed, attempt)
-    parts: list[Climbed] = []
-    counts = []
-    chunks = list(network.engine.chunks(blank, run.batch_size))
-    for start, stop, chunk in chunks:
-        places = np.arange(start, start + len(chunk[0])).clip(max=stop - 1)
-        if params is None:
-            seeds = [(*seed, int(place)) for place in places]
-            contrast = 4.0 ** (attempt or 0)
-            first = ascent.parametrization.start(seeds, canvas, contrast)
-        else:
-            first = params[places]
-        went = climb(
-            passes, ascent, chunk, target[places], first, run.part(len(parts), len(chunks))
-        )
-        parts.append(went)
-        counts.append(stop - start)
-        if went.stopped:
-            break
-    return joined(parts, counts)
+
+    def climbed(batch_size: int) -> Climbed:
+        parts: list[Climbed] = []
+        counts = []
+        chunks = list(network.engine.chunks(blank, batch_size))
+        for start, stop, chunk in chunks:
+            places = np.arange(start, start + len(chunk[0])).clip(max=stop - 1)
+            if params is None:
+                seeds = [(*seed, int(place)) for place in places]
+                contrast = 4.0 ** (attempt or 0)
+                first = ascent.parametrization.start(seeds, canvas, contrast)
+            else:
+                first = params[places]
+            went = climb(
+                passes, ascent, chunk, target[places], first, run.part(len(parts), len(chunks))
+            )
+            parts.append(went)
+            counts.append(stop - start)
+            if went.stopped:
+                break
+        return joined(parts, counts)
+
+    return network.engine.fitting(run.batch_size, climbed)

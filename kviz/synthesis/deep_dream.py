@@ -130,16 +130,20 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
     chosen = [info.path for info in network.layers.select(layer_names, maps=True)]
     dream = _Dream(network, DreamScore(selector_key(chosen)), explained, step_size)
     sizes = _sizes(originals.shape[1:3], octaves, octave_scale)
-    parts: list[Climbed] = []
-    counts = []
-    chunks = list(network.engine.chunks(pixels, batch_size))
-    for start, stop, chunk in chunks:
-        seen = dict(zip(pixels, chunk, strict=True))
-        parts.append(dream.through(sizes, seen, run, (len(parts), len(chunks))))
-        counts.append(stop - start)
-        if parts[-1].stopped:
-            break
-    found = joined(parts, counts)
+
+    def dreamed(batch_size: int) -> Climbed:
+        parts: list[Climbed] = []
+        counts = []
+        chunks = list(network.engine.chunks(pixels, batch_size))
+        for start, stop, chunk in chunks:
+            seen = dict(zip(pixels, chunk, strict=True))
+            parts.append(dream.through(sizes, seen, run, (len(parts), len(chunks))))
+            counts.append(stop - start)
+            if parts[-1].stopped:
+                break
+        return joined(parts, counts)
+
+    found = network.engine.fitting(batch_size, dreamed)
     count = len(found.images)
     notes = [*network.notes, *said, *(["Interrupted: the images so far."] if found.stopped else [])]
     if dream.left_out:

@@ -156,12 +156,18 @@ def fool(  # noqa: PLR0913 - a verb's options
     target = one_target(class_index, network, len(pixels[explained]), head)
     passes = Passes(network.engine, rising, pixels, explained)
     verdict = Taken(attack.targeted, attack.confidence, head.name)
-    chunks = list(network.engine.chunks(pixels, batch_size))
-    if (target < 0).any():
-        seen = [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
-        target = np.concatenate(seen)
     attacks = [replace(attack, max_norm=radius) for radius in radii]
-    went, within = _gone(passes, attacks, verdict, chunks, target, run)
+
+    def gone(batch_size: int) -> tuple[Array, tuple[Climbed, Array]]:
+        chunks = list(network.engine.chunks(pixels, batch_size))
+        classes = target
+        if (target < 0).any():
+            classes = np.concatenate(
+                [verdict.predicted(passes, chunk)[: stop - start] for start, stop, chunk in chunks]
+            )
+        return classes, _gone(passes, attacks, verdict, chunks, classes, run)
+
+    target, (went, within) = network.engine.fitting(batch_size, gone)
     pixels = {name: array[: len(went.images)] for name, array in pixels.items()}
     after = {**pixels, explained: went.images}
     was, now = (

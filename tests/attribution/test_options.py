@@ -54,7 +54,7 @@ def test_no_option_takes_what_is_nothing_of_its_kind(value):
         ("smooth_grad", {"base": 3}, "base takes a method's name, such as 'gradient', or an instance"),
         ("smooth_grad", {"base": Saliency}, "base takes a method's name"),
         ("smooth_grad", {"reduce": "mean"}, "reduce takes one of 'base', 'max_abs', 'sum', None"),
-        ("smooth_grad", {"samples": 2**31}, "samples takes a whole number up to 2147483647"),
+        ("smooth_grad", {"samples": 10**9}, "samples takes a whole number up to 1000000"),
         ("occlusion", {"window": [2**31, 3]}, "window takes a whole number from 1, or one for each"),
         ("grad_cam", {"relu": "no"}, "relu takes True or False. Received: 'no'"),
         ("grad_cam", {"relu": 0}, "relu takes True or False. Received: 0"),

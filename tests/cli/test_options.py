@@ -25,6 +25,8 @@ OWN = {
     "class_names",
     "trust",
     "custom_objects",
+    "max_memory",
+    "max_layers",
     "fit",
     "inputs",
     "bands",

@@ -225,7 +225,7 @@ def tried(forks, honest, tmp_path, name):
     assert outcome.acted == []
     assert outcome.kept
     assert outcome.peak < honest + 512
-    assert outcome.spent < 10
+    assert outcome.seconds < 10
     return outcome
 
 

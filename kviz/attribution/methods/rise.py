@@ -8,6 +8,7 @@ at the edges as the authors' program has it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -63,6 +64,9 @@ class Rise(Method):
         size = spatial(request)
         cells = each_axis("cells", self.cells, len(size))
         cells = tuple(min(pair) for pair in zip(cells, size, strict=True))
+        number = self.masks * math.prod(cells) * len(request.images)
+        # Drawn as real numbers, kept as bytes.
+        request.passes.engine.memory.ask(5 * number, len(request.images))
         images = range(request.first, request.first + len(request.images))
         grids, shifts = zip(*(self._drawn(cells, (request.seed, at)) for at in images), strict=True)
 

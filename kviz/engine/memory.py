@@ -1,0 +1,194 @@
+"""How much of the memory a model may take, and what happens beyond it.
+
+What a run takes is estimated before it (`estimate`). Where that is too much, fewer images are taken at
+once; at one image it is refused, or said where somebody stands for the model.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from kviz._caller import spelled, warn
+from kviz._checks import sanitise
+from kviz.engine.backend import tf
+from kviz.engine.estimate import is_small, needed
+from kviz.errors import ModelError, OptionError
+
+GIGABYTE = 1 << 30
+MOST = 4 * GIGABYTE
+# What needs no question: less than TensorFlow itself takes.
+LITTLE = GIGABYTE // 8
+
+_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+
+
+def bytes_of(size: Any) -> int:
+    """Return a size as bytes: a whole number of them, or a text such as `"8GB"`, or raise.
+
+    Args:
+        size: the size.
+
+    Raises:
+        OptionError: if it is none.
+
+    >>> bytes_of("500MB"), bytes_of(1024)
+    (524288000, 1024)
+    """
+    text = str(size) if isinstance(size, int | str) and not isinstance(size, bool) else ""
+    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGT]?I?B)?", text.strip().upper())
+    number = int(float(found[1]) * _UNITS[(found[2] or "").replace("I", "")]) if found else 0
+    if number < 1:
+        raise OptionError(
+            f"{spelled('max_memory')} takes a size such as 8GB, 500MB, or a number of bytes. "
+            f"Received: {sanitise(repr(size))}"
+        )
+    return number
+
+
+def said(size: int) -> str:
+    """Return a size as people read it.
+
+    >>> said(5 << 30)
+    '5.0 GB'
+    """
+    if size < GIGABYTE:
+        return f"{max(1, size >> 20)} MB"
+    return f"{size / GIGABYTE:,.1f} GB" if size < 1 << 50 else "over a million GB"
+
+
+class TooMuch(Exception):  # noqa: N818 - it is no fault, but a question for fewer images
+    """More than may be taken, with a number of images that can be made smaller.
+
+    Args:
+        needed: bytes.
+        allowed: bytes.
+        images: how many were to run at once.
+    """
+
+    def __init__(self, needed: int, allowed: int, images: int) -> None:
+        super().__init__(needed, allowed)
+        self.needed, self.allowed, self.images = needed, allowed, images
+
+    def fewer(self, batch_size: int) -> int:
+        """Return a smaller number of images at once that should do."""
+        return max(1, min(batch_size - 1, self.images * self.allowed // self.needed))
+
+
+class Memory:
+    """How much of the memory a model may take, and what happens beyond.
+
+    Args:
+        most: bytes; None for 4 GB, or half of what is free where that is less.
+        stranger: whether nobody stands for the model, so that more is refused, and not only said.
+    """
+
+    def __init__(self, most: int | None = None, *, stranger: bool = False) -> None:
+        self.most = most
+        self.stranger = stranger
+        self._allowed: weakref.WeakKeyDictionary[Any, set[Any]] = weakref.WeakKeyDictionary()
+        self._told = 0
+
+    @property
+    def limit(self) -> int:
+        """Bytes that a run may take."""
+        if self.most is not None:
+            return self.most
+        half = free() // 2
+        # A GPU has its own memory, which TensorFlow guards.
+        return half if tf.config.list_logical_devices("GPU") else min(MOST, half)
+
+    @property
+    def _is_known(self) -> bool:
+        return self.most is None and not self.stranger
+
+    def check(self, function: Any, arrays: Sequence[Any]) -> None:
+        """Ask for what a compiled function takes to run, once for each shape of what it runs on.
+
+        Args:
+            function: a function that has one graph; of others nothing is known.
+            arrays: its arguments.
+
+        Raises:
+            TooMuch: if it is too much and fewer images can be taken at once.
+            ModelError: if it is too much for one image.
+        """
+        if not hasattr(function, "graph"):
+            return
+        shapes = tuple(tuple(getattr(array, "shape", ())) for array in arrays)
+        allowed = self._allowed.setdefault(function, set())
+        if shapes not in allowed:
+            images = max((shape[0] for shape in shapes if shape), default=1)
+            if not (self._is_known and is_small(function.graph, images, LITTLE)):
+                self.ask(needed(function, shapes), images)
+            allowed.add(shapes)
+
+    def ask(self, size: int, images: int = 1) -> None:
+        """Ask for memory, as `check`.
+
+        Args:
+            size: bytes.
+            images: how many it is for.
+        """
+        if size <= LITTLE and self.most is None:
+            return
+        limit = self.limit
+        if size <= limit:
+            return
+        if _shrinking.get():
+            raise TooMuch(size, limit, images)
+        takes = f"would take about {said(size)} of memory"
+        if self._is_known and size <= machine():
+            if size > self._told:
+                self._told = size
+                warn(f"This {takes}, more than the {said(limit)} that kviz counts on.")
+            return
+        raise ModelError(
+            f"This {takes}, even for one image at a time; {said(limit)} are allowed. Take smaller "
+            f"images or fewer of what is asked for, or allow more: "
+            f"{spelled('max_memory', repr(_round(size)))}."
+        )
+
+
+def _round(size: int) -> str:
+    return f"{-(-size // GIGABYTE)}GB" if size > GIGABYTE else f"{-(-size // (1 << 20))}MB"
+
+
+_shrinking: ContextVar[bool] = ContextVar("_shrinking", default=False)
+
+
+@contextmanager
+def shrinking(can: bool) -> Iterator[None]:
+    """Let who asks for too much be told so by `TooMuch`, since fewer images can be taken at once."""
+    token = _shrinking.set(can)
+    try:
+        yield
+    finally:
+        _shrinking.reset(token)
+
+
+def machine() -> int:
+    """Return the bytes of memory that there are."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 2 * MOST
+
+
+def free() -> int:
+    """Return the bytes of memory that are free, as far as the system says."""
+    found = machine()
+    with suppress(OSError, ValueError, IndexError):
+        text = Path("/proc/meminfo").read_text()
+        found = int(text.partition("MemAvailable:")[2].split()[0]) * 1024
+    with suppress(OSError, ValueError):  # a container's own
+        group = Path("/sys/fs/cgroup")
+        most = int((group / "memory.max").read_text())
+        found = min(found, most - int((group / "memory.current").read_text()))
+    return max(found, 0)
