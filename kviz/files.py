@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import os
 import re
 import shutil
 import tempfile
@@ -86,7 +87,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         made = absent[-1] if absent else None
         target.mkdir(parents=True, exist_ok=True)
         # Inside the target, so that moving is a rename on one file system.
-        parts = Path(tempfile.mkdtemp(prefix=".kviz-", dir=target))
+        parts = Path(tempfile.mkdtemp(prefix=f".kviz-{os.getpid()}-", dir=target))
         yield parts
         moves = [(file, target / file.relative_to(parts)) for file in sorted(parts.rglob("*"))]
         for file, place in moves:  # before any is moved, so that what fails here leaves nothing
@@ -117,7 +118,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "is a folder")
-        with tempfile.TemporaryDirectory(prefix=".kviz-", dir=target.parent) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix=f".kviz-{os.getpid()}-", dir=target.parent
+        ) as folder:
             part = Path(folder) / f"part{target.suffix}"
             yield part
             part.replace(target)
@@ -128,3 +131,16 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         ) from error
     except OSError as error:
         raise _plainly(error, target) from error
+
+
+def clear_after(process: int, path: str | Path) -> None:
+    """Remove what a process that was killed has left while it wrote to `path`.
+
+    Args:
+        process: its number.
+        path: the file or folder that it was told to write.
+    """
+    target = Path(path)
+    for home in (target, target.parent):
+        for parts in home.glob(f".kviz-{process}-*") if home.is_dir() else ():
+            shutil.rmtree(parts, ignore_errors=True)

@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from kviz import __version__
 from kviz._caller import Caller, called_by
 from kviz._checks import sanitise
+from kviz.cli.interrupts import interrupts
 from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
 # In the order of the story that the README tells.
@@ -49,24 +50,35 @@ class Group(click.Group):
         # A file's name may be no Unicode; what is kept of the command is.
         typed = shlex.join(["kviz", *args]).encode("utf-8", "backslashreplace")
         ctx.meta[__name__] = typed.decode()
-        with _usage_in_one_line():
-            return super().parse_args(ctx, args)
+        try:
+            with _usage_in_one_line():
+                return super().parse_args(ctx, args)
+        except KeyboardInterrupt:
+            _stop(ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
-            with called_by(Caller(ctx.meta[__name__], option_written)), _usage_in_one_line():
+            caller = Caller(ctx.meta[__name__], option_written, interrupts.taken)
+            with called_by(caller), _usage_in_one_line():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click's own, and a reader such as head that has seen enough
         except KeyboardInterrupt:
-            say("stopped.")
-            ctx.exit(130)
+            _stop(ctx)
         except Exception as error:
+            if interrupts.asked:  # what was interrupted can end in any error
+                _stop(ctx)
             if ctx.params.get("debug"):
                 raise
             say(_sentence(error))
             ctx.exit(1)
+
+
+def _stop(ctx: click.Context) -> NoReturn:
+    interrupts.end()
+    say("stopped.")
+    ctx.exit(interrupts.exit_code)
 
 
 @contextmanager

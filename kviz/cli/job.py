@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from kviz import _memory
 from kviz._checks import sanitise
+from kviz.cli import child
 from kviz.cli.group import say_note
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
@@ -35,6 +39,7 @@ class Job:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
+        child.begin()
         self.as_json: bool = options.pop("as_json")
         self.target = None
         if "out" in options:
@@ -62,7 +67,17 @@ class Job:
         with start_up_talk_kept_back() as screen, bar("Loading", screen):
             from kviz.network.loading import load_model
 
+            self._watch_memory()
             return load_model(self._model, **self._loading)
+
+    def _watch_memory(self) -> None:
+        """Bound what a model takes that is not trusted, beyond what was imported to load it."""
+        if self._loading.get("trust"):
+            return
+        with suppress(OSError, ValueError):  # a file that is not there is said later
+            # Its weights are in memory as numbers, as bytes and as variables.
+            size = 4 * os.stat(self._model).st_size  # noqa: PTH116 - what was typed may be no path
+            child.begin_watch(_memory.allowance() + size)
 
     @cached_property
     def pixels(self) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from kviz._checks import sanitise
+from kviz.cli import child
 from kviz.cli.progress import bar
 from kviz.files import whole_file, whole_folder
 
@@ -52,6 +53,7 @@ class Target:
             raise click.UsageError(
                 f"--format {form} and --out {sanitise(out, 120)} contradict each other."
             )
+        child.begin_writing(path)
         try_to_write(path, file=bool(suffix))
         return cls(path, form or suffix or "png")
 
