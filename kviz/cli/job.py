@@ -122,7 +122,7 @@ class Job:
         if self.as_json:
             print_json({"files": [str(file) for file in written], **found.facts()})
             return
-        click.echo(repr(found))
+        click.echo(found.text())
         for note in found.notes:
             say_note(note)
         if self.target:

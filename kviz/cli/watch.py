@@ -82,7 +82,7 @@ class Watch:
         self._again = 0.0
 
     def _ask_again(self) -> None:
-        """Pass a signal on until it is answered: one that comes just before a wait does not end that."""
+        """Pass a signal on until it is answered: one that comes just before a wait can be missed."""
         now = time.monotonic()
         if self._again is not None and now >= self._again:
             self._again = now + AGAIN

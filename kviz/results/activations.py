@@ -22,7 +22,6 @@ from kviz.arrays import (
 )
 from kviz.draw.colours import coloured, palette
 from kviz.draw.tables import Table
-from kviz.draw.tile_png import tile_png
 from kviz.errors import OptionError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
@@ -264,7 +263,7 @@ class Activations(Arrays):
         def picture(image: int, place: int, path: str) -> Picture:
             folder = f"{image + 1:03}_{self._image_slug(image)}/" if len(images) > 1 else ""
             file = f"{folder}{place:03}_{slug(path)}.png"
-            return file, lambda: tile_png(self.tiles(path, image=image, **options)[0])
+            return file, lambda: self._png(self.tiles(path, image=image, **options)[0])
 
         return [
             picture(image, place, path)

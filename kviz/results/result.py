@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,7 +119,7 @@ class Result:
 
         def picture(image: int, place: int, tile: Tile) -> Picture:
             file = f"{image + 1:03}_{self._image_slug(image)}_{what}_{place:02}.png"
-            return file, lambda: tile_png(tile)
+            return file, lambda: self._png(tile)
 
         return [
             picture(image, place, tile)
@@ -169,12 +170,12 @@ class Result:
         tiles = self.tiles(*item, **options)
         if ax is None:
             across = self._across(tiles)
-            return figure(tiles, across, width, figsize=_size(figsize), caption=caption)
+            return figure(self._noted(tiles), across, width, figsize=_size(figsize), caption=caption)
         several = isinstance(ax, list | tuple | np.ndarray)
         axes = list(np.ravel(np.array(ax, object))) if several else [ax]
         if len(axes) != len(tiles):
             tiles = self._main(tiles)
-        return draw_into(axes, tiles, caption=caption)
+        return draw_into(axes, self._noted(tiles), caption=caption)
 
     def image(self, *item: Any, **options: Any) -> Any:
         """Return the one picture that matters as a Pillow image, without title, bar or margin.
@@ -196,6 +197,17 @@ class Result:
                 "image=0, as tiles() takes it."
             )
         return Image.fromarray(coloured(tiles[0]))
+
+    def _noted(self, tiles: Sequence[Tile]) -> list[Tile]:
+        """Return tiles that tell the notes too: the first one in its detail, all to who cannot see."""
+        if not self.notes or not tiles:
+            return list(tiles)
+        told = " ".join(self.notes)
+        first, *others = (replace(tile, alt=f"{tile.alt} {told}") for tile in tiles)
+        return [replace(first, detail=" · ".join(filter(None, [first.detail, told]))), *others]
+
+    def _png(self, tile: Tile) -> bytes:
+        return tile_png(self._noted([tile])[0])
 
     def _main(self, tiles: list[Tile]) -> list[Tile]:
         """Return the tiles that matter most, the others being there to compare them with."""
@@ -268,6 +280,10 @@ class Result:
         return html(title=title, tables=self.tables(), tiles=tiles, notes=self.notes)
 
     def __repr__(self) -> str:
+        return "\n\n".join([self.text(), *(f"Note: {note}" for note in self.notes)])
+
+    def text(self) -> str:
+        """Return the tables as text, as the command line prints them."""
         return "\n\n".join(text(table) for table in self.tables())
 
     def _repr_html_(self) -> str:
