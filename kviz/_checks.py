@@ -82,13 +82,22 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         number = least - 1
     if number < least or isinstance(value, bool):
         raise OptionError(
-            f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
+            f"{spelled(option)} takes a whole number from {least}. Received: {_shown(value)}"
         )
     if number > MOST:
         raise OptionError(
-            f"{spelled(option)} takes a whole number up to {MOST}. Received: {number}"
+            f"{spelled(option)} takes a whole number up to {MOST}. Received: {in_digits(number)}"
         )
     return number
+
+
+def in_digits(number: int) -> str:
+    """Return a whole number as text, also one of more digits than Python writes.
+
+    >>> in_digits(10**9), in_digits(-(10**5000))
+    ('1000000000', 'a number of more than 60 digits')
+    """
+    return str(number) if abs(number) < 10**60 else "a number of more than 60 digits"
 
 
 def validate_number(
@@ -108,10 +117,13 @@ def validate_number(
         wanted = f" between {above:g} and {below:g}"
         if math.isinf(below):
             wanted = "" if math.isinf(above) else f" above {above:g}"
-        raise OptionError(
-            f"{spelled(option)} takes a number{wanted}. Received: {sanitise(repr(value))}"
-        )
+        raise OptionError(f"{spelled(option)} takes a number{wanted}. Received: {_shown(value)}")
     return number
+
+
+def _shown(value: object) -> str:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return in_digits(value) if whole else sanitise(repr(value))  # type: ignore[arg-type]
 
 
 def validate_names(names: Any) -> None:

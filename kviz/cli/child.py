@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
+from kviz._process import die_with
 from kviz.cli.interrupts import SIGNALS, interrupts
 from kviz.cli.watch import ANSWERED, FOLDER, MEMORY, NUMBER, OUTPUT, Child, Watch, say
 
@@ -67,7 +67,7 @@ def begin() -> None:
         return
     import tempfile
 
-    _die_with_parent()
+    die_with(_parent)
     tempfile.tempdir = tempfile.mkdtemp(prefix="kviz-")
     _tell(FOLDER, os.fsencode(tempfile.tempdir))
 
@@ -120,24 +120,6 @@ def _end(code: Any) -> NoReturn:
         except (OSError, ValueError):
             code = code or 120  # as Python does
     os._exit(code)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() != _parent:
-            os._exit(1)
-    elif sys.platform != "win32":
-
-        def look() -> None:
-            while os.getppid() == _parent:
-                time.sleep(1)
-            os._exit(1)
-
-        threading.Thread(target=look, daemon=True).start()
 
 
 # --- how the two begin ---

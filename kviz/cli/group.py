@@ -96,8 +96,11 @@ def _usage_in_one_line() -> Iterator[None]:
 def _sentence(error: Exception) -> str:
     if isinstance(error, KvizError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "the memory is used up. Try a smaller --batch-size, fewer --layers or images."
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{sanitise(error.filename, 120)}: " if error.filename else ""
+        return f"the system refuses it: {where}{sanitise(error.strerror)}."
     return (
         f"unexpected {type(error).__name__}; this is a fault of kviz. "
         "kviz --debug COMMAND … shows where."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kviz import _memory
+from kviz import _process
 from kviz._checks import sanitise
 from kviz.cli import child
 from kviz.cli.group import say_note
@@ -77,7 +77,7 @@ class Job:
         with suppress(OSError, ValueError):  # a file that is not there is said later
             # Its weights are in memory as numbers, as bytes and as variables.
             size = 4 * os.stat(self._model).st_size  # noqa: PTH116 - what was typed may be no path
-            child.begin_watch(_memory.allowance() + size)
+            child.begin_watch(_process.allowance() + size)
 
     @cached_property
     def pixels(self) -> Any:

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any, Protocol
 
-from kviz import _memory
+from kviz import _process
 from kviz.cli.interrupts import SIGNALS
 
 # Seconds in which an interrupt has to be answered, after which it is sent again, and between two looks.
@@ -18,7 +18,6 @@ GRACE, AGAIN, TICK = 3.0, 0.5, 0.1
 # What the child tells: a letter and a value, ended by a null character.
 ANSWERED, MEMORY, OUTPUT, FOLDER, NUMBER = b"A", b"M", b"O", b"T", b"N"
 _LESS = "Fewer images or layers, or a smaller --batch-size, take less"
-_CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")
 
 
 class Child(Protocol):
@@ -105,7 +104,7 @@ class Watch:
                 self._until = None
         elif kind == MEMORY:
             self._allowed = int(value)
-            self._most = (_memory.in_use(self._number) or 0) + self._allowed
+            self._most = (_process.in_use(self._number) or 0) + self._allowed
         elif kind == OUTPUT:
             self._output = os.fsdecode(value)
         elif kind == FOLDER:
@@ -116,7 +115,7 @@ class Watch:
     def _reason_to_end(self) -> str:
         if self._until is not None and time.monotonic() > self._until:
             return "silence"
-        if self._most is not None and (_memory.in_use(self._number) or 0) > self._most:
+        if self._most is not None and (_process.in_use(self._number) or 0) > self._most:
             return "memory"
         return ""
 
@@ -143,14 +142,13 @@ class Watch:
                 f"is not trusted. {_LESS}; --max-memory allows more."
             )
             return 1
-        name = signal.Signals(-code).name if -code in signal.valid_signals() else hex(code)
-        if name in _CRASHES or code > 0:
+        if name := _process.crash(code):
             say(
                 f"TensorFlow, or a library below it, crashed ({name}): the model, or the size of what "
                 "it makes, was too much for it. kviz --debug COMMAND … shows where."
             )
             return 1
-        if name == "SIGKILL":
+        if code == -getattr(signal, "SIGKILL", 0):
             say(f"stopped by the system, most likely since its memory is used up. {_LESS}.")
             return 1
         # Whoever began this process is told as if there had been one only.

@@ -7,12 +7,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from kviz._checks import first_line, sanitise
+from kviz._checks import first_line, sanitise, validate_bool
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames
+from kviz.network.isolated import loaded_apart
 from kviz.network.kept import settings_kept
 from kviz.network.model_files import MEGABYTE, looked_at, variables_within, write_model
 from kviz.network.network import Network, Preprocess
@@ -24,6 +25,7 @@ def load_model(
     preprocess: Preprocess | None = None,
     class_names: ClassNames | None = None,
     trust: bool = False,
+    isolated: bool = False,
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
 
@@ -42,6 +44,9 @@ def load_model(
         class_names: a list, a dict from index to name, or a `.json` or text file.
         trust: load what can run code of whoever made the file: Lambda and TFSMLayer layers and
             legacy `.h5` files, without Keras's safe mode. Safe mode is not a sandbox either.
+        isolated: load it in a process of its own first, and here only what was seen to load there: a
+            file that crashes TensorFlow, fills the memory or never ends does so there. It takes time.
+            Your own classes have to stand in a module that can be imported. It is no sandbox either.
 
     Returns:
         A `Network`. Weights that are not finite are warned of, and every result says so.
@@ -56,11 +61,13 @@ def load_model(
     if not isinstance(path, str | Path):
         raise ModelError(f"Expected the path of a model's file. Received: {sanitise(repr(path))}")
     path = Path(path)
+    validate_bool("isolated", isolated)
     strategy = several()
     try:
         with (
             settings_kept(),
-            looked_at(path, trust=trust) as found,
+            loaded_apart(path, trust=trust) if isolated else nullcontext(path) as source,
+            looked_at(source, trust=trust) as found,
             # A weight that a custom object made and did not save stays as it was made.
             variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
             warnings.catch_warnings(),

@@ -170,7 +170,9 @@ class Result:
         tiles = self.tiles(*item, **options)
         if ax is None:
             across = self._across(tiles)
-            return figure(self._noted(tiles), across, width, figsize=_size(figsize), caption=caption)
+            return figure(
+                self._noted(tiles), across, width, figsize=_size(figsize), caption=caption
+            )
         several = isinstance(ax, list | tuple | np.ndarray)
         axes = list(np.ravel(np.array(ax, object))) if several else [ax]
         if len(axes) != len(tiles):

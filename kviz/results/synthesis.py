@@ -351,7 +351,10 @@ class Synthesis(Result):
         def plain(index: int) -> Picture:
             levels = self._levels(self.images[index])
             levels = levels[..., 0] if levels.shape[-1] == 1 else levels
-            return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(levels)
+            told = {"Description": sanitise(" ".join(self.notes), 1000)} if self.notes else None
+            return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(
+                levels, text=told
+            )
 
         image = options.pop("image", None)
         shown = self._shown(image, places=False, **options)

@@ -1,4 +1,4 @@
-"""How much memory a process has in use, how much this machine has free, and how much a run may take.
+"""Processes: how much memory one has in use and may take, how one died, and dying with one's parent.
 
 Only the standard library is needed, so that a process that watches another stays small.
 """
@@ -6,8 +6,11 @@ Only the standard library is needed, so that a process that watches another stay
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,6 +71,42 @@ def allowance() -> int:
     """
     left = free()
     return 4 * GIGABYTE if left is None else min(4 * GIGABYTE, left // 2)
+
+
+def crash(code: int) -> str:
+    """Return the name of the crash that an exit code tells of, or nothing.
+
+    >>> crash(-11), crash(-9), crash(1)
+    ('SIGSEGV', '', '')
+    """
+    if code >= 1 << 31:  # as Windows numbers them
+        return hex(code)
+    crashes = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL")
+    numbers = {getattr(signal, name): name for name in crashes if hasattr(signal, name)}
+    return numbers.get(-code, "")
+
+
+def die_with(parent: int) -> None:
+    """Let this process end where its parent does, however that ends; Windows has no such thing.
+
+    Args:
+        parent: its number.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    elif sys.platform != "win32":
+
+        def look() -> None:
+            while os.getppid() == parent:
+                time.sleep(1)
+            os._exit(1)
+
+        threading.Thread(target=look, daemon=True).start()
 
 
 def _in_use_on_windows(process: int) -> int | None:  # pragma: no cover
