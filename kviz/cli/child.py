@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from kviz._process import die_with
-from kviz.cli.interrupts import SIGNALS, interrupts
-from kviz.cli.watch import ANSWERED, FOLDER, MEMORY, NUMBER, OUTPUT, Child, Watch, say
+from kviz.cli.interrupts import SIGNALS, interrupts, say
+from kviz.cli.watch import ANSWERED, FOLDER, MEMORY, NUMBER, OUTPUT, Child, Watch
 
 # Where processes whose system libraries have begun can be forked.
 FORKS = sys.platform == "linux"
@@ -95,7 +95,7 @@ def _work(pipe: int, parent: int) -> NoReturn:
         _command()
     except SystemExit as end:
         code = end.code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # which came when all was done
         say("stopped.")
         code = interrupts.exit_code
     except BaseException:  # of --debug

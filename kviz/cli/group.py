@@ -50,15 +50,13 @@ class Group(click.Group):
         # A file's name may be no Unicode; what is kept of the command is.
         typed = shlex.join(["kviz", *args]).encode("utf-8", "backslashreplace")
         ctx.meta[__name__] = typed.decode()
-        try:
-            with _usage_in_one_line():
-                return super().parse_args(ctx, args)
-        except KeyboardInterrupt:
-            _stop(ctx)
+        with _usage_in_one_line():
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
+            interrupts.begin()
             caller = Caller(ctx.meta[__name__], option_written, interrupts.taken)
             with called_by(caller), _usage_in_one_line():
                 return super().invoke(ctx)
@@ -73,6 +71,8 @@ class Group(click.Group):
                 raise
             say(_sentence(error))
             ctx.exit(1)
+        finally:
+            interrupts.end()
 
 
 def _stop(ctx: click.Context) -> NoReturn:

@@ -7,10 +7,12 @@ raised again until it has come through. SIGTERM and SIGHUP do as Ctrl-C does, so
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 # What Windows lacks is left out.
@@ -32,7 +34,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.asked: int | None = None
         self.last: int | None = None
-        self._installed = False
+        self._installed = self._begun = False
         self._at = 0.0
         self._tell: Callable[[], None] = lambda: None
 
@@ -52,6 +54,10 @@ class Interrupts:
                 usual(lost)
 
         sys.unraisablehook = hook
+
+    def begin(self) -> None:
+        """Unwind what is interrupted from now on; before, there is nothing to clear up."""
+        self._begun = True
 
     def end(self) -> None:
         """Ignore what comes from now on: all is done."""
@@ -77,6 +83,9 @@ class Interrupts:
             return
         self.asked = self.last = number
         self._at = now
+        if not self._begun:
+            say("stopped.")
+            os._exit(self.exit_code)
         self._ring(_AGAIN)
         self._again()
 
@@ -90,6 +99,13 @@ class Interrupts:
         """Call `_again` every so many seconds, 0 for no more."""
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+
+
+def say(message: str) -> None:
+    """Write a line to the error stream, whoever listens."""
+    with suppress(OSError, AttributeError):
+        sys.stderr.write(f"kviz: {message}\n")
+        sys.stderr.flush()
 
 
 def _unwinding() -> bool:

@@ -7,11 +7,10 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
 from typing import Any, Protocol
 
 from kviz import _process
-from kviz.cli.interrupts import SIGNALS
+from kviz.cli.interrupts import SIGNALS, say
 
 # Seconds in which an interrupt has to be answered, after which it is sent again, and between two looks.
 GRACE, AGAIN, TICK = 3.0, 0.5, 0.1
@@ -155,10 +154,3 @@ class Watch:
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
         return 128 - code
-
-
-def say(message: str) -> None:
-    """Write a line to the error stream."""
-    with suppress(OSError, AttributeError):  # nobody listens
-        sys.stderr.write(f"kviz: {message}\n")
-        sys.stderr.flush()
