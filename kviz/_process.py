@@ -63,14 +63,17 @@ def free() -> int | None:
     return max(0, min(found)) if found else None
 
 
-def allowance() -> int:
+def allowance(*, gpu: bool = False) -> int:
     """Return the bytes that a run of a stranger's file may take: 4 GB, and half of what is free.
+
+    Args:
+        gpu: whether there is one, with whose memory this one is shared out: half of it then.
 
     >>> 0 <= allowance() <= 4 * GIGABYTE
     True
     """
-    left = free()
-    return 4 * GIGABYTE if left is None else min(4 * GIGABYTE, left // 2)
+    half = (free() or 8 * GIGABYTE) // 2
+    return half if gpu else min(4 * GIGABYTE, half)
 
 
 def crash(code: int) -> str:

@@ -47,13 +47,10 @@ class Interrupts:
                 signal.signal(number, self._ask)
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self._again)
-        usual = sys.unraisablehook
-
-        def hook(lost: Any) -> None:
-            if not issubclass(lost.exc_type, KeyboardInterrupt):
-                usual(lost)
-
-        sys.unraisablehook = hook
+        # What is lost, and what C++ code makes of it, is no user's business: it is raised again.
+        lost, printed = sys.unraisablehook, sys.excepthook
+        sys.unraisablehook = lambda what: None if self.asked else lost(what)
+        sys.excepthook = lambda *what: None if self.asked else printed(*what)
 
     def begin(self) -> None:
         """Unwind what is interrupted from now on; before, there is nothing to clear up."""

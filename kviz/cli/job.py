@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -74,10 +75,16 @@ class Job:
         """Bound what a model takes that is not trusted, beyond what was imported to load it."""
         if self._loading.get("trust"):
             return
+        from kviz.engine.backend import tf
+
+        if most := self._loading.get("max_memory"):
+            allowed = import_module("kviz.engine.memory").bytes_of(most)
+        else:
+            allowed = _process.allowance(gpu=bool(tf.config.list_physical_devices("GPU")))
         with suppress(OSError, ValueError):  # a file that is not there is said later
-            # Its weights are in memory as numbers, as bytes and as variables.
+            # Its weights are in memory as the file's bytes, as numbers and as variables.
             size = 4 * os.stat(self._model).st_size  # noqa: PTH116 - what was typed may be no path
-            child.begin_watch(_process.allowance() + size)
+            child.begin_watch(allowed + size)
 
     @cached_property
     def pixels(self) -> Any:
