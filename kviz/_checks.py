@@ -25,7 +25,11 @@ def sanitise(value: object, length: int = 60) -> str:
     >>> sanitise("a\nb" + "c" * 100, length=10)
     'a?bcccccc…'
     """
-    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    try:
+        plain = str(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        plain = "a number of thousands of digits"
+    text = "".join(c if c.isprintable() else "?" for c in plain)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
@@ -82,22 +86,25 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         number = least - 1
     if number < least or isinstance(value, bool):
         raise OptionError(
-            f"{spelled(option)} takes a whole number from {least}. Received: {_shown(value)}"
+            f"{spelled(option)} takes a whole number from {least}. Received: {shown(value)}"
         )
     if number > MOST:
         raise OptionError(
-            f"{spelled(option)} takes a whole number up to {MOST}. Received: {in_digits(number)}"
+            f"{spelled(option)} takes a whole number up to {MOST}. Received: {shown(number)}"
         )
     return number
 
 
-def in_digits(number: int) -> str:
-    """Return a whole number as text, also one of more digits than Python writes.
+def shown(value: object, length: int = 60) -> str:
+    """Return what was received as Python writes it, sanitised; any whole number too.
 
-    >>> in_digits(10**9), in_digits(-(10**5000))
-    ('1000000000', 'a number of more than 60 digits')
+    >>> shown("a"), shown(3), shown(10**5000)
+    ("'a'", '3', 'a number of thousands of digits')
     """
-    return str(number) if abs(number) < 10**60 else "a number of more than 60 digits"
+    try:
+        return sanitise(repr(value), length)
+    except ValueError:
+        return sanitise(value, length)
 
 
 def validate_number(
@@ -117,13 +124,8 @@ def validate_number(
         wanted = f" between {above:g} and {below:g}"
         if math.isinf(below):
             wanted = "" if math.isinf(above) else f" above {above:g}"
-        raise OptionError(f"{spelled(option)} takes a number{wanted}. Received: {_shown(value)}")
+        raise OptionError(f"{spelled(option)} takes a number{wanted}. Received: {shown(value)}")
     return number
-
-
-def _shown(value: object) -> str:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return in_digits(value) if whole else sanitise(repr(value))  # type: ignore[arg-type]
 
 
 def validate_names(names: Any) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from kviz._caller import spelled, warn
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise, shown, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
 from kviz.files import file_sha256
@@ -66,6 +66,8 @@ def image_paths(paths: Paths) -> list[Path]:
                 "Expected a file, a folder, a glob or a list of them. "
                 f"Received: {sanitise(type(entry).__name__)}"
             )
+        if not str(entry):
+            raise ImageError("Expected a file, a folder or a glob. Received an empty name.")
         try:
             found += _files(entry)
         except OSError as error:
@@ -118,7 +120,7 @@ def validate_size(target_size: Any, own: tuple[int | None, ...]) -> tuple[int, .
         what = {1: "a whole number from 1", 2: "a height and a width in pixels"}
         raise OptionError(
             f"{spelled('target_size')} takes {what.get(len(own), several)}. "
-            f"Received: {sanitise(repr(target_size))}"
+            f"Received: {shown(target_size)}"
         )
     size = tuple(map(int, sides))
     received = f"Received: {sanitise(' x '.join(map(str, size)))}"

@@ -120,3 +120,14 @@ def test_an_error_of_others_is_told_in_one_line(words):
     assert line.isprintable()
     assert len(line) <= 180
     assert first_line(ValueError(f"\x1b[1m{words}\x1b[0m")) == line
+
+
+@pytest.mark.parametrize("number", [10**5000, -(10**5000), 10**20])
+def test_a_number_of_any_length_is_shown(number):
+    with refused("takes a (whole )?number.*Received: ", kviz.OptionError):
+        validate_int("steps", number)
+    if abs(number) > 10**40:
+        with refused("Received: a number of thousands of digits", kviz.OptionError):
+            validate_number("size", number, above=0)
+    assert shown([number], 20)[0] in "[a"
+    assert sanitise(number)

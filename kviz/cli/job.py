@@ -46,7 +46,7 @@ class Job:
         if "out" in options:
             self.target = Target.of(options.pop("out"), options.pop("form"))
         self._model = options.pop("model")
-        self._loading = {
+        self._loading: dict[str, Any] = {
             key: options.pop(key)
             for key in ("preprocess", "class_names", "trust")
             if key in options

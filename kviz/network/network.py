@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kviz._caller import spelled
-from kviz._checks import in_digits, sanitise, suggest
+from kviz._checks import sanitise, shown, suggest
 from kviz._types import Array
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
@@ -182,11 +182,11 @@ class Network:
         if count is not None:
             if not -count <= index < count:
                 raise OptionError(
-                    f"Class indices go from 0 to {count - 1}. Received: {in_digits(index)}"
+                    f"Class indices go from 0 to {count - 1}. Received: {shown(index)}"
                 )
             index %= count
         elif index < 0:
-            raise OptionError(f"A class index is 0 or more. Received: {in_digits(index)}")
+            raise OptionError(f"A class index is 0 or more. Received: {shown(index)}")
         return index
 
     @property

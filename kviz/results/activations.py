@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise, shown, validate_choice
 from kviz._types import Array
 from kviz.arrays import (
     Levels,
@@ -289,8 +289,7 @@ def _channel(maps: Array, channel: int, path: str) -> Array:
     channels = maps.shape[-1]
     if not isinstance(channel, int | np.integer) or not 0 <= channel < channels:
         raise OptionError(
-            f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. "
-            f"Received: {sanitise(repr(channel))}"
+            f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. Received: {shown(channel)}"
         )
     return maps[..., channel : channel + 1]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kviz._checks import sanitise, suggest, validate_bool, validate_number
+from kviz._checks import sanitise, shown, suggest, validate_bool, validate_number
 from kviz._types import Array, Progress
 from kviz.draw.colours import coloured
 from kviz.draw.figures import DRAWN, write_figure
@@ -327,7 +327,7 @@ def _size(figsize: Any) -> tuple[float, float] | None:
         return None
     if not isinstance(figsize, list | tuple) or len(figsize) != 2:
         raise OptionError(
-            f"figsize takes a width and a height in inches. Received: {sanitise(repr(figsize))}"
+            f"figsize takes a width and a height in inches. Received: {shown(figsize)}"
         )
     width, height = (validate_number("figsize", side, above=0, below=200) for side in figsize)
     return width, height
@@ -394,14 +394,14 @@ def validate_image(image: Any, count: int) -> int:
     """
     whole = isinstance(image, int | np.integer) and not isinstance(image, bool)
     if not whole or not 0 <= image < count:
-        raise OptionError(
-            f"image takes a number from 0 to {count - 1}. Received: {sanitise(repr(image))}"
-        )
+        raise OptionError(f"image takes a number from 0 to {count - 1}. Received: {shown(image)}")
     return int(image)
 
 
 def folder_for(path: str | Path) -> Path:
     """Return where a folder of pictures goes, unless the name says that it is no folder."""
+    if not str(path):
+        raise OutputError("Expected a folder, or a file to write. Received an empty name.")
     path = Path(path)
     if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".webp", ".csv"):
         raise OutputError(
