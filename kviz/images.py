@@ -123,7 +123,7 @@ def validate_size(target_size: Any, own: tuple[int | None, ...]) -> tuple[int, .
             f"Received: {shown(target_size)}"
         )
     size = tuple(map(int, sides))
-    received = f"Received: {sanitise(' x '.join(map(str, size)))}"
+    received = f"Received: {sanitise(' x '.join(map(shown, size)))}"
     if any(mine not in (None, side) for mine, side in zip(own, size, strict=True)):
         wanted = " x ".join("any" if side is None else str(side) for side in own)
         what = {1: "signals", 2: "images"}

@@ -149,9 +149,9 @@ class Activations(Arrays):
         title = f"{layer} · {channels} channel{'s' * (channels > 1)} of {size} · {share} empty"
         what, order = f"{channels} channels of {size}", ""
         if how.channel is not None:
+            maps = _channel(maps, how.channel, path)
             what = f"channel {how.channel}"
             title = f"{layer} · {what} of 0-{channels - 1} · {size}"
-            maps = _channel(maps, how.channel, path)
         elif how.sort is not None:
             maps = _sorted(maps, how.sort)
             order = ", highest mean first" if how.sort == "mean" else ", most zeros first"
