@@ -78,7 +78,7 @@ class Job:
         from kviz.engine.backend import tf
 
         if most := self._loading.get("max_memory"):
-            allowed = import_module("kviz.engine.memory").bytes_of(most)
+            allowed = import_module(".engine.memory", "kviz").bytes_of(most)
         else:
             allowed = _process.allowance(gpu=bool(tf.config.list_physical_devices("GPU")))
         with suppress(OSError, ValueError):  # a file that is not there is said later
