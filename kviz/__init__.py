@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from kviz.images import load_images
     from kviz.look import activation_model, activations, predict, weights
+    from kviz.network.convert import Conversion, convert
+    from kviz.network.inspection import Inspection, inspect
     from kviz.network.loading import load_model, save_model
     from kviz.network.network import Network
     from kviz.reports.report import Report, report
@@ -50,7 +52,9 @@ _HOMES = {
     "Activations": "results.activations",
     "Attribution": "results.attribution",
     "Comparison": "results.comparison",
+    "Conversion": "network.convert",
     "ImageError": "errors",
+    "Inspection": "network.inspection",
     "KvizError": "errors",
     "KvizWarning": "errors",
     "LayerError": "errors",
@@ -69,9 +73,11 @@ _HOMES = {
     "attribute": "attribution.attribute",
     "class_image": "synthesis.class_image",
     "compare": "attribution.compare",
+    "convert": "network.convert",
     "deep_dream": "synthesis.deep_dream",
     "filter_patterns": "synthesis.filter_patterns",
     "fool": "synthesis.fooling",
+    "inspect": "network.inspection",
     "load_images": "images",
     "load_model": "network.loading",
     "load_result": "results.loading",
@@ -88,7 +94,9 @@ __all__ = [
     "Activations",
     "Attribution",
     "Comparison",
+    "Conversion",
     "ImageError",
+    "Inspection",
     "KvizError",
     "KvizWarning",
     "LayerError",
@@ -107,9 +115,11 @@ __all__ = [
     "attribute",
     "class_image",
     "compare",
+    "convert",
     "deep_dream",
     "filter_patterns",
     "fool",
+    "inspect",
     "load_images",
     "load_model",
     "load_result",

@@ -153,7 +153,73 @@ def validate_bool(option: str, value: Any) -> bool:
     return bool(value)
 
 
+# Where an error's cause begins, the last one being the innermost, and where it ends: Keras's wrappers
+# repeat the arguments and the whole config, TensorFlow names its nodes.
+_BEGINS = ("Exception encountered: ", "Error encountered:\n\n", "in user code:\n")
+_ENDS = (
+    "\n\nArguments received by ",
+    "\n\nList of objects that could not be loaded:",
+    " Full object config: ",
+    " Target variable: <",
+    " for '{{node ",
+    "[[{{node ",
+)
+# What else is no part of it.
+_FRAMES = r'(?:[ \t]*File "[^\n]*\n(?:[ \t]{4,}[^\n]*\n)?|[ \t]*\n|<stack traces unavailable>\n)*'
+_AROUND = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\A[^\n]*Example error message for object [^\n]*:\n\n",
+        r"\AException encountered when calling [^\n]*\n+",
+        r"\{\{function_node [^}]*\}\}\s*",
+        r"\[Op:[^\]]*\](?: name:[^\n]*)?",
+        r"\AGraph execution error:\s*",
+        r"\ADetected at node [^\n]*\n" + _FRAMES,
+        r"\A\d+ root error\(s\) found\.\s*",
+        r"\A\s*\(\d+\)\s*",
+        r"\A[A-Z]+(?:_[A-Z]+)*: +(?=\S)",
+        rf"\A{_FRAMES}[ \t]*\w+(?:Error|Exception): (?=\S)",
+        r"\ATraceback \(most recent call last\):\n" + _FRAMES,
+    )
+)
+# What says nothing to who has not read the source that raises it.
+_PLAINLY = (
+    (
+        r"bad marshal data|marshal data too short|EOF read where object expected|unknown opcode",
+        "a Lambda in it was saved by another version of Python, whose code this one cannot read. Open "
+        "it there, and put a layer or an operation of Keras's in the Lambda's place.",
+    ),
+    (r"(Unrecognized keyword arguments passed to \w+: )\{([^{}]*)\}", r"\1\2"),
+    (r"(Could not locate \w+ '[^']*')", r"\1; import first what defines it."),
+)
+_READ = 20_000
+
+
 def first_line(error: BaseException) -> str:
-    """Return an error's words on one line, without colours, at most 180 characters."""
-    lines = (re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in str(error).splitlines())
-    return sanitise(" ".join(line for line in lines if line) or type(error).__name__, 180)
+    r"""Return an error's innermost cause on one line, at most 180 characters.
+
+    It comes without what Keras and TensorFlow put around it: wrappers, configs, nodes, frames.
+
+    >>> first_line(ValueError("Exception encountered when calling A.call().\n\nShapes differ.\n\n"
+    ...     "Arguments received by A.call():\n  • x=5"))
+    'Shapes differ.'
+    """
+    said = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    before = None
+    while said != before:  # wrappers stand in wrappers
+        before = said
+        for mark in _BEGINS:
+            said = said.rpartition(mark)[2] or said
+        for mark in _ENDS:
+            said = said.partition(mark)[0] or said
+        said = said[:_READ]
+        for around in _AROUND:
+            said = around.sub("", said) or said
+    told, _, _ = said.partition("\nTraceback (most recent call last):")
+    said = " ".join((told or said).split())
+    for unclear, plain in _PLAINLY:
+        if found := re.match(unclear, said):
+            said = found.expand(plain)
+    if isinstance(error, KeyError):  # whose words are the key alone
+        said = f"{type(error).__name__}: {said}"
+    return sanitise(said or type(error).__name__, 180)

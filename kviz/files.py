@@ -7,14 +7,22 @@ import functools
 import hashlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
+from kviz._caller import spelled, warn
 from kviz._checks import sanitise
 from kviz.errors import OutputError
+from kviz.marks import is_marked
+
+# A folder in which one process, whose number follows, makes files before they go to their places.
+PREFIX = ".kviz-"
+NEW, OLD = "new", "old"
 
 
 def slug(name: str) -> str:
@@ -66,81 +74,302 @@ def _plainly(error: OSError, path: Path) -> OutputError:
         errno.ENAMETOOLONG: "the name is too long",
     }
     reason = reasons.get(error.errno or 0, error.strerror or type(error).__name__)
-    return OutputError(
-        f"Cannot write {sanitise(path, 120)}: {reason}. Nothing was left behind there."
+    if getattr(error, "winerror", None) == 32:
+        reason = "another program has it open"
+    if isinstance(error, IsADirectoryError | FileExistsError) and error.filename:
+        path = Path(os.fsdecode(error.filename))
+    return OutputError(f"Cannot write {_said(path)}: {reason}. Nothing there has changed.")
+
+
+def _said(path: Path, length: int = 120) -> str:
+    """Return a path as it is told: where a run's files go, not where they are made."""
+    parts = list(path.parts)
+    while hidden := next((at for at, part in enumerate(parts) if part.startswith(PREFIX)), None):
+        del parts[hidden : hidden + 2]
+    return sanitise(Path(*parts), length)
+
+
+class _Move(NamedTuple):
+    """A file on its way: where it was made, where it goes, where what is there now is kept aside."""
+
+    part: Path
+    place: Path
+    old: Path
+
+
+@contextmanager
+def _apart(folder: Path) -> Iterator[Path]:
+    """Make a hidden folder in `folder`, and remove at the end what this process made in it.
+
+    In `new/` files are made, in `old/` those that they replace wait until all are in place.
+    """
+    apart = folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        (apart / NEW).mkdir(0o700, parents=True)
+        yield apart
+    finally:
+        _surely(lambda: _remove(apart))
+
+
+def _remove(apart: Path) -> None:
+    shutil.rmtree(apart / NEW, ignore_errors=True)
+    # Old files that could not be put back stay: nobody has others of them.
+    old = apart / OLD
+    for folder in [*sorted(old.rglob("*"), reverse=True), old, apart]:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _surely(clear_up: Callable[[], None]) -> None:
+    """Clear up to the end, and only then let Ctrl-C have its way."""
+    interrupted: KeyboardInterrupt | None = None
+    while True:
+        try:
+            clear_up()
+            break
+        except KeyboardInterrupt as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted
+
+
+def _check_places(moves: Sequence[_Move], force: bool) -> None:
+    """Raise where a file cannot go to its place, before any is moved."""
+    foreign = [move.place for move in moves if not _free(move.place) and not force]
+    if foreign:
+        more = f" (nor {len(foreign) - 1} others)" if len(foreign) > 1 else ""
+        raise OutputError(
+            f"kviz did not write {_said(foreign[0])}{more}, which is there already: "
+            f"{spelled('force', 'True')} replaces it. Nothing there has changed."
+        )
+
+
+def _free(place: Path) -> bool:
+    """Return whether a place is empty or holds a file that kviz wrote; raise where none can be."""
+    try:
+        mode = place.lstat().st_mode
+    except FileNotFoundError:
+        return True
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "in the way", str(place))
+    if stat.S_ISLNK(mode):
+        return False
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"Cannot write {_said(place)}: a FIFO, a socket or a device is there, not a file."
+        )
+    return is_marked(place)
+
+
+def _swap(moves: Sequence[_Move], target: Path, *, force: bool) -> None:
+    """Move all files to their places, or none: what they replace is put back."""
+    _check_places(moves, force)
+    if not moves:
+        return
+    folders: list[Path] = []
+    marks = {move.part: move.part.stat() for move in moves}
+    *others, last = moves
+    try:
+        for move in moves:
+            _make(move.place.parent, folders)
+            # The last file replaces what is there in one step: behind it nothing can fail.
+            if move is not last and os.path.lexists(move.place):
+                move.old.parent.mkdir(parents=True, exist_ok=True)
+                move.place.replace(move.old)
+            move.part.replace(move.place)
+    except BaseException as error:
+        if last.part.exists():
+            lost: list[Path] = []
+            _surely(lambda: lost.extend(_undo(others, folders, marks)))
+            if lost:
+                said = f"{len(lost)} of the files there could not be put back. They are kept in "
+                said = f"Cannot write {_said(target, 80)}: {said}{sanitise(lost[0].parent, 120)}."
+                if isinstance(error, Exception):
+                    raise OutputError(said) from error
+                with suppress(Warning):  # where warnings are errors, Ctrl-C is still Ctrl-C
+                    warn(said)
+            raise
+        _surely(lambda: _forget(moves))
+        raise
+    _surely(lambda: _forget(moves))
+
+
+def _forget(moves: Sequence[_Move]) -> None:
+    """Remove what was replaced."""
+    for move in moves:
+        with suppress(OSError):
+            move.old.unlink(missing_ok=True)
+
+
+def _undo(
+    moves: Sequence[_Move], folders: Sequence[Path], marks: Mapping[Path, os.stat_result]
+) -> list[Path]:
+    """Take new files away and put old ones back; return those that could not be put back."""
+    lost = []
+    for move in reversed(moves):
+        try:
+            ours = os.path.lexists(move.place) and os.path.samestat(
+                move.place.lstat(), marks[move.part]
+            )
+            if os.path.lexists(move.old):
+                if os.path.lexists(move.place) and not ours:
+                    raise OSError(errno.EEXIST, "in the way")  # another's, put there meanwhile
+                move.old.replace(move.place)
+            elif ours:
+                move.place.unlink()
+        except OSError:
+            if os.path.lexists(move.old):
+                lost.append(move.old)
+    for folder in reversed(folders):
+        with suppress(OSError):  # others' files are in it by now
+            folder.rmdir()
+    return lost
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those that it lies in, and add to `made` those that were not there."""
+    if folder.is_dir():
+        return
+    _make(folder.parent, made)
+    made.append(folder)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        made.remove(folder)
+        if not folder.is_dir():
+            raise
+    except OSError:
+        made.remove(folder)
+        raise
+
+
+@contextmanager
+def whole_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """Give an empty folder; at the end move the files in it into `path`, all or none.
+
+    Where the body fails or is interrupted, nothing in `path` has changed, and a folder that was not
+    there before is not there after, unless others have put something into it. Files of the same name
+    are replaced where kviz wrote them, others are left.
+
+    Args:
+        path: a folder, which need not be there.
+        force: replace files that kviz did not write too; links are replaced, not followed.
+
+    Raises:
+        OutputError: if it cannot be written, or would replace a file that kviz did not write.
+    """
+    given = _plain_path(path)
+    target = _followed(given)
+    try:
+        home = next(each for each in (target, *target.parents) if os.path.lexists(each))
+        if not home.is_dir():
+            raise OSError(errno.EEXIST if home == target else errno.ENOTDIR, "in the way")
+        with suppress(FileNotFoundError):
+            target.lstat()  # raises where the name is too long
+        with _apart(home) as apart:
+            new = apart / NEW
+            yield new
+            moves = []
+            for part in sorted(new.rglob("*")):
+                inner = part.relative_to(new)
+                if not part.is_dir():
+                    moves.append(_Move(part, target / inner, apart / OLD / inner))
+                elif os.path.lexists(target / inner) and not (target / inner).is_dir():
+                    raise FileExistsError(errno.EEXIST, "in the way", str(target / inner))
+            _swap(moves, given, force=force)
+    except OSError as error:
+        raise _plainly(error, given) from error
+
+
+@contextmanager
+def whole_files(*paths: str | Path, force: bool = False) -> Iterator[list[Path]]:
+    """Give a temporary name for each path; at the end move all files to their paths, or none.
+
+    Where the body fails or is interrupted, all is as it was before. A link is followed: the file that
+    it names is written.
+
+    Args:
+        *paths: files, in folders that are there.
+        force: replace files that kviz did not write too.
+
+    Raises:
+        OutputError: if they cannot be written, or one is there that kviz did not write.
+    """
+    given = [_plain_path(path) for path in paths]
+    now = given[0]
+    try:
+        with ExitStack() as stack:
+            moves: list[_Move] = []
+            homes: dict[Path, Path] = {}
+            for now in given:
+                place = _followed(now)
+                _check_home(now, place.parent)
+                moves_to = _Move(Path(), place, Path())
+                _check_places([moves_to], force)  # before the work; and again behind it
+                if place.parent not in homes:
+                    homes[place.parent] = stack.enter_context(_apart(place.parent))
+                apart, name = homes[place.parent], f"part{len(moves)}{place.suffix}"
+                moves.append(_Move(apart / NEW / name, place, apart / OLD / place.name))
+            yield [move.part for move in moves]
+            _swap(moves, given[0], force=force)
+    except OSError as error:
+        raise _plainly(error, now) from error
+
+
+@contextmanager
+def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """Give a temporary name for a file; at the end move it to `path`, as `whole_files` does."""
+    with whole_files(path, force=force) as (part,):
+        yield part
+
+
+def _plain_path(path: str | Path) -> Path:
+    if "\0" in str(path):
+        raise OutputError(f"A path holds no NUL. Received: {sanitise(path, 120)}")
+    return Path(path)
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _check_home(path: Path, folder: Path) -> None:
+    if folder.is_dir():
+        return
+    if any(each.exists() and not each.is_dir() for each in (folder, *folder.parents)):
+        raise OSError(errno.ENOTDIR, "in the way")
+    raise OutputError(
+        f"Cannot write {_said(path)}: its folder does not exist. Make {_said(path.parent, 80)} first."
     )
 
 
-@contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Give an empty folder beside `path`; at the end move what is in it into `path`, whole.
-
-    Where the body fails or is interrupted, nothing appears in `path`, and a folder that was not
-    there before is not there after. Files of the same name are replaced, others are left.
-    """
-    target = Path(path)
-    made: Path | None = None
-    parts: Path | None = None
-    done = False
-    try:
-        absent = [folder for folder in (target, *target.parents) if not folder.exists()]
-        made = absent[-1] if absent else None
-        target.mkdir(parents=True, exist_ok=True)
-        # Inside the target, so that moving is a rename on one file system.
-        parts = Path(tempfile.mkdtemp(prefix=f".kviz-{os.getpid()}-", dir=target))
-        yield parts
-        moves = [(file, target / file.relative_to(parts)) for file in sorted(parts.rglob("*"))]
-        for file, place in moves:  # before any is moved, so that what fails here leaves nothing
-            if place.exists() and place.is_dir() != file.is_dir():
-                raise OSError(errno.EISDIR if place.is_dir() else errno.EEXIST, "in the way")
-        for file, place in moves:
-            if file.is_dir():
-                place.mkdir(exist_ok=True)
-            else:
-                file.replace(place)
-        done = True
-    except OSError as error:
-        raise _plainly(error, target) from error
-    finally:
-        if parts is not None:
-            shutil.rmtree(parts, ignore_errors=True)
-        if made is not None and not done:
-            shutil.rmtree(made, ignore_errors=True)
+class _Tried(Exception):  # noqa: N818 - nothing went wrong
+    """Ends a trial."""
 
 
-@contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name in the folder of `path`; at the end rename it to `path`.
-
-    Where the body fails or is interrupted, `path` is as it was before.
-    """
-    target = Path(path)
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
-        with tempfile.TemporaryDirectory(
-            prefix=f".kviz-{os.getpid()}-", dir=target.parent
-        ) as folder:
-            part = Path(folder) / f"part{target.suffix}"
-            yield part
-            part.replace(target)
-    except FileNotFoundError as error:
-        raise OutputError(
-            f"Cannot write {sanitise(target, 120)}: its folder does not exist. "
-            f"Make {sanitise(target.parent, 80)} first."
-        ) from error
-    except OSError as error:
-        raise _plainly(error, target) from error
+def try_to_write(*paths: str | Path, file: bool, force: bool = False) -> None:
+    """Raise an OutputError now where files or a folder could not be written after the work."""
+    with suppress(_Tried), ExitStack() as stack:
+        for path in paths:
+            stack.enter_context((whole_file if file else whole_folder)(path, force=force))
+        raise _Tried
 
 
 def clear_after(process: int, path: str | Path) -> None:
     """Remove what a process that was killed has left while it wrote to `path`.
 
+    Old files that it had set aside are put back first.
+
     Args:
         process: its number.
         path: the file or folder that it was told to write.
     """
-    target = Path(path)
-    for home in (target, target.parent):
-        for parts in home.glob(f".kviz-{process}-*") if home.is_dir() else ():
-            shutil.rmtree(parts, ignore_errors=True)
+    target = _followed(_plain_path(path))
+    for home in {target, target.parent, *target.parents}:
+        for apart in home.glob(f"{PREFIX}{process}-*") if home.is_dir() else ():
+            old = apart / OLD
+            for file in sorted(old.rglob("*")):
+                if not file.is_dir():
+                    with suppress(OSError):
+                        file.replace(home / file.relative_to(old))
+            _remove(apart)

@@ -21,6 +21,7 @@ from kviz._checks import sanitise, shown, validate_choice
 from kviz.arrays import stretched
 from kviz.errors import ImageError, KvizWarning, OptionError
 from kviz.files import file_sha256
+from kviz.marks import MARK
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
@@ -510,6 +511,7 @@ def png(
     if palette is not None:
         image.putpalette(palette.tobytes())
     notes = PngImagePlugin.PngInfo()
+    notes.add_text("Software", MARK)
     for key, value in (text or {}).items():
         notes.add_itxt(key, value)
     buffer = io.BytesIO()

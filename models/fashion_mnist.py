@@ -125,7 +125,10 @@ def draw(runs: dict[str, Run], path: Path) -> None:
         path: without an ending.
     """
     lines = {name.upper(): run.history["val_accuracy"] for name, run in runs.items()}
-    with whole_file(path.with_suffix(".csv")) as part, part.open("w", newline="") as file:
+    with (
+        whole_file(path.with_suffix(".csv"), force=True) as part,
+        part.open("w", newline="") as file,
+    ):
         table = csv.writer(file)
         table.writerow(["step", *lines])
         for number, values in enumerate(zip(*lines.values(), strict=True), 1):
@@ -134,7 +137,7 @@ def draw(runs: dict[str, Run], path: Path) -> None:
         {name: np.array(values) for name, values in lines.items()},
         "Fashion-MNIST", "step", "accuracy on the 10,000 test images", first=EVERY, each=EVERY,
     )  # fmt: skip
-    with whole_file(path.with_suffix(".png")) as part:
+    with whole_file(path.with_suffix(".png"), force=True) as part:
         part.write_bytes(png(tile.levels, text={"Description": tile.alt}))
 
 

@@ -111,5 +111,5 @@ if __name__ == "__main__":
     )
     network = build()
     load_weights(network)
-    kviz.save_model(kviz.Network(network, class_names=read_class_names()), target)
+    kviz.save_model(kviz.Network(network, class_names=read_class_names()), target, force=True)
     print(f"{target}: {network.count_params():,} parameters, {target.stat().st_size / 1e6:.1f} MB")

@@ -316,7 +316,7 @@ class _State:
         return Checkpoint()
 
     def write(self, model: Any, number: int) -> None:
-        with whole_file(self.weights(number)) as part:
+        with whole_file(self.weights(number), force=True) as part:
             weights = part.with_name("part.weights.h5")
             model.save_weights(weights)
             weights.replace(part)
@@ -327,7 +327,7 @@ class _State:
             "seconds": self.seconds,
             "history": self.history,
         }
-        with whole_file(self.folder / STATE) as part:
+        with whole_file(self.folder / STATE, force=True) as part:
             part.write_text(json.dumps(found), encoding="utf-8")
         # Only now: until here the state on disk named the one before.
         if self.keep == "last" and number > 1:

@@ -241,7 +241,7 @@ def draw_confusion(table: np.ndarray, names: tuple[str, ...], path: Path) -> Non
         for row, column in np.ndindex(table.shape):
             ink = "black" if table[row, column] > table.max() / 2 else "white"
             axes.text(column, row, table[row, column], ha="center", va="center", color=ink)
-    with whole_file(path) as part:
+    with whole_file(path, force=True) as part:
         drawn.savefig(part)
 
 
@@ -348,7 +348,7 @@ def main(  # noqa: PLR0913 - a recipe's settings
             "validation" if photos.validation else "test": np.array(done.history[f"val_{metric}"]),
         }
         tile = curves(lines, f"{metric} after each epoch", "epoch", metric, first=1)
-        with whole_file(out / f"{metric}.png") as part:
+        with whole_file(out / f"{metric}.png", force=True) as part:
             part.write_bytes(tile_png(tile))
     print("is \\ taken for: " + ", ".join(map(sanitise, names)))
     for name, row in zip(names, table.tolist(), strict=True):

@@ -1,9 +1,14 @@
 """What is checked when it is given: whatever comes, a value or one plain sentence."""
 
+import marshal
 import math
+import tempfile
+import time
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import tried
@@ -122,6 +127,110 @@ def test_an_error_of_others_is_told_in_one_line(words):
     assert line.isprintable()
     assert len(line) <= 180
     assert first_line(ValueError(f"\x1b[1m{words}\x1b[0m")) == line
+
+
+class Failing(keras.layers.Layer):
+    def call(self, inputs):  # noqa: ARG002
+        raise ValueError("the inner reason")
+
+
+class Reshaping(keras.layers.Layer):
+    def call(self, inputs):
+        return tf.reshape(inputs, (7, 5))
+
+
+def deserialized(**config):
+    kind = {"module": "keras.layers", "class_name": "Conv2D", "registered_name": None}
+    config = {"name": "x" * 500, "kernel_size": 3, **config}
+    return keras.saving.deserialize_keras_object({**kind, "config": config})
+
+
+@tf.function
+def gathered(x):
+    return tf.gather(x, 99)
+
+
+@tf.function
+def of_python(x):
+    return tf.py_function(lambda _: 1 / 0, [x], tf.float32)
+
+
+@tf.function
+def traced(x):
+    if x.shape[0]:
+        raise ValueError("inside")
+
+
+def other_weights():
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/a.weights.h5"
+        keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)]).save_weights(path)
+        keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)]).load_weights(path)
+
+
+# What Keras and TensorFlow raise, and what of it is the cause.
+CAUSES = [
+    (lambda: Failing()(np.ones((2, 3))), "the inner reason"),
+    (lambda: keras.Sequential([keras.Input((3,)), Failing()]), "the inner reason"),
+    (
+        lambda: keras.Sequential([keras.Input((3,)), keras.Sequential([Failing()])]),
+        "the inner reason",
+    ),
+    (
+        lambda: keras.Sequential([Reshaping()])(np.ones((2, 3), "f4")),
+        "Cannot reshape a tensor with 6 elements to shape [7,5] (35 elements)",
+    ),
+    (
+        lambda: deserialized(filters=3, nope=5),
+        "Unrecognized keyword arguments passed to Conv2D: 'nope': 5",
+    ),
+    (
+        lambda: deserialized(filters="many"),
+        "'<=' not supported between instances of 'str' and 'int'",
+    ),
+    (
+        lambda: tf.matmul(tf.ones((2, 3)), tf.ones((2, 3))),
+        "Matrix size-incompatible: In[0]: [2,3],",
+    ),
+    (lambda: gathered(tf.ones(2)), "indices = 99 is not in [0, 2)"),
+    (lambda: of_python(tf.ones(2)), "division by zero"),
+    (lambda: traced(tf.ones(2)), "inside"),
+    (other_weights, "The shape of the target variable and the shape of the target value"),
+    (
+        lambda: marshal.loads(b"\xe3\x01\x00\x00garbage"),  # noqa: S302 - no code in it
+        "a Lambda in it was saved by another version",
+    ),
+    (lambda: {}["model"], "KeyError: 'model'"),
+    (lambda: next(iter(())), "StopIteration"),
+]
+
+
+@pytest.mark.parametrize(("fails", "cause"), CAUSES)
+def test_an_errors_innermost_cause_is_said_without_what_stands_around_it(fails, cause):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of any kind
+        fails()
+    said = first_line(caught.value)
+    assert said.startswith(cause)
+    assert len(said) <= 180
+    for around in (
+        "Exception encountered",
+        "config=",
+        "node",
+        "Traceback",
+        "[Op:",
+        "Arguments",
+        'File "',
+    ):
+        assert around not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 10**6, "Exception encountered: " * 10**5, "\n" * 10**6, "{{node " * 10**5]
+)
+def test_a_message_without_end_is_read_in_no_time(text):
+    before = time.process_time()
+    assert len(first_line(ValueError(text))) <= 180
+    assert time.process_time() - before < 1
 
 
 @pytest.mark.parametrize("number", [10**5000, -(10**5000), 10**20], ids=["many", "minus", "20"])

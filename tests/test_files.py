@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import io
 import os
 import re
 import subprocess
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from properties import tried
 
 import kviz
-from kviz.files import slug, whole_file, whole_folder
+from kviz.files import clear_after, slug, try_to_write, whole_file, whole_files, whole_folder
+from kviz.marks import SVG_MARK
 
 NAMES = [
     "conv1",
@@ -65,6 +67,11 @@ NAMES = [
 ]
 
 
+def marked(text):
+    """Return text as a file of kviz's has it."""
+    return f'<?xml version="1.0"?>\n{SVG_MARK}\n{text}'
+
+
 @contextmanager
 def refused(match):
     """Expect exactly an OutputError, in one short line that says `match`."""
@@ -97,10 +104,15 @@ def test_a_plain_name_is_its_own_slug(name):
 @pytest.fixture
 def before(tmp_path):
     """Return a folder that holds a file and a folder already, which must stay as they are."""
-    (tmp_path / "kept.txt").write_text("kept")
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "inner.txt").write_text("kept")
-    return tmp_path
+    return filled(tmp_path)
+
+
+def filled(folder):
+    """Put a file and a folder into a folder."""
+    (folder / "kept").mkdir(parents=True)
+    (folder / "kept.txt").write_text(marked("kept"))
+    (folder / "kept" / "inner.txt").write_text(marked("kept"))
+    return folder
 
 
 def content(folder):
@@ -111,24 +123,24 @@ def content(folder):
     }
 
 
-def write_file(path, text="new"):
-    with whole_file(path) as part:
-        part.write_text(text)
+def write_file(path, text="new", **how):
+    with whole_file(path, **how) as part:
+        part.write_text(marked(text))
 
 
-def write_folder(path, text="new"):
-    with whole_folder(path) as parts:
-        (parts / "a.txt").write_text(text)
+def write_folder(path, text="new", **how):
+    with whole_folder(path, **how) as parts:
+        (parts / "a.txt").write_text(marked(text))
         (parts / "deep").mkdir()
-        (parts / "deep" / "b.txt").write_text(text)
+        (parts / "deep" / "b.txt").write_text(marked(text))
 
 
 def test_a_whole_file_is_written_and_replaced(before):
     old = content(before)
     write_file(before / "new.txt", "one")
-    assert content(before) == {**old, "new.txt": "one"}
+    assert content(before) == {**old, "new.txt": marked("one")}
     write_file(str(before / "new.txt"), "two")
-    assert content(before) == {**old, "new.txt": "two"}
+    assert content(before) == {**old, "new.txt": marked("two")}
 
 
 def test_a_temporary_file_has_the_suffix_of_the_target(tmp_path):
@@ -140,15 +152,18 @@ def test_a_temporary_file_has_the_suffix_of_the_target(tmp_path):
 def test_a_whole_folder_is_written_beside_what_is_there(before):
     old = content(before)
     write_folder(before, "one")
-    new = {"a.txt": "one", "deep": None, "deep/b.txt": "one"}
+    new = {"a.txt": marked("one"), "deep": None, "deep/b.txt": marked("one")}
     assert content(before) == {**old, **new}
     write_folder(str(before), "two")
-    assert content(before) == {**old, "a.txt": "two", "deep": None, "deep/b.txt": "two"}
+    assert content(before) == {
+        **old, "a.txt": marked("two"), "deep": None, "deep/b.txt": marked("two"),
+    }  # fmt: skip
 
 
 def test_a_whole_folder_is_made_with_its_parents(tmp_path):
     write_folder(tmp_path / "x" / "y")
-    assert content(tmp_path / "x" / "y") == {"a.txt": "new", "deep": None, "deep/b.txt": "new"}
+    new = {"a.txt": marked("new"), "deep": None, "deep/b.txt": marked("new")}
+    assert content(tmp_path / "x" / "y") == new
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -195,7 +210,10 @@ def test_an_error_of_the_disk_is_said_plainly(before, monkeypatch, write, name, 
     def fail(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
-    with monkeypatch.context() as patch, refused(f"Cannot write .*{match}. Nothing was left"):
+    with (
+        monkeypatch.context() as patch,
+        refused(f"Cannot write .*{match}. Nothing there has changed"),
+    ):
         patch.setattr(Path, "write_text", fail)
         write(before / name)
     assert content(before) == old
@@ -204,11 +222,10 @@ def test_an_error_of_the_disk_is_said_plainly(before, monkeypatch, write, name, 
 @pytest.mark.parametrize(
     ("write", "name", "call"),
     [
-        (write_file, "new.txt", "tempfile.mkdtemp"),
+        (write_file, "new.txt", "Path.mkdir"),
         (write_file, "new.txt", "Path.replace"),
         (write_file, "kept.txt", "Path.replace"),
         (write_folder, "new/er", "Path.mkdir"),
-        (write_folder, "new/er", "tempfile.mkdtemp"),
         (write_folder, "new/er", "Path.replace"),
         (write_folder, ".", "Path.replace"),
     ],
@@ -247,6 +264,295 @@ def test_a_path_that_cannot_be_written_is_refused(before, write, name, match):
     assert content(before) == old
 
 
+OPEN = io.open
+STEPS = [(os, name) for name in "mkdir replace unlink rmdir".split()] + [(io, "open")]
+
+
+@contextmanager
+def at_step(number, error, *, behind):
+    """Raise an error before or behind the step so numbered of all that change the disk."""
+    done = []
+
+    def counted(real):
+        def step(*args, **options):
+            done.append(real)
+            if len(done) == number and not behind:
+                raise error
+            here = len(done) == number
+            try:
+                result = real(*args, **options)
+                if here and real is OPEN:
+                    result.close()
+                return result
+            finally:
+                if here:
+                    raise error
+
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in STEPS:
+            patch.setattr(module, name, counted(getattr(module, name)))
+        yield done
+
+
+def three(folder):
+    """Write three files, one of them over an old one, into a folder that is there."""
+    with whole_folder(folder) as parts:
+        for name in ("a", "b/c", "kept.txt"):
+            (parts / name).parent.mkdir(exist_ok=True)
+            (parts / name).write_text(marked("new"))
+
+
+def two_files(folder):
+    """Write two files in one swap, both over old ones."""
+    with whole_files(folder / "kept.txt", folder / "kept/inner.txt") as parts:
+        for part in parts:
+            part.write_text(marked("new"))
+
+
+WRITERS = [three, two_files, lambda folder: write_file(folder / "kept.txt"),
+           lambda folder: three(folder / "kept/x/y")]  # fmt: skip
+
+
+def each_step(tmp_path, write, error, *, behind=False):
+    """Fail at each step in turn; give the steps' number, what came of it, and the three states."""
+    write(filled(tmp_path / "done"))
+    old, new = content(filled(tmp_path / "old")), content(tmp_path / "done")
+    assert old != new
+    for number in range(1, 99):
+        folder, raised = filled(tmp_path / str(number)), None
+        with at_step(number, error, behind=behind) as done:
+            try:
+                write(folder)
+            except BaseException as caught:
+                raised = caught
+        if len(done) < number:
+            assert raised is None
+            break
+        yield raised, content(folder), old, new
+    assert number > 4
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("write", WRITERS)
+def test_ctrl_c_at_any_step_leaves_all_or_nothing(tmp_path, write, behind):
+    seen = set()
+    for raised, now, old, new in each_step(tmp_path, write, KeyboardInterrupt(), behind=behind):
+        assert type(raised) is KeyboardInterrupt
+        assert now in (old, new)
+        seen.add(now == new)
+    assert seen == {False, True}, "some before all was in place, some behind it"
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_what_is_said_of_a_step_that_fails_is_what_happened(tmp_path, write):
+    seen = set()
+    for raised, now, old, new in each_step(tmp_path, write, OSError(errno.EIO, "broken")):
+        # A step of clearing up may fail: what it leaves is hidden, and all else is as it is said.
+        plain = {name: text for name, text in now.items() if ".kviz-" not in name}
+        seen.add(raised is None)
+        assert plain == (new if raised is None else old)
+        if raised:
+            assert type(raised) is kviz.OutputError
+            said = r"(Cannot write .*: broken|kviz did not write .*)\. Nothing there has changed\."
+            assert re.fullmatch(said, str(raised))
+            assert ".kviz-" not in str(raised)
+    assert seen == {False, True}
+
+
+def test_the_second_of_three_that_cannot_be_replaced(before):
+    for name in "abc":
+        (before / name).write_text(marked(name))
+    old, real = content(before), os.replace
+
+    def fixed(source, target):
+        if Path(source).name == "b":  # whoever holds it lets nobody move it
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        real(source, target)
+
+    def write():
+        with whole_folder(before) as parts:
+            for name in "abcd":
+                (parts / name).write_text(marked("new"))
+
+    with pytest.MonkeyPatch.context() as patch, refused("denied. Nothing there has changed"):
+        patch.setattr(os, "replace", fixed)
+        write()
+    assert content(before) == old
+
+
+def test_old_files_that_cannot_be_put_back_are_kept_and_it_is_said_where(before):
+    (before / "a").write_text(marked("old"))
+    real, moved = os.replace, []
+
+    def once(source, target):
+        moved.append(source)
+        if len(moved) > 1:
+            raise OSError(errno.EIO, "gone")
+        real(source, target)
+
+    def write():
+        with whole_folder(before) as parts:
+            (parts / "a").write_text(marked("new"))
+            (parts / "b").write_text(marked("new"))
+
+    with pytest.MonkeyPatch.context() as patch, refused("could not be put back. They are kept in"):
+        patch.setattr(os, "replace", once)
+        write()
+    (kept,) = before.glob(".kviz-*/old/a")
+    assert kept.read_text() == marked("old")
+    clear_after(os.getpid(), before)
+    assert not list(before.glob(".kviz-*"))
+    assert (before / "a").read_text() == marked("old")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("inside", ["new", "new/deep", "."])
+def test_what_others_put_there_meanwhile_stays(tmp_path, inside, error):
+    def fail():
+        with whole_folder(tmp_path / "new" / "deep") as parts:
+            (parts / "a").write_text("half")
+            (tmp_path / inside).mkdir(parents=True, exist_ok=True)
+            (tmp_path / inside / "theirs.png").write_text("theirs")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert (tmp_path / inside / "theirs.png").read_text() == "theirs"
+    assert not list(tmp_path.rglob("a"))
+    assert not list(tmp_path.rglob(".kviz-*"))
+
+
+def test_what_others_put_there_while_files_are_moved_stays(before):
+    (before / "a").write_text(marked("old"))
+    old, real = content(before), os.replace
+
+    def slow(source, target):
+        real(source, target)
+        if Path(target) == before / "x/b":
+            (before / "x/theirs").write_text("theirs")
+            raise KeyboardInterrupt
+
+    def write():
+        with whole_folder(before) as parts:
+            (parts / "x").mkdir()
+            for name in ("a", "x/b", "z"):
+                (parts / name).write_text(marked("new"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", slow)
+        with pytest.raises(KeyboardInterrupt):
+            write()
+    assert content(before) == {**old, "x": None, "x/theirs": "theirs"}
+
+
+def test_another_file_put_over_ours_meanwhile_is_not_ours(before):
+    (before / "a").write_text(marked("old"))
+    real = os.replace
+
+    def slow(source, target):
+        real(source, target)
+        if Path(target) == before / "a":
+            (before / "a").rename(before / "moved away")
+            (before / "a").write_text("theirs")
+            raise KeyboardInterrupt
+
+    def write():
+        with whole_folder(before) as parts:
+            for name in "ab":
+                (parts / name).write_text(marked("new"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", slow)
+        with pytest.warns(kviz.KvizWarning, match="kept in"), pytest.raises(KeyboardInterrupt):
+            write()
+    assert (before / "a").read_text() == "theirs"
+    (kept,) = before.glob(".kviz-*/old/a")
+    assert kept.read_text() == marked("old")
+
+
+@pytest.mark.parametrize("write", [write_file, lambda path: write_folder(path.parent / "x")])
+def test_what_kviz_did_not_write_is_replaced_by_force_alone(tmp_path, write):
+    place = tmp_path / "x" if write is not write_file else tmp_path / "index.html"
+    theirs = place / "a.txt" if write is not write_file else place
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.write_text("<!doctype html>theirs")
+    old = content(tmp_path)
+    with refused("kviz did not write .*(html|a.txt), which is there already: force=True replaces"):
+        (write_file if write is write_file else write_folder)(place)
+    assert content(tmp_path) == old
+    (write_file if write is write_file else write_folder)(place, force=True)
+    assert theirs.read_text() == marked("new")
+
+
+def test_an_empty_file_is_nobodys(tmp_path):
+    (tmp_path / "a").touch()
+    write_file(tmp_path / "a")
+    assert (tmp_path / "a").read_text() == marked("new")
+
+
+def test_a_link_is_followed_and_in_a_folder_left_alone(before):
+    (before / "link").symlink_to("kept.txt")
+    write_file(before / "link")
+    assert (before / "link").is_symlink()
+    assert (before / "kept.txt").read_text() == marked("new")
+    (before / "new").symlink_to("kept/not yet.txt")
+    write_file(before / "new")
+    assert (before / "kept/not yet.txt").read_text() == marked("new")
+    (before / "a.txt").symlink_to("kept.txt")
+    with refused("kviz did not write"):
+        write_folder(before)
+    write_folder(before, "newer", force=True)
+    assert not (before / "a.txt").is_symlink()
+    assert (before / "kept.txt").read_text() == marked("new")
+    (before / "round").symlink_to("round")
+    with refused("Cannot write|did not write"):
+        write_folder(before / "round")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_fifo_is_refused_and_not_waited_for(before, force):
+    os.mkfifo(before / "fifo")
+    os.mkfifo(before / "a.txt")
+    for write, name in ((write_file, "fifo"), (write_folder, ".")):
+        with refused("a FIFO, a socket or a device is there, not a file"):
+            write(before / name, force=force)
+    with refused("a file of that name is in the way"):
+        write_folder(before / "fifo", force=force)
+    assert not list(before.rglob(".kviz-*"))
+
+
+def test_a_trial_changes_nothing(before):
+    old = content(before)
+    try_to_write(before / "a", before / "b", file=True)
+    try_to_write(before / "x" / "y", file=False)
+    with refused("did not write"):
+        try_to_write(before / "a", __file__, file=True)
+    assert content(before) == old
+
+
+KILLED = """
+import os, sys
+from kviz.files import whole_folder
+with whole_folder(sys.argv[1]) as parts:
+    (parts / "a").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("name", [".", "new/deep"])
+def test_what_a_killed_process_leaves_is_found_by_its_number(before, name):
+    old = content(before)
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(before / name)]) as child:
+        child.wait()
+    assert content(before) != old
+    clear_after(child.pid + 1, before / name)
+    assert content(before) != old
+    clear_after(child.pid, before / name)
+    assert content(before) == old
+
+
 @pytest.mark.parametrize("name", ["deep", "a.txt"])
 def test_what_is_in_the_way_is_found_before_anything_is_moved(before, name):
     if name == "deep":
@@ -281,7 +587,7 @@ def test_a_real_limit_of_the_file_system(before, kind):
     old = content(before)
     command = [sys.executable, "-c", LIMITED, kind, str(before / "new")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "larger than is allowed here. Nothing was left behind" in done.stdout
+    assert "larger than is allowed here. Nothing there has changed" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert content(before) == old
 

@@ -22,8 +22,8 @@ PACKAGE = ROOT / "kviz"
 # From the ground floor up: a module imports only from floors below its own. A floor is a room (a module
 # or a package of kviz), or one module of a package that stands elsewhere than the rest of it.
 FLOORS = (
-    "errors _types _process _caller _checks arrays files tiles images draw results engine.backend "
-    "engine.lifting "
+    "errors _types _process _caller _checks marks arrays files tiles images draw results "
+    "engine.backend engine.lifting "
     "engine.devices engine.tracing engine.graph engine.receptive_fields engine.pixel_inputs "
     "engine.layers engine.model_inputs engine.heads engine.explained_layers engine.attention "
     "engine.compiled engine.activation_model engine.engine engine.passes network scores inputs "
@@ -35,9 +35,11 @@ VERBS = [
     "attribute",
     "class_image",
     "compare",
+    "convert",
     "deep_dream",
     "filter_patterns",
     "fool",
+    "inspect",
     "load_images",
     "load_model",
     "load_result",

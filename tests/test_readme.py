@@ -63,7 +63,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 16
+    assert len(COMMANDS) == 18
     assert sum("report" in each.split() for each in COMMANDS) == 3
 
 
@@ -118,7 +118,10 @@ INLINE = sorted(set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, fl
 # paths of layers in a model of theirs.
 OF_THE_READER = {
     ".npz",
+    "class_names.txt",
     "kviz.methods",
+    "labels.json",
+    "labels.txt",
     "maps.to_xarray()",
     'np.load("maps.npz")["maps/conv1"]',
     "result.facts()",
@@ -136,6 +139,7 @@ OF_THE_READER = {
     "my_model.keras",
     "report.html",
     "runs/transfer/",
+    "tf_keras",
 }
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]

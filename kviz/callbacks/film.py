@@ -95,6 +95,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         every: film every so many epochs; the last one always.
         max_frames: how many frames are kept at most. When there are more, every other one is left out,
             so that a film of any training has a bounded size in memory and on disk.
+        force: replace a file at `path` that kviz did not write too.
 
     Attributes:
         frame: the newest `Frame`, None before training.
@@ -102,7 +103,8 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         path: where the film is, None without one.
 
     Raises:
-        OutputError: if `path` ends otherwise, and when training begins if it cannot be written.
+        OutputError: if `path` ends otherwise, and when training begins if it cannot be written or would
+            replace what kviz did not write.
         OptionError: if an option has a value outside what it takes, or TensorBoard is not installed.
         ImageError, LayerError, ModelError: when training begins, if an image does not fit the model,
             or a layer is not there.
@@ -135,6 +137,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         log_dir: str | Path | None = None,
         every: int = 1,
         max_frames: int = 120,
+        force: bool = False,
     ) -> None:
         super().__init__()
         self.path = None if path is None else Path(path)
@@ -150,6 +153,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
                 'pip install "keras-kviz[tensorboard]".'
             )
         self._log_dir = log_dir
+        self._force = force
         self._every = validate_int("every", every)
         self._most = validate_int("max_frames", max_frames, least=2)
         single = isinstance(attributions, str | Method)
@@ -375,8 +379,9 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         assert self.path is not None  # noqa: S101 - asked before
         each = int(min(max(LENGTH / len(self._stills), FASTEST), SLOWEST))
         times = [each] * (len(self._stills) - 1) + [LAST]
+        stills, said = [data for _, _, data in self._stills], self._comment()
         try:
-            write_film(self.path, [data for _, _, data in self._stills], times, self._comment())
+            write_film(self.path, stills, times, said, force=self._force)
         except KvizError as error:
             if strict:
                 raise
@@ -386,7 +391,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _comment(self) -> str:
         name = self._network.name if self._network else ""
-        return f"kviz: what {sanitise(name)} learned, epochs {self.epochs[0]} to {self.epochs[-1]}"
+        return f"what {sanitise(name)} learned, epochs {self.epochs[0]} to {self.epochs[-1]}"
 
     def _charts_now(self, epoch: int) -> list[Chart]:
         """Return a chart for the loss, and for each metric, of all epochs so far."""

@@ -14,6 +14,7 @@ from kviz import _process
 from kviz._checks import sanitise
 from kviz.cli import child
 from kviz.cli.group import say_note
+from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
 
@@ -44,13 +45,17 @@ class Job:
         self.as_json: bool = options.pop("as_json")
         self.target = None
         if "out" in options:
-            self.target = Target.of(options.pop("out"), options.pop("form"))
+            self.target = Target.of(
+                options.pop("out"), options.pop("form"),
+                film=options.get("film", False), force=options.pop("force"),
+            )  # fmt: skip
         self._model = options.pop("model")
         self._loading: dict[str, Any] = {
             key: options.pop(key)
             for key in ("preprocess", "class_names", "trust")
             if key in options
         }
+        self._modules: tuple[str, ...] = options.pop("custom_objects")
         self.names: list[str] = []
         self._photos: list[Path] = []
         self._reading: dict[str, Any] = {}
@@ -68,6 +73,8 @@ class Job:
         with start_up_talk_kept_back() as screen, bar("Loading", screen):
             from kviz.network.loading import load_model
 
+            if self._modules:
+                self._loading["custom_objects"] = imported(self._modules)
             self._watch_memory()
             return load_model(self._model, **self._loading)
 
@@ -126,6 +133,12 @@ class Job:
     def end(self, found: Any, **drawing: Any) -> None:
         """Write a result, its pictures drawn so, and say what came of it."""
         written = self.target.write(found, **drawing) if self.target else []
+        if self.target and (older := self.target.older(written)):
+            names = ", ".join(sanitise(file.name, 60) for file in older[:3])
+            more = f" and {len(older) - 3} more" if len(older) > 3 else ""
+            say_note(
+                f"files of earlier runs stay in {sanitise(self.target.path, 80)}: {names}{more}."
+            )
         if self.as_json:
             print_json({"files": [str(file) for file in written], **found.facts()})
             return

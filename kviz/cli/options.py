@@ -109,7 +109,9 @@ columns = click.option(
 )
 
 _class_names = click.option(
-    "--class-names", metavar="FILE", help="Class names, JSON or a name a line."
+    "--class-names",
+    metavar="FILE",
+    help="Class names: JSON, a name a line, or the folder of the training data.",
 )
 _target_size = click.option(
     "--target-size",
@@ -143,17 +145,30 @@ def _batch_size(default: int) -> Decorator:
     )
 
 
+model_file = click.argument("model")
+trust = click.option(
+    "--trust", is_flag=True, help="Also load files that can run code, such as Lambda layers."
+)
+imports = click.option(
+    "--import",
+    "custom_objects",
+    multiple=True,
+    metavar="MODULE",
+    help="Where the model's own classes are: my_layers, keras_hub. Runs that module's code. "
+    "Repeat the option for several.",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
 model = stacked(
-    click.argument("model"),
+    model_file,
     click.option(
         "--preprocess",
         metavar="NAME",
         help="Preprocess pixels as this keras.applications module does: vgg16 …",
     ),
-    click.option(
-        "--trust", is_flag=True, help="Also load files that can run code: Lambda layers, .h5."
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts."),
+    trust,
+    imports,
+    as_json,
 )
 
 images = stacked(
@@ -217,6 +232,9 @@ heat = stacked(
 )
 
 
+force = click.option("--force", is_flag=True, help="Replace files that kviz did not write too.")
+
+
 def out(default: str) -> Decorator:
     """Return the options of where a result goes."""
     return stacked(
@@ -233,6 +251,7 @@ def out(default: str) -> Decorator:
             type=click.Choice(["png", "npz", "html", "pdf", "svg"]),
             help="Pictures, numbers, one page or one figure; by default as --out ends, else png.",
         ),
+        force,
     )
 
 

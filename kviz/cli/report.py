@@ -12,13 +12,15 @@ from kviz.cli import child
 from kviz.cli import options as take
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
-from kviz.cli.output import print_json, try_to_write
+from kviz.cli.output import print_json
+from kviz.files import try_to_write
 
 
 @click.command(short_help="Make one page of all of it.")
 @take.model
 @take.images
 @click.option("--out", "-o", default="report.html", show_default=True, help="A .html file.")
+@take.force
 @take.classes
 @take.output
 @take.method("methods")
@@ -50,7 +52,7 @@ def report(out: str, full: bool, **options: Any) -> None:
             f"--out takes a file ending in .html. Received: {sanitise(out, 120)}"
         )
     child.begin_writing(path)
-    try_to_write(path, file=True)
+    try_to_write(path, file=True, force=options["force"])
     job = Job(options)
     if full:
         options["max_mb"] = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kviz._checks import sanitise
 from kviz.errors import OutputError
 from kviz.files import whole_file
+from kviz.marks import MARK, PDF_MARK, SVG_MARK
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,13 +20,16 @@ ENDINGS = (*DRAWN, ".png")
 DPI = 300
 
 
-def write_figure(figure: Figure, path: str | Path, dpi: float = DPI) -> None:
+def write_figure(
+    figure: Figure, path: str | Path, dpi: float = DPI, *, force: bool = False
+) -> None:
     """Write a figure, whole or not at all, with its alternative text inside.
 
     Args:
         figure: any Matplotlib figure.
         path: a file ending in `.pdf`, `.svg` or `.png`.
         dpi: pixels an inch, of the photos and maps in it.
+        force: replace a file that kviz did not write too.
 
     Raises:
         OutputError: if it ends otherwise, or cannot be written.
@@ -38,11 +42,17 @@ def write_figure(figure: Figure, path: str | Path, dpi: float = DPI) -> None:
     alt = sanitise(getattr(figure, "kviz_alt", ""), 4000)
     key = {".pdf": "Subject", ".svg": "Description", ".png": "Description"}[ending]
     notes = {key: alt} if alt else {}
-    with whole_file(path) as part:
+    with whole_file(path, force=force) as part:
         if ending == ".svg":
-            part.write_text(_svg(figure, dpi, notes), encoding="utf-8")
-        else:
-            figure.savefig(part, format=ending[1:], dpi=dpi, metadata=notes)
+            start, end, rest = _svg(figure, dpi, notes).partition("?>\n")
+            part.write_text(f"{start}{end}{SVG_MARK}\n{rest}", encoding="utf-8")
+            return
+        if ending == ".png":
+            notes["Software"] = MARK
+        figure.savefig(part, format=ending[1:], dpi=dpi, metadata=notes)
+        if ending == ".pdf":
+            with part.open("ab") as file:  # behind a PDF's end a comment may stand
+                file.write(PDF_MARK.encode())
 
 
 def is_figure(value: object) -> bool:

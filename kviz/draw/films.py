@@ -19,6 +19,7 @@ from kviz._checks import sanitise
 from kviz.arrays import Levels
 from kviz.errors import OutputError
 from kviz.files import whole_file
+from kviz.marks import MARK, WEBP_MARK
 
 ENDINGS = (".gif", ".webp")
 
@@ -86,7 +87,12 @@ def picture_of(encoded: bytes) -> Levels:
 
 
 def write_film(
-    path: str | Path, stills: Sequence[bytes], durations: Sequence[int], comment: str = ""
+    path: str | Path,
+    stills: Sequence[bytes],
+    durations: Sequence[int],
+    comment: str = "",
+    *,
+    force: bool = False,
 ) -> None:
     """Write stills as one film that runs for ever, whole or not at all.
 
@@ -94,16 +100,17 @@ def write_film(
         path: a file ending in `.gif` or `.webp`.
         stills: as `still` gives them, all for this ending and of one size.
         durations: milliseconds that each is shown.
-        comment: what travels inside a GIF as its comment.
+        comment: what travels inside a GIF as its comment, behind kviz's mark.
+        force: replace a file that kviz did not write too.
 
     Raises:
-        OutputError: if it cannot be written.
+        OutputError: if it cannot be written, or would replace what kviz did not write.
     """
     ending = film_ending(path)
     with Image.open(io.BytesIO(stills[0])) as image:
         size = image.size
     join = _gif if ending == ".gif" else _webp
-    with whole_file(path) as part:
+    with whole_file(path, force=force) as part:
         part.write_bytes(join(stills, durations, size, comment))
 
 
@@ -113,10 +120,9 @@ def _gif(
     """Return one GIF; each still's table of colours becomes its frame's own."""
     parts = [b"GIF89a", struct.pack("<HHBBB", *size, 0, 0, 0)]
     parts.append(b"!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00")
-    if comment:
-        text = comment.encode()
-        blocks = [text[start : start + 255] for start in range(0, len(text), 255)]
-        parts += [b"!\xfe", *(bytes([len(block)]) + block for block in blocks), b"\0"]
+    text = f"{MARK}: {comment}".encode()
+    blocks = [text[start : start + 255] for start in range(0, len(text), 255)]
+    parts += [b"!\xfe", *(bytes([len(block)]) + block for block in blocks), b"\0"]
     for data, duration in zip(stills, durations, strict=True):
         bits = data[10] & 7
         table = data[13 : 13 + 3 * 2 ** (bits + 1)]
@@ -142,7 +148,7 @@ def _webp(
         # Nothing is blended: each frame covers the one before.
         head = b"\0" * 6 + across + down + struct.pack("<I", duration)[:3] + b"\x02"
         parts.append(_chunk(b"ANMF", head + data[12:]))
-    return _chunk(b"RIFF", b"WEBP" + b"".join(parts))
+    return _chunk(b"RIFF", b"WEBP" + b"".join([*parts, WEBP_MARK]))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

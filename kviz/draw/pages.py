@@ -16,6 +16,7 @@ from kviz._checks import sanitise
 from kviz.arrays import Levels
 from kviz.draw.tables import Table
 from kviz.draw.tile_png import tile_png
+from kviz.marks import HTML_MARK
 from kviz.tiles import Gaps, Tile
 
 _STYLE = """
@@ -48,7 +49,7 @@ _TEMPLATE = """\
 {%- endmacro -%}
 {%- if whole -%}
 <!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title | sanitise(200) }}</title>
+<html lang="en"><head><meta charset="utf-8">@MARK@"><title>{{ title | sanitise(200) }}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy"
  content="default-src 'none'; img-src data:; style-src '@HASH@';
@@ -67,6 +68,7 @@ def _template() -> Any:
     # The page allows this one style sheet, by its hash, and nothing else.
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     whole = _TEMPLATE.replace("@STYLE@", _STYLE).replace("@HASH@", f"sha256-{digest}")
+    whole = whole.replace("@MARK@", HTML_MARK)
     return environment.from_string(whole)
 
 

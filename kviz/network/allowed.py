@@ -18,7 +18,7 @@ from typing import Any
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.engine.backend import keras
-from kviz.errors import ModelError
+from kviz.network.refusals import refuse
 
 CONSTANT_BYTES = 1 << 20
 
@@ -174,16 +174,17 @@ _CUSTOM = "custom"
 _CALL = "call"  # what a layer is called or built with: tensors, numbers, no objects
 
 
-def refuse_code(kind: str, config: Any) -> None:
-    """Refuse a layer that runs code of the one who made the file."""
+def refuse_code(kind: str, config: Any) -> bool:
+    """Refuse a layer that runs code of the one who made the file; return whether it is such."""
     plain = kind.rpartition(".")[2]  # Keras takes class "layers.Lambda" of module "keras" too
     if plain in CODE:
         name = config.get("name") if isinstance(config, dict) else None
         called = f"Layer {sanitise(name)!r} is" if name else "The model holds"
-        raise ModelError(
+        refuse(
             f"{called} a {plain.strip('_')}, which runs code of whoever made the file. If you "
             f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
         )
+    return plain in CODE
 
 
 @dataclass
@@ -195,11 +196,13 @@ class Objects:
         unknown: custom classes that nobody has registered: the name to say, and the name under which
             Keras looks for it.
         custom: whether there is an object that the caller has registered.
+        registered: the classes of such objects.
     """
 
     trust: bool = False
     custom: bool = False
     unknown: dict[str, str] = field(default_factory=dict)
+    registered: set[str] = field(default_factory=set)
 
     def look(self, value: Any, key: str = "layer", owner: str = "") -> None:
         """Look at a value of a config and all inside it.
@@ -225,22 +228,26 @@ class Objects:
     def _object(self, value: dict[str, Any], key: str, owner: str) -> None:
         kind, config = value["class_name"], value["config"]
         if not isinstance(kind, str):
-            raise ModelError(f"The model names a class {sanitise(kind, 40)!r}, which is no name.")
+            refuse(f"The model names a class {sanitise(kind, 40)!r}, which is no name.")
+            return
         if kind.startswith("__") and kind not in CODE:
             self._constant(kind, config, owner)
             return
-        if not self.trust:
-            refuse_code(kind, config)
+        if not self.trust and refuse_code(kind, config):
+            self._parts({**value, "config": None}, _CUSTOM)  # the rest of it
+            return
         if kind == "function":
             self._function(value, key, owner)
             return
         family = family_of(value)
-        self.custom |= family == _CUSTOM
+        if family == _CUSTOM:
+            self.custom = True
+            self.registered.add(kind)
         if family is None:
             self._refuse(value, _full_name(value, kind), kind)
             family = _CUSTOM
         elif not (self.trust or _fits(family, key, owner)):
-            raise ModelError(
+            refuse(
                 f"The model gives the {family} object {sanitise(kind, 40)!r} for "
                 f"{sanitise(key, 40)!r}, which takes none. Keras writes no such file."
             )
@@ -269,12 +276,12 @@ class Objects:
         else:
             size = _DTYPES.get(str(config.get("dtype")))
             if size is None:
-                raise ModelError(
+                refuse(
                     f"The model holds a constant of type {sanitise(config.get('dtype'), 40)!r}. "
                     f"Expected numbers."
                 )
-            if size * _numbers_in(config.get("value")) > CONSTANT_BYTES:
-                raise ModelError(
+            elif size * _numbers_in(config.get("value")) > CONSTANT_BYTES:
+                refuse(
                     "The model's config holds a constant of over 1 MB, which would be worked on "
                     "while it is loaded."
                 )
@@ -305,7 +312,7 @@ class Objects:
             return
         if self.trust:
             return
-        raise ModelError(
+        refuse(
             f"The model names {sanitise(full, 80)!r}, which is not among the layers, operations and "
             "functions that kviz lets a file use there: it could run what its maker likes. If you "
             f"trust them as you trust a program, load it with {spelled('trust', 'True')}."
@@ -321,7 +328,7 @@ class Objects:
                 symbolic = isinstance(node, list) and bool(node) and all(map(_is_link, node))
                 self.look(node, "args", _CALL)
             if not (symbolic or self.trust):
-                raise ModelError(
+                refuse(
                     "The model calls a layer on constants alone, which would run while it is loaded. "
                     "Keras writes no such file."
                 )
@@ -356,7 +363,7 @@ def _numbers_in(value: Any) -> int:
     if isinstance(value, list):
         return sum(map(_numbers_in, value))
     if not isinstance(value, int | float):
-        raise ModelError("The model holds a constant that is not of numbers.")
+        refuse("The model holds a constant that is not of numbers.")
     return 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import operator
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,9 @@ answer(job)
 
 
 @contextmanager
-def loaded_apart(path: Path, *, trust: bool) -> Iterator[Path]:
+def loaded_apart(
+    path: Path, custom_objects: Mapping[str, Any] | None = None, *, trust: bool
+) -> Iterator[Path]:
     """Load a file in another process, and give a copy of what was loaded there.
 
     TensorFlow cannot be forked once it has begun, so that this takes a new Python, some seconds and the
@@ -43,6 +46,7 @@ def loaded_apart(path: Path, *, trust: bool) -> Iterator[Path]:
 
     Args:
         path: the file; what is none is given back for others to say so.
+        custom_objects: as `load_model` takes it.
         trust: as `load_model` takes it.
 
     Raises:
@@ -61,17 +65,19 @@ def loaded_apart(path: Path, *, trust: bool) -> Iterator[Path]:
             shutil.copyfile(path, copy)
         except OSError as error:
             raise ModelError(f"{sanitise(path, 120)} cannot be read: {error.strerror}.") from error
-        said = _load(copy, sanitise(path, 120), size, trust)
+        said = _load(
+            copy, sanitise(path, 120), size, {"trust": trust, "objects": _places(custom_objects)}
+        )
         if said is not None:
             raise ModelError(said.replace(str(copy), str(path)))
         yield copy
 
 
-def _load(copy: Path, name: str, size: int, trust: bool) -> str | None:
+def _load(copy: Path, name: str, size: int, how: dict[str, Any]) -> str | None:
     """Load a file in another process, and return why that failed, None where it did not."""
     job = {
         "path": str(copy),
-        "trust": trust,
+        **how,
         "sys_path": sys.path,
         "modules": _modules_of_classes(),
     }
@@ -128,6 +134,14 @@ def _modules_of_classes() -> list[str]:
     return sorted(modules - {"", "__main__", "builtins"})
 
 
+def _places(custom_objects: Mapping[str, Any] | None) -> dict[str, tuple[str, str]]:
+    """Return where the caller's own objects are, by name: their modules, and their names there."""
+    return {
+        name: (str(getattr(one, "__module__", "")), str(getattr(one, "__qualname__", "")))
+        for name, one in (custom_objects or {}).items()
+    }
+
+
 def answer(job: dict[str, Any]) -> None:
     """Load what a job names, and print what was said of it: the other process's part."""
     screen = os.fdopen(os.dup(1), "w")
@@ -136,6 +150,10 @@ def answer(job: dict[str, Any]) -> None:
     for module in job["modules"]:
         with suppress(Exception):  # then its classes are missing, which is said
             importlib.import_module(module)
+    objects = {}
+    for name, (module, place) in job["objects"].items():
+        with suppress(Exception):
+            objects[name] = operator.attrgetter(place)(importlib.import_module(module))
     from kviz.network.loading import load_model
 
     screen.write("begun\n")
@@ -144,7 +162,7 @@ def answer(job: dict[str, Any]) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            load_model(job["path"], trust=job["trust"])
+            load_model(job["path"], trust=job["trust"], custom_objects=objects or None)
     except KvizError as error:
         said = str(error)
     except MemoryError:

@@ -1,14 +1,17 @@
-"""Keras's settings and the random states, which loading a file leaves as they were."""
+"""What Keras knows while a file is loaded: the caller's own classes, and settings kept as they were."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 
+from kviz._checks import sanitise
 from kviz.engine.backend import keras
+from kviz.errors import OptionError
 
 _SETTINGS = (
     (keras.config.floatx, keras.config.set_floatx),
@@ -34,3 +37,23 @@ def settings_kept() -> Iterator[None]:
         for (read, write), value in zip(_SETTINGS, before, strict=True):
             if read() != value:
                 write(value)
+
+
+@contextmanager
+def objects_known(custom_objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Let Keras know the caller's own classes and functions, by name, within the body.
+
+    Raises:
+        OptionError: if they are no such.
+    """
+    given = {} if custom_objects is None else custom_objects
+    if not isinstance(given, Mapping) or not all(
+        isinstance(name, str) and callable(value) for name, value in given.items()
+    ):
+        raise OptionError(
+            "custom_objects takes a dict of classes and functions by name. Received: "
+            f"{sanitise(repr(custom_objects))}"
+        )
+    # A scope hides the one around it, which is the caller's.
+    with keras.saving.custom_object_scope(dict(given)) if given else nullcontext():
+        yield

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
-from kviz.network.class_names import ClassNames
+from kviz.network.class_names import ClassNames, names_beside
+from kviz.network.hdf5 import MEGABYTE
 from kviz.network.isolated import loaded_apart
-from kviz.network.kept import settings_kept
-from kviz.network.model_files import MEGABYTE, looked_at, variables_within, write_model
-from kviz.network.network import Network, Preprocess
+from kviz.network.kept import objects_known, settings_kept
+from kviz.network.legacy_weights import fill
+from kviz.network.model_files import ModelFile, looked_at, variables_within, write_model
+from kviz.network.network import Network, Preprocess, classes_of
 
 
 def load_model(
@@ -25,6 +29,7 @@ def load_model(
     preprocess: Preprocess | None = None,
     class_names: ClassNames | None = None,
     trust: bool = False,
+    custom_objects: Mapping[str, Any] | None = None,
     isolated: bool = False,
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
@@ -34,16 +39,20 @@ def load_model(
     registered by you. Keras's settings and random states are afterwards what they were.
 
     Class names come from `class_names`, or from the file (`save_model` puts them there), or from a
-    JSON file beside it, `NAME.class_names.json` for `NAME.keras`; preprocessing from `preprocess` or
-    from the file.
+    file beside it: `NAME.class_names.json` for `NAME.keras`, or `labels.txt`, `class_names.txt`,
+    `labels.json` and their like where they name as many classes as the model has, which a note says.
+    Preprocessing comes from `preprocess` or from the file.
 
     Args:
-        path: a `.keras` file, or with `trust` a legacy `.h5`.
+        path: a `.keras` file or a legacy `.h5`, whatever it is called; one that Keras 1 or 2 wrote
+            is made new as it is read, and `made_new` of the network says what was changed.
         preprocess: what turns pixels 0-255 into what the model takes: the name of a
             `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
-        class_names: a list, a dict from index to name, or a `.json` or text file.
-        trust: load what can run code of whoever made the file: Lambda and TFSMLayer layers and
-            legacy `.h5` files, without Keras's safe mode. Safe mode is not a sandbox either.
+        class_names: a list, a dict from index to name or from name to index, a `.json` or text file, or
+            the folder of the training data, a subfolder a class.
+        trust: load what can run code of whoever made the file, Lambda and TFSMLayer layers, without
+            Keras's safe mode. Safe mode is not a sandbox either.
+        custom_objects: your own classes and functions that the file names, by name.
         isolated: load it in a process of its own first, and here only what was seen to load there: a
             file that crashes TensorFlow, fills the memory or never ends does so there. It takes time.
             Your own classes have to stand in a module that can be imported. It is no sandbox either.
@@ -53,7 +62,7 @@ def load_model(
 
     Raises:
         ModelError: if the file is missing, broken, refused, or does not fit its class names.
-        OptionError: if `preprocess` is not what it takes.
+        OptionError: if `preprocess` or `custom_objects` is not what it takes.
 
     >>> load_model("models/squeezenet.keras").image_size
     (227, 227)
@@ -63,10 +72,12 @@ def load_model(
     path = Path(path)
     validate_bool("isolated", isolated)
     strategy = several()
+    apart = loaded_apart(path, custom_objects, trust=trust) if isolated else nullcontext(path)
     try:
         with (
             settings_kept(),
-            loaded_apart(path, trust=trust) if isolated else nullcontext(path) as source,
+            objects_known(custom_objects),
+            apart as source,
             looked_at(source, trust=trust) as found,
             # A weight that a custom object made and did not save stays as it was made.
             variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
@@ -75,7 +86,7 @@ def load_model(
         ):
             # What Keras remarks on a file's optimizer or build does not matter for looking.
             warnings.simplefilter("ignore")
-            model = keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
+            model = _built(found, sanitise(path, 120), trust)
         if not isinstance(model, keras.Model):
             raise ModelError(
                 f"{sanitise(path, 80)} holds a {sanitise(type(model).__name__)}, no model."
@@ -84,24 +95,20 @@ def load_model(
         raise
     except Exception as error:  # Keras refuses files with seven types of exception
         raise ModelError(f"{sanitise(path, 80)} cannot be loaded: {first_line(error)}") from error
+    notes: list[str] = []
     if class_names is None:
-        class_names = found.extra.get("class_names")
-        # A list and nothing else: a string would name a file of the one who loads it.
-        if class_names is not None and not isinstance(class_names, list):
-            raise ModelError(f"The class names in {sanitise(path, 120)} are not a list.")
-        class_names = class_names or _sidecar(path)
+        class_names, said = _class_names(path, found, model)
+        notes += [said] if said else []
     if preprocess is None and (named := found.extra.get("preprocess")) is not None:
         try:
             preprocessing(str(named))
         except OptionError as error:
             raise ModelError(f"The preprocessing in {sanitise(path, 100)}: {error}") from None
         preprocess = str(named)
-    notes = []
     if bad := _not_finite(model):
-        notes.append(
-            f"Weights of the model are not finite (NaN or infinite): {sanitise(', '.join(bad), 120)}"
-        )
-        warnings.warn(KvizWarning(notes[0]), stacklevel=2)
+        said = f"Weights of the model are not finite (NaN or infinite): {sanitise(', '.join(bad), 120)}"
+        notes.append(said)
+        warnings.warn(KvizWarning(said), stacklevel=2)
     return Network(
         model,
         preprocess=preprocess,
@@ -109,16 +116,36 @@ def load_model(
         notes=notes,
         path=path,
         loss=found.loss,
+        made_new=found.made_new,
     )
 
 
-def _sidecar(path: Path) -> Path | None:
-    """Return the file of class names beside a model's file, if there is one."""
-    try:
-        sidecar = path.with_suffix(".class_names.json")
-        return sidecar if sidecar.is_file() else None
-    except OSError:  # a name too long to exist
-        return None
+def _built(found: ModelFile, name: str, trust: bool) -> Any:
+    """Return the model of a file that was looked at."""
+    if found.config is None:
+        return keras.saving.load_model(found.path, compile=False, safe_mode=not trust)
+    # Keras takes a config apart as it reads it.
+    config = copy.deepcopy(found.config)
+    model = keras.saving.deserialize_keras_object(config, safe_mode=not trust)
+    if isinstance(model, keras.Model):
+        if not model.built:
+            raise ModelError(f"{name} does not say what shape the model's input has.")
+        fill(model, found.config, found.path, zipped=found.path.suffix != ".h5")
+    return model
+
+
+def _class_names(path: Path, found: ModelFile, model: Any) -> tuple[ClassNames | None, str | None]:
+    """Return the class names in a model's file, else beside it, and what there is to say of them."""
+    inside = found.extra.get("class_names")
+    # A list and nothing else: a string would name a file of the one who loads it.
+    if inside is not None and not isinstance(inside, list):
+        raise ModelError(f"The class names in {sanitise(path, 120)} are not a list.")
+    if inside:
+        return inside, None
+    outputs = getattr(model, "outputs", None) or []
+    # Of a class map the channels are named.
+    channels = outputs[0].shape[-1] if len(outputs) == 1 and len(outputs[0].shape) > 2 else None
+    return names_beside(path, classes_of(model) or channels)
 
 
 def _not_finite(model: Any) -> list[str]:
@@ -136,7 +163,7 @@ def _not_finite(model: Any) -> list[str]:
     return bad
 
 
-def save_model(network: Network, path: str | Path) -> Path:
+def save_model(network: Network, path: str | Path, *, force: bool = False) -> Path:
     """Save a network as `.keras`, with its class names and its preprocessing's name inside.
 
     `keras.saving.load_model` reads the file like any other.
@@ -145,12 +172,13 @@ def save_model(network: Network, path: str | Path) -> Path:
         network: the network. Only a preprocessing that was given by name travels; a layer belongs
             into the model.
         path: a file ending in `.keras`.
+        force: replace a file that kviz did not write too.
 
     Returns:
         The path.
 
     Raises:
-        OutputError: if it cannot be written, or ends otherwise.
+        OutputError: if it cannot be written, ends otherwise, or would replace what kviz did not write.
         OptionError: if the preprocessing is a function, which no file can hold.
 
     >>> import tempfile
@@ -172,7 +200,7 @@ def save_model(network: Network, path: str | Path) -> Path:
                 "name a keras.applications module."
             )
         extra["preprocess"] = network.preprocess
-    write_model(network.model, path, extra)
+    write_model(network.model, path, extra, force=force)
     return path
 
 

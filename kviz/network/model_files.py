@@ -2,13 +2,15 @@
 
 Keras's safe mode leaves a file much: it may name any public function of Keras for a layer to call, and
 ask for all the memory there is. So sizes, links, layers and every object that the config names
-(`allowed`) are looked at first; what Keras then loads is a copy of what was looked at, and while it
-builds the model, variables are counted before they are allocated.
+(`allowed`) are looked at first, an old file's as they are made new (`legacy`); what is then loaded is a
+copy of what was looked at, and while Keras builds the model, variables are counted before they are
+allocated.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import os
@@ -19,20 +21,24 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import h5py
 
 from kviz._caller import spelled
-from kviz._checks import sanitise
+from kviz._checks import first_line, sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
 from kviz.files import whole_file
+from kviz.marks import ZIP_MARK
+from kviz.network import formats
 from kviz.network.allowed import Objects
+from kviz.network.hdf5 import MEGABYTE, declared_bytes, text_of
+from kviz.network.legacy import made_new
+from kviz.network.refusals import only_asked, refuse, saw
 
-MEGABYTE = 1 << 20
 CONFIG_SIZE = 64 * MEGABYTE
 DEPTH = 64
 LAYERS = 5_000
@@ -46,6 +52,8 @@ _WEIGHTS = "model.weights.h5"
 _KNOWN = ("metadata.json", "config.json", _WEIGHTS)
 _SHAPES = ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape")
 _PARTS = ("indices_or_sections", "num", "num_oov_indices")
+# Which register their classes under their own names when they are imported.
+_PACKAGES = ("keras_hub", "keras_cv", "keras_nlp", "keras_rs")
 _NAMES = ("name", "class_name", "module", "registered_name", "keras_history")
 
 
@@ -54,18 +62,22 @@ class ModelFile:
     """What the look at a model's file found.
 
     Attributes:
-        path: what Keras is to load.
+        path: what Keras is to load; with `config`, the HDF5 file of its weights.
         stored: bytes of weights in it, as they lie on the disk.
-        extra: what `save_model` put in it: class names and the name of the preprocessing.
-        loss: what the model was compiled with, as the file writes it, or None.
         custom: whether the model has objects that the caller has registered.
+        loss: what the model was compiled with, as the file writes it, or None.
+        extra: what `save_model` put in it: class names and the name of the preprocessing.
+        config: the config of a file that Keras does not read as it is, made new.
+        made_new: what was changed in it, in plain words.
     """
 
     path: Path
     stored: int
-    extra: dict[str, Any]
+    custom: bool
     loss: Any = None
-    custom: bool = True
+    extra: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] | None = None
+    made_new: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -74,11 +86,11 @@ def looked_at(path: Path, *, trust: bool) -> Iterator[ModelFile]:
 
     Args:
         path: the file.
-        trust: let through what can run code: Lambda and TFSMLayer layers and legacy `.h5`.
+        trust: let through what can run code: Lambda and TFSMLayer layers.
 
     Yields:
-        What was found. What Keras is to load is a copy of what was looked at, which is removed
-        afterwards; with `trust` the file itself.
+        What was found. What is to be loaded is a copy of what was looked at, which is removed
+        afterwards.
 
     Raises:
         ModelError: if the file is missing, broken or refused.
@@ -93,19 +105,16 @@ def _look(path: Path, folder: Path, trust: bool) -> ModelFile:
     try:
         with path.open("rb") as file:  # once: whoever exchanges it afterwards changes nothing
             size = min(size, os.fstat(file.fileno()).st_size)
-            magic = file.read(8)
-            if magic == b"\x89HDF\r\n\x1a\n":
-                found, suffixes = _look_at_h5(path, name, size, trust), [".h5", ".hdf5"]
-            elif magic[:4] == b"PK\x03\x04":
-                target = None if trust else folder / "model.keras"
-                found, suffixes = _look_at_zip(file, path, name, size, target), [".keras"]
-            else:
-                raise ModelError(
-                    f"{name} is not a Keras model. Expected what model.save('….keras') writes."
-                )
-        if path.suffix not in suffixes:  # by which Keras tells the two formats apart
-            raise ModelError(f"{name} holds a model of the format {suffixes[0]}. Rename it so.")
-        return found
+            head = file.read(formats.HEAD)
+            file.seek(0)
+            if head[:8] == b"\x89HDF\r\n\x1a\n":
+                return _look_at_h5(file, folder / "model.h5", path, size, trust)
+            if head[:4] == b"PK\x03\x04":
+                return _look_at_zip(file, folder / "model.keras", path, size, trust)
+        _refuse_other(formats.of_bytes(path, head), path)
+        raise ModelError(
+            f"{name} is not a Keras model. Expected what model.save('….keras') writes."
+        )
     except (ModelError, MemoryError):
         raise
     except zipfile.BadZipFile as error:
@@ -124,17 +133,30 @@ def _size_of(path: Path, name: str) -> int:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{name} cannot be read: {sanitise(reason)}.") from error
     if stat.S_ISDIR(status.st_mode):
-        if (path / "saved_model.pb").exists():
-            raise ModelError(
-                f"{name} is a SavedModel, which Keras 3 does not read. Where it was made, convert it: "
-                'tf.keras.models.load_model(folder).save("model.keras").'
-            )
+        _refuse_other(formats.of_folder(path, _files_in(path)), path)
         raise ModelError(f"{name} is a folder. Expected a .keras file.")
     if not stat.S_ISREG(status.st_mode):
         raise ModelError(f"{name} is not a regular file.")
     if status.st_size == 0:
         raise ModelError(f"{name} is empty. Expected a .keras file.")
     return status.st_size
+
+
+def _refuse_other(found: formats.Format | None, path: Path) -> None:
+    if found is not None:
+        raise ModelError(_told(found, path))
+
+
+def _told(found: formats.Format, path: Path) -> str:
+    saw(format=found.what)
+    return found.of(path)
+
+
+def _files_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in itertools.islice(folder.iterdir(), MEMBERS)]
+    except OSError:
+        return []
 
 
 def _beside(path: Path) -> str:
@@ -147,67 +169,101 @@ def _beside(path: Path) -> str:
     )
 
 
-def _look_at_h5(path: Path, name: str, size: int, trust: bool) -> ModelFile:
-    if not trust:
-        raise ModelError(
-            f"{name} is a legacy .h5 file, which can run code of whoever made it when it is loaded. "
-            f"If you trust them, load it with {spelled('trust', 'True')}, or have it saved as .keras."
-        )
-    with h5py.File(path, "r") as file:
-        stored = min(size, _declared_bytes(file, size))
-        config = file.attrs.get("model_config")
-        training = file.attrs.get("training_config")
-    if config is None:
-        raise ModelError(f"{name} holds weights but no model. Save the model, not its weights.")
-    custom = _look_at_config(_parsed(config, "config"), trust)
+def _look_at_h5(source: IO[bytes], target: Path, path: Path, size: int, trust: bool) -> ModelFile:
+    """Look at a copy of an opened `.h5` file, written into `target`."""
+    with target.open("wb") as copy:
+        left = size  # and no more, should somebody go on writing
+        while left and (part := source.read(min(left, MEGABYTE))):
+            copy.write(part)
+            left -= len(part)
+    with h5py.File(target, "r") as file:
+        stored = min(size, declared_bytes(file, size))
+        text, training = text_of(file, "model_config"), text_of(file, "training_config")
+        version = text_of(file, "keras_version")
+        if text is None:
+            raise ModelError(_told(formats.of_h5({*file, *file.attrs}), path))
+    saw(format="Keras (.h5)")
+    if max(len(text), len(training or "")) > CONFIG_SIZE:
+        raise ModelError(f"{sanitise(path, 120)} has a config of over 64 MB.")
     compiled = None if training is None else _parsed(training, "training config")
-    return ModelFile(path, stored, {}, _loss({"compile_config": compiled}), custom)
+    loss = _loss({"compile_config": compiled})
+    config = _parsed(text, "config")
+    saw(config=config, metadata={"keras_version": version}, compiled=loss)
+    config, changes, custom = _looked_through(config, version, trust, zipped=False)
+    return ModelFile(target, stored, custom, loss, config=_untrained(config), made_new=changes)
 
 
-def _look_at_zip(
-    source: IO[bytes], path: Path, name: str, size: int, target: Path | None
-) -> ModelFile:
-    """Look at an opened `.keras` file, and write what was looked at into `target`, None with trust."""
-    with zipfile.ZipFile(source) as archive:
-        members = archive.infolist()
-        names = [member.filename for member in members]
-        if len(members) > MEMBERS or len(set(names)) < len(names):
-            raise ModelError(
-                f"{name} has too many members, or two of one name; it is not as Keras saves it."
+def _look_at_members(archive: zipfile.ZipFile, path: Path, size: int) -> list[str]:
+    """Return the names of what a `.keras` file holds; refuse what it should not, or far too much."""
+    name = sanitise(path, 120)
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    saw(
+        format="Keras (.keras)",
+        members=[(m.filename, m.file_size, m.compress_size) for m in members[:MEMBERS]],
+    )
+    _refuse_other(formats.of_zip(names), path)
+    if len(members) > MEMBERS or len(set(names)) < len(names):
+        raise ModelError(
+            f"{name} has too many members, or two of one name; it is not as Keras saves it."
+        )
+    for member in members:
+        known = member.filename in _KNOWN or member.filename.startswith("assets/")
+        if not known or ".." in Path(member.filename).parts:
+            refuse(
+                f"{name} holds {sanitise(member.filename, 40)!r}. "
+                f"Expected {', '.join(_KNOWN)} and assets/ only."
             )
-        for member in members:
-            known = member.filename in _KNOWN or member.filename.startswith("assets/")
-            if not known or ".." in Path(member.filename).parts:
-                raise ModelError(
-                    f"{name} holds {sanitise(member.filename, 40)!r}. "
-                    f"Expected {', '.join(_KNOWN)} and assets/ only."
-                )
-            if member.filename.endswith(".json") and member.file_size > CONFIG_SIZE:
-                raise ModelError(f"{name} has a {member.filename} of over 64 MB.")
-        # All together, and against the file itself: what a member claims to take in it can be a lie.
-        if sum(member.file_size for member in members) > 4 * size + CONFIG_SIZE:
-            raise ModelError(f"{name} unpacks to far more than is stored: a decompression bomb.")
-        for member_name in ("config.json", _WEIGHTS):
-            if member_name not in names:
-                raise ModelError(
-                    f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
-                )
+        if member.filename.endswith(".json") and member.file_size > CONFIG_SIZE:
+            raise ModelError(f"{name} has a {member.filename} of over 64 MB.")
+    # All together, and against the file itself: what a member claims to take in it can be a lie.
+    if sum(member.file_size for member in members) > 4 * size + CONFIG_SIZE:
+        raise ModelError(f"{name} unpacks to far more than is stored: a decompression bomb.")
+    for member_name in ("config.json", _WEIGHTS):
+        if member_name not in names:
+            raise ModelError(
+                f"{name} holds no {member_name}. Expected what model.save('….keras') writes."
+            )
+    return names
+
+
+def _look_at_zip(source: IO[bytes], target: Path, path: Path, size: int, trust: bool) -> ModelFile:
+    """Look at an opened `.keras` file, and write what was looked at into `target`."""
+    name = sanitise(path, 120)
+    with zipfile.ZipFile(source) as archive:
+        names = _look_at_members(archive, path, size)
         config = _parsed(archive.read("config.json"), "config")
-        custom = _look_at_config(config, trust=target is None)
         metadata = (
             _parsed(archive.read("metadata.json"), "metadata") if "metadata.json" in names else {}
+        )
+        metadata = metadata if isinstance(metadata, dict) else {}
+        saw(config=config, metadata=metadata, compiled=_loss(config))
+        renewed, changes, custom = _looked_through(
+            config, metadata.get("keras_version"), trust, zipped=True
         )
         data = archive.read(_WEIGHTS)
         # Zeros take nothing on the disk, whatever they unpack to.
         disk = min(size, len(data), archive.getinfo(_WEIGHTS).compress_size)
         with h5py.File(io.BytesIO(data), "r") as file:
-            stored = min(disk, _declared_bytes(file, disk))
-        loss = _loss(config)
-        if target is not None:
+            stored = min(disk, declared_bytes(file, disk))
+        old = renewed != config
+        if old and any(member.startswith("assets/") for member in names):
+            refuse(f"{name} is by Keras 2 and holds vocabularies, which kviz does not read.")
+        if old and not only_asked():
+            target = target.with_suffix(".weights")
+            target.write_bytes(data)
+        elif not only_asked():
             _write_copy(archive, target, _untrained(config), data)
-    extra = metadata.get("kviz", {}) if isinstance(metadata, dict) else {}
-    extra = extra if isinstance(extra, dict) else {}
-    return ModelFile(target or path, stored, extra, loss, custom)
+    extra = metadata.get("kviz", {})
+    return ModelFile(
+        target,
+        stored,
+        custom,
+        _loss(config),
+        extra if isinstance(extra, dict) else {},
+        _untrained(renewed) if old else None,
+        changes,
+    )
 
 
 def _write_copy(archive: zipfile.ZipFile, target: Path, config: Any, weights: bytes) -> None:
@@ -270,42 +326,37 @@ def _parsed(text: Any, what: str) -> Any:
         raise ModelError(f"The model's {what} is not JSON: {sanitise(error, 120)}.") from error
 
 
-def _declared_bytes(file: Any, size: int) -> int:
-    """Return what an HDF5 file's data sets declare; refuse links and declarations beyond `size`."""
-    declared = 0
-    groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
-    while groups:
-        group = groups.pop()
-        for key in group:
-            if len(seen) > 50 * LAYERS:
-                raise ModelError("The weights file holds more entries than any model needs.")
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise ModelError(
-                    "The weights file links to other files or places; Keras never does."
-                )
-            entry = group[key]
-            address = h5py.h5o.get_info(entry.id).addr
-            if address in seen:  # a hard link, perhaps to what holds it
-                raise ModelError("The weights file holds an entry twice; Keras never does.")
-            seen.add(address)
-            if isinstance(entry, h5py.Group):
-                groups.append(entry)
-                continue
-            if not isinstance(entry, h5py.Dataset):
-                continue
-            if entry.is_virtual or entry.external:
-                raise ModelError("The weights file takes data from other files; Keras never does.")
-            declared += entry.size * entry.dtype.itemsize if entry.shape is not None else 0
-            if declared > 4 * size + MEGABYTE:
-                raise ModelError(
-                    f"The weights file declares over {declared // MEGABYTE} MB and stores "
-                    f"{size // MEGABYTE} MB: it is broken, or made to fill the memory."
-                )
-    return declared
+def _looked_through(
+    config: Any, version: Any, trust: bool, *, zipped: bool
+) -> tuple[Any, tuple[str, ...], bool]:
+    """Return a config made new, what was changed, and whether it has objects that the caller has.
+
+    Args:
+        config: the config, as the file holds it.
+        version: the Keras that wrote it, as the file says.
+        trust: whether only what is unknown matters.
+        zipped: whether it is of a `.keras` file, which Keras 3 reads as it is, if it wrote it.
+
+    Raises:
+        ModelError: if it holds what it should not.
+    """
+    _look_at_bounds(config)
+    renewed: Any = config
+    changes: tuple[str, ...] = ()
+    version = version if isinstance(version, str) else ""
+    if isinstance(config, dict) and not (zipped and version.startswith("3.")):
+        renewed, changes = made_new({**config, "keras_version": version})
+        saw(changes=changes)
+        _look_at_bounds(renewed)
+    objects = Objects(trust)
+    objects.look(renewed)
+    saw(own=(*objects.unknown, *objects.registered))
+    _refuse_unknown(objects.unknown)
+    return renewed, changes, objects.custom
 
 
-def _look_at_config(config: Any, trust: bool) -> bool:
-    """Refuse what a config should not hold; return whether it has objects that the caller has."""
+def _look_at_bounds(config: Any) -> None:
+    """Refuse a config that is too deep, too long, of too many layers or too large inputs."""
     layers = 0
     stack = [("", config, 1)]
     while stack:
@@ -313,25 +364,19 @@ def _look_at_config(config: Any, trust: bool) -> bool:
         if depth > DEPTH:
             raise ModelError(f"The model's config is nested more than {DEPTH} deep.")
         if isinstance(value, str) and len(value) > (NAME if key in _NAMES else MEGABYTE):
-            raise ModelError(
-                f"The model's config holds a {key or 'text'} of {len(value)} characters."
-            )
+            refuse(f"The model's config holds a {key or 'text'} of {len(value)} characters.")
         if isinstance(value, list):
             stack += [(key, entry, depth + 1) for entry in value]
         if not isinstance(value, dict):
             continue
         for name, entry in value.items():
             if len(name) > NAME:
-                raise ModelError(f"The model's config holds a name of {len(name)} characters.")
+                refuse(f"The model's config holds a name of {len(name)} characters.")
             stack.append((name, entry, depth + 1))
         layers += _layers_in(value)
         if layers > LAYERS:
-            raise ModelError(f"The model has more than {LAYERS} layers.")
+            refuse(f"The model has more than {LAYERS} layers.")
         _look_at_shapes(value)
-    objects = Objects(trust)
-    objects.look(config)
-    _refuse_unknown(objects.unknown)
-    return objects.custom
 
 
 def _refuse_unknown(unknown: dict[str, str]) -> None:
@@ -339,10 +384,17 @@ def _refuse_unknown(unknown: dict[str, str]) -> None:
     if unknown:
         first, registered = (sanitise(name, 40) for name in next(iter(unknown.items())))
         names = ", ".join(repr(sanitise(name, 20)) for name in list(unknown)[:3])
-        raise ModelError(
-            f"The model uses classes of its own: {names}. Define or import them under "
-            "@keras.saving.register_keras_serializable(), or load inside "
-            f"keras.saving.custom_object_scope({{{registered!r}: {first}}})."
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        package = registered.partition(">")[0]
+        if package in _PACKAGES:
+            word = spelled("custom_objects")  # in Python a package is imported by a statement
+            how = f"{'import' if word == 'custom_objects' else word} {package}"
+            refuse(f"The model uses classes of {package}: {names}{more}. Import it first: {how}.")
+            return
+        how = spelled("custom_objects", f"{{{registered!r}: {first}}}")
+        refuse(
+            f"The model uses classes of its own: {names}{more}. Load it with {how}, or import first "
+            "what defines them under @keras.saving.register_keras_serializable()."
         )
 
 
@@ -355,7 +407,7 @@ def _look_at_shapes(value: dict[str, Any]) -> None:
     """Refuse inputs, and counts of parts, that would fill the memory while Keras builds the model."""
     for key in _PARTS:  # Keras makes each of them
         if isinstance(value.get(key), int | float) and value[key] > INPUT_BATCH:
-            raise ModelError(
+            refuse(
                 f"The model asks for {key} of {sanitise(value[key], 20)}, more than any model needs: "
                 "it is broken, or made to fill the memory."
             )
@@ -370,7 +422,7 @@ def _look_at_shapes(value: dict[str, Any]) -> None:
         # One for what is free, and for a 0 that would hide the others.
         sizes = [max(n, 1) if isinstance(n, int | float) else 1 for n in shape[:16]]
         if math.prod(sizes) > INPUT_NUMBERS or sizes[:1] > [INPUT_BATCH]:
-            raise ModelError(
+            refuse(
                 f"The model takes inputs of shape {sanitise(shape)}, more than any image holds: it is "
                 "broken, or made to fill the memory."
             )
@@ -473,7 +525,7 @@ def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
                 del keras.Variable.__init__
 
 
-def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
+def write_model(model: Any, path: Path, extra: dict[str, Any], *, force: bool = False) -> None:
     """Save a model as `.keras` with `extra` in its metadata, whole or not at all.
 
     Keras reads such a file as any other: it does not look at the metadata.
@@ -482,24 +534,24 @@ def write_model(model: Any, path: Path, extra: dict[str, Any]) -> None:
         model: the `keras.Model`.
         path: a file ending in `.keras`.
         extra: what should travel with the model; plain JSON.
+        force: replace a file that kviz did not write too.
 
     Raises:
         OutputError: if it cannot be written, or Keras does not know how to save the model.
     """
-    with whole_file(path) as part:
+    with whole_file(path, force=force) as part:
         plain = part.with_name("plain.keras")
         try:
             model.save(plain)
         except OSError:
             raise
         except Exception as error:  # a custom layer's own get_config, for one, raises anything
-            raise OutputError(
-                f"Keras cannot save the model: {sanitise(' '.join(str(error).split()), 200)}"
-            ) from error
+            raise OutputError(f"Keras cannot save the model: {first_line(error)}") from error
         with zipfile.ZipFile(plain) as source, zipfile.ZipFile(part, "w") as target:
             for member in source.infolist():
                 data = source.read(member)
                 if member.filename == "metadata.json":
                     data = json.dumps({**json.loads(data), "kviz": extra}).encode()
                 target.writestr(member, data)
+            target.comment = ZIP_MARK
         plain.unlink()

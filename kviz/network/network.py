@@ -20,9 +20,31 @@ from kviz.engine.lifting import value_key
 from kviz.engine.model_inputs import built_shape, input_structure
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import checked_pixels
+from kviz.network import formats
 from kviz.network.class_names import ClassNames, class_names_of
 
 Preprocess = str | Callable[[Any], Any]
+
+
+def _no_model(thing: Any) -> str:
+    """Return what is said of a thing that is no Keras 3 model."""
+    homes = {kind.__module__ for kind in type(thing).__mro__}
+    if any(home.startswith(("tf_keras.", "tensorflow.python.keras.")) for home in homes):
+        return (
+            'This model is one of tf_keras (Keras 2). Save it, model.save("model.h5"), and give kviz '
+            "that file."
+        )
+    if "torch.nn.modules.module" in homes:
+        return f"This is a PyTorch model. {formats.TORCH.way}"
+    return f"Expected a Keras 3 model, a kviz.Network or a path. Received: {sanitise(type(thing))}"
+
+
+def classes_of(model: Any) -> int | None:
+    """Return how many numbers the one vector has that a model gives, None where there is none."""
+    outputs = getattr(model, "outputs", None) or []
+    shapes = [tuple(output.shape) for output in outputs]
+    flat = [shape for shape in shapes if len(shape) == 2 and shape[1] is not None]
+    return int(flat[0][1]) if len(flat) == 1 else None
 
 
 class Network:
@@ -36,11 +58,13 @@ class Network:
         preprocess: what turns pixels into what the model takes: the name of a `keras.applications`
             module (`"vgg16"`), a Keras layer, or a function of tensors; None where the model has
             it inside, or takes pixels.
-        class_names: a list, a dict from index to name, or a `.json` or text file (a name a line).
+        class_names: a list, a dict from index to name or from name to index, a `.json` or text file (a
+            name a line), or the folder of the training data, a subfolder a class.
         notes: what every result should be read with.
         path: the file that the model was read from, if any.
         loss: what the file says that the model was compiled with, if it does; what a model itself has
             been compiled with is known.
+        made_new: what was changed in an old file, in plain words.
 
     Raises:
         ModelError: if it is not a Keras model, or the class names are not as many as its classes.
@@ -61,14 +85,14 @@ class Network:
         notes: Sequence[str] = (),
         path: Path | None = None,
         loss: Any = None,
+        made_new: Sequence[str] = (),
     ) -> None:
         if not isinstance(model, keras.Model):
-            raise ModelError(
-                f"Expected a Keras 3 model, a kviz.Network or a path. Received: {sanitise(type(model))}"
-            )
+            raise ModelError(_no_model(model))
         self.model = model
         self.notes = tuple(notes)
         self.path = path
+        self.made_new = tuple(made_new)
         self._loss = loss
         self._class_names = None if class_names is None else class_names_of(class_names)
         self.preprocess = preprocess
@@ -97,7 +121,7 @@ class Network:
         self._specs: dict[str, Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("model", "class_names", "notes", "path", "preprocess")
+        kept = ("model", "class_names", "notes", "path", "preprocess", "made_new")
         return {"loss": self._loss, **{key: getattr(self, key) for key in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -128,10 +152,7 @@ class Network:
     @property
     def classes(self) -> int | None:
         """How many numbers the one vector has that an image gives, None where there is no such one."""
-        outputs = getattr(self.model, "outputs", None) or []
-        shapes = [tuple(output.shape) for output in outputs]
-        flat = [shape for shape in shapes if len(shape) == 2 and shape[1] is not None]
-        return int(flat[0][1]) if len(flat) == 1 else None
+        return classes_of(self.model)
 
     def class_index(self, which: int | str, head: Head | None = None) -> int:
         """Return the index of a class.

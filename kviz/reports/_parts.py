@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from kviz._checks import sanitise
+from kviz._checks import first_line
 from kviz._types import Progress, Selector
 from kviz.attribution import attribute, method_named
 from kviz.engine.layers import LayerTable
@@ -157,7 +157,7 @@ def _why(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "The memory is used up. Try fewer layers, images or a smaller one."
-    return f"It failed with {type(error).__name__}: {sanitise(error, 160)}"
+    return f"It failed with {type(error).__name__}: {first_line(error)}"
 
 
 def gather(

@@ -19,7 +19,7 @@ from kviz.arrays import photo_of, pixel_span
 from kviz.attribution import method_named
 from kviz.engine.heads import Head, choose_head
 from kviz.errors import OptionError, OutputError
-from kviz.files import whole_file
+from kviz.files import try_to_write, whole_file
 from kviz.images import png
 from kviz.look import pictures, read_images
 from kviz.network.loading import as_network
@@ -46,20 +46,22 @@ class Report:
     told: dict[str, Any]
     path: Path | None = None
 
-    def save(self, path: str | Path) -> list[Path]:
+    def save(self, path: str | Path, *, force: bool = False) -> list[Path]:
         """Write the page.
 
         Args:
             path: a file ending in `.html`.
+            force: replace a file that kviz did not write too.
 
         Returns:
             The file written.
 
         Raises:
-            OutputError: if it cannot be written, or ends otherwise.
+            OutputError: if it cannot be written, ends otherwise, or would replace what kviz did not
+                write.
         """
         path = _checked(path)
-        with whole_file(path) as part:
+        with whole_file(path, force=force) as part:
             part.write_text(self.html, encoding="utf-8")
         return [path]
 
@@ -103,6 +105,7 @@ def report(  # noqa: PLR0913 - a verb's options
     batch_size: int = 32,
     names: Sequence[str] = (),
     progress: PartProgress | None = None,
+    force: bool = False,
 ) -> Report:
     """Make one page of all that kviz finds: layers, feature maps, what decides, dreams.
 
@@ -128,6 +131,7 @@ def report(  # noqa: PLR0913 - a verb's options
         batch_size: images in flight at once.
         names: what the images are called; by default the files' names.
         progress: called with (part, done, total).
+        force: replace a file at `path` that kviz did not write too.
 
     Returns:
         A `Report`, which a notebook shows.
@@ -137,14 +141,15 @@ def report(  # noqa: PLR0913 - a verb's options
         LayerError: if there is no such layer.
         ImageError: if the images do not fit the model.
         ModelError: if the model cannot be loaded.
-        OutputError: if the page cannot be written.
+        OutputError: if the page cannot be written, or would replace what kviz did not write.
 
     >>> made = report("models/squeezenet.keras", "notebooks/images/cat.png", quick=True)
     >>> made.facts()["images"][0]["classes"][0]["name"]
     'Egyptian cat'
     """
     if path is not None:
-        path = _writable(path)
+        path = _checked(path)
+        try_to_write(path, file=True, force=force)
     room = _room(max_mb)
     chosen = _methods(methods, quick)
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
@@ -182,7 +187,7 @@ def report(  # noqa: PLR0913 - a verb's options
     facts["seconds"]["page"] = round(time.perf_counter() - begun, 3)
     made = Report(text, plainly(facts), path)
     if path is not None:
-        made.save(path)
+        made.save(path, force=force)
     if progress:
         progress("page", 1, 1)
     return made
@@ -234,16 +239,6 @@ def _check_room(pixels: Mapping[str, Any], count: int, room: float | None) -> No
 def _held(images: Any, pixels: Mapping[str, Any]) -> Any:
     """Return images as the verbs take them: an array as it was checked, else as given."""
     return next(iter(pixels.values())) if isinstance(images, np.ndarray) else images
-
-
-def _writable(path: str | Path) -> Path:
-    path = _checked(path)
-    if not path.absolute().parent.is_dir():
-        raise OutputError(
-            f"Cannot write {sanitise(path, 120)}: its folder does not exist. "
-            f"Make {sanitise(path.parent, 80)} first."
-        )
-    return path
 
 
 def _checked(path: str | Path) -> Path:

@@ -13,6 +13,7 @@ from kviz._checks import validate_choice
 from kviz.draw.heat import PERCENTILE, Heat, Sign
 from kviz.draw.plots import figure
 from kviz.draw.tables import Table
+from kviz.marks import MARK
 from kviz.results.attribution import SCALES, Attribution, Shared
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Picture, Result, validate_image
@@ -154,5 +155,5 @@ def _row(tiles: list[Tile], columns: int) -> bytes:
     drawn = figure(tiles, columns=columns, width=None if columns == 1 else 3.2 * columns)
     buffer = io.BytesIO()
     alt = "\n".join(tile.alt for tile in tiles)
-    drawn.savefig(buffer, format="png", dpi=120, metadata={"Description": alt})
+    drawn.savefig(buffer, format="png", dpi=120, metadata={"Software": MARK, "Description": alt})
     return buffer.getvalue()

@@ -21,17 +21,21 @@ _KINDS = {
 }
 
 
-def load_result(path: str | Path) -> AnyResult:
+def load_result(path: str | Path, *, trust: bool = False) -> AnyResult:
     """Read back what a result's `save("….npz")` wrote.
+
+    The file may be a stranger's: nothing in it runs, its sizes are checked before they take memory,
+    and a result whose fields do not fit together is refused here, not when it is drawn.
 
     Args:
         path: the `.npz` file.
+        trust: read it even where it unpacks to far more than it takes on disk.
 
     Returns:
         The result, equal to the one that was saved.
 
     Raises:
-        OutputError: if the file is missing, not a result, broken, or of a newer kviz.
+        OutputError: if the file is missing, not a result, broken, too large or of a newer kviz.
 
     >>> import tempfile
     >>> import numpy as np
@@ -47,5 +51,5 @@ def load_result(path: str | Path) -> AnyResult:
         there = False
     if not there:
         raise OutputError(f"There is no file {sanitise(path, 120)}.")
-    result: AnyResult = read_npz(path, _KINDS)
+    result: AnyResult = read_npz(path, _KINDS, trust=trust)
     return result

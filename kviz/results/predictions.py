@@ -115,7 +115,7 @@ class Predictions(Result):
         Raises:
             OptionError: if there is no such image.
         """
-        if self.maps is None or self.maps.ndim not in (3, 4):
+        if self.maps is None or self.maps.ndim != (4 if self.kind == "image" else 3):
             return []
         places = range(len(self.maps)) if image is None else [validate_image(image, len(self.maps))]
         return [tile for place in places for tile in self._of_image(place)]
@@ -215,13 +215,19 @@ class Predictions(Result):
         ]
 
     def save(
-        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+        self,
+        path: str | Path,
+        *,
+        progress: Progress | None = None,
+        force: bool = False,
+        **options: Any,
     ) -> list[Path]:
         """Write all scores (`.npz`) or the tables as one page (`.html`).
 
         Args:
             path: a file ending in `.npz` or `.html`; of class maps and images a folder too.
             progress: called with (done, total) as a folder's pictures are made.
+            force: replace files that kviz did not write too.
             **options: as `tiles` takes them, for pictures.
 
         Returns:
@@ -234,7 +240,7 @@ class Predictions(Result):
             raise OutputError(
                 f"Expected a file ending in .npz or .html. Received: {sanitise(path)}"
             )
-        return super().save(path, progress=progress, **options)
+        return super().save(path, progress=progress, force=force, **options)
 
 
 def _rank(score: float, scores: Array) -> int:

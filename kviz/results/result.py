@@ -235,28 +235,36 @@ class Result:
         return installed("pandas", "to_frame()").DataFrame(self._rows())
 
     def save(
-        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+        self,
+        path: str | Path,
+        *,
+        progress: Progress | None = None,
+        force: bool = False,
+        **options: Any,
     ) -> list[Path]:
         """Write numbers, a page, a figure, or pictures in a folder; all of it or nothing.
+
+        Files that kviz wrote are replaced, others only with `force`.
 
         Args:
             path: a file ending in `.npz`, which `kviz.load_result` reads, in `.html`, or in `.pdf` or
                 `.svg` for the figure that `plot` draws, its text as text; or a folder.
             progress: called with (done, total) as a folder's pictures are made.
+            force: replace files that kviz did not write too.
             **options: as `tiles` takes them, for pictures, and as `plot` for a figure.
 
         Returns:
             The files written.
 
         Raises:
-            OutputError: if they cannot be written.
+            OutputError: if they cannot be written, or would replace what kviz did not write.
         """
         path = folder_for(path)
         if path.suffix.lower() in DRAWN:
-            write_figure(self.plot(**options), path)
+            write_figure(self.plot(**options), path, force=force)
             return [path]
         if path.suffix in (".npz", ".html"):
-            with whole_file(path) as part:
+            with whole_file(path, force=force) as part:
                 if path.suffix == ".npz":
                     write_npz(part, self)
                 else:
@@ -266,7 +274,7 @@ class Result:
         written = []
         # NumPy and deflate both let go of the interpreter's lock, so threads share the work.
         workers = self._workers or os.cpu_count()
-        with whole_folder(path) as folder, ThreadPoolExecutor(workers) as pool:
+        with whole_folder(path, force=force) as folder, ThreadPoolExecutor(workers) as pool:
             made = pool.map(lambda picture: picture[1](), work)
             for done, ((file, _), data) in enumerate(zip(work, made, strict=True), 1):
                 (folder / file).parent.mkdir(exist_ok=True)

@@ -22,6 +22,7 @@ def save_figure(
     *,
     width_cm: float | None = None,
     dpi: float = DPI,
+    force: bool = False,
     **options: Any,
 ) -> Path:
     """Write a result's figure, or any Matplotlib figure, as PDF, SVG or PNG.
@@ -33,6 +34,7 @@ def save_figure(
         path: a file ending in `.pdf`, `.svg` (their text is text) or `.png`.
         width_cm: how wide it is on paper; by default as it is.
         dpi: pixels an inch, of a PNG file and of the photos and maps in others.
+        force: replace a file that kviz did not write too.
         **options: as the result's `plot` takes them.
 
     Returns:
@@ -40,7 +42,8 @@ def save_figure(
 
     Raises:
         OptionError: if it is neither, or an option has a value outside what it takes.
-        OutputError: if it ends otherwise, or cannot be written.
+        OutputError: if it ends otherwise, or cannot be written, or would replace what kviz did not
+            write.
 
     >>> import tempfile, numpy as np
     >>> from kviz.results import Activations
@@ -56,7 +59,7 @@ def save_figure(
     if isinstance(drawn, Result):
         if width is not None:
             options = {"width": width, **options}
-        write_figure(drawn.plot(**options), path, dpi)
+        write_figure(drawn.plot(**options), path, dpi, force=force)
         return Path(path)
     if not is_figure(drawn) or options:
         what = f"the options {', '.join(options)}" if options else type(drawn).__name__
@@ -67,7 +70,7 @@ def save_figure(
     try:
         if width is not None:
             drawn.set_size_inches(width, size[1] * width / size[0])
-        write_figure(drawn, path, dpi)
+        write_figure(drawn, path, dpi, force=force)
     finally:
         drawn.set_size_inches(size)
     return Path(path)

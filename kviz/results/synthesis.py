@@ -18,6 +18,7 @@ from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.files import slug, whole_file
 from kviz.images import png
+from kviz.marks import MARK
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Picture, Result, class_facts, validate_image
 from kviz.tiles import NEUTRAL, Role, Tile, mosaic
@@ -322,7 +323,12 @@ class Synthesis(Result):
         return rows
 
     def save(
-        self, path: str | Path, *, progress: Progress | None = None, **options: Any
+        self,
+        path: str | Path,
+        *,
+        progress: Progress | None = None,
+        force: bool = False,
+        **options: Any,
     ) -> list[Path]:
         """Write numbers (`.npz`), one page (`.html`), the way (`.gif`), or pictures in a folder.
 
@@ -331,6 +337,7 @@ class Synthesis(Result):
         Args:
             path: a file ending in `.npz`, `.html` or `.gif`, or a folder.
             progress: called with (done, total) as pictures are made.
+            force: replace files that kviz did not write too.
             **options: as `tiles` takes them, for pictures.
 
         Returns:
@@ -340,9 +347,9 @@ class Synthesis(Result):
             OutputError: if they cannot be written, or no frames were kept for an animation.
         """
         if Path(path).suffix == ".gif":
-            self._write_film(Path(path))
+            self._write_film(Path(path), force)
             return [Path(path)]
-        return super().save(path, progress=progress, **options)
+        return super().save(path, progress=progress, force=force, **options)
 
     def _pictures(self, **options: Any) -> list[Picture]:
         def picture(place: int, tile: Tile) -> Picture:
@@ -367,7 +374,7 @@ class Synthesis(Result):
             if is_picture(self.images) and not (dead and not self.arrived[index])
         ]
 
-    def _write_film(self, path: Path) -> None:
+    def _write_film(self, path: Path, force: bool) -> None:
         if not is_picture(self.images):
             raise OutputError(f"{sanitise(path, 100)}: only grey and RGB images make an animation.")
         if self.frames is None:
@@ -379,7 +386,7 @@ class Synthesis(Result):
             panels = np.stack([_rgb(panel) for panel in frame])
             columns = int(np.ceil(np.sqrt(len(panels))))
             pictures.append(Image.fromarray(mosaic(panels, columns, 2)))
-        with whole_file(path) as part:
+        with whole_file(path, force=force) as part:
             times = [120] * (len(pictures) - 1) + [2000]
             pictures[0].save(
                 part,
@@ -388,6 +395,7 @@ class Synthesis(Result):
                 append_images=pictures[1:],
                 duration=times,
                 loop=0,
+                comment=f"{MARK}: {self.verb}",
             )
 
 

@@ -260,7 +260,7 @@ def test_what_is_interrupted_leaves_the_film_up_to_then(path):
 def test_a_full_disk_ends_the_film_and_not_the_training(path, monkeypatch):
     model, film = net(), Film(FEW, path)
 
-    def full(*_):
+    def full(*_, **__):
         raise kviz.OutputError("the disk is full")
 
     def fill(epoch, model):  # noqa: ARG001 - what Each gives
@@ -531,3 +531,12 @@ def test_callbacks_come_with_kviz_and_tensorflow_only_with_them():
         "assert kviz.callbacks.Film.__module__ == 'kviz.callbacks.film' and 'keras' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_strangers_film_is_refused_when_training_begins(path):
+    path.write_bytes(b"theirs")
+    with pytest.raises(kviz.OutputError, match=r"kviz did not write .* force=True replaces it"):
+        fit(net(), Film(FEW, path), epochs=1)
+    assert path.read_bytes() == b"theirs"
+    fit(net(), Film(FEW, path, force=True), epochs=1)
+    fit(net(), Film(FEW, path), epochs=1)

@@ -20,9 +20,11 @@ OWN = {
     "as_json",
     "out",
     "form",
+    "force",
     "preprocess",
     "class_names",
     "trust",
+    "custom_objects",
     "fit",
     "help",
 }
@@ -62,7 +64,9 @@ def test_one_word_means_one_thing_everywhere():
     assert all(len(set(kinds.values())) == 1 for kinds in words.values()), words
     repeated = {word for word, kinds in words.items() if next(iter(kinds.values()))[1]}
     assert {"--class", "--layers", "--method", "--set", "--filter", "--also"} <= repeated
-    assert set(words["-o"]) == set(words["--out"]) == set(COMMANDS) - {"layers", "predict"}
+    assert set(words["-o"]) == set(words["--out"]) == set(COMMANDS) - {
+        "convert", "inspect", "layers", "predict",
+    }  # fmt: skip
     assert {"--compare", "--methods", "--layer", "--size", "--step", "--option"}.isdisjoint(words)
 
 

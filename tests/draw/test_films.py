@@ -25,7 +25,7 @@ def test_every_frame_comes_back_as_it_was(ending, shape, tmp_path):
         assert film.size == shape[::-1]
         assert film.info["loop"] == 0
         if ending == ".gif":
-            assert film.info["comment"].decode() == "what it ☂ shows" * 40
+            assert film.info["comment"].decode() == "kviz: " + "what it ☂ shows" * 40
         for number, frame in enumerate(frames):
             film.seek(number)
             film.load()
@@ -60,10 +60,11 @@ def test_what_was_there_stays_when_a_film_cannot_be_written(tmp_path):
     frame = still(pictures(1)[0], ".gif")
     with refused("its folder does not exist", kviz.OutputError):
         write_film(tmp_path / "none/film.gif", [frame], [100])
-    (tmp_path / "film.gif").write_bytes(b"old")
+    write_film(tmp_path / "film.gif", [frame], [100])
+    old = (tmp_path / "film.gif").read_bytes()
     with pytest.raises(ValueError, match="zip"):
         write_film(tmp_path / "film.gif", [frame, frame], [100])
-    assert (tmp_path / "film.gif").read_bytes() == b"old"
+    assert (tmp_path / "film.gif").read_bytes() == old
     assert [path.name for path in tmp_path.iterdir()] == ["film.gif"]
 
 

@@ -1,11 +1,14 @@
 """Model files: strangers' are refused in one sentence, honest ones load, names travel along."""
 
+import codecs
 import io
 import json
+import marshal
 import os
 import re
 import resource
 import shutil
+import struct
 import sys
 import threading
 import warnings
@@ -130,7 +133,7 @@ def honest(tmp_path_factory):
         (b"no model", "is not a Keras model"),
         (b"P", "is not a Keras model"),
         (b"PK\x03\x04", "broken or truncated"),
-        (b"\x89HDF\r\n\x1a\n", "legacy .h5"),
+        (b"\x89HDF\r\n\x1a\n", "cannot be read as a model"),
     ],
 )
 def test_a_file_that_is_no_model_is_refused(tmp_path, data, match):
@@ -206,7 +209,7 @@ def test_a_folder_and_a_saved_model_are_told_apart(tmp_path):
     with refused("is a folder"):
         kviz.load_model(tmp_path)
     (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01")
-    with refused(r"is a SavedModel, .* convert it: tf\.keras"):
+    with refused(r"is a SavedModel, .* kviz convert FOLDER NEW\.keras --trust wraps it"):
         kviz.load_model(tmp_path)
 
 
@@ -216,14 +219,19 @@ def test_a_fifo_does_not_hang(tmp_path):
         kviz.load_model(tmp_path / "pipe.keras")
 
 
-def test_a_file_of_another_suffix_says_how_to_rename_it(tmp_path, honest):
-    shutil.copy(honest, tmp_path / "model.zip")
-    with refused(r"format \.keras\. Rename it"):
-        kviz.load_model(tmp_path / "model.zip")
-    small_model().save(tmp_path / "model.h5")
+@pytest.mark.parametrize("trust", [False, True])
+def test_what_a_file_is_called_does_not_matter(tmp_path, honest, trust):
+    model = small_model()
+    model.save(tmp_path / "model.h5")
     (tmp_path / "model.h5").rename(tmp_path / "model.keras")
-    with refused(r"format \.h5\. Rename it"):
-        kviz.load_model(tmp_path / "model.keras", trust=True)
+    shutil.copy(honest, tmp_path / "model.h5")
+    shutil.copy(honest, tmp_path / "model.zip")
+    expected = keras.saving.load_model(honest)(pixels())
+    for name in ("model.h5", "model.zip"):
+        network = kviz.load_model(tmp_path / name, trust=trust)
+        np.testing.assert_allclose(network(pixels()), expected, rtol=1e-5)
+    network = kviz.load_model(tmp_path / "model.keras", trust=trust)
+    np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
 
 
 # What the zip file holds
@@ -236,10 +244,16 @@ def test_members_that_keras_does_not_write_are_refused(tmp_path, honest, name):
         kviz.load_model(path)
 
 
-@pytest.mark.parametrize("name", ["config.json", WEIGHTS])
-def test_a_member_that_lacks_is_named(tmp_path, honest, name):
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("config.json", r"weights without their model\. .*load_weights"),
+        (WEIGHTS, "without its weights"),
+    ],
+)
+def test_a_member_that_lacks_says_what_the_file_is(tmp_path, honest, name, match):
     path = changed(honest, tmp_path / "less.keras", {name: None})
-    with refused(f"holds no {name}"):
+    with refused(match):
         kviz.load_model(path)
 
 
@@ -539,6 +553,29 @@ def test_a_lambda_needs_trust(tmp_path):
     np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
 
 
+def code_of_old_python(numbers):
+    """Return the code of `lambda x: x * 2` as Python 3.7 (5 numbers) and 3.8 to 3.10 (6) keep it."""
+    code = b"|\x00d\x01\x14\x00S\x00"
+    parts = [code, (None, 2), (), ("x",), (), (), "<stdin>", "<lambda>"]
+    written = [marshal.dumps(part, 2) for part in parts]
+    numbers = b"".join(struct.pack("<i", number) for number in numbers)
+    return b"c" + numbers + b"".join(written) + struct.pack("<i", 1) + marshal.dumps(b"", 2)
+
+
+@pytest.mark.parametrize("numbers", [(1, 0, 1, 2, 67), (1, 0, 0, 1, 2, 67)])
+def test_a_lambda_of_another_python_says_so(tmp_path, numbers):
+    layer = keras.layers.Lambda(lambda x: x * 2, name="double", output_shape=(6, 6, 2))
+    code = codecs.encode(code_of_old_python(numbers), "base64").decode("ascii")
+
+    def swap(config):
+        next(entries(config, "__lambda__"))["config"]["code"] = code
+
+    source = saved(small_model(layer), tmp_path / "lambda.keras")
+    path = changed(source, tmp_path / "old.keras", config=swap)
+    with refused("cannot be loaded: a Lambda in it was saved by another version of Python"):
+        kviz.load_model(path, trust=True)
+
+
 @pytest.mark.parametrize("name", ["Lambda", "layers.Lambda"])
 def test_a_lambda_that_names_a_keras_function_needs_trust_too(tmp_path, name):
     source = saved(small_model(keras.layers.Lambda(keras.ops.relu, name="f")), tmp_path / "l.keras")
@@ -597,19 +634,27 @@ def halved(x):
 def test_an_unknown_class_is_named_with_how_to_pass_it(tmp_path):
     model = small_model(Twice())
     path = saved(model, tmp_path / "twice.keras")
-    with refused(r"classes of its own: 'Twice'.*custom_object_scope\(\{'Twice': Twice\}\)"):
+    with refused(r"classes of its own: 'Twice'.*custom_objects=\{'Twice': Twice\}"):
         kviz.load_model(path)
     with keras.saving.custom_object_scope({"Twice": Twice}):
-        network = kviz.load_model(path)
+        assert kviz.load_model(path).classes == 3
+    network = kviz.load_model(path, custom_objects={"Twice": Twice})
     np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
 
 
 def test_an_unknown_function_is_named_with_how_to_pass_it(tmp_path):
     path = saved(small_model(keras.layers.Activation(halved)), tmp_path / "halved.keras")
-    with refused(r"its own: 'halved'.*custom_object_scope\(\{'halved': halved\}\)"):
+    with refused(r"its own: 'halved'.*custom_objects=\{'halved': halved\}"):
         kviz.load_model(path)
-    with keras.saving.custom_object_scope({"halved": halved}):
-        assert kviz.load_model(path).classes == 3
+    assert kviz.load_model(path, custom_objects={"halved": halved}).classes == 3
+    with refused("its own: 'halved'"):  # given for one file, known for one file
+        kviz.load_model(path)
+
+
+@pytest.mark.parametrize("given", [["Twice"], {"Twice": 5}, {5: Twice}, "Twice"])
+def test_custom_objects_are_classes_and_functions_by_name(honest, given):
+    with refused("custom_objects takes a dict of classes and functions by name", kviz.OptionError):
+        kviz.load_model(honest, custom_objects=given)
 
 
 def test_a_registered_class_loads_and_an_unregistered_package_is_named(tmp_path):
@@ -621,10 +666,21 @@ def test_a_registered_class_loads_and_an_unregistered_package_is_named(tmp_path)
 
     path = changed(path, tmp_path / "gone.keras", config=rename)
     # Keras looks for the registered name, so that is the one to pass.
-    with refused(r"its own: 'Thrice'.*custom_object_scope\(\{'gone>Thrice': Thrice\}\)"):
+    with refused(r"its own: 'Thrice'.*custom_objects=\{'gone>Thrice': Thrice\}"):
         kviz.load_model(path)
-    with keras.saving.custom_object_scope({"gone>Thrice": Thrice}):
-        assert kviz.load_model(path).classes == 3
+    assert kviz.load_model(path, custom_objects={"gone>Thrice": Thrice}).classes == 3
+
+
+def test_a_class_of_keras_hub_is_told_as_such(tmp_path):
+    source = saved(small_model(Thrice()), tmp_path / "thrice.keras")
+
+    def rename(config):
+        entry = next(entries(config, "Thrice"))
+        entry.update(module="keras_hub.src.models", registered_name="keras_hub>Thrice")
+
+    path = changed(source, tmp_path / "hub.keras", config=rename)
+    with refused("classes of keras_hub: 'Thrice'. Import it first: import keras_hub."):
+        kviz.load_model(path)
 
 
 def test_many_unknown_classes_make_one_short_sentence(tmp_path, honest):
@@ -645,19 +701,25 @@ def test_what_a_model_was_trained_with_does_not_matter(tmp_path):
     assert kviz.load_model(path).classes == 3
 
 
-def test_legacy_h5_needs_trust(tmp_path):
-    model = small_model()
-    path = saved(model, tmp_path / "legacy.h5")
-    with refused(r"legacy \.h5 .*trust=True"):
-        kviz.load_model(path)
-    network = kviz.load_model(path, trust=True)
+@pytest.mark.parametrize("trust", [False, True])
+def test_an_h5_file_loads_as_a_keras_file_does(tmp_path, trust):
+    model = functional()
+    model.compile("adam", "mse")
+    network = kviz.load_model(saved(model, tmp_path / "legacy.h5"), trust=trust)
     np.testing.assert_allclose(network(pixels()), model(pixels()), rtol=1e-5)
+
+
+def test_a_lambda_in_h5_needs_trust(tmp_path):
+    path = saved(small_model(keras.layers.Lambda(lambda x: x * 2)), tmp_path / "legacy.h5")
+    with refused("is a Lambda, which runs code .*trust=True"):
+        kviz.load_model(path)
+    assert kviz.load_model(path, trust=True).classes == 3
 
 
 def test_weights_without_a_model_are_refused(tmp_path):
     small_model().save_weights(tmp_path / "only.weights.h5")
-    with refused("holds weights but no model"):
-        kviz.load_model(tmp_path / "only.weights.h5", trust=True)
+    with refused(r"weights without their model\. Build the model .*load_weights"):
+        kviz.load_model(tmp_path / "only.weights.h5")
 
 
 @pytest.mark.parametrize("config", [5, 10**13, [1, 2], "{", "[" * 100_000])
@@ -665,7 +727,7 @@ def test_a_broken_config_in_h5_is_refused(tmp_path, config):
     with h5py.File(tmp_path / "odd.h5", "w", libver="latest") as file:
         file.attrs["model_config"] = config
     with little_memory(), refused("not JSON|64 deep"):
-        kviz.load_model(tmp_path / "odd.h5", trust=True)
+        kviz.load_model(tmp_path / "odd.h5")
 
 
 def test_trust_does_not_open_links_in_h5(tmp_path):
@@ -886,6 +948,7 @@ def test_a_file_with_a_long_name_loads(tmp_path, honest):
         tuple(CLASSES),
         dict(enumerate(CLASSES)),
         {"2": "Pizza", "0": "cat", "1": "dog"},
+        {"dog": 1, "cat": 0, "Pizza": 2},
         {str(index): ["n0144", name] for index, name in enumerate(CLASSES)},
     ],
 )
@@ -910,7 +973,7 @@ def test_class_names_argument_goes_before_the_file_before_its_neighbour(tmp_path
     assert kviz.load_model(path).class_names is None
     (tmp_path / "model.class_names.json").write_text('["x", "y", "z"]', encoding="utf-8")
     assert kviz.load_model(path).class_names == ("x", "y", "z")
-    kviz.save_model(kviz.load_model(honest, class_names=CLASSES), path)
+    kviz.save_model(kviz.load_model(honest, class_names=CLASSES), path, force=True)
     assert kviz.load_model(path).class_names == tuple(CLASSES)
     given = kviz.load_model(path, class_names=["1st", "2nd", "3rd"])
     assert given.class_names == ("1st", "2nd", "3rd")
@@ -925,7 +988,8 @@ def test_class_names_argument_goes_before_the_file_before_its_neighbour(tmp_path
         (5, "a list of strings"),
         ([[], "b", "c"], "a list of strings"),
         ({"0": "cat", "2": "dog"}, "need the indices 0, 1, 2"),
-        ({"cat": 0, "dog": 1, "Pizza": 2}, "need the indices 0, 1, 2"),
+        ({"cat": 1, "dog": 2, "Pizza": 3}, "need the indices 0, 1, 2"),
+        ({"cat": 0, "dog": 0, "Pizza": 1}, "need the indices 0, 1, 2"),
     ],
 )
 def test_class_names_that_are_none_are_refused(honest, given, match):
@@ -956,11 +1020,10 @@ def test_a_broken_file_of_class_names_is_refused(tmp_path, honest, name, data, m
         kviz.load_model(honest, class_names=tmp_path / name)
 
 
-def test_a_fifo_or_a_folder_of_class_names_does_not_hang(tmp_path, honest):
+def test_a_fifo_of_class_names_does_not_hang(tmp_path, honest):
     os.mkfifo(tmp_path / "pipe.txt")
-    for path in (tmp_path / "pipe.txt", tmp_path):
-        with no_hanging(), refused("not a regular file"):
-            kviz.load_model(honest, class_names=path)
+    with no_hanging(), refused("not a regular file"):
+        kviz.load_model(honest, class_names=tmp_path / "pipe.txt")
 
 
 @pytest.mark.parametrize(
@@ -1133,9 +1196,20 @@ def test_a_model_that_keras_cannot_save_leaves_what_was_there(tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(b"before")
     with refused("Keras cannot save the model: several lines", kviz.OutputError):
-        kviz.save_model(kviz.Network(small_model(Unsaveable(2))), path)
+        kviz.save_model(kviz.Network(small_model(Unsaveable(2))), path, force=True)
     assert path.read_bytes() == b"before"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_model_is_saved_over_ones_own_and_a_strangers_by_force(tmp_path, honest):
+    network, path = kviz.load_model(honest), tmp_path / "model.keras"
+    before = path.write_bytes(honest.read_bytes())
+    with refused("kviz did not write .*force=True replaces it", kviz.OutputError):
+        kviz.save_model(network, path)
+    assert path.stat().st_size == before
+    kviz.save_model(network, path, force=True)
+    kviz.save_model(kviz.load_model(path), path)
+    assert kviz.load_model(path).model.count_params() == network.model.count_params()
 
 
 def test_saving_into_a_folder_that_is_not_there(tmp_path, honest):

@@ -503,7 +503,9 @@ def test_an_interrupt_leaves_what_was_there(part, tmp_path):
 
     model = small(layers.Conv2D(4, 3, activation="relu"))
     with pytest.raises(KeyboardInterrupt):
-        kviz.report(model, noise(1, 12, 12, 3), path, methods=["gradient"], progress=interrupted)
+        kviz.report(
+            model, noise(1, 12, 12, 3), path, methods=["gradient"], progress=interrupted, force=True
+        )
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 

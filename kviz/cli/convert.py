@@ -1,0 +1,47 @@
+"""kviz convert."""
+
+from __future__ import annotations
+
+import click
+
+from kviz._checks import sanitise
+from kviz.cli import options as take
+from kviz.cli.group import say_note
+from kviz.cli.imports import imported
+from kviz.cli.output import print_json
+from kviz.cli.progress import bar, start_up_talk_kept_back
+
+
+@click.command(short_help="Write an old model as a .keras file.")
+@click.argument("source", metavar="OLD")
+@click.argument("path", metavar="NEW.keras")
+@take.trust
+@take.imports
+@take.force
+@take.as_json
+def convert(
+    source: str,
+    path: str,
+    trust: bool,
+    custom_objects: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write OLD as a file that Keras alone opens, and compare outputs on noise.
+
+    OLD is a model's file, or with --trust the folder of a SavedModel, which becomes one layer: a black
+    box that needs its folder to stay.
+    """
+    with start_up_talk_kept_back() as screen, bar("Converting", screen):
+        import kviz
+
+        found = kviz.convert(
+            source, path, trust=trust, custom_objects=imported(custom_objects), force=force
+        )
+    if as_json:
+        print_json({"files": [str(found.path)], **found.facts()})
+        return
+    click.echo(repr(found))
+    for note in found.notes:
+        say_note(note)
+    click.echo(f"Wrote {sanitise(found.path, 200)}")

@@ -1,0 +1,31 @@
+"""kviz inspect."""
+
+from __future__ import annotations
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.imports import imported
+from kviz.cli.output import print_json
+from kviz.cli.progress import bar, start_up_talk_kept_back
+
+
+@click.command(short_help="Tell what a model's file holds, without loading it.")
+@take.model_file
+@take.trust
+@take.imports
+@take.as_json
+def inspect(model: str, trust: bool, custom_objects: tuple[str, ...], as_json: bool) -> None:
+    """Tell what MODEL holds, and why it would be refused, without loading it.
+
+    Nothing of the file is made or run. A file that is no Keras model is told too: what it is, and the
+    way that works.
+    """
+    with start_up_talk_kept_back() as screen, bar("Looking", screen):
+        import kviz
+
+        found = kviz.inspect(model, trust=trust, custom_objects=imported(custom_objects))
+    if as_json:
+        print_json({"files": [], **found.facts()})
+    else:
+        click.echo(repr(found))
