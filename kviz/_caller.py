@@ -26,10 +26,13 @@ class Caller:
     Attributes:
         command: what was typed, None in Python.
         written: returns what stands for an option, given its name and, or "", its value in Python.
+        interrupted: called where an interrupt is caught so as to go on with what there is; it raises
+            KeyboardInterrupt where that is not wanted.
     """
 
     command: str | None = None
     written: Callable[[str, str], str] = _as_in_python
+    interrupted: Callable[[], None] = lambda: None
 
 
 _PYTHON = Caller()
@@ -62,6 +65,11 @@ def warn(message: str) -> None:
 def command() -> str | None:
     """Return the command that is running, None in Python."""
     return _calling.get().command
+
+
+def take_interrupt() -> None:
+    """Tell the caller that an interrupt was caught, so that the work goes on with what there is."""
+    _calling.get().interrupted()
 
 
 def spelled(option: str, value: str = "") -> str:

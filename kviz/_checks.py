@@ -25,7 +25,11 @@ def sanitise(value: object, length: int = 60) -> str:
     >>> sanitise("a\nb" + "c" * 100, length=10)
     'a?bcccccc…'
     """
-    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    try:
+        plain = str(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        plain = "a number of thousands of digits"
+    text = "".join(c if c.isprintable() else "?" for c in plain)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
@@ -82,13 +86,25 @@ def validate_int(option: str, value: Any, least: int = 1) -> int:
         number = least - 1
     if number < least or isinstance(value, bool):
         raise OptionError(
-            f"{spelled(option)} takes a whole number from {least}. Received: {sanitise(repr(value))}"
+            f"{spelled(option)} takes a whole number from {least}. Received: {shown(value)}"
         )
     if number > MOST:
         raise OptionError(
-            f"{spelled(option)} takes a whole number up to {MOST}. Received: {number}"
+            f"{spelled(option)} takes a whole number up to {MOST}. Received: {shown(number)}"
         )
     return number
+
+
+def shown(value: object, length: int = 60) -> str:
+    """Return what was received as Python writes it, sanitised; any whole number too.
+
+    >>> shown("a"), shown(3), shown(10**5000)
+    ("'a'", '3', 'a number of thousands of digits')
+    """
+    try:
+        return sanitise(repr(value), length)
+    except ValueError:
+        return sanitise(value, length)
 
 
 def validate_number(
@@ -108,9 +124,7 @@ def validate_number(
         wanted = f" between {above:g} and {below:g}"
         if math.isinf(below):
             wanted = "" if math.isinf(above) else f" above {above:g}"
-        raise OptionError(
-            f"{spelled(option)} takes a number{wanted}. Received: {sanitise(repr(value))}"
-        )
+        raise OptionError(f"{spelled(option)} takes a number{wanted}. Received: {shown(value)}")
     return number
 
 

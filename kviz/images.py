@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
 from kviz._caller import command, spelled, warn
-from kviz._checks import sanitise, validate_choice, validate_int
+from kviz._checks import sanitise, shown, validate_choice, validate_int
 from kviz._types import Progress
 from kviz.errors import ImageError, OptionError
 from kviz.formats.array_files import is_array_file, read_array
@@ -69,10 +69,10 @@ def validate_size(target_size: Any, own: tuple[int | None, ...]) -> tuple[int, .
         what = {1: "a whole number from 1", 2: "a height and a width in pixels"}
         raise OptionError(
             f"{spelled('target_size')} takes {what.get(len(own), several)}. "
-            f"Received: {sanitise(repr(target_size))}"
+            f"Received: {shown(target_size)}"
         )
     size = tuple(map(int, sides))
-    received = f"Received: {sanitise(' x '.join(map(str, size)))}"
+    received = f"Received: {sanitise(' x '.join(map(shown, size)))}"
     if any(mine not in (None, side) for mine, side in zip(own, size, strict=True)):
         wanted = " x ".join("any" if side is None else str(side) for side in own)
         what = {1: "signals", 2: "images"}

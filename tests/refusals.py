@@ -12,7 +12,7 @@ import kviz
 def refused(match, kind):
     """Expect exactly `kind`, in one short line that says `match`."""
     with pytest.raises(kviz.KvizError, match=match) as caught:
-        yield
+        yield caught
     assert type(caught.value) is kind
     assert len(str(caught.value)) <= 300
     assert str(caught.value).isprintable()

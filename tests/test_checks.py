@@ -12,12 +12,14 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import tried
+from refusals import refused
 
 import kviz
 from kviz._checks import (
     MOST,
     first_line,
     sanitise,
+    shown,
     suggest,
     validate_bool,
     validate_choice,
@@ -229,3 +231,22 @@ def test_a_message_without_end_is_read_in_no_time(text):
     before = time.process_time()
     assert len(first_line(ValueError(text))) <= 180
     assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize("number", [10**5000, -(10**5000), 10**20], ids=["many", "minus", "20"])
+def test_a_number_of_any_length_is_shown(number):
+    with refused("takes a whole number .*Received: ", kviz.OptionError):
+        validate_int("steps", number)
+    assert sanitise(number) == sanitise(shown(number))
+    with refused("takes a number between 0 and 9. Received: ", kviz.OptionError):
+        validate_number("size", number, above=0, below=9)
+
+
+def test_a_number_of_more_digits_than_python_writes_is_none_for_any_option():
+    maps = kviz.Activations({"c": np.ones((1, 2, 2, 3), "float32")}, {"c": "Conv2D"})
+    many = 10**5000
+    for option in ("channel", "columns", "image"):
+        with refused("Received: a number of thousands of digits", kviz.OptionError):
+            maps.plot("c", **{option: many})
+    with refused("a number of thousands of digits", kviz.OptionError):
+        kviz.load_images("notebooks/images/cat.png", target_size=many)

@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from kviz._checks import MOST, sanitise
+from kviz._checks import MOST, shown
 from kviz.engine.backend import keras
 from kviz.errors import OptionError
 
@@ -83,7 +83,7 @@ def validated(name: str, hint: Any, value: Any, rules: Any) -> Any:
     # None is what an option is when it is not given, but among words it is a choice like the others.
     words = any(get_origin(kind) is Literal for kind in kinds)
     said = ", ".join(_described(kind, rules) for kind in kinds if words or kind is not NoneType)
-    raise OptionError(f"{name} takes {'one of ' * words}{said}. Received: {sanitise(repr(value))}")
+    raise OptionError(f"{name} takes {'one of ' * words}{said}. Received: {shown(value)}")
 
 
 _NONE = object()
@@ -164,6 +164,6 @@ def validate_layers(name: str, value: Any) -> Any:
         if not (isinstance(part, str | keras.Layer) or layer_class or whole or nothing):
             raise OptionError(
                 f"{name} takes a layer's path, a pattern, a class, a layer, an index, or a list of "
-                f"these. Received: {sanitise(repr(part))}"
+                f"these. Received: {shown(part)}"
             )
     return parts if several else value

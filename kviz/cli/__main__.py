@@ -1,5 +1,5 @@
 """`python -m kviz.cli` is `kviz`."""
 
-from kviz.cli.group import main
+from kviz.cli.child import run
 
-main(prog_name="kviz")
+run()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from kviz._checks import sanitise
+from kviz.cli import child
 from kviz.cli import options as take
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
+from kviz.cli.job import watch_memory
 from kviz.cli.output import print_json
 from kviz.cli.progress import bar, start_up_talk_kept_back
 
@@ -32,8 +34,12 @@ def convert(
     OLD is a model's file, or with --trust the folder of a SavedModel, which becomes one layer: a black
     box that needs its folder to stay.
     """
+    child.begin()
+    child.begin_writing(path)
     with start_up_talk_kept_back() as screen, bar("Converting", screen):
         import kviz
+
+        watch_memory(source, trust=trust)
 
         found = kviz.convert(
             source, path, trust=trust, custom_objects=imported(custom_objects), force=force

@@ -10,13 +10,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from kviz import __version__
 from kviz._caller import Caller, called_by
 from kviz._checks import sanitise
+from kviz.cli.interrupts import interrupts
 from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
 # In the order of the story that the README tells.
@@ -55,18 +56,29 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
-            with called_by(Caller(ctx.meta[__name__], option_written)), _usage_in_one_line():
+            interrupts.begin()
+            caller = Caller(ctx.meta[__name__], option_written, interrupts.taken)
+            with called_by(caller), _usage_in_one_line():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise  # click's own, and a reader such as head that has seen enough
         except KeyboardInterrupt:
-            say("stopped.")
-            ctx.exit(130)
+            _stop(ctx)
         except Exception as error:
+            if interrupts.asked:  # what was interrupted can end in any error
+                _stop(ctx)
             if ctx.params.get("debug"):
                 raise
             say(_sentence(error))
             ctx.exit(1)
+        finally:
+            interrupts.end()
+
+
+def _stop(ctx: click.Context) -> NoReturn:
+    interrupts.end()
+    say("stopped.")
+    ctx.exit(interrupts.exit_code)
 
 
 @contextmanager
@@ -84,8 +96,11 @@ def _usage_in_one_line() -> Iterator[None]:
 def _sentence(error: Exception) -> str:
     if isinstance(error, KvizError):
         return str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
         return "the memory is used up. Try a smaller --batch-size, fewer --layers or images."
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{sanitise(error.filename, 120)}: " if error.filename else ""
+        return f"the system refuses it: {where}{sanitise(error.strerror)}."
     return (
         f"unexpected {type(error).__name__}; this is a fault of kviz. "
         "kviz --debug COMMAND … shows where."

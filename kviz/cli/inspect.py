@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from kviz.cli import child
 from kviz.cli import options as take
 from kviz.cli.imports import imported
+from kviz.cli.job import watch_memory
 from kviz.cli.output import print_json
 from kviz.cli.progress import bar, start_up_talk_kept_back
 
@@ -21,8 +23,11 @@ def inspect(model: str, trust: bool, custom_objects: tuple[str, ...], as_json: b
     Nothing of the file is made or run. A file that is no Keras model is told too: what it is, and the
     way that works.
     """
+    child.begin()
     with start_up_talk_kept_back() as screen, bar("Looking", screen):
         import kviz
+
+        watch_memory(model, trust=trust)
 
         found = kviz.inspect(model, trust=trust, custom_objects=imported(custom_objects))
     if as_json:

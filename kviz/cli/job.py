@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from kviz import _process
 from kviz._checks import sanitise
+from kviz.cli import child
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
@@ -23,6 +26,27 @@ if TYPE_CHECKING:
     from kviz._types import Progress
     from kviz.network.network import Network
     from kviz.results import Predictions
+
+
+def watch_memory(model: str, *, trust: bool, most: str | None = None) -> None:
+    """Bound what a model takes that is not trusted, beyond what was imported to load it.
+
+    Args:
+        model: its file.
+        trust: whether it is.
+        most: what it may take, as `--max-memory` has it.
+    """
+    if trust:
+        return
+    from kviz.engine.backend import tf
+    from kviz.engine.memory import bytes_of
+
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    allowed = bytes_of(most) if most else _process.allowance(gpu=gpu)
+    with suppress(OSError, ValueError):  # a file that is not there is said later
+        # Its weights are in memory as the file's bytes, as numbers and as variables.
+        size = 4 * os.stat(model).st_size  # noqa: PTH116 - what was typed may be no path
+        child.begin_watch(allowed + size)
 
 
 class Job:
@@ -40,6 +64,7 @@ class Job:
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
+        child.begin()
         self.as_json: bool = options.pop("as_json")
         self.target = None
         if "out" in options:
@@ -75,6 +100,11 @@ class Job:
 
             if self._modules:
                 self._loading["custom_objects"] = imported(self._modules)
+            watch_memory(
+                self._model,
+                trust=self._loading.get("trust", False),
+                most=self._loading.get("max_memory"),
+            )
             return load_model(self._model, **self._loading)
 
     @cached_property
@@ -188,7 +218,7 @@ class Job:
         if self.as_json:
             print_json({"files": [str(file) for file in written], **found.facts()})
             return
-        click.echo(repr(found))
+        click.echo(found.text())
         for note in found.notes:
             say_note(note)
         if self.target:

@@ -24,7 +24,8 @@ def layers(**options: Any) -> None:
     job = Job(options)
     table = job.network.layers
     if job.as_json:
-        print_json({"files": [], "verb": "layers", "layers": [info.facts() for info in table]})
+        told = [info.facts() for info in table]
+        print_json({"files": [], "verb": "layers", "layers": told, "notes": job.network.notes})
         return
     from kviz.draw.tables import narrowed, text
 

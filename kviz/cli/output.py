@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from kviz._checks import sanitise
+from kviz.cli import child
 from kviz.cli.progress import bar
 from kviz.files import try_to_write, whole_files, whole_folder
 from kviz.marks import is_marked
@@ -44,6 +45,7 @@ class Target:
             raise click.UsageError(
                 f"--format {form} and --out {sanitise(out, 120)} contradict each other."
             )
+        child.begin_writing(path)
         films = [path.with_suffix(".gif")] if suffix and film else []
         try_to_write(path, *films, file=bool(suffix), force=force)
         return cls(path, form or suffix or "png", force)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -55,14 +56,15 @@ def start_up_talk_kept_back() -> Iterator[TextIO]:
     """Keep back what TensorFlow's C++ code writes to the error stream while it starts.
 
     It does so before any setting of ours can reach it. Gives the error stream itself; where the
-    body fails for a reason that is not the user's, what was kept back is shown.
+    body fails for a reason that is not the user's, what was kept back is shown. Warnings are shown
+    at the end: they are no talk.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3":
         yield sys.stderr
         return
     sys.stderr.flush()
     screen = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    with screen, tempfile.TemporaryFile() as kept:
+    with _warnings_at_the_end(), screen, tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), 2)
         try:
             yield screen
@@ -75,3 +77,15 @@ def start_up_talk_kept_back() -> Iterator[TextIO]:
         finally:
             screen.flush()
             os.dup2(screen.fileno(), 2)
+
+
+@contextmanager
+def _warnings_at_the_end() -> Iterator[None]:
+    show, later = warnings.showwarning, list[tuple[Any, Any]]()
+    warnings.showwarning = lambda *what, **how: later.append((what, how))
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+        for what, how in later:
+            show(*what, **how)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from kviz._checks import sanitise
+from kviz.cli import child
 from kviz.cli import options as take
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
@@ -50,6 +51,7 @@ def report(out: str, full: bool, **options: Any) -> None:
         raise click.UsageError(
             f"--out takes a file ending in .html. Received: {sanitise(out, 120)}"
         )
+    child.begin_writing(path)
     try_to_write(path, file=True, force=options["force"])
     job = Job(options)
     if full:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kviz._caller import spelled
-from kviz._checks import sanitise
+from kviz._checks import sanitise, shown
 from kviz.engine.backend import keras, tf
 from kviz.engine.graph import activated, unnormalise
 from kviz.engine.model_inputs import to_channels_last
@@ -227,7 +227,7 @@ def choose_head(heads: Sequence[Head], output: int | str | None = None) -> Head:
     )
     raise OptionError(
         f"{spelled('output')} takes one of the model's outputs: {sanitise(said, 160)}. "
-        f"Received: {sanitise(repr(output), 60)}"
+        f"Received: {shown(output, 60)}"
     )
 
 

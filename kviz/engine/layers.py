@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from kviz._checks import sanitise, suggest
+from kviz._checks import sanitise, shown, suggest
 from kviz._types import Selector
 from kviz.draw.pages import html
 from kviz.draw.tables import Table, text
@@ -201,7 +201,7 @@ class LayerTable(Sequence[LayerInfo]):
         elif not isinstance(layer_names, Iterable):
             raise LayerError(
                 "layer_names takes a path, a glob, a class, an index, a layer or a list of them. "
-                f"Received: {sanitise(repr(layer_names))}"
+                f"Received: {shown(layer_names)}"
             )
         else:
             found = [info for one in layer_names for info in self._one(one, maps)]
@@ -236,7 +236,7 @@ class LayerTable(Sequence[LayerInfo]):
         if not isinstance(selector, str):
             raise LayerError(
                 "A layer is meant by a path, a glob, a class, an index or itself. "
-                f"Received: {sanitise(repr(selector))}"
+                f"Received: {shown(selector)}"
             )
         return self._named(selector) or self._matching(selector, maps)
 

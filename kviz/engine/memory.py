@@ -10,19 +10,18 @@ import os
 import re
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 from kviz._caller import spelled, warn
 from kviz._checks import sanitise
+from kviz._process import allowance
 from kviz.engine.backend import tf
 from kviz.engine.estimate import is_small, needed
 from kviz.errors import ModelError, OptionError
 
 GIGABYTE = 1 << 30
-MOST = 4 * GIGABYTE
 # What needs no question: less than TensorFlow itself takes.
 LITTLE = GIGABYTE // 8
 
@@ -100,9 +99,8 @@ class Memory:
         """Bytes that a run may take."""
         if self.most is not None:
             return self.most
-        half = free() // 2
         # A GPU has its own memory, which TensorFlow guards.
-        return half if tf.config.list_logical_devices("GPU") else min(MOST, half)
+        return allowance(gpu=bool(tf.config.list_logical_devices("GPU")))
 
     @property
     def _is_known(self) -> bool:
@@ -178,17 +176,4 @@ def machine() -> int:
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # Windows
-        return 2 * MOST
-
-
-def free() -> int:
-    """Return the bytes of memory that are free, as far as the system says."""
-    found = machine()
-    with suppress(OSError, ValueError, IndexError):
-        text = Path("/proc/meminfo").read_text()
-        found = int(text.partition("MemAvailable:")[2].split()[0]) * 1024
-    with suppress(OSError, ValueError):  # a container's own
-        group = Path("/sys/fs/cgroup")
-        most = int((group / "memory.max").read_text())
-        found = min(found, most - int((group / "memory.current").read_text()))
-    return max(found, 0)
+        return 8 * GIGABYTE

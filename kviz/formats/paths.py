@@ -41,6 +41,8 @@ def image_paths(paths: Paths) -> list[Path]:
                 "Expected a file, a folder, a glob or a list of them. "
                 f"Received: {sanitise(type(entry).__name__)}"
             )
+        if not str(entry):
+            raise ImageError("Expected a file, a folder or a glob. Received an empty name.")
         try:
             found += _files(entry)
         except OSError as error:

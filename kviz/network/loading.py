@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from kviz._checks import first_line, sanitise, validate_int
+from kviz._checks import first_line, sanitise, validate_bool, validate_int
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
@@ -17,6 +17,7 @@ from kviz.engine.memory import bytes_of
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames, names_beside
 from kviz.network.hdf5 import MEGABYTE
+from kviz.network.isolated import loaded_apart
 from kviz.network.kept import objects_known, settings_kept
 from kviz.network.legacy_weights import fill
 from kviz.network.model_files import ModelFile, looked_at, variables_within, write_model
@@ -33,6 +34,7 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     max_memory: int | str | None = None,
     max_layers: int | None = None,
+    isolated: bool = False,
 ) -> Network:
     """Read a saved Keras model as a function of pixels.
 
@@ -60,6 +62,9 @@ def load_model(
             free; with `trust` more is then only warned of.
         max_layers: how often layers may be called in all, models inside models counted through; by
             default 5,000, or with `trust` any number.
+        isolated: load it in a process of its own first, and here only what was seen to load there: a
+            file that crashes TensorFlow, fills the memory or never ends does so there. It takes time.
+            Your own classes have to stand in a module that can be imported. It is no sandbox either.
 
     Returns:
         A `Network`. Weights that are not finite are warned of, and every result says so.
@@ -76,13 +81,18 @@ def load_model(
         raise ModelError(f"Expected the path of a model's file. Received: {sanitise(repr(path))}")
     max_memory, max_layers = _limits(max_memory, max_layers)
     path = Path(path)
+    validate_bool("isolated", isolated)
     strategy = several()
+    apart: Any = nullcontext(path)
+    if isolated:
+        apart = loaded_apart(path, custom_objects, trust=trust, max_layers=max_layers)
     try:
         with (
             settings_kept(),
             objects_known(custom_objects),
             counted(max_layers, trust=trust),
-            looked_at(path, trust=trust) as found,
+            apart as source,
+            looked_at(source, trust=trust) as found,
             # A weight that a custom object made and did not save stays as it was made.
             variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
             warnings.catch_warnings(),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, suggest
+from kviz._checks import sanitise, shown, suggest
 from kviz._types import Array
 from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
@@ -221,10 +221,12 @@ class Network:
             ) from None
         if count is not None:
             if not -count <= index < count:
-                raise OptionError(f"Class indices go from 0 to {count - 1}. Received: {index}")
+                raise OptionError(
+                    f"Class indices go from 0 to {count - 1}. Received: {shown(index)}"
+                )
             index %= count
         elif index < 0:
-            raise OptionError(f"A class index is 0 or more. Received: {index}")
+            raise OptionError(f"A class index is 0 or more. Received: {shown(index)}")
         return index
 
     @property

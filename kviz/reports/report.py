@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, validate_int
+from kviz._checks import sanitise, shown, validate_int
 from kviz._types import Images, ModelLike, Selector
 from kviz.arrays import photo_of, pixel_span
 from kviz.attribution import method_named
@@ -221,9 +221,9 @@ def _room(max_mb: Any) -> float | None:
         return None
     if not isinstance(max_mb, int | float) or not max_mb > 0:
         raise OptionError(
-            f"{spelled('max_mb')} takes a size over 0, or None. Received: {sanitise(repr(max_mb))}"
+            f"{spelled('max_mb')} takes a size over 0, or None. Received: {shown(max_mb)}"
         )
-    return max_mb * MEGABYTE
+    return min(max_mb, 10**9) * MEGABYTE
 
 
 def _check_room(pixels: Mapping[str, Any], count: int, room: float | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, validate_choice
+from kviz._checks import sanitise, shown, validate_choice
 from kviz._types import Array
 from kviz.arrays import (
     Levels,
@@ -22,7 +22,6 @@ from kviz.arrays import (
 )
 from kviz.draw.colours import coloured, palette
 from kviz.draw.tables import Table
-from kviz.draw.tile_png import tile_png
 from kviz.errors import OptionError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
@@ -150,9 +149,9 @@ class Activations(Arrays):
         title = f"{layer} · {channels} channel{'s' * (channels > 1)} of {size} · {share} empty"
         what, order = f"{channels} channels of {size}", ""
         if how.channel is not None:
+            maps = _channel(maps, how.channel, path)
             what = f"channel {how.channel}"
             title = f"{layer} · {what} of 0-{channels - 1} · {size}"
-            maps = _channel(maps, how.channel, path)
         elif how.sort is not None:
             maps = _sorted(maps, how.sort)
             order = ", highest mean first" if how.sort == "mean" else ", most zeros first"
@@ -264,7 +263,7 @@ class Activations(Arrays):
         def picture(image: int, place: int, path: str) -> Picture:
             folder = f"{image + 1:03}_{self._image_slug(image)}/" if len(images) > 1 else ""
             file = f"{folder}{place:03}_{slug(path)}.png"
-            return file, lambda: tile_png(self.tiles(path, image=image, **options)[0])
+            return file, lambda: self._png(self.tiles(path, image=image, **options)[0])
 
         return [
             picture(image, place, path)
@@ -290,8 +289,7 @@ def _channel(maps: Array, channel: int, path: str) -> Array:
     channels = maps.shape[-1]
     if not isinstance(channel, int | np.integer) or not 0 <= channel < channels:
         raise OptionError(
-            f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. "
-            f"Received: {sanitise(repr(channel))}"
+            f"Layer {sanitise(path)!r} has channels 0 to {channels - 1}. Received: {shown(channel)}"
         )
     return maps[..., channel : channel + 1]
 

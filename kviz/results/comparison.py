@@ -145,7 +145,7 @@ class Comparison(Result):
         def picture(image: int) -> Picture:
             tiles = self.tiles(image=image, **options)
             name = f"{image + 1:03}_{self._image_slug(image)}_compared.png"
-            return name, lambda: _row(tiles, self._across(tiles))
+            return name, lambda: _row(self._noted(tiles), self._across(tiles))
 
         return [picture(image) for image in images]
 

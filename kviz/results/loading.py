@@ -45,7 +45,11 @@ def load_result(path: str | Path, *, trust: bool = False) -> AnyResult:
     (1, 2, 2, 1)
     """
     path = Path(path)
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name too long to exist
+        there = False
+    if not there:
         raise OutputError(f"There is no file {sanitise(path, 120)}.")
     result: AnyResult = read_npz(path, _KINDS, trust=trust)
     return result

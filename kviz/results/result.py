@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from kviz._checks import sanitise, suggest, validate_bool, validate_number
+from kviz._checks import sanitise, shown, suggest, validate_bool, validate_number
 from kviz._types import Array, Progress
 from kviz.draw.colours import coloured
 from kviz.draw.figures import DRAWN, write_figure
@@ -118,7 +119,7 @@ class Result:
 
         def picture(image: int, place: int, tile: Tile) -> Picture:
             file = f"{image + 1:03}_{self._image_slug(image)}_{what}_{place:02}.png"
-            return file, lambda: tile_png(tile)
+            return file, lambda: self._png(tile)
 
         return [
             picture(image, place, tile)
@@ -169,12 +170,14 @@ class Result:
         tiles = self.tiles(*item, **options)
         if ax is None:
             across = self._across(tiles)
-            return figure(tiles, across, width, figsize=_size(figsize), caption=caption)
+            return figure(
+                self._noted(tiles), across, width, figsize=_size(figsize), caption=caption
+            )
         several = isinstance(ax, list | tuple | np.ndarray)
         axes = list(np.ravel(np.array(ax, object))) if several else [ax]
         if len(axes) != len(tiles):
             tiles = self._main(tiles)
-        return draw_into(axes, tiles, caption=caption)
+        return draw_into(axes, self._noted(tiles), caption=caption)
 
     def image(self, *item: Any, **options: Any) -> Any:
         """Return the one picture that matters as a Pillow image, without title, bar or margin.
@@ -196,6 +199,17 @@ class Result:
                 "image=0, as tiles() takes it."
             )
         return Image.fromarray(coloured(tiles[0]))
+
+    def _noted(self, tiles: Sequence[Tile]) -> list[Tile]:
+        """Return tiles that tell the notes too: the first one in its detail, all to who cannot see."""
+        if not self.notes or not tiles:
+            return list(tiles)
+        told = " ".join(self.notes)
+        first, *others = (replace(tile, alt=f"{tile.alt} {told}") for tile in tiles)
+        return [replace(first, detail=" · ".join(filter(None, [first.detail, told]))), *others]
+
+    def _png(self, tile: Tile) -> bytes:
+        return tile_png(self._noted([tile])[0])
 
     def _main(self, tiles: list[Tile]) -> list[Tile]:
         """Return the tiles that matter most, the others being there to compare them with."""
@@ -276,6 +290,10 @@ class Result:
         return html(title=title, tables=self.tables(), tiles=tiles, notes=self.notes)
 
     def __repr__(self) -> str:
+        return "\n\n".join([self.text(), *(f"Note: {note}" for note in self.notes)])
+
+    def text(self) -> str:
+        """Return the tables as text, as the command line prints them."""
         return "\n\n".join(text(table) for table in self.tables())
 
     def _repr_html_(self) -> str:
@@ -317,7 +335,7 @@ def _size(figsize: Any) -> tuple[float, float] | None:
         return None
     if not isinstance(figsize, list | tuple) or len(figsize) != 2:
         raise OptionError(
-            f"figsize takes a width and a height in inches. Received: {sanitise(repr(figsize))}"
+            f"figsize takes a width and a height in inches. Received: {shown(figsize)}"
         )
     width, height = (validate_number("figsize", side, above=0, below=200) for side in figsize)
     return width, height
@@ -384,14 +402,14 @@ def validate_image(image: Any, count: int) -> int:
     """
     whole = isinstance(image, int | np.integer) and not isinstance(image, bool)
     if not whole or not 0 <= image < count:
-        raise OptionError(
-            f"image takes a number from 0 to {count - 1}. Received: {sanitise(repr(image))}"
-        )
+        raise OptionError(f"image takes a number from 0 to {count - 1}. Received: {shown(image)}")
     return int(image)
 
 
 def folder_for(path: str | Path) -> Path:
     """Return where a folder of pictures goes, unless the name says that it is no folder."""
+    if not str(path):
+        raise OutputError("Expected a folder, or a file to write. Received an empty name.")
     path = Path(path)
     if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".gif", ".webp", ".csv"):
         raise OutputError(

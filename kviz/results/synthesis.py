@@ -15,7 +15,6 @@ from kviz._types import Array, Progress
 from kviz.arrays import Levels, as_bytes, is_picture, stretched
 from kviz.draw.charts import Signal, charted, curves
 from kviz.draw.tables import Table
-from kviz.draw.tile_png import tile_png
 from kviz.errors import OutputError
 from kviz.files import slug, whole_file
 from kviz.images import png
@@ -354,12 +353,15 @@ class Synthesis(Result):
 
     def _pictures(self, **options: Any) -> list[Picture]:
         def picture(place: int, tile: Tile) -> Picture:
-            return f"{place:03}_{slug(tile.title)}.png", lambda: tile_png(tile)
+            return f"{place:03}_{slug(tile.title)}.png", lambda: self._png(tile)
 
         def plain(index: int) -> Picture:
             levels = self._levels(self.images[index])
             levels = levels[..., 0] if levels.shape[-1] == 1 else levels
-            return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(levels)
+            told = {"Description": sanitise(" ".join(self.notes), 1000)} if self.notes else None
+            return f"pixels/{index + 1:03}_{slug(self.labels[index])}.png", lambda: png(
+                levels, text=told
+            )
 
         image = options.pop("image", None)
         shown = self._shown(image, places=False, **options)

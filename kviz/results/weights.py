@@ -12,7 +12,6 @@ from kviz._types import Array
 from kviz.arrays import Levels, stretched
 from kviz.draw.colours import palette
 from kviz.draw.tables import Table
-from kviz.draw.tile_png import tile_png
 from kviz.errors import LayerError
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
@@ -144,7 +143,7 @@ class Weights(Arrays):
             )
 
         def picture(place: int, path: str) -> Picture:
-            return f"{place:03}_{slug(path)}.png", lambda: tile_png(self.tiles(path, **options)[0])
+            return f"{place:03}_{slug(path)}.png", lambda: self._png(self.tiles(path, **options)[0])
 
         return [picture(place, path) for place, path in enumerate(kernels, 1)]
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kviz._caller import take_interrupt
 from kviz._checks import sanitise, validate_bool, validate_int
 from kviz._types import Array, Progress
 from kviz.arrays import stretched
@@ -216,6 +217,7 @@ def climb(
             if ascent.verdict and bool(tf.reduce_all(state[-2])):
                 break
     except KeyboardInterrupt:
+        take_interrupt()
         stopped = True
     *_, best, _, arrived, moved = state
     images = show(*pixels, target, best)

@@ -134,7 +134,7 @@ def test_an_interrupt_leaves_nothing(run, tmp_path, monkeypatch, out):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kviz.results.activations.tile_png", stop)
+    monkeypatch.setattr("kviz.results.result.tile_png", stop)
     monkeypatch.setattr("kviz.draw.pages.tile_png", stop)
     monkeypatch.setattr("kviz.results.result.np.savez_compressed", stop)
     line = one_line(run("activations", MODEL, CAT, "--out", out), 130)
@@ -151,7 +151,7 @@ def test_an_interrupt_after_some_pictures_leaves_what_was_there(run, tmp_path, m
             raise KeyboardInterrupt
         return b"picture"
 
-    monkeypatch.setattr("kviz.results.activations.tile_png", stop)
+    monkeypatch.setattr("kviz.results.result.tile_png", stop)
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps/001_conv1.png").write_text("mine")
     one_line(run("activations", MODEL, CAT), 130)

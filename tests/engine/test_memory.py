@@ -9,8 +9,9 @@ import pytest
 from keras import layers
 
 import kviz
+from kviz._process import free
 from kviz.engine import memory
-from kviz.engine.memory import bytes_of, free, machine
+from kviz.engine.memory import bytes_of, machine
 from kviz.errors import KvizWarning, ModelError, OptionError
 
 MB = 1 << 20
