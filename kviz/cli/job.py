@@ -100,11 +100,8 @@ class Job:
 
             if self._modules:
                 self._loading["custom_objects"] = imported(self._modules)
-            watch_memory(
-                self._model,
-                trust=self._loading.get("trust", False),
-                most=self._loading.get("max_memory"),
-            )
+            trust, most = (self._loading.get(key) for key in ("trust", "max_memory"))
+            watch_memory(self._model, trust=bool(trust), most=most)
             return load_model(self._model, **self._loading)
 
     @cached_property
