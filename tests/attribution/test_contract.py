@@ -31,6 +31,14 @@ def named(name):
     return method_named(name, **QUICK.get(name, {}))
 
 
+def some_of(names, turn):
+    """Return methods as parameters, of which a usual run has every third, each method in its turn."""
+    return [
+        pytest.param(name, marks=[] if (place + turn) % 3 == 0 else pytest.mark.slow)
+        for place, name in enumerate(sorted(names))
+    ]
+
+
 # Those that need a net with attention.
 ATTENDING = {name for name in method_names() if issubclass(method_class(name), OfAttention)}
 
@@ -103,7 +111,7 @@ def test_a_seed_gives_the_same_again(name, model, five):
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", some_of(method_names(), 0))
 def test_what_a_result_says_can_be_given_back(name, model, five):
     found = kviz.attribute(model, five[:2], named(name), seed=3, class_index=[[1, 2]])
     settings = json.loads(json.dumps(found.made_by.settings))
@@ -176,7 +184,7 @@ def test_another_number_is_no_other_trace(monkeypatch, name, option, values, fiv
         assert not any(np.array_equal(one, two) for one, two in pairwise(maps))
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", some_of(method_names(), 1))
 def test_round_trip(name, model, five, tmp_path):
     found = kviz.attribute(model, five[:2], named(name), names=["a.png", "b.png"])
     again = kviz.load_result(found.save(tmp_path / "found.npz")[0])
@@ -190,7 +198,7 @@ def test_round_trip(name, model, five, tmp_path):
 
 
 # A Sequential hands one tensor on, which attention takes twice.
-@pytest.mark.parametrize("name", sorted({*method_names()} - ATTENDING))
+@pytest.mark.parametrize("name", some_of({*method_names()} - ATTENDING, 1))
 def test_a_sequential_read_from_disk_and_a_nested_model(name, five, tmp_path):
     inner = keras.Sequential(
         [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
@@ -208,9 +216,8 @@ def test_a_sequential_read_from_disk_and_a_nested_model(name, five, tmp_path):
     assert found.maps.any()
 
 
-@pytest.mark.parametrize(
-    ("name", "bad"), [*((name, np.nan) for name in method_names()), ("grad_cam", np.inf)]
-)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("name", some_of(method_names(), 0))
 def test_a_score_that_is_not_finite_is_said(name, five, bad):
     model = net(name)
     bias = np.zeros(5)
@@ -220,7 +227,7 @@ def test_a_score_that_is_not_finite_is_said(name, five, bad):
         kviz.attribute(model, five[:2], named(name), class_index=2)
 
 
-@pytest.mark.parametrize("name", method_names())
+@pytest.mark.parametrize("name", some_of(method_names(), 2))
 def test_a_model_that_was_built_for_two_images(name, model, five):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 16, 16, 3)))
     fixed.set_weights(model.get_weights())
