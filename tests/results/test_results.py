@@ -594,7 +594,8 @@ class TestSaving:
         assert sorted((tmp_path / "a/b").iterdir()) == sorted(written)
         assert seen == [(1, 2), (2, 2)]
         with Image.open(written[0]) as image:
-            assert image.text["Description"] == two.tiles("conv1", image=1)[0].alt
+            alt = two.tiles("conv1", image=1)[0].alt
+            assert image.text["Description"] == f"{alt} Take care."
             grid = two.mosaic("conv1", image=1, columns=4)
             zoom = image.width // grid.shape[1]
             pixels = np.asarray(image)[-len(grid) * zoom :: zoom, : grid.shape[1] * zoom : zoom]
