@@ -76,6 +76,17 @@ def allowance(*, gpu: bool = False) -> int:
     return half if gpu else min(4 * GIGABYTE, half)
 
 
+def in_words(size: int) -> str:
+    """Return a size as people read it.
+
+    >>> in_words(5 * GIGABYTE), in_words(70_000_000)
+    ('5.0 GB', '70 MB')
+    """
+    if size < GIGABYTE:
+        return f"{max(1, size // 10**6)} MB"
+    return f"{size / GIGABYTE:,.1f} GB" if size < 10**15 else "over a million GB"
+
+
 def crash(code: int) -> str:
     """Return the name of the crash that an exit code tells of, or nothing.
 

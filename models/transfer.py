@@ -29,7 +29,7 @@ from training import keras, options, recipe, seeded, train
 import kviz
 from kviz._checks import sanitise, suggest, validate_choice
 from kviz.draw.charts import curves
-from kviz.draw.plots import tile_png
+from kviz.draw.tile_png import tile_png
 from kviz.errors import ModelError, OptionError
 from kviz.files import whole_file
 

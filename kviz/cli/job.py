@@ -107,9 +107,10 @@ class Job:
     @cached_property
     def given(self) -> tuple[Any, list[str]]:
         """The photos as the model takes them, and what they are called."""
+        network = self.network  # first, while TensorFlow's talk is kept back
+
         from kviz.given import read_inputs
 
-        network = self.network
         if not self._inputs:
             self._validate_is_one_input(network)
         with _decoders_kept_back() as screen, bar("Reading", screen) as progress:

@@ -171,7 +171,8 @@ model = stacked(
     click.option(
         "--max-memory",
         metavar="SIZE",
-        help="What a run may take, such as 8GB; by default 4GB, or half of what is free.",
+        help="What the model and its images may take, such as 8GB, beyond TensorFlow itself; by "
+        "default 4GB, or half of what is free.",
     ),
     click.option(
         "--max-layers",

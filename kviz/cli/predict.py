@@ -32,7 +32,7 @@ def predict(also: list[str] | None, **options: Any) -> None:
         if job.as_json:
             _add(told, found.facts())
         else:
-            click.echo("\n" * (start > 0) + repr(found))
+            click.echo("\n" * (start > 0) + found.text())
             for note in found.notes:
                 say_note(note)
     if job.as_json:

@@ -137,8 +137,8 @@ class Watch:
             return 128 + self._asked[-1]
         if why == "memory":
             say(
-                f"stopped, since it took over {self._allowed / 1e9:.1f} GB of memory for a model that "
-                f"is not trusted. {_LESS}; --max-memory allows more."
+                f"stopped, since it took over {_process.in_words(self._allowed)} of memory beyond what it "
+                f"began with, for a model that is not trusted. {_LESS}; --max-memory allows more."
             )
             return 1
         if name := _process.crash(code):

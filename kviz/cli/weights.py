@@ -20,7 +20,9 @@ def weights(layer_names: list[str] | None, columns: int, **options: Any) -> None
 
     By default of every Conv2D; --layers also takes a weight's path, such as conv1/kernel.
     """
+    job = Job(options)
+    network = job.network  # first, while TensorFlow's talk is kept back
+
     import kviz
 
-    job = Job(options)
-    job.end(kviz.weights(job.network, layer_names), columns=columns)
+    job.end(kviz.weights(network, layer_names), columns=columns)

@@ -141,7 +141,10 @@ def layers_for(
     fitting = [
         laid
         for laid in between
-        if len(laid.sizes) == axes and any(size is None or size > 1 for size in laid.sizes)
+        if len(laid.sizes) == axes
+        and any(size is None or size > 1 for size in laid.sizes)
+        # Of one layer whose inside is closed, the input alone would be left: the photo itself.
+        and laid.info.kind != "InputLayer"
     ]
     if not fitting:
         tokens = axes == 2 and any(len(laid.sizes) == 1 for laid in between)

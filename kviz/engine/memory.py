@@ -16,7 +16,7 @@ from typing import Any
 
 from kviz._caller import spelled, warn
 from kviz._checks import sanitise
-from kviz._process import allowance
+from kviz._process import allowance, in_words
 from kviz.engine.backend import tf
 from kviz.engine.estimate import is_small, needed
 from kviz.errors import ModelError, OptionError
@@ -49,17 +49,6 @@ def bytes_of(size: Any) -> int:
             f"Received: {sanitise(repr(size))}"
         )
     return number
-
-
-def said(size: int) -> str:
-    """Return a size as people read it.
-
-    >>> said(5 << 30)
-    '5.0 GB'
-    """
-    if size < GIGABYTE:
-        return f"{max(1, size >> 20)} MB"
-    return f"{size / GIGABYTE:,.1f} GB" if size < 1 << 50 else "over a million GB"
 
 
 class TooMuch(Exception):  # noqa: N818 - it is no fault, but a question for fewer images
@@ -141,14 +130,14 @@ class Memory:
             return
         if _shrinking.get():
             raise TooMuch(size, limit, images)
-        takes = f"would take about {said(size)} of memory"
+        takes = f"would take about {in_words(size)} of memory"
         if self._is_known and size <= machine():
             if size > self._told:
                 self._told = size
-                warn(f"This {takes}, more than the {said(limit)} that kviz counts on.")
+                warn(f"This {takes}, more than the {in_words(limit)} that kviz counts on.")
             return
         raise ModelError(
-            f"This {takes}, even for one image at a time; {said(limit)} are allowed. Take smaller "
+            f"This {takes}, even for one image at a time; {in_words(limit)} are allowed. Take smaller "
             f"images or fewer of what is asked for, or allow more: "
             f"{spelled('max_memory', repr(_round(size)))}."
         )

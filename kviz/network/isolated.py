@@ -125,7 +125,7 @@ def _watched(process: subprocess.Popen[bytes], answers: list[bytes], size: int) 
             if answers:  # all is imported, and it begins to load
                 most, until = taken + allowed, now + seconds
         elif taken > most:
-            return f"it took over {allowed / 1e9:.1f} GB of memory"
+            return f"it took over {_process.in_words(allowed)} of memory"
         elif now > until:
             return f"it did not end within {seconds} seconds"
         with suppress(subprocess.TimeoutExpired):
