@@ -54,8 +54,7 @@ def free() -> int | None:
         with suppress(AttributeError, OSError, ValueError):  # Windows has no such
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     with suppress(OSError, ValueError, IndexError):
-        own = Path("/proc/self/cgroup").read_text(encoding="utf-8").split("0::/")[1].split("\n")[0]
-        group = Path("/sys/fs/cgroup") / own
+        group = _group()
         most = int((group / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
         taken = int((group / "memory.current").read_text(encoding="ascii"))
         kept = (group / "memory.stat").read_text(encoding="ascii").split("inactive_file ")[1]
@@ -63,16 +62,36 @@ def free() -> int | None:
     return max(0, min(found)) if found else None
 
 
+def total() -> int:
+    """Return the bytes of memory that this machine, or this container, has.
+
+    >>> total() > 1_000_000
+    True
+    """
+    found = 8 * GIGABYTE  # where nobody tells, as on Windows
+    with suppress(AttributeError, OSError, ValueError):
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with suppress(OSError, ValueError, IndexError):
+        found = min(found, int((_group() / "memory.max").read_text(encoding="ascii")))
+    return found
+
+
+def _group() -> Path:
+    own = Path("/proc/self/cgroup").read_text(encoding="utf-8").split("0::/")[1].split("\n")[0]
+    return Path("/sys/fs/cgroup") / own
+
+
 def allowance(*, gpu: bool = False) -> int:
-    """Return the bytes that a run of a stranger's file may take: 4 GB, and half of what is free.
+    """Return the bytes that a run of a stranger's file may take: 4 GB, or half of what is free.
 
     Args:
-        gpu: whether there is one, with whose memory this one is shared out: half of it then.
+        gpu: whether there is one: then half of what is free, however much that is.
 
     >>> 0 <= allowance() <= 4 * GIGABYTE
     True
     """
-    half = (free() or 8 * GIGABYTE) // 2
+    left = free()
+    half = (8 * GIGABYTE if left is None else left) // 2
     return half if gpu else min(4 * GIGABYTE, half)
 
 

@@ -19,6 +19,8 @@ from kviz.cli.progress import bar, start_up_talk_kept_back
 @click.argument("path", metavar="NEW.keras")
 @take.trust
 @take.imports
+@take.max_memory
+@take.max_layers
 @take.force
 @take.as_json
 def convert(
@@ -26,6 +28,8 @@ def convert(
     path: str,
     trust: bool,
     custom_objects: tuple[str, ...],
+    max_memory: str | None,
+    max_layers: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -39,11 +43,12 @@ def convert(
     with start_up_talk_kept_back() as screen, bar("Converting", screen):
         import kviz
 
-        watch_memory(source, trust=trust)
+        watch_memory(source, trust=trust, most=max_memory)
 
         found = kviz.convert(
-            source, path, trust=trust, custom_objects=imported(custom_objects), force=force
-        )
+            source, path, trust=trust, custom_objects=imported(custom_objects),
+            max_memory=max_memory, max_layers=max_layers, force=force,
+        )  # fmt: skip
     if as_json:
         print_json({"files": [str(found.path)], **found.facts()})
         return

@@ -159,6 +159,18 @@ imports = click.option(
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
+max_memory = click.option(
+    "--max-memory",
+    metavar="SIZE",
+    help="What the model and its images may take, such as 8GB, beyond TensorFlow itself; by "
+    "default 4GB, or half of what is free.",
+)
+max_layers = click.option(
+    "--max-layers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How often layers may be called in all; by default 5,000.",
+)
 model = stacked(
     model_file,
     click.option(
@@ -168,18 +180,8 @@ model = stacked(
     ),
     trust,
     imports,
-    click.option(
-        "--max-memory",
-        metavar="SIZE",
-        help="What the model and its images may take, such as 8GB, beyond TensorFlow itself; by "
-        "default 4GB, or half of what is free.",
-    ),
-    click.option(
-        "--max-layers",
-        type=click.IntRange(1),
-        metavar="N",
-        help="How often layers may be called in all; by default 5,000.",
-    ),
+    max_memory,
+    max_layers,
     as_json,
 )
 

@@ -137,8 +137,8 @@ class Watch:
             return 128 + self._asked[-1]
         if why == "memory":
             say(
-                f"stopped, since it took over {_process.in_words(self._allowed)} of memory beyond what it "
-                f"began with, for a model that is not trusted. {_LESS}; --max-memory allows more."
+                f"stopped, since it took over {_process.in_words(self._allowed)} of memory beyond what "
+                f"it began with, for a model that is not trusted. {_LESS}; --max-memory allows more."
             )
             return 1
         if name := _process.crash(code):

@@ -6,7 +6,6 @@ once; at one image it is refused, or said where somebody stands for the model.
 
 from __future__ import annotations
 
-import os
 import re
 import weakref
 from collections.abc import Iterator, Sequence
@@ -16,16 +15,16 @@ from typing import Any
 
 from kviz._caller import spelled, warn
 from kviz._checks import sanitise
-from kviz._process import allowance, in_words
+from kviz._process import GIGABYTE, allowance, in_words, total
 from kviz.engine.backend import tf
 from kviz.engine.estimate import is_small, needed
 from kviz.errors import ModelError, OptionError
 
-GIGABYTE = 1 << 30
 # What needs no question: less than TensorFlow itself takes.
 LITTLE = GIGABYTE // 8
 
-_UNITS = {"": 1, "B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def bytes_of(size: Any) -> int:
@@ -37,12 +36,15 @@ def bytes_of(size: Any) -> int:
     Raises:
         OptionError: if it is none.
 
-    >>> bytes_of("500MB"), bytes_of(1024)
-    (524288000, 1024)
+    >>> bytes_of("500MB"), bytes_of("500 MiB"), bytes_of(1024)
+    (500000000, 524288000, 1024)
     """
     text = str(size) if isinstance(size, int | str) and not isinstance(size, bool) else ""
-    found = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMGT]?I?B)?", text.strip().upper())
-    number = int(float(found[1]) * _UNITS[(found[2] or "").replace("I", "")]) if found else 0
+    found = re.fullmatch(
+        r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?(?:([KMGT]?)(I?)B)?", text.strip().upper()
+    )
+    units = _BINARY if found and found[3] else _UNITS
+    number = int(float(found[1]) * units[found[2] or ""]) if found else 0
     if number < 1:
         raise OptionError(
             f"{spelled('max_memory')} takes a size such as 8GB, 500MB, or a number of bytes. "
@@ -131,7 +133,7 @@ class Memory:
         if _shrinking.get():
             raise TooMuch(size, limit, images)
         takes = f"would take about {in_words(size)} of memory"
-        if self._is_known and size <= machine():
+        if self._is_known and size <= total():
             if size > self._told:
                 self._told = size
                 warn(f"This {takes}, more than the {in_words(limit)} that kviz counts on.")
@@ -144,7 +146,7 @@ class Memory:
 
 
 def _round(size: int) -> str:
-    return f"{-(-size // GIGABYTE)}GB" if size > GIGABYTE else f"{-(-size // (1 << 20))}MB"
+    return f"{-(-size // GIGABYTE)}GB" if size > GIGABYTE else f"{-(-size // 10**6)}MB"
 
 
 _shrinking: ContextVar[bool] = ContextVar("_shrinking", default=False)
@@ -158,11 +160,3 @@ def shrinking(can: bool) -> Iterator[None]:
         yield
     finally:
         _shrinking.reset(token)
-
-
-def machine() -> int:
-    """Return the bytes of memory that there are."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # Windows
-        return 8 * GIGABYTE

@@ -104,6 +104,8 @@ def convert(
     *,
     trust: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
+    max_memory: int | str | None = None,
+    max_layers: int | None = None,
     force: bool = False,
 ) -> Conversion:
     """Write an old model's file as a `.keras` file that Keras alone opens.
@@ -118,6 +120,8 @@ def convert(
         path: a file ending in `.keras`.
         trust: also read what can run code of whoever made it: Lambda layers, a SavedModel.
         custom_objects: your own classes and functions that the file names, by name.
+        max_memory: as `kviz.load_model` takes it.
+        max_layers: as `kviz.load_model` takes it.
         force: replace a file that kviz did not write too.
 
     Returns:
@@ -143,12 +147,15 @@ def convert(
             network, run, changes = _wrapped(source, trust)
             before = "the SavedModel"
         else:
-            network = load_model(source, trust=trust, custom_objects=custom_objects)
+            network = load_model(
+                source, trust=trust, custom_objects=custom_objects, max_memory=max_memory,
+                max_layers=max_layers,
+            )  # fmt: skip
             changes = network.made_new
-            run, before = _as_before(source, network, trust)
+            run, before = _as_before(source, network, trust, max_memory)
         save_model(network, part)
         again = _read_back(part, trust=trust, custom_objects=custom_objects)
-        after = _running(again) if trust else _bounded(again)
+        after = _running(again) if trust else _bounded(again, max_memory)
         difference, largest, note = _difference(network.model, run, after)
     notes = (*network.notes, *([note] if note else []))
     return Conversion(source, path, changes, difference, largest, before, notes)
@@ -175,10 +182,12 @@ def _read_back(path: Path, *, trust: bool, custom_objects: Mapping[str, Any] | N
         raise ModelError(f"Keras does not read the new file: {first_line(error)}") from error
 
 
-def _as_before(source: Path, network: Network, trust: bool) -> tuple[Callable[[Any], Any], str]:
+def _as_before(
+    source: Path, network: Network, trust: bool, max_memory: Any
+) -> tuple[Callable[[Any], Any], str]:
     """Return what gives the outputs of the old file, and who that is."""
     if not trust:
-        return _bounded(network.model), "kviz"
+        return _bounded(network.model, max_memory), "kviz"
     if network.made_new and find_spec("tf_keras") is not None:
         try:
             with settings_kept(), warnings.catch_warnings():
@@ -196,9 +205,9 @@ def _running(model: Any) -> Callable[[Any], Any]:
     return lambda inputs: model(inputs, training=False)
 
 
-def _bounded(model: Any) -> Callable[[Any], Any]:
+def _bounded(model: Any, max_memory: Any) -> Callable[[Any], Any]:
     """Return what runs a stranger's model as every verb does, within the bounds of what it may take."""
-    network = Network(model)
+    network = Network(model, stranger=True, max_memory=max_memory)
 
     def run(inputs: Any) -> Any:
         tensors = keras.tree.flatten(inputs)

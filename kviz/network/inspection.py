@@ -20,6 +20,7 @@ from kviz.network.allowed import CODE
 from kviz.network.kept import objects_known, settings_kept
 from kviz.network.model_files import looked_at
 from kviz.network.refusals import Asked, asked
+from kviz.network.work import counted
 
 # Of a table, as many rows as are read.
 _SHOWN = 40
@@ -170,7 +171,8 @@ def inspect(
     if not isinstance(path, str | Path):
         raise ModelError(f"Expected the path of a model's file. Received: {sanitise(repr(path))}")
     path = Path(path)
-    with settings_kept(), objects_known(custom_objects), asked() as seen:
+    known = objects_known(custom_objects)
+    with settings_kept(), known, counted(trust=trust), asked() as seen:
         try:
             with looked_at(path, trust=trust):
                 pass

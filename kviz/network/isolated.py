@@ -41,6 +41,7 @@ def loaded_apart(
     custom_objects: Mapping[str, Any] | None = None,
     *,
     trust: bool,
+    max_memory: int | None = None,
     max_layers: int | None = None,
 ) -> Iterator[Path]:
     """Load a file in another process, and give a copy of what was loaded there.
@@ -52,6 +53,7 @@ def loaded_apart(
         path: the file; what is none is given back for others to say so.
         custom_objects: as `load_model` takes it.
         trust: as `load_model` takes it.
+        max_memory: bytes that it may take beyond what it begins with.
         max_layers: as `load_model` takes it.
 
     Raises:
@@ -72,14 +74,17 @@ def loaded_apart(
             raise ModelError(f"{sanitise(path, 120)} cannot be read: {error.strerror}.") from error
         how = {"trust": trust, "max_layers": max_layers}
         said = _load(
-            copy, sanitise(path, 120), size, {"how": how, "objects": _places(custom_objects)}
-        )
+            copy, sanitise(path, 120), size, max_memory,
+            {"how": how, "objects": _places(custom_objects)},
+        )  # fmt: skip
         if said is not None:
             raise ModelError(said.replace(str(copy), str(path)))
         yield copy
 
 
-def _load(copy: Path, name: str, size: int, how: dict[str, Any]) -> str | None:
+def _load(
+    copy: Path, name: str, size: int, max_memory: int | None, how: dict[str, Any]
+) -> str | None:
     """Load a file in another process, and return why that failed, None where it did not."""
     job = {
         "path": str(copy),
@@ -98,7 +103,7 @@ def _load(copy: Path, name: str, size: int, how: dict[str, Any]) -> str | None:
     reader = threading.Thread(target=lambda: answers.extend(process.stdout or ()), daemon=True)
     reader.start()
     try:
-        why = _watched(process, answers, size)
+        why = _watched(process, answers, size, max_memory or _process.allowance())
     finally:
         process.kill()
         process.wait()
@@ -114,10 +119,12 @@ def _load(copy: Path, name: str, size: int, how: dict[str, Any]) -> str | None:
     return f"{name} was not loaded: it crashed a process of its own ({crash})."
 
 
-def _watched(process: subprocess.Popen[bytes], answers: list[bytes], size: int) -> str:
+def _watched(
+    process: subprocess.Popen[bytes], answers: list[bytes], size: int, most_memory: int
+) -> str:
     """Wait for a process, and return why it has to be ended, or nothing."""
     seconds = SECONDS + size // BYTES_A_SECOND
-    allowed = _process.allowance() + 4 * size
+    allowed = most_memory + 4 * size
     most = until = None
     while process.poll() is None:
         taken, now = _process.in_use(process.pid) or 0, time.monotonic()
@@ -125,7 +132,7 @@ def _watched(process: subprocess.Popen[bytes], answers: list[bytes], size: int) 
             if answers:  # all is imported, and it begins to load
                 most, until = taken + allowed, now + seconds
         elif taken > most:
-            return f"it took over {_process.in_words(allowed)} of memory"
+            return f"it took over {_process.in_words(allowed)} of memory; max_memory= allows more"
         elif now > until:
             return f"it did not end within {seconds} seconds"
         with suppress(subprocess.TimeoutExpired):

@@ -85,7 +85,9 @@ def load_model(
     strategy = several()
     apart: Any = nullcontext(path)
     if isolated:
-        apart = loaded_apart(path, custom_objects, trust=trust, max_layers=max_layers)
+        apart = loaded_apart(
+            path, custom_objects, trust=trust, max_memory=max_memory, max_layers=max_layers
+        )
     try:
         with (
             settings_kept(),

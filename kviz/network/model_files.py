@@ -357,7 +357,7 @@ def _looked_through(
 
 def _look_at_bounds(config: Any) -> None:
     """Refuse a config that is too deep, too long, of too many layers or too large inputs."""
-    layers = 0
+    layers, most = 0, layers_allowed()
     stack = [("", config, 1)]
     while stack:
         key, value, depth = stack.pop()
@@ -374,8 +374,10 @@ def _look_at_bounds(config: Any) -> None:
                 refuse(f"The model's config holds a name of {len(name)} characters.")
             stack.append((name, entry, depth + 1))
         layers += _layers_in(value)
-        if layers > layers_allowed():
-            refuse(f"The model has more than {layers_allowed()} layers.")
+        if most is not None and layers > most:
+            refuse(
+                f"The model has more than {most:,} layers; {spelled('max_layers', '…')} allows more."
+            )
         _look_at_shapes(value)
     look_at_work(config)
 

@@ -42,9 +42,9 @@ def counted(max_layers: int | None = None, *, trust: bool = False) -> Iterator[N
         _most.reset(token)
 
 
-def layers_allowed() -> int:
-    """Return how many layers a file may list."""
-    return _most.get() or LAYERS
+def layers_allowed() -> int | None:
+    """Return how many layers a file may list, None for any number."""
+    return _most.get()
 
 
 def steps_allowed() -> int | None:
@@ -78,8 +78,8 @@ def _many(count: int) -> str:
 
 def _refuse(what: str) -> None:
     refuse(
-        f"The model {what}: it is broken, or made to keep the machine busy. "
-        f"{spelled('max_layers', '…')} allows more."
+        f"The model {what}; {spelled('max_layers', '…')} allows more, if it is not made to keep the "
+        "machine busy."
     )
 
 

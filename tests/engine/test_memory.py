@@ -9,12 +9,13 @@ import pytest
 from keras import layers
 
 import kviz
-from kviz._process import free
+from kviz import _process
+from kviz._process import free, total
 from kviz.engine import memory
-from kviz.engine.memory import bytes_of, machine
+from kviz.engine.memory import bytes_of
 from kviz.errors import KvizWarning, ModelError, OptionError
 
-MB = 1 << 20
+MB = 10**6
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,8 @@ def photos():
 
 @pytest.mark.parametrize(
     ("size", "count"),
-    [("8GB", 8 << 30), ("500MB", 500 * MB), ("1.5 gb", 3 << 29), ("2GiB", 2 << 30), (10, 10), ("7", 7)],
+    [("8GB", 8 * 10**9), ("500MB", 500 * MB), ("1.5 gb", 15 * 10**8), ("2GiB", 2 << 30), (10, 10),
+     ("7", 7)],
 )  # fmt: skip
 def test_sizes(size, count):
     assert bytes_of(size) == count
@@ -47,7 +49,7 @@ def test_what_is_no_size(size):
 
 
 def test_what_is_free_is_part_of_what_there_is():
-    assert 0 < free() <= machine()
+    assert 0 < free() <= total()
 
 
 VERBS = {
@@ -114,7 +116,7 @@ def test_whoever_gives_a_model_is_told_and_a_stranger_refused(model, photos, mon
     with pytest.raises(ModelError, match="even for one image"):
         kviz.attribute(kviz.Network(model, stranger=True), photos[:1], "saliency")
     # What the whole machine has not is refused to everyone.
-    monkeypatch.setattr(memory, "machine", lambda: MB)
+    monkeypatch.setattr(memory, "total", lambda: MB)
     with pytest.raises(ModelError, match="even for one image"):
         kviz.attribute(kviz.Network(model), photos[:1], "saliency")
     with warnings.catch_warnings():
@@ -139,7 +141,16 @@ def test_it_is_asked_once_for_a_shape(model, photos, monkeypatch):
 
 def test_masks_are_counted_before_they_are_drawn(model, photos):
     network = kviz.Network(model, max_memory="20MB")
-    with pytest.raises(ModelError, match=r"about 305 MB of memory"):
+    with pytest.raises(ModelError, match=r"about 320 MB of memory"):
         kviz.attribute(network, photos, "rise", masks=1_000_000)
     with pytest.raises(OptionError, match="masks takes a whole number up to 1000000"):
         kviz.attribute(network, photos, "rise", masks=10**9)
+
+
+@pytest.mark.parametrize(
+    ("left", "gpu", "most"),
+    [(20, False, 4), (6, False, 3), (0, False, 0), (None, False, 4), (20, True, 10)],
+)
+def test_a_stranger_may_take_four_gigabytes_or_half_of_what_is_free(left, gpu, most, monkeypatch):
+    monkeypatch.setattr(_process, "free", lambda: None if left is None else left * 10**9)
+    assert _process.allowance(gpu=gpu) == most * 10**9

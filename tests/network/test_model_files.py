@@ -328,7 +328,7 @@ def test_more_than_5000_layers_are_refused(tmp_path, honest):
     def many(config):
         config["config"]["layers"] *= 1251
 
-    with refused("more than 5000 layers"):
+    with refused("more than 5,000 layers"):
         kviz.load_model(changed(honest, tmp_path / "many.keras", config=many))
 
 
