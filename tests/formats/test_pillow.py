@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from needed import lacking
 from PIL import Image, features
 from refusals import refused as refused_as
 
@@ -78,7 +79,7 @@ def test_a_damaged_header_is_read_over_with_one_note(tmp_path, make):
 def test_what_this_pillow_may_not_read_is_read_or_named(tmp_path, monkeypatch, kind, module):
     path = tmp_path / "a.img"
     if not features.check(module):
-        pytest.skip(f"this Pillow reads no {kind}")
+        lacking(f"this Pillow reads no {kind}")
     options = {"quality": 95} if kind == "AVIF" else {"irreversible": False}
     path.write_bytes(saved(Image.fromarray(smooth()), kind, **options))
     error = np.abs(kviz.load_images(path)[0].astype(int) - smooth())
