@@ -36,8 +36,8 @@ def test_what_is_there(monkeypatch, tmp_path):
     needed.need_package("numpy", "test")
 
 
-# PyTorch and Keras 2 judge kviz where somebody has them; what they said is frozen for everybody else, or
-# made by hand.
+# PyTorch and Keras 2 judge kviz where somebody has them; everybody else has frozen numbers, or files
+# that are made by hand.
 REFEREES = {"test_resnet18.py", "test_legacy_tf_keras.py", "test_convert_tf_keras.py"}
 
 
