@@ -145,7 +145,7 @@ def say_note(message: str) -> None:
 @click.version_option(__version__, prog_name="kviz")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Look inside any Keras convnet: MODEL is a saved .keras file, IMAGE a photo."""
+    """Look inside any Keras convnet: MODEL is a saved .keras or .h5 file, IMAGE a photo."""
     # This process is kviz's own, so it may choose; TensorFlow's start-up talk is no user's business.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if debug else "3")

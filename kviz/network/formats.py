@@ -35,7 +35,9 @@ class Format:
 
 
 _AGAIN = "Get the file itself again: download or copy it anew."
-_BACK = "No way leads back from it to Keras: get the Keras model or SavedModel that it was made of."
+_BACK = (
+    "It cannot be converted back to Keras: get the Keras model or SavedModel that it was made of."
+)
 _WEIGHTS = (
     "Build the model in Python, model.load_weights(…), then pass the model to kviz, or save it "
     'whole: model.save("model.keras").'
@@ -44,12 +46,12 @@ _WEIGHTS = (
 _WRAP = "kviz convert FOLDER NEW.keras --trust wraps it as one layer"
 SAVED_MODEL = Format(
     "a SavedModel, which Keras 3 does not read",
-    f"{_WRAP}. Its own layers are in a .keras file that is saved where it was made.",
+    f"{_WRAP}. To keep its layers, save it as .keras where it was made.",
 )
 SAVED_BY_KERAS_2 = Format(
     SAVED_MODEL.what,
-    f"{_WRAP}; with its own layers, pip install tf_keras, "
-    'tf_keras.models.load_model(FOLDER).save("model.h5") makes a file for kviz.',
+    f"{_WRAP}. To keep its layers: pip install tf_keras, then in Python "
+    'tf_keras.models.load_model(FOLDER).save("model.h5").',
 )
 PART_OF_SAVED_MODEL = Format(
     "a part of a SavedModel, which is a folder", "Give kviz the folder, and it says what to do."
@@ -85,6 +87,7 @@ SAFETENSORS = Format(
     "a safetensors file: weights, and no model",
     "Build the model in Keras, give its layers these weights, then pass the model to kviz.",
 )
+GGUF = Format("a GGUF file: weights of a language model", "kviz looks at Keras models alone.")
 ARRAYS = Format("a file of NumPy arrays: numbers, and no model", SAFETENSORS.way)
 FROZEN = Format(
     "a frozen TensorFlow graph",
@@ -129,7 +132,7 @@ _BEGINNINGS = (
     (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", TORCH),
     *((bytes([0x80, protocol]), PICKLE) for protocol in range(2, 6)),
     (b"\x93NUMPY", ARRAYS),
-    (b"GGUF", SAFETENSORS),
+    (b"GGUF", GGUF),
     (b"\x1f\x8b", PACKED),
     (b"BZh", PACKED),
     (b"\xfd7zXZ\x00", PACKED),

@@ -46,7 +46,7 @@ class Inspection:
         class_names: the class names inside.
         preprocess: the preprocessing named inside, or None.
         changes: what of it is old and would be made new, a sentence each.
-        refused: every reason for which loading would refuse it; empty where it would load.
+        refused: every reason to refuse it that can be known without loading.
         notes: what else there is to say.
 
     >>> found = inspect("models/squeezenet.keras")
@@ -149,7 +149,7 @@ def inspect(
     trust: bool = False,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Inspection:
-    """Tell what a model's file holds, and every reason for which it would be refused.
+    """Tell what a model's file holds, and every reason to refuse it that can be known without loading.
 
     Nothing of it is loaded or run. A file that is no model of Keras's is told too: what it is, and the
     way that works.

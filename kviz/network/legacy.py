@@ -53,7 +53,7 @@ def made_new(config: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         The new config (the same where nothing was to change) and a sentence for each kind of change.
 
     Raises:
-        ModelError: if it holds what Keras 3 has no equal of.
+        ModelError: if it holds what Keras 3 has no equivalent for.
 
     >>> new, changes = made_new({"class_name": "Sequential", "config": [{"class_name": "Dense",
     ...     "config": {"name": "d", "output_dim": 3, "batch_input_shape": [None, 8]}}]})
@@ -143,7 +143,7 @@ class _Made:
                 name = value.get("name")
                 if isinstance(name, str) and "/" in name:
                     value["name"] = plain_name(name)
-                    self.note("A layer's name has no slash", name)
+                    self.note("Slash in the layer's name replaced", name)
                 stack += value.values()
             elif isinstance(value, list):
                 if len(value) in (3, 4) and isinstance(value[0], str) and type(value[1]) is int:
@@ -159,7 +159,7 @@ class _Made:
         config = entry.get("config")
         if isinstance(config, list) and entry["class_name"] == "Sequential":
             config = {"name": entry.get("name", place), "layers": config}
-            self.note("A Sequential model is no bare list of layers", place)
+            self.note("List of layers replaced by a Sequential model", place)
         if not isinstance(config, dict):
             return entry
         name = str(config.get("name") or entry.get("name") or place)
@@ -189,7 +189,7 @@ class _Made:
             registered = entry.get("registered_name") or kind
             home, kind = module, kind.rpartition(">")[2]
         elif isinstance(module, str) and module != home:
-            self.note("Modules are called as Keras 3 calls them", layer.name)
+            self.note("Module written as in Keras 3", layer.name)
         return {
             "module": home,
             "class_name": kind,
@@ -221,7 +221,7 @@ class _Made:
         value.pop("shared_object_id", None)
         if not self.by_keras_3 and key.endswith("initializer") and isinstance(inside, dict):
             if inside.pop("dtype", None) is not None:
-                self.note("An initializer takes no dtype", key)
+                self.note("dtype left out of an initializer", key)
             if inside.get("distribution") == "normal":
                 inside["distribution"] = "truncated_normal"
         name = f"{_FAMILIES[ends[0]]}.{value['class_name']}" if ends else ""
@@ -267,7 +267,7 @@ class _Made:
             },
         )
         config.pop("build_input_shape", None)
-        self.note("A Sequential model has its input as a layer", config["name"])
+        self.note("Input layer added to a Sequential model", config["name"])
 
     def _functional(self, config: dict[str, Any]) -> None:
         """Make new a functional model's layers, what they are called with, and its ends."""
@@ -293,13 +293,13 @@ class _Made:
             parts = operation_of(kind, name, entry["config"], calls)
             entry["module"], entry["class_name"], entry["config"], entry["inbound_nodes"] = parts
             entry["registered_name"] = None
-            self.note("An operation of TensorFlow is the operation of Keras 3", name)
+            self.note("TensorFlow operation replaced by that of Keras 3", name)
             return
         entry["inbound_nodes"] = []
         for first, others in calls:
             if kind in _WITH_STATES and isinstance(first, list) and "initial_state" not in others:
                 first, others = first[0], {**others, "initial_state": first[1:]}
-                self.note("The states that a layer starts with are given by their name", name)
+                self.note("Initial states passed by name", name)
             others = {key: value for key, value in others.items() if value is not None}
             entry["inbound_nodes"].append({"args": [first], "kwargs": others})
 

@@ -160,16 +160,24 @@ _NO = (False, None)
 _TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 # What Keras 3 has no argument for: why, the classes, and the values that are what it does.
 _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
-    ("Such a convolution has one group", (*_SEPARABLE, *_TRANSPOSED), {"groups": (1, None)}),
     (
-        "The kernels of such a convolution are called depthwise and pointwise",
+        "groups left out: Keras 3's layer has one group",
+        (*_SEPARABLE, *_TRANSPOSED),
+        {"groups": (1, None)},
+    ),
+    (
+        "kernel_initializer and its like left out: the kernels are depthwise and pointwise",
         _SEPARABLE,
         dict.fromkeys(("kernel_initializer", "kernel_regularizer", "kernel_constraint"), _ANY),
     ),
-    ("Random numbers are of one kind", _RANDOM, {"rng_type": _ANY}),
-    ("Time is never the first axis", _RECURRENT, {"time_major": _NO}),
+    ("rng_type left out: Keras 3 has one kind of random numbers", _RANDOM, {"rng_type": _ANY}),
     (
-        "How a recurrent layer computes is not said",
+        "time_major left out: time is never the first axis in Keras 3",
+        _RECURRENT,
+        {"time_major": _NO},
+    ),
+    (
+        "implementation and its like left out: they change no result",
         (*_RECURRENT, *_CELLS),
         {
             "implementation": _ANY,
@@ -179,12 +187,12 @@ _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
         },
     ),
     (
-        "What drops whole channels is told nothing else",
+        "Arguments without effect left out",
         (*_SPATIAL, "Discretization"),
         {"noise_shape": _ANY, "trainable": _ANY},
     ),
     (
-        "BatchNormalization computes in one way",
+        "fused, renorm and their like left out: Keras 3 has one BatchNormalization",
         ("BatchNormalization",),
         {
             "fused": _ANY,
@@ -197,12 +205,12 @@ _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
         },
     ),
     (
-        "Attention is causal where it is called so",
+        "causal left out: attention is causal where it is called so",
         ("Attention", "AdditiveAttention"),
         {"causal": _NO},
     ),
     (
-        "What attention was built with is found again",
+        "Shapes of attention left out: Keras 3 finds them itself",
         ("MultiHeadAttention", "Softmax"),
         {
             **dict.fromkeys(("query_shape", "key_shape", "value_shape"), _ANY),
@@ -210,12 +218,12 @@ _GONE: tuple[tuple[str, tuple[str, ...], dict[str, tuple[Any, ...]]], ...] = (
         },
     ),
     (
-        "An embedding is told its sizes alone",
+        "input_length and its like left out of Embedding",
         ("Embedding",),
         {"input_length": _ANY, "dropout": _ANY, "sparse": _ANY},
     ),
     (
-        "The shape of an output follows",
+        "output_shape left out: it follows from the rest",
         ("Conv2DTranspose", "Conv3DTranspose"),
         {"output_shape": _ANY},
     ),
@@ -321,7 +329,7 @@ def _gone(kinds: Iterable[str], keys: dict[str, tuple[Any, ...]]) -> Callable[[L
             if keys[key] and not any(value is one or value == one for one in keys[key]):
                 raise ModelError(
                     f"Layer {sanitise(layer.name, 40)!r} is a {layer.kind} with {key} of "
-                    f"{sanitise(value, 40)}, which Keras 3 has no equal of."
+                    f"{sanitise(value, 40)}, for which Keras 3 has no equivalent."
                 )
         return bool(found)
 
@@ -424,27 +432,27 @@ def _lambda(layer: Layer) -> bool:
 
 # Of a class of the user's own too.
 OWN_RULES = (
-    Rule("Numbers are written plainly, not as arrays", _numbers),
-    Rule("A layer is not told what it will be given", _inputs),
+    Rule("Arrays of one number replaced by the number", _numbers),
+    Rule("Input shapes and their like moved out of the layer", _inputs),
 )
 
 # In this order: each sees what those before it have made.
 RULES = (
     OWN_RULES[0],
-    Rule("Classes are called as Keras 3 calls them", _class),
-    Rule("Merge of Keras 1 is a layer for each mode", _merge),
-    Rule("Parameters are called as Keras 3 calls them", _parameters),
-    Rule("Values of parameters are called as Keras 3 calls them", _words),
-    Rule("Regularizers and constraints of Keras 1 are objects", _penalties),
-    Rule("The input's shape is called batch_shape", _input),
+    Rule("Class renamed as in Keras 3", _class),
+    Rule("Merge of Keras 1 replaced by the layer of its mode", _merge),
+    Rule("Arguments renamed as in Keras 3", _parameters),
+    Rule("Values of arguments renamed as in Keras 3", _words),
+    Rule("Regularizers and constraints of Keras 1 rewritten", _penalties),
+    Rule("batch_input_shape renamed to batch_shape", _input),
     OWN_RULES[1],
     *(Rule(why, _gone(kinds, keys)) for why, kinds, keys in _GONE),
-    Rule("The axis of BatchNormalization is one number", _axis),
-    Rule("GRU resets before its product, as Keras 2 did where its file is silent", _reset_after),
+    Rule("axis of BatchNormalization written as one number", _axis),
+    Rule("reset_after=False written out for GRU, which Keras 2 meant", _reset_after),
     Rule(
-        "hard_sigmoid is 0.2 x + 0.5 within 0 and 1, which Keras 3 calls otherwise", _hard_sigmoid
+        "hard_sigmoid replaced by clip(0.2 x + 0.5, 0, 1), which Keras 2 meant by it", _hard_sigmoid
     ),
-    Rule("RandomCrop is what it does when nothing is trained: a Resizing", _random_crop),
-    Rule("Mixed precision is a DTypePolicy", _policy),
-    Rule("A Lambda says no more where its function comes from", _lambda),
+    Rule("RandomCrop replaced by what it does in inference, a Resizing", _random_crop),
+    Rule("Mixed precision written as a DTypePolicy", _policy),
+    Rule("Lambda's function written as in Keras 3", _lambda),
 )

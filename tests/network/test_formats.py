@@ -46,7 +46,7 @@ FILES = {
     ),
     "page.keras": (b"\n <!DOCTYPE html><html>", "a web page.*download"),
     "page.h5": (b"<html lang=en>", "a web page.*download"),
-    "net.tflite": (b"\x1c\0\0\0TFL3\x14\0\x20\0", "TensorFlow Lite.*No way leads back"),
+    "net.tflite": (b"\x1c\0\0\0TFL3\x14\0\x20\0", "TensorFlow Lite.*cannot be converted back"),
     "lite.keras": (b"\x1c\0\0\0TFL3\x14\0\x20\0", "TensorFlow Lite"),
     "net.onnx": (b"\x08\x08:\xa4\x05\n\x0f\n\x01x\n\x01W\x12\x01a", "ONNX.*onnx2tf"),
     "new.pt": (zipped("archive/data.pkl", "archive/data/0"), "PyTorch.*torch.onnx.export"),
