@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kviz import attribution as attribution
     from kviz import callbacks as callbacks
+    from kviz import metrics as metrics
     from kviz import scores as scores
     from kviz.attribution.compare import compare
     from kviz.attribution.typed import attribute
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from kviz.images import load_images
     from kviz.look import activation_model, activations, predict, weights
+    from kviz.metrics.evaluate import evaluate
     from kviz.network.convert import Conversion, convert
     from kviz.network.inspection import Inspection, inspect
     from kviz.network.loading import load_model, save_model
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from kviz.results.activations import Activations
     from kviz.results.attribution import Attribution
     from kviz.results.comparison import Comparison
+    from kviz.results.evaluation import Evaluation
     from kviz.results.loading import load_result
     from kviz.results.made_by import MadeBy
     from kviz.results.predictions import Predictions
@@ -53,6 +56,7 @@ _HOMES = {
     "Attribution": "results.attribution",
     "Comparison": "results.comparison",
     "Conversion": "network.convert",
+    "Evaluation": "results.evaluation",
     "ImageError": "errors",
     "Inspection": "network.inspection",
     "KvizError": "errors",
@@ -75,6 +79,7 @@ _HOMES = {
     "compare": "attribution.compare",
     "convert": "network.convert",
     "deep_dream": "synthesis.deep_dream",
+    "evaluate": "metrics.evaluate",
     "filter_patterns": "synthesis.filter_patterns",
     "fool": "synthesis.fooling",
     "inspect": "network.inspection",
@@ -95,6 +100,7 @@ __all__ = [
     "Attribution",
     "Comparison",
     "Conversion",
+    "Evaluation",
     "ImageError",
     "Inspection",
     "KvizError",
@@ -117,6 +123,7 @@ __all__ = [
     "compare",
     "convert",
     "deep_dream",
+    "evaluate",
     "filter_patterns",
     "fool",
     "inspect",
@@ -133,7 +140,7 @@ __all__ = [
 
 
 # Modules that are a name of kviz's own.
-_MODULES = ("attribution", "callbacks", "scores")
+_MODULES = ("attribution", "callbacks", "metrics", "scores")
 
 
 # A type checker would take any name for one of these.

@@ -55,11 +55,12 @@ class ClassScore:
         head = seen.head(self.output)
         _check(head, head.output(seen.outputs))
         logits = head.logits(seen.outputs)
+        numbers = self._numbers(head, logits)
         if not head.is_map:
             target = tf.where(target < 0, _predicted(head, logits), target)
-            return picked(logits, target), target
+            return picked(numbers, target), target
         target = tf.where(target < 0, _most(head, head.here(seen.outputs)), target)
-        maps = tf.gather(logits, target, axis=logits.shape.rank - 1, batch_dims=1)
+        maps = tf.gather(numbers, target, axis=numbers.shape.rank - 1, batch_dims=1)
         space = list(range(1, maps.shape.rank))
         mask = self.mask if seen.mask is None else seen.mask
         if mask is None:
@@ -67,6 +68,10 @@ class ClassScore:
         weights = tf.broadcast_to(tf.cast(mask, maps.dtype), tf.shape(maps))
         total = tf.reduce_sum(maps * weights, space)
         return tf.math.divide_no_nan(total, tf.reduce_sum(weights, space)), target
+
+    def _numbers(self, head: Head, logits: Any) -> Any:  # noqa: ARG002
+        """Return what is picked of, `(N, …, classes)`."""
+        return logits
 
     def where(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return where in a class map each image's class is predicted, bool `(N, …)`, and the classes.
@@ -79,6 +84,26 @@ class ClassScore:
         here = head.here(seen.outputs)
         target = tf.where(target < 0, _most(head, here), target)
         return tf.gather(here, target, axis=here.shape.rank - 1, batch_dims=1), target
+
+
+@dataclass(frozen=True, eq=False)
+class ProbabilityScore(ClassScore):
+    """A class's probability: of a class map its mean, of a regression the value itself.
+
+    Metrics ask for it: a probability lies between 0 and 1 whatever the image. A method that explains a
+    class is better given its unnormalised score, whose gradient does not vanish at a probability of 1.
+
+    >>> import kviz
+    >>> cat = "notebooks/images/cat.png"
+    >>> found = kviz.attribute("models/squeezenet.keras", cat, "gradient", score=ProbabilityScore())
+    >>> found.class_names, found.scores.round(2)
+    (('Egyptian cat',), array([0.37], dtype=float32))
+    """
+
+    def _numbers(self, head: Head, logits: Any) -> Any:
+        if not head.has_classes:
+            return logits
+        return tf.sigmoid(logits) if head.is_unit or head.independent else tf.nn.softmax(logits)
 
 
 def _check(head: Head, output: Any) -> None:

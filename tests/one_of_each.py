@@ -3,7 +3,15 @@
 import numpy as np
 
 from kviz.attribution.compare import compare
-from kviz.results import Activations, Attribution, MadeBy, Predictions, Synthesis, Weights
+from kviz.results import (
+    Activations,
+    Attribution,
+    Evaluation,
+    MadeBy,
+    Predictions,
+    Synthesis,
+    Weights,
+)  # fmt: skip
 
 
 def random(*shape, seed=0):
@@ -71,8 +79,24 @@ def fooled():
     )  # fmt: skip
 
 
+def evaluation():
+    generator = np.random.default_rng(2)
+    curves = generator.random((2, 2, 3))
+    return Evaluation(
+        values=generator.random((2, 2, 2)), null_values=generator.random((2, 2, 3, 2)),
+        metrics=("deletion", "mu_fidelity"), titles=("Deletion", "μ-fidelity"),
+        baselines=("black", "black"), lower_is_better=(True, False),
+        methods=("grad_cam", "saliency"), nulls=("random", "random", "inverted"),
+        curves={"0": curves}, null_curves={"0": generator.random((2, 3, 2, 3))},
+        curve_at={"0": np.array([0, 0.5, 1])}, curve_axes={"0": ("share", "probability")},
+        curve_points={"0": ()}, classes=np.array([[1, 0], [1, 0]], "int32"),
+        class_names=("b", "a") * 2, scores=generator.random((2, 2)).astype("float32"),
+        names=("cat.png",), made_by=made_by("evaluate"), notes=("Take care.",),
+    )  # fmt: skip
+
+
 ALL = {
     "activations": activations, "weights": weights, "predictions": predictions,
     "attribution": attribution, "attribution of classes": lambda: attribution(classes=3, signed=True),
-    "comparison": comparison, "class image": synthesis, "fool": fooled,
+    "comparison": comparison, "evaluation": evaluation, "class image": synthesis, "fool": fooled,
 }  # fmt: skip

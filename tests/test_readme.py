@@ -64,7 +64,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 18
+    assert len(COMMANDS) == 19
     assert sum("report" in each.split() for each in COMMANDS) == 3
 
 

@@ -223,6 +223,12 @@ def fool(model, images, **options):
     kviz.fool(model, images[:3], 1, steps=2, film=True, **options)
 
 
+def measure(model, images, **options):
+    kviz.evaluate(
+        model, images[:3], ["saliency"], ["deletion"], nulls=1, baselines=["black"], **options
+    )
+
+
 def write_report(model, images, **options):
     kviz.report(model, images[:2], quick=True, methods=["grad_cam"], **options)
 
@@ -235,6 +241,7 @@ VERBS = {
     "class_image": (imagine, {"score": lambda outputs: outputs}),
     "filter_patterns": (draw_filters, {"layer_name": "mean"}),
     "deep_dream": (dream, {"layer_names": "lost"}),
+    "evaluate": (measure, {"class_index": 99}),
     "fool": (fool, {"score": lambda outputs: outputs}),
     "report": (write_report, {"layer_names": "lost"}),
 }

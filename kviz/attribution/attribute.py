@@ -122,7 +122,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     field = _field(network, pixels, parts[0][0].layers) if aligning else None
     resizing = (resize, field)
     found = _result(network, chosen, parts, given, resizing, class_index, names, head)
-    settings = _settings(chosen, parts[0][0].layers) | {
+    settings = settings_of(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
         "score": score, "output": output, "resize": resize, "input_name": explained,
         "batch_size": batch_size, "seed": seed,
@@ -211,8 +211,13 @@ def _numbers(found: Found, count: int) -> Found:
     return Found(**arrays, layers=tuple(paths), notes=tuple(notes))
 
 
-def _settings(method: Method, layers: tuple[str, ...]) -> dict[str, Any]:
-    """Return a method's options, as `attribute` takes them, with the layers that it looked at."""
+def settings_of(method: Any, layers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a method's options, as `attribute` takes them, with the layers that it looked at.
+
+    Args:
+        method: a method, or another dataclass of options.
+        layers: those layers, for a method that has looked at some.
+    """
     settings = {field.name: getattr(method, field.name) for field in fields(method) if field.init}
     if "layer_names" in settings and layers:
         settings["layer_names"] = layers[0] if len(layers) == 1 else list(layers)
@@ -221,7 +226,7 @@ def _settings(method: Method, layers: tuple[str, ...]) -> dict[str, Any]:
 
 def _plain(value: Any, layers: tuple[str, ...]) -> Any:
     if isinstance(value, Method):
-        return {"name": method_name(value), **_settings(value, layers)}
+        return {"name": method_name(value), **settings_of(value, layers)}
     if isinstance(value, np.ndarray):
         if value.size <= MOST_NUMBERS:
             return value.tolist()

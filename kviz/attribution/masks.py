@@ -7,6 +7,7 @@ asked about stays where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class Masks:
                 )
             one = given[None] if given.ndim == axes else given
             self._given = np.broadcast_to(one, (total, *one.shape[1:]))
-        self.passes = passes.with_masks(ClassScore(score.output), axes)
+        self.passes = passes.with_masks(replace(score, mask=None), axes)
         self.empty: set[int] = set()
 
     def of(self, chunk: Sequence[Any], target: Any, first: int) -> tuple[Any, Any]:

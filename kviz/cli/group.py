@@ -22,8 +22,8 @@ from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
 # In the order of the story that the README tells.
 COMMANDS = (
-    "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "fool",
-    "class-image", "filter-patterns", "deep-dream", "report",
+    "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "evaluate",
+    "fool", "class-image", "filter-patterns", "deep-dream", "report",
 )  # fmt: skip
 
 

@@ -304,3 +304,87 @@ class Bars:
         axes.grid(False, axis="y")
         axes.set_ylim(-0.6, len(self.values) - 0.4)
         _in_one_font(axes)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One value in a row of its own.
+
+    Attributes:
+        name: what it is called.
+        value: the value.
+        interval: from where to where it may lie, or None.
+        null: whether it is there to be compared with.
+    """
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None = None
+    null: bool = False
+
+
+@dataclass(frozen=True)
+class Dots:
+    """Values below each other, each a dot on a line of its own with its interval.
+
+    Attributes:
+        rows: the values, first on top; those to be compared with are hollow and grey.
+        across: what the values are.
+    """
+
+    rows: Sequence[Dot]
+    across: str
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Inches across and down."""
+        return 6.0, 0.9 + 0.26 * len(self.rows)
+
+    def draw(self, axes: Any) -> None:
+        """Draw it, as `kviz.tiles.Chart`."""
+        from matplotlib.ticker import AutoLocator
+
+        _styled(axes, self.across, "")
+        places = np.arange(len(self.rows))[::-1]
+        for place, row in zip(places, self.rows, strict=True):
+            colour = "#7f7f7f" if row.null else _COLOURS[0]
+            if row.interval is not None:
+                axes.plot(
+                    row.interval, (place, place), color=colour, linewidth=1.6, linestyle="-",
+                    marker="", solid_capstyle="butt",
+                )  # fmt: skip
+            axes.plot(
+                row.value, place, color=colour, marker="o", markersize=6, linestyle="",
+                markerfacecolor="white" if row.null else colour, markeredgewidth=1.4,
+            )  # fmt: skip
+        axes.set_yticks(places, [in_font(sanitise(row.name, 40)) for row in self.rows])
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(AutoLocator())
+        axes.spines["left"].set_visible(False)
+        axes.grid(True, color=FAINT, alpha=0.25, linestyle="-", linewidth=0.8)
+        axes.set_ylim(-0.6, len(self.rows) - 0.4)
+        _in_one_font(axes)
+
+
+def dots(rows: Sequence[Dot], title: str, across: str) -> Tile:
+    """Draw values below each other with their intervals, as `Dots` takes them.
+
+    Args:
+        rows: the values; what is not finite is left out.
+        title: what is shown.
+        across: what the values are.
+
+    Returns:
+        A tile in RGB.
+
+    >>> dots([Dot("a", 1.0), Dot("by chance", 0.5, (0.4, 0.6), null=True)], "how well", "share").role
+    'curve'
+    """
+    rows = [row for row in rows if np.isfinite(row.value)]
+    told = "; ".join(
+        f"{sanitise(row.name, 48)} {row.value:.4g}"
+        + (f" ({row.interval[0]:.4g} to {row.interval[1]:.4g})" if row.interval else "")
+        for row in rows[:12]
+    )
+    alt = f"{title}, {across}: {told}" + ("; and others." if len(rows) > 12 else ".")
+    return charted(Dots(tuple(rows), across), title, "", alt, role="curve")

@@ -3,6 +3,7 @@
 from kviz.results.activations import Activations
 from kviz.results.attribution import Attribution
 from kviz.results.comparison import Comparison
+from kviz.results.evaluation import Evaluation
 from kviz.results.loading import AnyResult, load_result
 from kviz.results.made_by import MadeBy
 from kviz.results.predictions import Predictions
@@ -10,6 +11,6 @@ from kviz.results.synthesis import Synthesis
 from kviz.results.weights import KernelForm, Weights
 
 __all__ = [
-    "Activations", "AnyResult", "Attribution", "Comparison", "KernelForm", "MadeBy",
+    "Activations", "AnyResult", "Attribution", "Comparison", "Evaluation", "KernelForm", "MadeBy",
     "Predictions", "Synthesis", "Weights", "load_result",
 ]  # fmt: skip

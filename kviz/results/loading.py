@@ -9,15 +9,16 @@ from kviz.errors import OutputError
 from kviz.results.activations import Activations
 from kviz.results.attribution import Attribution
 from kviz.results.comparison import Comparison
+from kviz.results.evaluation import Evaluation
 from kviz.results.npz import read_npz
 from kviz.results.predictions import Predictions
 from kviz.results.synthesis import Synthesis
 from kviz.results.weights import Weights
 
-AnyResult = Activations | Attribution | Comparison | Predictions | Synthesis | Weights
+AnyResult = Activations | Attribution | Comparison | Evaluation | Predictions | Synthesis | Weights
 _KINDS = {
     kind.__name__: kind
-    for kind in (Activations, Attribution, Comparison, Predictions, Synthesis, Weights)
+    for kind in (Activations, Attribution, Comparison, Evaluation, Predictions, Synthesis, Weights)
 }
 
 

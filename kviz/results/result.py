@@ -52,7 +52,8 @@ class Result:
     - `"verb"`, `"made_by"` (a `MadeBy` as a dict) and `"notes"`;
     - `"images"`, an entry an image in order, each with its `"name"`; missing for weights;
     - `"layers"`, an entry a layer in order, each with its `"path"`, `"kind"` and `"shape"`; only where
-      the result is about layers.
+      the result is about layers;
+    - `"measures"`, an entry a metric with a baseline and a method; only of an evaluation.
 
     A class is `{"class_index", "name", "score", "is_probability"}` everywhere, alone or in a list named
     `"classes"`; `class_index` is None for a score that is no class's.

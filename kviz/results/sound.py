@@ -145,6 +145,30 @@ def _check_comparison(result: Any) -> None:
         _expect(same, "what is compared is of different images")
 
 
+def _check_evaluation(result: Any) -> None:
+    _check_array("values", result.values, ranks=range(3, 4), kinds="f")
+    measures, methods, count = result.values.shape
+    nulls = len(result.nulls)
+    _check_shape("null_values", result.null_values, (measures, methods, nulls, count), "f")
+    for name in ("metrics", "titles", "baselines", "lower_is_better"):
+        _expect(len(getattr(result, name)) == measures, f"{name} is not as long as values")
+    _expect(len(set(result.methods)) == methods, "methods is not as long as values")
+    _check_shape("classes", result.classes, (methods, count), "iu")
+    _check_shape("scores", result.scores, (methods, count), "f")
+    _expect(len(result.class_names) == methods * count, "class_names is not as long as classes")
+    for key, curves in result.curves.items():
+        _expect(key in map(str, range(measures)), "a curve is of no measure")
+        _check_array("curves", curves, ranks=range(3, 4), kinds="f")
+        points = curves.shape[2]
+        _check_shape("curves", curves, (methods, count, points), "f")
+        _check_shape("curve_at", result.curve_at.get(key, curves), (points,), "f")
+        _check_shape(
+            "null_curves", result.null_curves.get(key), (methods, nulls, count, points), "f"
+        )
+        _expect(len(result.curve_axes.get(key, ())) == 2, "a curve has no axes")
+        _expect(len(result.curve_points.get(key, ())) in (0, points), "not all points are named")
+
+
 def _check_synthesis(result: Any) -> None:
     _expect(result.verb in _SYNTHESES, "nothing of kviz's made it")
     _check_array("images", result.images, ranks=range(2, 6), kinds="f")
@@ -177,5 +201,6 @@ _CHECKS = {
     "Predictions": _check_predictions,
     "Attribution": _check_attribution,
     "Comparison": _check_comparison,
+    "Evaluation": _check_evaluation,
     "Synthesis": _check_synthesis,
 }

@@ -72,11 +72,20 @@ def test_every_command_takes_inputs_by_name(run, two):
     takes = [name for name in COMMANDS if "images" in [
         option.name for option in group.get_command(None, name).params
     ]]  # fmt: skip
-    assert takes == ["predict", "activations", "attribute", "fool", "deep-dream", "report"]
+    assert takes == [
+        "predict",
+        "activations",
+        "attribute",
+        "evaluate",
+        "fool",
+        "deep-dream",
+        "report",
+    ]
     words = ("--input", "image=a.png", "--input", "image=b.png", "--input", "meta=meta.npy")
     more = {
         "fool": ("--class", 1, "--steps", 1),
         "attribute": ("--method", "saliency"),
+        "evaluate": ("--metric", "deletion", "--baseline", "black", "--nulls", 1),
         "deep-dream": ("--steps", 1, "--octaves", 1),
         "report": ("--quick", "--out", "r.html"),
     }

@@ -16,6 +16,7 @@ COMMANDS = {
     "weights": ("weights", "m.keras"),
     "attribute": ("attribute", "m.keras", "p.png"),
     "compare": ("attribute", "m.keras", "p.png", "--method", "saliency", "--method", "gradient"),
+    "evaluate": ("evaluate", "m.keras", "p.png", "--metric", "deletion", "--nulls", "1"),
     "fool": ("fool", "m.keras", "p.png", "--away", "--steps", "2"),
     "class_image": ("class-image", "m.keras", "--class", "1", "--steps", "2"),
     "filter_patterns": ("filter-patterns", "m.keras", "--layers", "conv", "--steps", "2"),

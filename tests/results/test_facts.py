@@ -31,7 +31,7 @@ def test_one_shape(kind):
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["verb"] == facts["made_by"]["verb"] == result.verb
     assert facts["notes"] == list(result.notes)
-    assert facts.keys() - {"verb", "made_by", "notes"} <= {"images", "layers"}
+    assert facts.keys() - {"verb", "made_by", "notes"} <= {"images", "layers", "measures"}
     if kind == "weights":
         assert "images" not in facts
     else:

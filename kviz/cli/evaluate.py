@@ -1,0 +1,62 @@
+"""kviz evaluate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.job import Job
+from kviz.cli.progress import start_up_talk_kept_back
+
+
+def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    with start_up_talk_kept_back():
+        from kviz.metrics import metric_names
+    click.echo("\n".join(metric_names()))
+    ctx.exit()
+
+
+@click.command(short_help="Measure whether maps can be trusted, beside what chance gets.")
+@take.model
+@take.images
+@take.method("methods")
+@take.repeated(
+    "--metric", "metrics", metavar="NAME", help="A metric that --list names; by default three."
+)
+@take.repeated(
+    "--baseline", "baselines", metavar="NAME", help="What covers pixels; by default black and blur."
+)
+@click.option(
+    "--nulls", type=click.IntRange(1), default=4, show_default=True, help="Maps of random numbers."
+)
+@take.classes
+@take.output
+@take.seed
+@take.out("evaluation")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_metrics,
+    help="List the metrics and stop.",
+)
+def evaluate(
+    methods: list[str] | None, baselines: list[str] | None, class_index: Any, **options: Any
+) -> None:
+    """Measure whether methods' maps of each IMAGE can be trusted; by default those of grad_cam.
+
+    Each value stands beside what maps get that know nothing: of random numbers, of the middle, of
+    edges, the map inverted, the map of another photo.
+    """
+    job = Job(options)
+    if baselines:
+        options["baselines"] = baselines
+    if class_index and len(class_index) == 1:
+        class_index = class_index[0]
+    names = methods or ["grad_cam"]
+    job.end(job.run("evaluate", names, doing="Measuring", class_index=class_index, **options))

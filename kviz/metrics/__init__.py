@@ -1,0 +1,29 @@
+"""Whether maps can be trusted: metrics, what chance gives, and evaluate, one call for all of them."""
+
+from kviz.metrics.evaluate import evaluate
+from kviz.metrics.measures.deletion import Deletion
+from kviz.metrics.measures.insertion import Insertion
+from kviz.metrics.measures.mu_fidelity import MuFidelity
+from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.metrics.registry import (
+    as_metric,
+    metric_class,
+    metric_name,
+    metric_named,
+    metric_names,
+)
+
+__all__ = [
+    "Deletion",
+    "Insertion",
+    "Measured",
+    "Metric",
+    "MuFidelity",
+    "Trial",
+    "as_metric",
+    "evaluate",
+    "metric_class",
+    "metric_name",
+    "metric_named",
+    "metric_names",
+]

@@ -1,0 +1,160 @@
+"""What a metric is: a frozen dataclass with one function, in a file named after it.
+
+A metric's file is found by its name; nothing else has to be told. `measures/mu_fidelity.py` holds the
+class `MuFidelity`, which `evaluate(..., metrics=["mu_fidelity"])` and `kviz evaluate --metric
+mu_fidelity` make. Its options are its fields, checked as a method's are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from kviz._types import Array
+from kviz.attribution.method import Request
+from kviz.attribution.methods._baselines import validate_baseline
+from kviz.attribution.options import types_of, validated
+from kviz.engine.passes import Passes
+from kviz.errors import OptionError
+
+On = Literal["probability", "score"]
+# What explains the images with another model's weights, one image's class being what it was.
+Again = Callable[[Any], Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What a metric judges: maps of a chunk of images, each for one score.
+
+    Attributes:
+        request: the images, their classes, and the passes of the score that was explained.
+        probability: the passes of the class's probability; of a score that is no class's, those of it.
+        maps: float64 `(maps, N, *size)`: several maps of each image, of the image's size.
+        totals: float64 `(N,)`: what the method of the first map gave each image, all added up.
+        network: the network that is explained.
+        again: takes another `Network` and returns the first map of each image anew with it, as
+            float64 `(N, *size)`; None where it is not known how they were made.
+    """
+
+    request: Request
+    probability: Passes
+    maps: Array
+    totals: Array
+    network: Any = None
+    again: Again | None = None
+
+    def on(self, on: On) -> Request:
+        """Return the images with the passes of the probability, or of the score that was explained."""
+        return self.request if on == "score" else replace(self.request, passes=self.probability)
+
+    def randoms(self, purpose: int) -> Iterator[np.random.Generator]:
+        """Give a generator of random numbers an image.
+
+        What it draws follows from the seed and from what is in the image, so that neither the order of
+        images nor the chunk that one is in changes it.
+
+        Args:
+            purpose: tells what is drawn for one thing from what is drawn for another.
+        """
+        for image in np.asarray(self.request.images):
+            yield random_of(image, self.request.seed, purpose)
+
+
+def random_of(image: Array, seed: int, purpose: int) -> np.random.Generator:
+    """Return a generator that follows from an image's numbers, a seed and what it is for.
+
+    >>> black = np.zeros((2, 2))
+    >>> random_of(black, 0, 1).random() == random_of(black, 0, 1).random()
+    True
+    """
+    return np.random.default_rng([seed, purpose, *fingerprint(image)])
+
+
+def fingerprint(image: Array) -> tuple[int, ...]:
+    """Return whole numbers that tell an image from others.
+
+    >>> fingerprint(np.zeros(2)) == fingerprint(np.ones(2))
+    False
+    """
+    digest = hashlib.blake2b(np.ascontiguousarray(image).tobytes(), digest_size=16).digest()
+    return tuple(np.frombuffer(digest, "<u4").tolist())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What a metric found for a chunk of images.
+
+    Attributes:
+        values: float64 `(maps, N)`.
+        curves: float64 `(maps, N, points)`, or None for a metric that is no curve's.
+        at: where the points are, to the right, `(points,)`.
+        points: what they are called, where they are no numbers.
+    """
+
+    values: Array
+    curves: Array | None = None
+    at: Array | None = None
+    points: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric; its fields are its options.
+
+    One that has an option `baseline` is measured once with each baseline that `evaluate` is given,
+    unless it was given its own.
+    """
+
+    # What people call it, in titles.
+    display_name: ClassVar[str] = ""
+    # What its curve has to the right and up.
+    across: ClassVar[str] = ""
+    up: ClassVar[str] = ""
+    # Whether it asks how maps were made, and not for maps alone.
+    needs_method: ClassVar[bool] = False
+    # Whether chance gives a value to compare with.
+    has_nulls: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        hints = types_of(kind)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            value = validated(each.name, hints.get(each.name, Any), value, each.metadata)
+            object.__setattr__(self, each.name, value)
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a smaller value is the better one."""
+        return False
+
+    def measure(self, trial: Trial) -> Measured:
+        """Return the values of all maps of a chunk of images.
+
+        Args:
+            trial: the images, the maps and the network's passes.
+
+        Returns:
+            What was found.
+        """
+        raise NotImplementedError
+
+
+def validate_cover(name: str, value: Any) -> Any:
+    """Return what covers pixels while a metric looks, None for what `evaluate` says.
+
+    >>> validate_cover("baseline", "blur")
+    'blur'
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value == "noise":
+        raise OptionError(
+            f"{name}='noise' would give an image another value in another place. "
+            "Choose 'black', 'white', 'grey', 'mean', 'blur', a number or an array."
+        )
+    return validate_baseline(name, value)
