@@ -85,7 +85,7 @@ def evaluation():
     return Evaluation(
         values=generator.random((2, 2, 2)), null_values=generator.random((2, 2, 3, 2)),
         metrics=("deletion", "mu_fidelity"), titles=("Deletion", "μ-fidelity"),
-        baselines=("black", "black"), lower_is_better=(True, False),
+        baselines=("black", "black"), better=("lower", "higher"),
         methods=("grad_cam", "saliency"), nulls=("random", "random", "inverted"),
         curves={"0": curves}, null_curves={"0": generator.random((2, 3, 2, 3))},
         curve_at={"0": np.array([0, 0.5, 1])}, curve_axes={"0": ("share", "probability")},

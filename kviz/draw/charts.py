@@ -101,6 +101,7 @@ class Curves:
         each: how far it is from value to value.
         at: where each value is, to the right, where these are no counts.
         legend: whether the lines are named; without, all are of one colour.
+        points: what the places to the right are called, where they are no numbers.
     """
 
     lines: Mapping[str, Floats]
@@ -110,6 +111,7 @@ class Curves:
     each: float = 1
     at: Floats | None = None
     legend: bool = True
+    points: Sequence[str] = ()
 
     size = (6.0, 3.6)
 
@@ -131,6 +133,9 @@ class Curves:
                 linewidth=1.6, linestyle="-", solid_capstyle="projecting",
             )  # fmt: skip
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=self.at is None))
+        if self.points and self.at is not None:
+            names = [in_font(sanitise(name, 20)) for name in self.points]
+            axes.set_xticks(self.at, names, rotation=90, fontsize=max(4, 9 - len(names) // 10))
         axes.grid(True, color=FAINT, alpha=0.25, linestyle="-", linewidth=0.8)
         if self.legend:
             axes.legend(
@@ -140,7 +145,7 @@ class Curves:
         _in_one_font(axes)
 
 
-def curves(
+def curves(  # noqa: PLR0913 - what a chart is
     lines: Mapping[str, Floats],
     title: str,
     across: str,
@@ -150,6 +155,7 @@ def curves(
     each: float = 1,
     at: Floats | None = None,
     legend: bool = True,
+    points: Sequence[str] = (),
 ) -> Tile:
     """Draw lines in one diagram, as `Curves` takes them.
 
@@ -162,6 +168,7 @@ def curves(
         each: how far it is from value to value.
         at: where each value is, to the right, where these are no counts.
         legend: whether the lines are named; without, all are of one colour.
+        points: what the places to the right are called, where they are no numbers.
 
     Returns:
         A tile in RGB.
@@ -175,7 +182,7 @@ def curves(
         if len(values := line[np.isfinite(line)])
     ]
     alt = f"{title}: " + "; ".join(ends) + ("; and others." if len(lines) > 8 else ".")
-    chart = Curves(dict(lines), across, up, first, each, at, legend)
+    chart = Curves(dict(lines), across, up, first, each, at, legend, points)
     return charted(chart, title, "", alt, role="curve")
 
 

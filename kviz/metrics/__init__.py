@@ -1,9 +1,12 @@
 """Whether maps can be trusted: metrics, what chance gives, and evaluate, one call for all of them."""
 
 from kviz.metrics.evaluate import evaluate
+from kviz.metrics.measures.completeness import Completeness
 from kviz.metrics.measures.deletion import Deletion
 from kviz.metrics.measures.insertion import Insertion
 from kviz.metrics.measures.mu_fidelity import MuFidelity
+from kviz.metrics.measures.parameter_randomization import ParameterRandomization
+from kviz.metrics.measures.road import Road
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.metrics.registry import (
     as_metric,
@@ -14,11 +17,14 @@ from kviz.metrics.registry import (
 )
 
 __all__ = [
+    "Completeness",
     "Deletion",
     "Insertion",
     "Measured",
     "Metric",
     "MuFidelity",
+    "ParameterRandomization",
+    "Road",
     "Trial",
     "as_metric",
     "evaluate",

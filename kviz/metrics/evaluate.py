@@ -359,7 +359,8 @@ class _Judge:
         )  # fmt: skip
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
-            network=self.network, again=self._again(place, classes, chunk),
+            network=self.network, method=_method_of(self.found[place]),
+            again=self._again(place, classes, chunk),
         )  # fmt: skip
 
     def _again(self, place: int, classes: Array, chunk: Sequence[Any]) -> Again | None:
@@ -373,7 +374,7 @@ class _Judge:
 
         def again(network: Any) -> Array:
             found = attribute(network, images, method, class_index=chosen, **options)
-            return _maps_of(found, self.images[: len(classes)])
+            return _maps_of(found, chunk[self.passes.place])
 
         return again
 
@@ -444,7 +445,7 @@ def _result(
         metrics=tuple(map(metric_name, metrics)),
         titles=tuple(metric.display_name or metric_name(metric) for metric in metrics),
         baselines=tuple(_called(getattr(metric, "baseline", None)) for metric in metrics),
-        lower_is_better=tuple(metric.lower_is_better for metric in metrics),
+        better=tuple(metric.better for metric in metrics),
         methods=each_by_another_name(each.method for each in found),
         nulls=judge.null_names,
         curves={key: one.curves for key, one in keyed.items() if one.curves is not None},

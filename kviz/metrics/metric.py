@@ -15,11 +15,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from kviz._types import Array
-from kviz.attribution.method import Request
+from kviz.attribution.method import Method, Request
 from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import types_of, validated
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
+from kviz.results.evaluation import Better
 
 On = Literal["probability", "score"]
 # What explains the images with another model's weights, one image's class being what it was.
@@ -36,6 +37,7 @@ class Trial:
         maps: float64 `(maps, N, *size)`: several maps of each image, of the image's size.
         totals: float64 `(N,)`: what the method of the first map gave each image, all added up.
         network: the network that is explained.
+        method: what made the first map of each image, None where that is not known.
         again: takes another `Network` and returns the first map of each image anew with it, as
             float64 `(N, *size)`; None where it is not known how they were made.
     """
@@ -45,6 +47,7 @@ class Trial:
     maps: Array
     totals: Array
     network: Any = None
+    method: Method | None = None
     again: Again | None = None
 
     def on(self, on: On) -> Request:
@@ -128,9 +131,9 @@ class Metric:
             object.__setattr__(self, each.name, value)
 
     @property
-    def lower_is_better(self) -> bool:
-        """Whether a smaller value is the better one."""
-        return False
+    def better(self) -> Better:
+        """Which values are the better ones; where they are those near 0, nulls are not ranked."""
+        return "higher"
 
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.

@@ -6,7 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from kviz.files import slug
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Picture, Result, class_facts
 from kviz.tiles import Tile
+
+Better = Literal["lower", "higher", "near 0"]
 
 # From so many images on a mean has an interval.
 FEW = 5
@@ -82,7 +84,8 @@ class Evaluation(Result):
         metrics: the metrics' names, a measure each.
         titles: what the measures are called for people.
         baselines: what stood in the place of pixels, a measure each, "" for none.
-        lower_is_better: a measure each.
+        better: a measure each: whether `"lower"` values are the better ones, `"higher"` ones, or those
+            `"near 0"`.
         methods: what the methods are called, each by another name.
         nulls: what the nulls are called.
         curves: float64 `(methods, N, points)` by a measure's place as text, of those that have curves.
@@ -103,7 +106,7 @@ class Evaluation(Result):
     metrics: tuple[str, ...]
     titles: tuple[str, ...]
     baselines: tuple[str, ...]
-    lower_is_better: tuple[bool, ...]
+    better: tuple[Better, ...]
     methods: tuple[str, ...]
     nulls: tuple[str, ...]
     curves: dict[str, Array]
@@ -162,7 +165,7 @@ class Evaluation(Result):
         return {kind: rows for kind, rows in found.items() if np.isfinite(rows).all()}
 
     def rank(self, measure: str | int, method: str | int) -> Rank | None:
-        """Return a method's place among all nulls by the mean, None where chance has no part.
+        """Return a method's place among all nulls by the mean, None where there is no better or worse.
 
         Args:
             measure: as `mean` takes it.
@@ -170,10 +173,11 @@ class Evaluation(Result):
         """
         place = self._place(measure, method)
         nulls = [row for rows in self.chance(*place).values() for row in rows.mean(axis=1)]
-        if not nulls or not np.isfinite(self.values[place]).all():
+        ranked = nulls and self.better[place[0]] != "near 0"
+        if not ranked or not np.isfinite(self.values[place]).all():
             return None
         own = self.mean(*place)
-        lower = self.lower_is_better[place[0]]
+        lower = self.better[place[0]] == "lower"
         before = sum(bool(null <= own) if lower else bool(null >= own) for null in nulls)
         return Rank(1 + before, 1 + len(nulls))
 
@@ -213,11 +217,21 @@ class Evaluation(Result):
             if key in self.curves:
                 across, up = self.curve_axes[key]
                 made.append(
-                    curves(self._lines(place, images), title, across, up, at=self.curve_at[key])
+                    curves(
+                        self._lines(place, images),
+                        title,
+                        across,
+                        up,
+                        at=self.curve_at[key],
+                        points=self.curve_points[key],
+                    )
                 )
             if np.isfinite(self.values[place]).any():
-                better = "lower" if self.lower_is_better[place] else "higher"
-                made.append(dots(self._dots(place, images), title, f"{said}: {better} is better"))
+                made.append(
+                    dots(
+                        self._dots(place, images), title, f"{said}: {self.better[place]} is better"
+                    )
+                )
             yield made
 
     def _called(self, place: int) -> str:
@@ -272,9 +286,8 @@ class Evaluation(Result):
                     f"{rank.place} of {rank.of}" if rank else "",
                 )
             )  # fmt: skip
-        better = "lower" if self.lower_is_better[place] else "higher"
         count = f"{self._count} image" + "s" * (self._count > 1)
-        caption = f"{self._called(place)}: {better} is better; {count}"
+        caption = f"{self._called(place)}: {self.better[place]} is better; {count}"
         return Table(caption, ("method", "mean", "95 % interval", *kinds, "rank"), rows)
 
     def _facts(self) -> dict[str, Any]:
@@ -306,7 +319,7 @@ class Evaluation(Result):
             "measures": [
                 {
                     "metric": self.metrics[place], "baseline": self.baselines[place] or None,
-                    "method": name, "lower_is_better": self.lower_is_better[place],
+                    "method": name, "better": self.better[place],
                     "images": self._count, "mean": self.mean(place, method),
                     "interval": self.interval(place, method), "rank": self.rank(place, method),
                     "nulls": {

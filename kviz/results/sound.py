@@ -150,7 +150,7 @@ def _check_evaluation(result: Any) -> None:
     measures, methods, count = result.values.shape
     nulls = len(result.nulls)
     _check_shape("null_values", result.null_values, (measures, methods, nulls, count), "f")
-    for name in ("metrics", "titles", "baselines", "lower_is_better"):
+    for name in ("metrics", "titles", "baselines", "better"):
         _expect(len(getattr(result, name)) == measures, f"{name} is not as long as values")
     _expect(len(set(result.methods)) == methods, "methods is not as long as values")
     _check_shape("classes", result.classes, (methods, count), "iu")

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from kviz.attribution.options import option
 from kviz.metrics.measures._ranked import kept_by_rank
 from kviz.metrics.metric import Measured, Metric, On, Trial, validate_cover
+from kviz.results.evaluation import Better
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,9 +47,9 @@ class Deletion(Metric):
     on: On = "probability"
 
     @property
-    def lower_is_better(self) -> bool:
-        """Whether a smaller value is the better one."""
-        return True
+    def better(self) -> Better:
+        """Which values are the better ones, as `Metric.better`."""
+        return "lower"
 
     def measure(self, trial: Trial) -> Measured:
         """Return areas and curves, as `Metric.measure`."""

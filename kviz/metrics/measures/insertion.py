@@ -31,8 +31,8 @@ class Insertion(Metric):
 
     >>> import kviz
     >>> cat, halves = "notebooks/images/cat.png", Insertion(steps=2, baseline="blur")
-    >>> kviz.evaluate("models/squeezenet.keras", cat, "saliency", halves, nulls=1).lower_is_better
-    (False,)
+    >>> kviz.evaluate("models/squeezenet.keras", cat, "saliency", halves, nulls=1).better
+    ('higher',)
     """
 
     display_name: ClassVar[str] = "Insertion"

@@ -1,0 +1,187 @@
+"""Numbers that a pencil or another program gives, for the metrics that take one."""
+
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from needed import need_package
+from pencil_nets import linear, pixels
+
+import kviz
+from kviz.metrics import Completeness, ParameterRandomization, Road
+from kviz.metrics.measures._ssim import ssim
+from kviz.metrics.measures.road import imputed
+
+
+def test_completeness_is_an_identity_of_some():
+    weights = np.random.default_rng(1).normal(size=(6, 6))
+    images, model = pixels(3, 6), linear(weights)
+    methods = ["input_x_gradient", "integrated_gradients", "gradient"]
+    found = kviz.evaluate(model, images, methods, "completeness")
+    np.testing.assert_allclose(found.values[0, :2], 0, atol=1e-5)
+    rise = (weights * images[..., 0]).sum(axis=(1, 2))
+    np.testing.assert_allclose(
+        found.values[0, 2], np.abs(weights.sum() - rise) / np.abs(rise), rtol=1e-4
+    )
+    assert np.isnan(found.null_values).all()
+    assert found.rank(0, 0) is None
+    # A method's own baseline is taken, another one where it is asked for.
+    own = kviz.attribution.IntegratedGradients(baseline=1.5)
+    values = kviz.evaluate(model, images, own, ["completeness", Completeness(reference=0)]).values
+    np.testing.assert_allclose(values[0], 0, atol=1e-5)
+    shift = 1.5 * weights.sum()
+    np.testing.assert_allclose(values[1, 0], np.abs(shift) / np.abs(rise), rtol=1e-3)
+
+
+def test_completeness_is_the_gap_that_the_method_tells(squeezenet, cat):
+    found = kviz.attribute(squeezenet, cat, "integrated_gradients", steps=8)
+    value = kviz.evaluate(squeezenet, cat, found, "completeness").values[0, 0]
+    np.testing.assert_allclose(value, np.abs(found.gaps), rtol=1e-3)
+
+
+def test_imputation_solves_its_equations():
+    """Each missing pixel is the mean of its neighbours, at borders of those that there are."""
+    need_package("scipy", "metrics")
+    random = np.random.default_rng(0)
+    image, missing = random.random((9, 7, 2)), random.random((9, 7)) < 0.6
+    found = imputed(image, missing)
+    np.testing.assert_array_equal(found[~missing], image[~missing])
+    for y, x in np.argwhere(missing):
+        total, weight = 0, 0
+        for v in range(max(0, y - 1), min(9, y + 2)):
+            for u in range(max(0, x - 1), min(7, x + 2)):
+                share = {0: 0, 1: 1 / 6, 2: 1 / 12}[abs(v - y) + abs(u - x)]
+                total, weight = total + share * found[v, u], weight + share
+        np.testing.assert_allclose(found[y, x], total / weight, rtol=1e-9)
+    # What is even stays even, and a slope inside goes on.
+    np.testing.assert_allclose(imputed(np.full((5, 5, 1), 3.0), np.eye(5) > 0), 3)
+    slope = np.arange(25.0).reshape(5, 5, 1)
+    inside = np.zeros((5, 5), bool)
+    inside[1:4, 1:4] = True
+    np.testing.assert_allclose(imputed(slope, inside), slope)
+
+
+def test_road_of_a_linear_net():
+    need_package("scipy", "metrics")
+    weights = np.random.default_rng(1).normal(size=(6, 6))
+    images = pixels(2, 6)
+    metrics = [Road(order=order, steps=3, noise=0, on="score") for order in ("morf", "lerf")]
+    found = kviz.evaluate(linear(weights), images, "input_x_gradient", metrics)
+    parts = (weights * images[..., 0]).reshape(2, -1)
+    for place, sign in ((0, -1), (1, 1)):
+        order = np.argsort(sign * parts, axis=1)
+        for image in range(2):
+            for step, count in enumerate((9, 18, 27)):
+                missing = np.zeros(36, bool)
+                missing[order[image, :count]] = True
+                seen = imputed(images[image].astype(float), missing.reshape(6, 6))
+                expected = (weights * seen[..., 0]).sum()
+                got = found.curves[str(place)][0, image, step]
+                assert got == pytest.approx(expected, abs=1e-4)
+    assert found.measures() == ["road", "road #2"]
+    assert found.better == ("lower", "higher")
+
+
+def test_road_says_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(kviz.OptionError, match="road needs scipy, which is not installed"):
+        kviz.evaluate(linear(np.eye(6)), pixels(1, 6), "gradient", "road")
+    signal = keras.Sequential([keras.Input((8, 2)), layers.Flatten(), layers.Dense(1)])
+    with pytest.raises(kviz.OptionError, match="pixels have neighbours"):
+        kviz.evaluate(signal, np.ones((1, 8, 2), "float32"), "gradient", "road")
+
+
+def test_road_s_noise_is_a_share_of_the_image_s_range():
+    need_package("scipy", "metrics")
+    weights, images = np.eye(1, 256).reshape(16, 16), pixels(1, 16)
+    method, metrics = "input_x_gradient", [Road(steps=1, noise=n, on="score") for n in (0, 0.5, 1)]
+    plain, half, one = kviz.evaluate(linear(weights), images, method, metrics).values[:, 0, 0]
+    assert half != plain
+    assert one - plain == pytest.approx(2 * (half - plain), rel=1e-4)
+
+
+def test_structural_similarity_is_scikit_image_s():
+    need_package("skimage", "superpixels")
+    from skimage.metrics import structural_similarity
+
+    random = np.random.default_rng(0)
+    left, right = random.random((2, 3, 20, 15))
+    left[0], right[0] = right[0] + 0.1 * left[0], right[0]
+    scaled = [(x - x.min((1, 2), keepdims=True)) for x in (left, right)]
+    scaled = [x / x.max((1, 2), keepdims=True) for x in scaled]
+    # Theirs looks at whole windows only, too, when it takes the mean.
+    theirs = [
+        structural_similarity(one, two, win_size=7, data_range=1)
+        for one, two in zip(*scaled, strict=True)
+    ]
+    np.testing.assert_allclose(ssim(left, right), theirs, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def deep():
+    keras.utils.set_random_seed(5)
+    return keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
+         layers.Conv2D(8, 3, activation="relu", name="first"), layers.BatchNormalization(name="norm"),
+         layers.Conv2D(8, 3, activation="relu", name="second"), layers.Flatten(),
+         layers.Dense(4, name="classes")]
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two():
+    return np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), "uint8")
+
+
+def test_what_does_not_look_at_the_weights_stays(deep, two):
+    """A method of the photo alone is as it was, however the weights are shuffled."""
+    found = kviz.attribute(deep, two, "gradient")
+    metrics = [
+        ParameterRandomization(similarity=similarity, absolute=absolute)
+        for similarity in ("spearman", "ssim")
+        for absolute in (False, True)
+    ]
+    judged = kviz.evaluate(deep, two, found, metrics, nulls=2)
+    assert judged.curve_points["0"] == ("classes", "second", "norm", "first")
+    assert (judged.values[:, 0] < 0.9).all()
+    assert abs(judged.chance(0, 0)["random"]).max() < 0.2
+    # Nothing left is all that can be: no map is before the random ones.
+    assert judged.rank(0, 0) is None
+    assert (judged.chance(0, 0)["inverted"] == -judged.values[0, 0]).all()
+    assert (judged.chance(1, 0)["inverted"] == judged.values[1, 0]).all()
+
+
+def test_shuffling_is_what_it_says(deep, two):
+    """Of the last layer alone, done by hand: the same numbers in another order."""
+    found = kviz.attribute(deep, two, "gradient", class_index=1)
+    judged = kviz.evaluate(deep, two, found, [
+        ParameterRandomization(layers=mode) for mode in ("cascading", "independent")
+    ], nulls=1, seed=3)  # fmt: skip
+    copied = keras.models.clone_model(deep)
+    copied.set_weights(deep.get_weights())
+    random = np.random.default_rng(3)
+    for weight in copied.get_layer("classes").weights:
+        values = np.array(weight)
+        weight.assign(random.permutation(values.reshape(-1)).reshape(values.shape))
+    again = kviz.attribute(copied, two, "gradient", class_index=1)
+    for image in range(2):
+        ranks = [x[image].reshape(-1).argsort().argsort() for x in (found.maps, again.maps)]
+        expected = np.corrcoef(*ranks)[0, 1]
+        for place in ("0", "1"):
+            assert judged.curves[place][0, image, 0] == pytest.approx(expected, abs=1e-3)
+    # Alone, the first layer stands before others that are as they were.
+    assert not np.allclose(judged.curves["0"][0, :, 3], judged.curves["1"][0, :, 3])
+
+
+def test_what_cannot_be_made_again_is_said(deep, two):
+    found = kviz.attribute(deep, two, "gradient")
+    unknown = replace(found, method="somebody's")
+    judged = kviz.evaluate(deep, two, unknown, ["parameter_randomization", "completeness"])
+    assert np.isnan(judged.values[0]).all()
+    assert np.isfinite(judged.values[1]).all()
+    assert "it is not known how its maps were made" in judged.notes[-1]
+    assert judged.text()
+    assert judged.tiles()
