@@ -30,7 +30,6 @@ from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, ProbabilityScore, as_score
 
 Explains: TypeAlias = str | Method | Attribution
-Baseline: TypeAlias = Any
 
 METRICS = ("deletion", "insertion", "mu_fidelity")
 
@@ -41,7 +40,7 @@ def evaluate(  # noqa: PLR0913 - a verb's options
     methods: Explains | Iterable[Explains],
     metrics: str | Metric | Iterable[str | Metric] | None = None,
     *,
-    baselines: Sequence[str | float] = ("black", "blur"),
+    baselines: str | float | Array | Sequence[str | float | Array] = ("black", "blur"),
     nulls: int = 4,
     class_index: ClassIndex | None = None,
     score: ScoreLike | None = None,
