@@ -477,7 +477,8 @@ class _Recorder:
         if is_stateful(layer) and layer.built and id(layer) not in self.reset:
             self.reset.add(id(layer))
             layer.reset_state()
-        if getattr(layer, "unroll", False) is True:
+        # Over a fixed number of steps TimeDistributed calls its layer for each.
+        if getattr(layer, "unroll", False) is True or isinstance(layer, _TimeDistributed):
             _validate_steps(layer, call.inputs)
         self.stack.append(call)
         try:
@@ -554,6 +555,7 @@ class _Recorder:
         return self.calls
 
 
+_TimeDistributed = keras.layers.TimeDistributed
 _steps: ContextVar[int | None] = ContextVar("_steps", default=None)
 
 

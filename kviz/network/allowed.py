@@ -251,6 +251,8 @@ class Objects:
                 f"The model gives the {family} object {sanitise(kind, 40)!r} for "
                 f"{sanitise(key, 40)!r}, which takes none. Keras writes no such file."
             )
+        if family == "policy" and not self.trust:
+            _look_at_patterns(config)
         self._parts(value, family)
 
     def _parts(self, value: dict[str, Any], family: str) -> None:
@@ -332,6 +334,17 @@ class Objects:
                     "The model calls a layer on constants alone, which would run while it is loaded. "
                     "Keras writes no such file."
                 )
+
+
+def _look_at_patterns(config: Any) -> None:
+    """Refuse patterns of layers' names that could be tried for ever: Keras knows `block/.*`."""
+    patterns = config.get("policy_map") if isinstance(config, dict) else None
+    for pattern in patterns if isinstance(patterns, dict) else ():
+        if any(mark in pattern.replace(".*", "", 2) for mark in "*+?{|"):
+            refuse(
+                f"The model looks for names of layers by the pattern {sanitise(pattern, 40)!r}, which "
+                "could take for ever. Expected names, or names with .* in them."
+            )
 
 
 def _full_name(value: dict[str, Any], name: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import h5py
@@ -14,15 +15,18 @@ from kviz.network.refusals import refuse, saw
 MEGABYTE = 1 << 20
 ENTRIES = 250_000
 NAME = 1_000
+DEPTH = 100
 TEXT = 64 * MEGABYTE
 
 
-def declared_bytes(file: Any, size: int) -> int:
+def declared_bytes(file: Any, size: int, *, texts: bool = False) -> int:
     """Return what an HDF5 file's data sets declare.
 
     Args:
         file: the opened file.
         size: bytes that it takes on the disk.
+        texts: whether there may be data of variable length, which is then never read: each element
+            can be the same gigabyte.
 
     Returns:
         The bytes of all data sets together.
@@ -31,11 +35,12 @@ def declared_bytes(file: Any, size: int) -> int:
         ModelError: if it links anywhere, or declares far more than it takes.
     """
     declared = numbers = 0
-    groups, seen = [file], {h5py.h5o.get_info(file.id).addr}
+    groups, seen = [(file, 0)], {h5py.h5o.get_info(file.id).addr}
     while groups:
-        group = groups.pop()
+        group, depth = groups.pop()
         for key in group:
-            if len(seen) > ENTRIES:
+            # HDF5 walks through groups in groups by recursion.
+            if len(seen) > ENTRIES or depth > DEPTH:
                 raise ModelError("The weights file holds more entries than any model needs.")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 refuse("The weights file links to other files or places; Keras never does.")
@@ -47,22 +52,41 @@ def declared_bytes(file: Any, size: int) -> int:
                 continue
             seen.add(address)
             if isinstance(entry, h5py.Group):
-                groups.append(entry)
+                groups.append((entry, depth + 1))
                 continue
             if not isinstance(entry, h5py.Dataset):
                 continue
             if entry.is_virtual or entry.external:
                 refuse("The weights file takes data from other files; Keras never does.")
                 continue
-            declared += entry.size * entry.dtype.itemsize if entry.shape is not None else 0
+            declared += _bytes_of(entry)
             numbers += _parameters(entry)
             if declared > 4 * size + MEGABYTE:
                 raise ModelError(
                     f"The weights file declares over {declared // MEGABYTE} MB and stores "
                     f"{size // MEGABYTE} MB: it is broken, or made to fill the memory."
                 )
+            _look_at_packing(entry, texts)
     saw(parameters=numbers)
     return declared
+
+
+def _bytes_of(entry: Any) -> int:
+    """Return what reading a data set takes: a chunk is read whole, and can be larger than all."""
+    if entry.shape is None:
+        return 0
+    return int(max(entry.size, math.prod(entry.chunks or (0,))) * entry.dtype.itemsize)
+
+
+def _look_at_packing(entry: Any, texts: bool) -> None:
+    if entry.dtype.hasobject and not texts:
+        refuse("The weights file holds data of variable length; Keras never writes such.")
+    # A packed chunk of 4 kB can unpack to 4 GB, which HDF5 does before it looks at its size.
+    if entry.id.get_create_plist().get_nfilters():
+        refuse(
+            "The weights file holds packed data, which Keras never writes and which can unpack to any "
+            "size. h5repack -f NONE OLD NEW unpacks an .h5 file that you trust."
+        )
 
 
 def _parameters(entry: Any) -> int:

@@ -120,17 +120,15 @@ class _Made:
 
     def __init__(self, by_keras_3: bool) -> None:
         self.by_keras_3 = by_keras_3
-        self.changes: dict[str, list[str]] = {}
+        self.changes: dict[str, dict[str, None]] = {}
 
     def note(self, change: str, name: Any) -> None:
-        names = self.changes.setdefault(change, [])
-        if sanitise(name, 40) not in names:
-            names.append(sanitise(name, 40))
+        self.changes.setdefault(change, {})[sanitise(name, 40)] = None
 
     def sentences(self) -> tuple[str, ...]:
         """Return each kind of change, with the layers that it was made in."""
         return tuple(
-            f"{change}: {', '.join(names[:3])}{f' and {len(names) - 3} more' * (len(names) > 3)}."
+            f"{change}: {', '.join([*names][:3])}{f' and {len(names) - 3} more' * (len(names) > 3)}."
             for change, names in self.changes.items()
         )
 
@@ -162,7 +160,7 @@ class _Made:
             self.note("List of layers replaced by a Sequential model", place)
         if not isinstance(config, dict):
             return entry
-        name = str(config.get("name") or entry.get("name") or place)
+        name = _name_of(config) or _name_of(entry) or place
         layer = Layer(entry["class_name"], config, name)
         own = _is_own(entry)
         for rule in () if self.by_keras_3 else OWN_RULES if own else RULES:
@@ -202,7 +200,7 @@ class _Made:
         for key, value in config.items():
             if key in _WRAPPED and isinstance(value, dict | list):
                 entries = value if isinstance(value, list) else [value]
-                made = [self.layer(one, str(config.get("name"))) for one in entries]
+                made = [self.layer(one, _name_of(config)) for one in entries]
                 config[key] = made if isinstance(value, list) else made[0]
             elif key.endswith("activation") and isinstance(value, str) and value not in _FUNCTIONS:
                 config[key] = {  # the user's own, as Keras 3 writes a function
@@ -274,17 +272,22 @@ class _Made:
         layers = config.get("layers")
         if not isinstance(layers, list):
             return
-        made = [self.layer(layer, str(config.get("name"))) for layer in layers]
+        made = [self.layer(layer, _name_of(config)) for layer in layers]
         config["layers"] = made
         if self.by_keras_3:
             return
         calls = _Calls(layers, config)
+        kinds = {
+            str(entry.get("name")): entry.get("class_name")
+            for entry in made
+            if isinstance(entry, dict)
+        }
         for entry in made:
             nodes = entry.get("inbound_nodes") if isinstance(entry, dict) else None
             if isinstance(nodes, list) and not any(isinstance(node, dict) for node in nodes):
                 self._called(entry, [calls.of(node) for node in nodes])
         for key in ("input_layers", "output_layers"):
-            config[key] = calls.ends(config.get(key), made)
+            config[key] = calls.ends(config.get(key), kinds)
 
     def _called(self, entry: dict[str, Any], calls: list[tuple[Any, dict[str, Any]]]) -> None:
         """Write the calls of a layer as Keras 3 does; make an operation of a layer that calls one."""
@@ -302,6 +305,12 @@ class _Made:
                 self.note("Initial states passed by name", name)
             others = {key: value for key, value in others.items() if value is not None}
             entry["inbound_nodes"].append({"args": [first], "kwargs": others})
+
+
+def _name_of(entry: dict[str, Any]) -> str:
+    """Return a name, and nothing for what is none: it is asked for once a layer."""
+    name = entry.get("name")
+    return name if isinstance(name, str) else ""
 
 
 def _is_own(entry: dict[str, Any]) -> bool:
@@ -404,18 +413,16 @@ class _Calls:
             return {key: self._value(entry) for key, entry in value.items()}
         return value
 
-    def ends(self, value: Any, layers: list[Any]) -> Any:
+    def ends(self, value: Any, kinds: dict[str, Any]) -> Any:
         """Return a model's inputs or outputs: one alone, not in a list of one."""
         if _is_leaf(value, self.names):
             name, call, output = value[:3]
-            entries = [entry for entry in layers if isinstance(entry, dict)]
-            kinds = {entry.get("name"): entry.get("class_name") for entry in entries}
             base = 1 if kinds.get(name) == "Functional" else 0
             return [name, call - self.first.get(name, 0) + base, output]
         if isinstance(value, list) and len(value) == 1:
-            return self.ends(value[0], layers)
+            return self.ends(value[0], kinds)
         if isinstance(value, list):
-            return [self.ends(entry, layers) for entry in value]
+            return [self.ends(entry, kinds) for entry in value]
         if isinstance(value, dict):
-            return {key: self.ends(entry, layers) for key, entry in value.items()}
+            return {key: self.ends(entry, kinds) for key, entry in value.items()}
         return value

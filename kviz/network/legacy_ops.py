@@ -185,6 +185,7 @@ def _from_graph(
     if called not in _IN_GRAPHS or not isinstance(constants, dict):
         raise _no_equal(name, called)
     operation = _OPERATIONS[_IN_GRAPHS[called]]
+    constants = {place: _constant(value) for place, value in constants.items()}
     made = []
     for first, others in calls:
         tensors = list(first) if isinstance(first, list) else [first]

@@ -364,7 +364,7 @@ def _hard_sigmoid(layer: Layer) -> bool:
     changed = False
     for key, value in layer.config.items():
         function = value.get("config") if isinstance(value, dict) else value
-        if key.endswith("activation") and function == "hard_sigmoid":
+        if key in ("activation", "recurrent_activation") and function == "hard_sigmoid":
             name = f"{layer.name}_{key}"
             steps = [
                 _of_keras("Rescaling", name=f"{name}_line", scale=0.2, offset=0.5),

@@ -7,6 +7,7 @@ layers are alike; each weight is put in its place exactly once, or the file is r
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +25,6 @@ from kviz.errors import ModelError
 from kviz.network.hdf5 import names_of, text_of
 from kviz.network.legacy import plain_name
 
-_Arrays = dict[str, dict[str, Any]]  # data sets, which are read one layer at a time
 _NESTED = ("layers", "_layer_checkpoint_dependencies")
 _ARRANGED = {  # how Keras 1 laid kernels out, by the layer's place of channels
     ("Conv2D", "channels_first"): (2, 3, 1, 0),
@@ -79,6 +79,7 @@ def _fill_by_name(model: Any, file: Any) -> None:
         )
     for name, layer in wanted.items():
         for leaf, arrays in _per_leaf(layer, stored[name]):
+            _look_at_sizes(leaf, arrays)
             _assign(leaf, _variables(leaf), _converted(leaf, arrays, version[:1] == "1", theano))
 
 
@@ -95,7 +96,7 @@ def _group(group: Any, name: str) -> Any:
 
 def _data_set(group: Any, name: str) -> Any:
     data = group.get(name)
-    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "fiub":
+    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "fiub" or data.shape is None:
         raise ModelError(f"The file holds no weight {sanitise(name, 60)!r}.")
     return data
 
@@ -147,6 +148,17 @@ def _in_order(leaves: list[Any], arrays: list[Any]) -> list[tuple[Any, list[Any]
 
 def _variables(layer: Any) -> list[Any]:
     return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _look_at_sizes(layer: Any, stored: list[Any]) -> None:
+    """Refuse what no layout makes a layer's, before it is read: one array can be named many times."""
+    wanted = sum(math.prod(variable.shape) for variable in _variables(layer))
+    found = sum(array.size for array in stored)
+    if found > 2 * wanted:  # a CuDNN layer has two biases
+        raise ModelError(
+            f"The file holds {found:,} numbers for layer {sanitise(layer.name, 40)!r}, which has "
+            f"{wanted:,}."
+        )
 
 
 def _assign(layer: Any, variables: list[Any], arrays: list[Array]) -> None:
@@ -218,9 +230,21 @@ def _of_cudnn(kind: str, arrays: list[Array]) -> list[Array]:
 # .keras files by Keras 2
 
 
+class _Arrays(dict[str, dict[str, Any]]):
+    """Data sets, which are read one layer at a time, by what they belong to.
+
+    Attributes:
+        parents: the paths under which there are any.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parents: set[str] = set()
+
+
 def _by_path(file: Any) -> _Arrays:
     """Return a file's arrays by the path of what they belong to, as saved on Windows or elsewhere."""
-    found: _Arrays = {}
+    found = _Arrays()
 
     def visit(name: str, entry: Any) -> None:
         if isinstance(entry, h5py.Dataset):
@@ -231,6 +255,10 @@ def _by_path(file: Any) -> _Arrays:
                 found.setdefault("/".join(parts[:-2]), {})[parts[-1]] = entry
 
     file.visititems(visit)
+    for path in found:
+        while path and path not in found.parents:
+            found.parents.add(path)
+            path = path.rpartition("/")[0]
     return found
 
 
@@ -292,6 +320,7 @@ def _fill_layer(place: _Place, arrays: _Arrays, filled: set[int]) -> None:
         inner = {id(weight) for layer in _held(place.layer).values() for weight in layer.weights}
         place.layer.load_own_variables(own)
         filled.update(weight for weight in before if weight not in inner)
+    parents = arrays.parents
     for attribute, layer in _held(place.layer).items():
         if all(id(weight) in filled for weight in layer.weights):
             continue
@@ -299,7 +328,7 @@ def _fill_layer(place: _Place, arrays: _Arrays, filled: set[int]) -> None:
             _joined(place.path, name)
             for name in (attribute, f"_{attribute}", attribute.lstrip("_"))
         ]
-        under = [path for path in paths if any(f"{key}/".startswith(f"{path}/") for key in arrays)]
+        under = [path for path in paths if path in parents]
         if under and isinstance(layer, keras.Model):
             _fill_layers(_Place(layer, under[0]), _entries(layer), arrays, filled)
         elif under:

@@ -22,7 +22,7 @@ from kviz.network.kept import objects_known, settings_kept
 from kviz.network.legacy_weights import fill
 from kviz.network.model_files import ModelFile, looked_at, variables_within, write_model
 from kviz.network.network import Network, Preprocess, classes_of
-from kviz.network.work import counted, in_order, steps_allowed
+from kviz.network.work import counted, in_order, steps_allowed, tensors_counted
 
 
 def load_model(
@@ -97,6 +97,7 @@ def load_model(
             looked_at(source, trust=trust) as found,
             # A weight that a custom object made and did not save stays as it was made.
             variables_within(4 * found.stored + MEGABYTE, zeros=not (trust or found.custom)),
+            tensors_counted(),
             warnings.catch_warnings(),
             strategy.scope() if strategy else nullcontext(),  # a copy of the weights on each device
         ):

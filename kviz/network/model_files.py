@@ -36,6 +36,7 @@ from kviz.marks import ZIP_MARK
 from kviz.network import formats
 from kviz.network.allowed import Objects
 from kviz.network.hdf5 import MEGABYTE, declared_bytes, text_of
+from kviz.network.kept import replaced
 from kviz.network.legacy import made_new
 from kviz.network.refusals import only_asked, refuse, saw
 from kviz.network.work import in_order, layers_allowed, look_at_work
@@ -51,7 +52,7 @@ INPUT_BATCH = 1 << 16
 _WEIGHTS = "model.weights.h5"
 _KNOWN = ("metadata.json", "config.json", _WEIGHTS)
 _SHAPES = ("batch_shape", "batch_input_shape", "input_shape", "build_input_shape")
-_PARTS = ("indices_or_sections", "num", "num_oov_indices")
+_PARTS = ("indices_or_sections", "num", "num_oov_indices", "ngrams")
 # Which register their classes under their own names when they are imported.
 _PACKAGES = ("keras_hub", "keras_cv", "keras_nlp", "keras_rs")
 _NAMES = ("name", "class_name", "module", "registered_name", "keras_history")
@@ -177,7 +178,7 @@ def _look_at_h5(source: IO[bytes], target: Path, path: Path, size: int, trust: b
             copy.write(part)
             left -= len(part)
     with h5py.File(target, "r") as file:
-        stored = min(size, declared_bytes(file, size))
+        stored = min(size, declared_bytes(file, size, texts=True))
         text, training = text_of(file, "model_config"), text_of(file, "training_config")
         version = text_of(file, "keras_version")
         if text is None:
@@ -357,10 +358,14 @@ def _looked_through(
 
 def _look_at_bounds(config: Any) -> None:
     """Refuse a config that is too deep, too long, of too many layers or too large inputs."""
-    layers, most = 0, layers_allowed()
+    layers = entries = 0
+    most = layers_allowed()
     stack = [("", config, 1)]
     while stack:
         key, value, depth = stack.pop()
+        entries += 1
+        if entries > 2 * ENTRIES:  # what a rule has made of it; keys are none here
+            raise ModelError("The model's config holds more entries than any model needs.")
         if depth > DEPTH:
             raise ModelError(f"The model's config is nested more than {DEPTH} deep.")
         if isinstance(value, str) and len(value) > (NAME if key in _NAMES else MEGABYTE):
@@ -489,29 +494,41 @@ def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
             end where somebody has swallowed that.
     """
     with _lock:
-        original = keras.Variable.__init__
-        own = "__init__" in vars(keras.Variable)
+        original, build = keras.Variable.__init__, keras.layers.Normalization.build
         outer, _local.left = getattr(_local, "left", None), budget
         refusals: list[ModelError] = []
 
+        def count(given: dict[str, Any]) -> None:
+            try:
+                _local.left = _left_after(_local.left, given)
+            except ModelError as error:
+                _local.left = -1  # final, even where Keras goes on
+                refusals.append(error)
+                raise
+
         def counted(self: Any, *args: Any, **kwargs: Any) -> None:
-            left = getattr(_local, "left", None)
             given = dict(zip(("initializer", "shape", "dtype"), args, strict=False)) | kwargs
-            if left is not None:
-                try:
-                    _local.left = _left_after(left, given)
-                except ModelError as error:
-                    _local.left = -1  # final, even where Keras goes on
-                    refusals.append(error)
-                    raise
+            if getattr(_local, "left", None) is not None:
+                count(given)
                 if zeros and isinstance(given.get("initializer"), _RANDOM):
                     start = keras.initializers.Zeros()
                     args, kwargs = _with_initializer(start, args, kwargs)
             original(self, *args, **kwargs)
 
-        keras.Variable.__init__ = counted
+        def built(self: Any, input_shape: Any) -> None:
+            # One mean for all is made a tensor with one for each pixel.
+            counts = getattr(_local, "left", None) is not None and input_shape is not None
+            if counts and self.input_mean is not None:
+                axes = [axis for axis in self.axis if -len(input_shape) <= axis < len(input_shape)]
+                count({"shape": (2, *[input_shape[axis] for axis in axes])})
+            build(self, input_shape)
+
         try:
-            yield
+            with (
+                replaced(keras.Variable, "__init__", counted),
+                replaced(keras.layers.Normalization, "build", built),
+            ):
+                yield
         except Exception:
             _raise_first(refusals)
             raise
@@ -519,13 +536,6 @@ def variables_within(budget: int, *, zeros: bool = False) -> Iterator[None]:
             _raise_first(refusals)
         finally:
             _local.left = outer
-            if keras.Variable.__init__ is not counted:
-                # Somebody has put theirs upon it meanwhile: it stays, and counts nothing any more.
-                pass
-            elif own:
-                keras.Variable.__init__ = original
-            else:
-                del keras.Variable.__init__
 
 
 def write_model(model: Any, path: Path, extra: dict[str, Any], *, force: bool = False) -> None:

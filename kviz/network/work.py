@@ -12,15 +12,20 @@ import heapq
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import RLock
 from typing import Any
 
 from kviz._caller import spelled
+from kviz.engine.backend import keras
+from kviz.errors import ModelError
+from kviz.network.kept import replaced
 from kviz.network.refusals import refuse
 
 LAYERS = 5_000
 # Of so many layers: what they may read, and for how many steps one may be unrolled.
 _EDGES = 4
 _STEPS = 5
+_TENSORS = 20
 
 _PARTS = ("layers", "cells", "layer", "forward_layer", "backward_layer", "cell", "model")
 
@@ -40,6 +45,41 @@ def counted(max_layers: int | None = None, *, trust: bool = False) -> Iterator[N
         yield
     finally:
         _most.reset(token)
+
+
+_lock = RLock()
+_tensors: ContextVar[int | None] = ContextVar("_tensors", default=None)
+
+
+@contextmanager
+def tensors_counted() -> Iterator[None]:
+    """Count, on this thread, the symbolic tensors that are made within the body.
+
+    One operation can take its input apart into as many as there are numbers in it.
+    """
+    most = _most.get()
+    if most is None:
+        yield
+        return
+    with _lock:
+        original = keras.KerasTensor.__init__
+        token = _tensors.set(_TENSORS * most)
+
+        def made(self: Any, *args: Any, **kwargs: Any) -> None:
+            left = _tensors.get()
+            if left is not None:
+                _tensors.set(left - 1)
+                if left < 1:
+                    error: Any = ModelError(_told(f"makes more than {_TENSORS * most:,} tensors"))
+                    error._keras_call_info_injected = True  # Keras puts no words of its own around it
+                    raise error
+            original(self, *args, **kwargs)
+
+        try:
+            with replaced(keras.KerasTensor, "__init__", made):
+                yield
+        finally:
+            _tensors.reset(token)
 
 
 def layers_allowed() -> int | None:
@@ -77,7 +117,11 @@ def _many(count: int) -> str:
 
 
 def _refuse(what: str) -> None:
-    refuse(
+    refuse(_told(what))
+
+
+def _told(what: str) -> str:
+    return (
         f"The model {what}; {spelled('max_layers', '…')} allows more, if it is not made to keep the "
         "machine busy."
     )
@@ -93,6 +137,9 @@ def _work(thing: dict[str, Any]) -> tuple[int, int]:
         own_calls, own_edges = _work(part)
         calls += times * own_calls
         edges += times * own_edges + len(_sources(nodes))
+    config = thing.get("config")
+    if isinstance(config, dict):
+        edges += len(_sources([config.get("input_layers"), config.get("output_layers")]))
     return max(calls, 1), edges
 
 
@@ -148,7 +195,10 @@ def in_order(value: Any) -> Any:
 def _sorted(layers: list[Any]) -> list[Any]:
     names = [layer.get("name") if isinstance(layer, dict) else None for layer in layers]
     nodes = [layer.get("inbound_nodes") if isinstance(layer, dict) else None for layer in layers]
-    if len(set(names)) < len(names) or not all(isinstance(each, list) for each in nodes):
+    if len(set(names)) < len(names):
+        refuse("The model has two layers of one name. Keras writes no such file.")
+        return layers
+    if not all(isinstance(each, list) for each in nodes):
         return layers
     place = {name: number for number, name in enumerate(names)}
     order, passes = _order(place, nodes)  # type: ignore[arg-type]
@@ -190,5 +240,7 @@ def _order(place: dict[Any, int], nodes: list[list[Any]]) -> tuple[list[int], in
             waiting[reader] -= 1
             if not waiting[reader]:
                 heapq.heappush(ready, reader)
+    if len(made) < len(nodes) or any(waiting.values()):
+        refuse("The model calls layers on what none of its calls gives, or in a circle.")
     rest = [layer for layer in range(len(nodes)) if layer not in made]
     return [*made, *rest], sum(last.values())
