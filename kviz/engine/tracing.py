@@ -477,9 +477,7 @@ class _Recorder:
         if is_stateful(layer) and layer.built and id(layer) not in self.reset:
             self.reset.add(id(layer))
             layer.reset_state()
-        # Over a fixed number of steps TimeDistributed calls its layer for each.
-        if getattr(layer, "unroll", False) is True or isinstance(layer, _TimeDistributed):
-            _validate_steps(layer, call.inputs)
+        _validate_steps(layer, call.inputs, len(self.calls))
         self.stack.append(call)
         try:
             call.outputs = run(*args, **kwargs)
@@ -555,7 +553,7 @@ class _Recorder:
         return self.calls
 
 
-_TimeDistributed = keras.layers.TimeDistributed
+_CALLS = 20  # of so many steps: the calls that may be traced in all
 _steps: ContextVar[int | None] = ContextVar("_steps", default=None)
 
 
@@ -573,16 +571,32 @@ def unrolling(at_most: int | None) -> Iterator[None]:
         _steps.reset(token)
 
 
-def _validate_steps(layer: Any, inputs: list[Any]) -> None:
-    most, steps = _steps.get(), inputs[0].shape[1] if inputs and inputs[0].shape.rank else 0
-    if most is None or (steps or 0) <= most:
+def _validate_steps(layer: Any, inputs: list[Any], calls: int) -> None:
+    most, steps = _steps.get(), _steps_of(layer, inputs)
+    if most is None or (steps <= most and calls <= _CALLS * most):
         return
-    error: Any = ModelError(
-        f"Layer {sanitise(layer.name, 40)!r} is unrolled for {steps:,} steps of at most {most:,}, and "
-        f"takes too long to trace. {spelled('max_layers', '…')} allows more."
-    )
+    name, more = sanitise(layer.name, 40), f"{spelled('max_layers', '…')} allows more."
+    said = f"Layer {name!r} is unrolled for {steps:,} steps of at most {most:,}, and"
+    if steps <= most:
+        said = f"The model calls {name!r} after {_CALLS * most:,} calls of layers, and"
+    error: Any = ModelError(f"{said} takes too long to trace. {more}")
     error._keras_call_info_injected = True  # so that Keras puts no words of its own around it
     raise error
+
+
+def _steps_of(layer: Any, inputs: list[Any]) -> int:
+    """Return how often one call of a layer calls, out of sight, what is in it."""
+    shape = inputs[0].shape if inputs else None
+    if shape is None or not shape.rank or shape.rank < 2:
+        return 0
+    if getattr(layer, "unroll", False) is True:
+        return shape[1] or 0
+    steps, place = 1, 1
+    # Over a fixed number of steps TimeDistributed calls its layer for each.
+    while isinstance(layer, keras.layers.TimeDistributed) and place < shape.rank:
+        steps *= shape[place] or 1
+        layer, place = layer.layer, place + 1
+    return steps
 
 
 def is_stateful(layer: Any) -> bool:

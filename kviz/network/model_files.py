@@ -353,6 +353,8 @@ def _looked_through(
     objects.look(renewed)
     saw(own=(*objects.unknown, *objects.registered))
     _refuse_unknown(objects.unknown)
+    if only_asked():
+        in_order(renewed)  # which loading does of what it reads
     return renewed, changes, objects.custom
 
 

@@ -71,7 +71,9 @@ def tensors_counted() -> Iterator[None]:
                 _tensors.set(left - 1)
                 if left < 1:
                     error: Any = ModelError(_told(f"makes more than {_TENSORS * most:,} tensors"))
-                    error._keras_call_info_injected = True  # Keras puts no words of its own around it
+                    error._keras_call_info_injected = (
+                        True  # Keras puts no words of its own around it
+                    )
                     raise error
             original(self, *args, **kwargs)
 
