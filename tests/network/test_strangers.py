@@ -267,7 +267,7 @@ def same_again(group):
 
 
 def one_cell_of_many(file):
-    for number in range(30_000):
+    for number in range(2_000):
         file.create_group(f"x{number}/vars")["0"] = np.zeros(1, "f4")
 
 
