@@ -572,13 +572,16 @@ def unrolling(at_most: int | None) -> Iterator[None]:
 
 
 def _validate_steps(layer: Any, inputs: list[Any], calls: int) -> None:
-    most, steps = _steps.get(), _steps_of(layer, inputs)
-    if most is None or (steps <= most and calls <= _CALLS * most):
+    most = _steps.get()
+    if most is None:
+        return
+    steps, in_all = _steps_of(layer, inputs), _CALLS * max(most, 1)
+    if steps <= most and calls <= in_all:
         return
     name, more = sanitise(layer.name, 40), f"{spelled('max_layers', '…')} allows more."
     said = f"Layer {name!r} is unrolled for {steps:,} steps of at most {most:,}, and"
     if steps <= most:
-        said = f"The model calls {name!r} after {_CALLS * most:,} calls of layers, and"
+        said = f"The model calls {name!r} after {in_all:,} calls of layers, and"
     error: Any = ModelError(f"{said} takes too long to trace. {more}")
     error._keras_call_info_injected = True  # so that Keras puts no words of its own around it
     raise error
@@ -596,7 +599,7 @@ def _steps_of(layer: Any, inputs: list[Any]) -> int:
     while isinstance(layer, keras.layers.TimeDistributed) and place < shape.rank:
         steps *= shape[place] or 1
         layer, place = layer.layer, place + 1
-    return steps
+    return steps if place > 1 else 0
 
 
 def is_stateful(layer: Any) -> bool:

@@ -702,6 +702,22 @@ SAID = {
     "groups in groups": "more entries",
     "a weight a thousand times": "1,048,576,000 numbers",
     "a name that is a list": "two layers of one name",
+    "hard_sigmoid everywhere": "cannot be loaded",
+    "a constant in every call": "more entries than any model",
+    "changes without end": "cannot be loaded",
+    "many old outputs": "64,001 connections",
+    "many arrays of an old file": "which its model has",
+    "Sequential lists": "64 deep",
+    "a Lambda by a package's name": "is a Lambda",
+    "a Merge of code": "is a Merge",
+    "a function that writes": "io.write_file",
+    "a function by its name": "os.system",
+    "an initializer by its name": "cannot be loaded",
+    "a vocabulary elsewhere": "cannot be loaded",
+    "an old input of billions": "inputs of shape",
+    "nb_filter below zero": "cannot be loaded",
+    "nb_row of millions": "cannot be loaded",
+    "a wrapped program": "is a TFSMLayer",
 }
 
 # One of each kind, for the usual run.

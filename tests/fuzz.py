@@ -1,6 +1,6 @@
 """Honest models' configs changed at random, each loaded in a process of its own.
 
-    python tests/network/fuzz.py --seconds 600 --seed 1
+    python tests/fuzz.py --seconds 600 --seed 1
 
 What acts, fills the memory, takes long or raises anything but one plain sentence is kept in a folder
 and told, by its seed's number.
@@ -11,7 +11,6 @@ import copy
 import json
 import random
 import shutil
-import sys
 import tempfile
 import time
 import zipfile
@@ -21,11 +20,8 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-from keras import layers, ops
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from forked import Forks
+from keras import layers, ops
 
 from kviz.network import allowed
 from kviz.network.legacy_rules import _CLASSES
