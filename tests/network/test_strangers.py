@@ -291,7 +291,7 @@ def many_notes():
     return stack(first("Convolution2D", "f", nb_filter=1, nb_row=1, nb_col=1), *entries)
 
 
-def cells_of_an_old_keras(count=1000):
+def cells_of_an_old_keras(count=300):
     cells = [of_keras("LSTMCell", f"l{number}", units=1) for number in range(count)]
     rnn = made("keras.layers.RNN", name="r", cell=made("keras.layers.StackedRNNCells", cells=cells))
     return alone([None, 3, 1], on(rnn, tensor(shape=[None, 3, 1])))
@@ -706,7 +706,6 @@ SAID = {
     "a constant in every call": "more entries than any model",
     "changes without end": "cannot be loaded",
     "many old outputs": "64,001 connections",
-    "many arrays of an old file": "which its model has",
     "Sequential lists": "64 deep",
     "a Lambda by a package's name": "is a Lambda",
     "a Merge of code": "is a Merge",
