@@ -76,7 +76,8 @@ class Watch:
 
     def _pass_on(self, number: int, _frame: Any) -> None:
         self._asked.append(number)
-        self._until = time.monotonic() + GRACE
+        if self._until is None:  # who asks again and again waits no longer
+            self._until = time.monotonic() + GRACE
         self._again = 0.0
 
     def _ask_again(self) -> None:
@@ -137,8 +138,8 @@ class Watch:
             return 128 + self._asked[-1]
         if why == "memory":
             say(
-                f"stopped, since it took over {_process.in_words(self._allowed)} of memory beyond what it "
-                f"began with, for a model that is not trusted. {_LESS}; --max-memory allows more."
+                f"stopped, since it took over {_process.in_words(self._allowed)} of memory beyond what "
+                f"it began with, for a model that is not trusted. {_LESS}; --max-memory allows more."
             )
             return 1
         if name := _process.crash(code):

@@ -126,6 +126,18 @@ def test_what_answers_has_its_time_and_a_second_interrupt_ends_it():
     assert ended(process) == (130, "", "kviz: stopped.\n")
 
 
+def test_asking_again_and_again_gives_a_silent_child_no_more_time():
+    process = started("ready()\nsum(range(10**13))")
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(20):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+    in_time = process.poll() is not None
+    assert ended(process) == (130, "", "kviz: stopped.\n")
+    assert in_time
+
+
 def test_only_ctrl_c_lets_a_dream_give_what_it_has():
     dreams = "try:\n    ready(); time.sleep(30)\nexcept KeyboardInterrupt: interrupts.taken()\n"
     dreams += "time.sleep(0.6); print('so far')"
