@@ -20,8 +20,10 @@ from kviz._checks import sanitise
 from kviz.errors import OutputError
 from kviz.marks import is_marked
 
-# A folder in which one process, whose number follows, makes files before they go to their places.
+# A folder in which one process makes files before they go to their places. Its number follows, and a
+# word of its own: on a disk that several machines share, numbers are not theirs alone.
 PREFIX = ".kviz-"
+TOKEN = secrets.token_hex(4)
 NEW, OLD = "new", "old"
 
 
@@ -103,7 +105,7 @@ def _apart(folder: Path) -> Iterator[Path]:
 
     In `new/` files are made, in `old/` those that they replace wait until all are in place.
     """
-    apart = folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    apart = folder / f"{PREFIX}{os.getpid()}-{TOKEN}-{secrets.token_hex(4)}"
     try:
         (apart / NEW).mkdir(0o700, parents=True)
         yield apart
@@ -355,18 +357,19 @@ def try_to_write(*paths: str | Path, file: bool, force: bool = False) -> None:
         raise _Tried
 
 
-def clear_after(process: int, path: str | Path) -> None:
+def clear_after(process: int, token: str, path: str | Path) -> None:
     """Remove what a process that was killed has left while it wrote to `path`.
 
     Old files that it had set aside are put back first.
 
     Args:
         process: its number.
+        token: its `TOKEN`.
         path: the file or folder that it was told to write.
     """
     target = _followed(_plain_path(path))
     for home in {target, target.parent, *target.parents}:
-        for apart in home.glob(f"{PREFIX}{process}-*") if home.is_dir() else ():
+        for apart in home.glob(f"{PREFIX}{process}-{token}-*") if home.is_dir() else ():
             old = apart / OLD
             for file in sorted(old.rglob("*")):
                 if not file.is_dir():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from properties import tried
 
 import kviz
-from kviz.files import clear_after, slug, try_to_write, whole_file, whole_files, whole_folder
+from kviz.files import TOKEN, clear_after, slug, try_to_write, whole_file, whole_files, whole_folder
 from kviz.marks import SVG_MARK
 
 NAMES = [
@@ -402,7 +402,7 @@ def test_old_files_that_cannot_be_put_back_are_kept_and_it_is_said_where(before)
         write()
     (kept,) = before.glob(".kviz-*/old/a")
     assert kept.read_text() == marked("old")
-    clear_after(os.getpid(), before)
+    clear_after(os.getpid(), TOKEN, before)
     assert not list(before.glob(".kviz-*"))
     assert (before / "a").read_text() == marked("old")
 
@@ -534,7 +534,8 @@ def test_a_trial_changes_nothing(before):
 
 KILLED = """
 import os, sys
-from kviz.files import whole_folder
+from kviz.files import TOKEN, whole_folder
+print(TOKEN, flush=True)
 with whole_folder(sys.argv[1]) as parts:
     (parts / "a").write_text("half")
     os.kill(os.getpid(), 9)
@@ -542,14 +543,17 @@ with whole_folder(sys.argv[1]) as parts:
 
 
 @pytest.mark.parametrize("name", [".", "new/deep"])
-def test_what_a_killed_process_leaves_is_found_by_its_number(before, name):
+def test_what_a_killed_process_leaves_is_found_by_its_number_and_token(before, name):
     old = content(before)
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(before / name)]) as child:
-        child.wait()
-    assert content(before) != old
-    clear_after(child.pid + 1, before / name)
-    assert content(before) != old
-    clear_after(child.pid, before / name)
+    command = [sys.executable, "-c", KILLED, str(before / name)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        token = child.communicate()[0].strip()
+    left = content(before)
+    assert left != old
+    clear_after(child.pid + 1, token, before / name)
+    clear_after(child.pid, TOKEN, before / name)  # whose number is the same in another container
+    assert content(before) == left
+    clear_after(child.pid, token, before / name)
     assert content(before) == old
 
 

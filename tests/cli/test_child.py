@@ -152,18 +152,22 @@ def test_what_was_ignored_stays_ignored():
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(1)", "pass"])
 def test_nothing_of_a_child_is_left(tmp_path, end):
-    own, others = "f'.kviz-{os.getpid()}-1/new'", "'.kviz-1-1/new'"
+    own = "f'.kviz-{os.getpid()}-{files.TOKEN}-1/new'"
+    # Of another process, and of one of the same number, in another container.
+    others = ("'.kviz-1-1-1/new'", "f'.kviz-{os.getpid()}-0-1/new'")
+    made = "".join(f"os.makedirs('out/' + {name}); " for name in (own, *others))
     command = (
         f"os.chdir({str(tmp_path)!r})\n"
         "child.begin(); child.begin_writing('out')\nimport tempfile; tempfile.mkdtemp()\n"
-        f"os.makedirs('out/' + {own}); os.makedirs('out/' + {others})\n{end}"
+        f"from kviz import files; {made}\n{end}"
     )
     before = set(tmp_path.parent.glob("kviz-*"))
     ended(started(command, env={**os.environ, "TMPDIR": str(tmp_path.parent)}))
     assert set(tmp_path.parent.glob("kviz-*")) == before
     left = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert left[0] == ".kviz-1-1"
-    assert len(left) == (2 if end == "pass" else 1)  # what ends well has cleared up itself
+    assert ".kviz-1-1-1" in left
+    assert any(name.endswith("-0-1") for name in left)
+    assert len(left) == (3 if end == "pass" else 2)  # what ends well has cleared up itself
 
 
 def test_the_child_dies_with_its_parent():
