@@ -10,10 +10,11 @@ import re
 import secrets
 import shutil
 import stat
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from kviz._caller import spelled, warn
 from kviz._checks import sanitise
@@ -25,6 +26,8 @@ from kviz.marks import is_marked
 PREFIX = ".kviz-"
 TOKEN = secrets.token_hex(4)
 NEW, OLD = "new", "old"
+# The end of a zip archive, and the longer one of large archives: the length of its list is in both.
+_END, _END64 = struct.Struct("<4s8xI6x"), struct.Struct("<4s36xQ8x")
 
 
 def slug(name: str) -> str:
@@ -89,6 +92,32 @@ def _said(path: Path, length: int = 120) -> str:
     while hidden := next((at for at, part in enumerate(parts) if part.startswith(PREFIX)), None):
         del parts[hidden : hidden + 2]
     return sanitise(Path(*parts), length)
+
+
+def directory_length(file: IO[bytes]) -> int:
+    """Return how long a zip archive says that its list of members is, all of which zipfile reads.
+
+    Args:
+        file: the archive, which is left at any place.
+
+    Returns:
+        Bytes, 0 where there is no list that zipfile would find.
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16) - _END.size - 20 - _END64.size))
+    tail = file.read()
+    at = len(tail) - _END.size
+    # At the very end, or else, as zipfile looks, before a comment.
+    if at < 0 or tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + _END.size:
+        return 0
+    length: int = _END.unpack_from(tail, at)[1]
+    if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):  # of an archive of gigabytes
+        start = at - 20 - _END64.size
+        if start < 0 or tail[start : start + 4] != b"PK\6\6":
+            return 1 << 63  # it stands where only some readers look
+        length = max(length, _END64.unpack_from(tail, start)[1])
+    return length
 
 
 class _Move(NamedTuple):

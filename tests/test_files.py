@@ -5,8 +5,10 @@ import errno
 import io
 import os
 import re
+import struct
 import subprocess
 import sys
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +18,16 @@ from hypothesis import strategies as st
 from properties import tried
 
 import kviz
-from kviz.files import TOKEN, clear_after, slug, try_to_write, whole_file, whole_files, whole_folder
+from kviz.files import (
+    TOKEN,
+    clear_after,
+    directory_length,
+    slug,
+    try_to_write,
+    whole_file,
+    whole_files,
+    whole_folder,
+)
 from kviz.marks import SVG_MARK
 
 NAMES = [
@@ -530,6 +541,32 @@ def test_a_trial_changes_nothing(before):
     with refused("did not write"):
         try_to_write(before / "a", __file__, file=True)
     assert content(before) == old
+
+
+@pytest.mark.parametrize("comment", [b"", b"kviz", b"c" * 65_535])
+@pytest.mark.parametrize("large", [False, True])
+def test_the_length_of_an_archives_list_is_what_zipfile_reads(monkeypatch, comment, large):
+    file = io.BytesIO()
+    if large:
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = comment
+        for name in ("a", "b", "c"):
+            archive.writestr(name, b"")
+    assert (b"PK\6\6" in file.getvalue()) == large
+    assert directory_length(file) == 3 * 47
+    assert zipfile.ZipFile(file).namelist() == ["a", "b", "c"]
+
+
+def test_the_length_of_an_archives_list_cannot_be_hidden():
+    end = struct.Struct("<4s4H2LH")
+    # The sign of an end within the end, where zipfile does not look for it.
+    whole = end.pack(b"PK\5\6", 0, 0, 9, 9, 77, int.from_bytes(b"PK\5\6", "little"), 0)
+    assert directory_length(io.BytesIO(bytes(99) + whole)) == 77
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    assert directory_length(io.BytesIO(bytes(99) + locator + whole)) > 1 << 60
+    for none in (b"", b"PK\5\6", bytes(99)):
+        assert directory_length(io.BytesIO(none)) == 0
 
 
 KILLED = """
