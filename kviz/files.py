@@ -10,19 +10,24 @@ import re
 import secrets
 import shutil
 import stat
+import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from kviz._caller import spelled, warn
 from kviz._checks import sanitise
 from kviz.errors import OutputError
 from kviz.marks import is_marked
 
-# A folder in which one process, whose number follows, makes files before they go to their places.
+# A folder in which one process makes files before they go to their places. Its number follows, and a
+# word of its own: on a disk that several machines share, numbers are not theirs alone.
 PREFIX = ".kviz-"
+TOKEN = secrets.token_hex(4)
 NEW, OLD = "new", "old"
+# The end of a zip archive, and the longer one of large archives: the length of its list is in both.
+_END, _END64 = struct.Struct("<4s8xI6x"), struct.Struct("<4s36xQ8x")
 
 
 def slug(name: str) -> str:
@@ -89,6 +94,32 @@ def _said(path: Path, length: int = 120) -> str:
     return sanitise(Path(*parts), length)
 
 
+def directory_length(file: IO[bytes]) -> int:
+    """Return how long a zip archive says that its list of members is, all of which zipfile reads.
+
+    Args:
+        file: the archive, which is left at any place.
+
+    Returns:
+        Bytes, 0 where there is no list that zipfile would find.
+    """
+    file.seek(max(0, file.seek(0, os.SEEK_END) - (1 << 16) - _END.size - 20 - _END64.size))
+    tail = file.read()
+    at = len(tail) - _END.size
+    # At the very end, or else, as zipfile looks, before a comment.
+    if at < 0 or tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + _END.size:
+        return 0
+    length: int = _END.unpack_from(tail, at)[1]
+    if tail[max(0, at - 20) : at].startswith(b"PK\6\7"):  # of an archive of gigabytes
+        start = at - 20 - _END64.size
+        if start < 0 or tail[start : start + 4] != b"PK\6\6":
+            return 1 << 63  # it stands where only some readers look
+        length = max(length, _END64.unpack_from(tail, start)[1])
+    return length
+
+
 class _Move(NamedTuple):
     """A file on its way: where it was made, where it goes, where what is there now is kept aside."""
 
@@ -103,7 +134,7 @@ def _apart(folder: Path) -> Iterator[Path]:
 
     In `new/` files are made, in `old/` those that they replace wait until all are in place.
     """
-    apart = folder / f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    apart = folder / f"{PREFIX}{os.getpid()}-{TOKEN}-{secrets.token_hex(4)}"
     try:
         (apart / NEW).mkdir(0o700, parents=True)
         yield apart
@@ -355,18 +386,19 @@ def try_to_write(*paths: str | Path, file: bool, force: bool = False) -> None:
         raise _Tried
 
 
-def clear_after(process: int, path: str | Path) -> None:
+def clear_after(process: int, token: str, path: str | Path) -> None:
     """Remove what a process that was killed has left while it wrote to `path`.
 
     Old files that it had set aside are put back first.
 
     Args:
         process: its number.
+        token: its `TOKEN`.
         path: the file or folder that it was told to write.
     """
     target = _followed(_plain_path(path))
     for home in {target, target.parent, *target.parents}:
-        for apart in home.glob(f"{PREFIX}{process}-*") if home.is_dir() else ():
+        for apart in home.glob(f"{PREFIX}{process}-{token}-*") if home.is_dir() else ():
             old = apart / OLD
             for file in sorted(old.rglob("*")):
                 if not file.is_dir():

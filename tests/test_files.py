@@ -5,8 +5,10 @@ import errno
 import io
 import os
 import re
+import struct
 import subprocess
 import sys
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +18,16 @@ from hypothesis import strategies as st
 from properties import tried
 
 import kviz
-from kviz.files import clear_after, slug, try_to_write, whole_file, whole_files, whole_folder
+from kviz.files import (
+    TOKEN,
+    clear_after,
+    directory_length,
+    slug,
+    try_to_write,
+    whole_file,
+    whole_files,
+    whole_folder,
+)
 from kviz.marks import SVG_MARK
 
 NAMES = [
@@ -402,7 +413,7 @@ def test_old_files_that_cannot_be_put_back_are_kept_and_it_is_said_where(before)
         write()
     (kept,) = before.glob(".kviz-*/old/a")
     assert kept.read_text() == marked("old")
-    clear_after(os.getpid(), before)
+    clear_after(os.getpid(), TOKEN, before)
     assert not list(before.glob(".kviz-*"))
     assert (before / "a").read_text() == marked("old")
 
@@ -532,9 +543,36 @@ def test_a_trial_changes_nothing(before):
     assert content(before) == old
 
 
+@pytest.mark.parametrize("comment", [b"", b"kviz", b"c" * 65_535])
+@pytest.mark.parametrize("large", [False, True])
+def test_the_length_of_an_archives_list_is_what_zipfile_reads(monkeypatch, comment, large):
+    file = io.BytesIO()
+    if large:
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.comment = comment
+        for name in ("a", "b", "c"):
+            archive.writestr(name, b"")
+    assert (b"PK\6\6" in file.getvalue()) == large
+    assert directory_length(file) == 3 * 47
+    assert zipfile.ZipFile(file).namelist() == ["a", "b", "c"]
+
+
+def test_the_length_of_an_archives_list_cannot_be_hidden():
+    end = struct.Struct("<4s4H2LH")
+    # The sign of an end within the end, where zipfile does not look for it.
+    whole = end.pack(b"PK\5\6", 0, 0, 9, 9, 77, int.from_bytes(b"PK\5\6", "little"), 0)
+    assert directory_length(io.BytesIO(bytes(99) + whole)) == 77
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
+    assert directory_length(io.BytesIO(bytes(99) + locator + whole)) > 1 << 60
+    for none in (b"", b"PK\5\6", bytes(99)):
+        assert directory_length(io.BytesIO(none)) == 0
+
+
 KILLED = """
 import os, sys
-from kviz.files import whole_folder
+from kviz.files import TOKEN, whole_folder
+print(TOKEN, flush=True)
 with whole_folder(sys.argv[1]) as parts:
     (parts / "a").write_text("half")
     os.kill(os.getpid(), 9)
@@ -542,14 +580,17 @@ with whole_folder(sys.argv[1]) as parts:
 
 
 @pytest.mark.parametrize("name", [".", "new/deep"])
-def test_what_a_killed_process_leaves_is_found_by_its_number(before, name):
+def test_what_a_killed_process_leaves_is_found_by_its_number_and_token(before, name):
     old = content(before)
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(before / name)]) as child:
-        child.wait()
-    assert content(before) != old
-    clear_after(child.pid + 1, before / name)
-    assert content(before) != old
-    clear_after(child.pid, before / name)
+    command = [sys.executable, "-c", KILLED, str(before / name)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        token = child.communicate()[0].strip()
+    left = content(before)
+    assert left != old
+    clear_after(child.pid + 1, token, before / name)
+    clear_after(child.pid, TOKEN, before / name)  # whose number is the same in another container
+    assert content(before) == left
+    clear_after(child.pid, token, before / name)
     assert content(before) == old
 
 

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from kviz._process import die_with
 from kviz.cli.interrupts import SIGNALS, interrupts, say
-from kviz.cli.watch import ANSWERED, FOLDER, MEMORY, NUMBER, OUTPUT, Child, Watch
+from kviz.cli.watch import ANSWERED, FOLDER, MEMORY, NUMBER, OUTPUT, TOKEN, Child, Watch
 
 # Where processes whose system libraries have begun can be forked.
 FORKS = sys.platform == "linux"
@@ -74,6 +74,9 @@ def begin() -> None:
 
 def begin_writing(path: str | os.PathLike[str]) -> None:
     """Say where a command writes, so that nothing half done is left there."""
+    from kviz import files
+
+    _tell(TOKEN, files.TOKEN.encode())
     _tell(OUTPUT, os.fsencode(os.path.abspath(path)))  # noqa: PTH100 - links stay
 
 

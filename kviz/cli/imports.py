@@ -17,9 +17,10 @@ _KNOWN = ("builtins", "keras", "tensorflow", "numpy")
 
 
 def imported(modules: Iterable[str]) -> dict[str, Any] | None:
-    """Import modules, found in the current folder too, and return the classes and functions in them.
+    """Import modules, found in the current folder too, and return the classes and functions of theirs.
 
-    What a module registers with Keras is known by being imported; what it only defines is found here.
+    What a module registers with Keras is known by being imported; what it only defines is found here,
+    in itself or its package. What it has from elsewhere is not for a model's file to name.
 
     Args:
         modules: their names.
@@ -32,10 +33,13 @@ def imported(modules: Iterable[str]) -> dict[str, Any] | None:
     """
     found: dict[str, Any] = {}
     for name in modules:
-        for key, value in vars(_module(name)).items():
+        module = _module(name)
+        own = module.__package__ or module.__name__
+        for key, value in vars(module).items():
             if isinstance(value, type | FunctionType):
                 home = str(value.__module__)
-                if home.partition(".")[0] not in _KNOWN and not key.startswith("_"):
+                is_own = f"{home}.".startswith(f"{own}.")
+                if is_own and home.partition(".")[0] not in _KNOWN and not key.startswith("_"):
                     found[key] = value
     return found or None
 

@@ -154,8 +154,8 @@ imports = click.option(
     "custom_objects",
     multiple=True,
     metavar="MODULE",
-    help="Where the model's own classes are: my_layers, keras_hub. Runs that module's code. "
-    "Repeat the option for several.",
+    help="Where the model's own classes are: my_layers, keras_hub. Runs that module's code; "
+    "what it imports from elsewhere stays unknown. Repeat the option for several.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 

@@ -15,7 +15,7 @@ from kviz.cli.interrupts import SIGNALS, say
 # Seconds in which an interrupt has to be answered, after which it is sent again, and between two looks.
 GRACE, AGAIN, TICK = 3.0, 0.5, 0.1
 # What the child tells: a letter and a value, ended by a null character.
-ANSWERED, MEMORY, OUTPUT, FOLDER, NUMBER = b"A", b"M", b"O", b"T", b"N"
+ANSWERED, MEMORY, TOKEN, OUTPUT, FOLDER, NUMBER = b"A", b"M", b"K", b"O", b"T", b"N"
 _LESS = "Fewer images or layers, or a smaller --batch-size, take less"
 
 
@@ -47,7 +47,7 @@ class Watch:
         self._number = child.pid  # of the process that works: Windows puts one between
         self._most: int | None = None
         self._allowed = 0
-        self._folder = self._output = ""
+        self._folder = self._output = self._token = ""
         self._asked: list[int] = []
         self._until: float | None = None
         self._again: float | None = None
@@ -76,7 +76,8 @@ class Watch:
 
     def _pass_on(self, number: int, _frame: Any) -> None:
         self._asked.append(number)
-        self._until = time.monotonic() + GRACE
+        if self._until is None:  # who asks again and again waits no longer
+            self._until = time.monotonic() + GRACE
         self._again = 0.0
 
     def _ask_again(self) -> None:
@@ -104,6 +105,8 @@ class Watch:
         elif kind == MEMORY:
             self._allowed = int(value)
             self._most = (_process.in_use(self._number) or 0) + self._allowed
+        elif kind == TOKEN:
+            self._token = value.decode()
         elif kind == OUTPUT:
             self._output = os.fsdecode(value)
         elif kind == FOLDER:
@@ -127,7 +130,7 @@ class Watch:
         if self._output and not done:
             from kviz.files import clear_after
 
-            clear_after(self._number, self._output)
+            clear_after(self._number, self._token, self._output)
 
     def _say_how_it_died(self, why: str, code: int) -> int:
         if sys.stderr is not None and sys.stderr.isatty():

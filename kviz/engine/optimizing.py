@@ -6,6 +6,7 @@ than there is memory. Such graphs run without that one optimizer, all others as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kviz.engine.backend import context, tf
@@ -16,23 +17,46 @@ _SUMS = frozenset(("Add", "AddV2", "AddN"))
 _TERMS = 2_000
 
 
-def explodes(graph: Any, depth: int = 0) -> bool:
+# What other optimizers take away before, so that the sums on both its sides are one.
+_TAKEN_AWAY = frozenset(("Identity", "IdentityN", "PreventGradient", "StopGradient"))
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
+
+def explodes(graph: Any) -> bool:
     """Return whether a sum in a graph, written out, has thousands of terms.
 
     Args:
         graph: of a function as it was traced.
+    """
+    return _terms(graph, (), 0) is None
+
+
+def _terms(graph: Any, given: Sequence[int], depth: int) -> int | None:
+    """Return the most terms that an output has, None where a sum has thousands.
+
+    Args:
+        graph: of a function as it was traced.
+        given: the terms of its inputs, one each where there are none.
         depth: how many graphs it is inside of.
     """
-    terms: dict[str, int] = {}
+    terms = {tensor.op.name: count for tensor, count in zip(graph.inputs, given, strict=False)}
     for op in graph.get_operations():
+        counts = [terms.get(tensor.op.name, 1) for tensor in op.inputs]
         if op.type in _SUMS:
-            count = sum(terms.get(tensor.op.name, 1) for tensor in op.inputs)
-            if count > _TERMS:
-                return True
-            terms[op.name] = count
-        elif depth < 4 and any(explodes(inner, depth + 1) for inner in graphs_within(graph, op)):
-            return True
-    return False
+            terms[op.name] = sum(counts)
+            if terms[op.name] > _TERMS:
+                return None
+        elif op.type in _TAKEN_AWAY or (op.type == "ConcatV2" and op.get_attr("N") == 1):
+            terms[op.name] = max(counts)
+        elif depth < 4:
+            is_call = op.type in _CALLS  # which is written out in its place; loops are not
+            for inner in graphs_within(graph, op):
+                count = _terms(inner, counts if is_call else (), depth + 1)
+                if count is None:
+                    return None
+                if is_call:
+                    terms[op.name] = count
+    return max((terms.get(tensor.op.name, 1) for tensor in graph.outputs), default=1)
 
 
 class WithoutArithmetic:

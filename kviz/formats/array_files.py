@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from kviz._checks import sanitise
 from kviz.errors import ImageError
+from kviz.files import directory_length
 from kviz.formats.bounds import MEGABYTE, WORKING
 
 Array = npt.NDArray[Any]
@@ -92,18 +93,9 @@ def _validate_size(shape: tuple[int, ...], dtype: np.dtype[Any], size: int, name
         )
 
 
-def _validate_directory(file: BinaryIO, name: str) -> None:
-    """Refuse a table of contents that zipfile would make millions of objects of."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - 65_557))
-    end = file.read()
-    at = end.rfind(b"PK\5\6")
-    if at >= 0 and int.from_bytes(end[at + 12 : at + 16], "little") > MEGABYTE:
-        raise ImageError(f"{name} holds far more arrays than a model has inputs.")
-
-
 def _zipped(file: BinaryIO, name: str, member: str | None) -> Array:
-    _validate_directory(file, name)
+    if directory_length(file) > MEGABYTE:
+        raise ImageError(f"{name} holds far more arrays than a model has inputs.")
     with zipfile.ZipFile(file) as box:
         infos = {info.filename.removesuffix(".npy"): info for info in box.infolist()}
         if len(infos) == 1 and member not in infos:

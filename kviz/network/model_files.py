@@ -31,7 +31,7 @@ from kviz._caller import spelled
 from kviz._checks import first_line, sanitise
 from kviz.engine.backend import keras, tf
 from kviz.errors import ModelError, OutputError
-from kviz.files import whole_file
+from kviz.files import directory_length, whole_file
 from kviz.marks import ZIP_MARK
 from kviz.network import formats
 from kviz.network.allowed import Objects
@@ -44,6 +44,7 @@ from kviz.network.work import in_order, layers_allowed, look_at_work
 CONFIG_SIZE = 64 * MEGABYTE
 DEPTH = 64
 MEMBERS = 1_000
+DIRECTORY = MEGABYTE
 ENTRIES = 1_000_000
 NAME = 1_000
 INPUT_NUMBERS = 1 << 26
@@ -231,6 +232,8 @@ def _look_at_members(archive: zipfile.ZipFile, path: Path, size: int) -> list[st
 def _look_at_zip(source: IO[bytes], target: Path, path: Path, size: int, trust: bool) -> ModelFile:
     """Look at an opened `.keras` file, and write what was looked at into `target`."""
     name = sanitise(path, 120)
+    if directory_length(source) > DIRECTORY:
+        raise ModelError(f"{name} has too many members; it is not as Keras saves it.")
     with zipfile.ZipFile(source) as archive:
         names = _look_at_members(archive, path, size)
         config = _parsed(archive.read("config.json"), "config")

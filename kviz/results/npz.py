@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import io
 import json
 import math
 import re
-import struct
 import types
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -32,6 +30,7 @@ import numpy.typing as npt
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.errors import OutputError
+from kviz.files import directory_length
 from kviz.marks import ZIP_MARK
 from kviz.results.made_by import MadeBy
 from kviz.results.sound import Unsound, check_sound
@@ -124,7 +123,8 @@ def read_npz(path: Path, kinds: Mapping[str, type], *, trust: bool = False) -> A
     said = sanitise(path, 120)
     try:
         with path.open("rb") as file:
-            _check_directory(file)
+            if directory_length(file) > _DIRECTORY:
+                raise Unsound("it has more members than a result")
             with zipfile.ZipFile(file) as archive:
                 arrays = _Arrays(archive)
                 if not trust and arrays.declared > (most := _most(path.stat().st_size)):
@@ -157,21 +157,6 @@ def read_npz(path: Path, kinds: Mapping[str, type], *, trust: bool = False) -> A
 def _most(stored: int) -> int:
     """Return how many bytes a file of this size may unpack to."""
     return _FREE + _FOLD * stored
-
-
-def _check_directory(file: IO[bytes]) -> None:
-    """Raise where the archive's list of members would be large: all of it is read at once."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(0, size - (1 << 16) - 22))
-    end = file.read()
-    at = end.rfind(b"PK\5\6")
-    if at < 0:
-        raise ValueError("no archive")
-    (length,) = struct.unpack_from("<I", end, at + 12)
-    # Where the list's true length stands elsewhere, it is that of an archive of gigabytes.
-    elsewhere = size < 1 << 31 and b"PK\6\7" in end[max(0, at - 20) : at]
-    if length > _DIRECTORY or elsewhere:
-        raise Unsound("it has more members than a result")
 
 
 def _header(arrays: _Arrays) -> dict[str, Any]:

@@ -126,6 +126,18 @@ def test_what_answers_has_its_time_and_a_second_interrupt_ends_it():
     assert ended(process) == (130, "", "kviz: stopped.\n")
 
 
+def test_asking_again_and_again_gives_a_silent_child_no_more_time():
+    process = started("ready()\nsum(range(10**13))")
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(20):
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+    in_time = process.poll() is not None
+    assert ended(process) == (130, "", "kviz: stopped.\n")
+    assert in_time
+
+
 def test_only_ctrl_c_lets_a_dream_give_what_it_has():
     dreams = "try:\n    ready(); time.sleep(30)\nexcept KeyboardInterrupt: interrupts.taken()\n"
     dreams += "time.sleep(0.6); print('so far')"
@@ -140,18 +152,22 @@ def test_what_was_ignored_stays_ignored():
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(1)", "pass"])
 def test_nothing_of_a_child_is_left(tmp_path, end):
-    own, others = "f'.kviz-{os.getpid()}-1/new'", "'.kviz-1-1/new'"
+    own = "f'.kviz-{os.getpid()}-{files.TOKEN}-1/new'"
+    # Of another process, and of one of the same number, in another container.
+    others = ("'.kviz-1-1-1/new'", "f'.kviz-{os.getpid()}-0-1/new'")
+    made = "".join(f"os.makedirs('out/' + {name}); " for name in (own, *others))
     command = (
         f"os.chdir({str(tmp_path)!r})\n"
         "child.begin(); child.begin_writing('out')\nimport tempfile; tempfile.mkdtemp()\n"
-        f"os.makedirs('out/' + {own}); os.makedirs('out/' + {others})\n{end}"
+        f"from kviz import files; {made}\n{end}"
     )
     before = set(tmp_path.parent.glob("kviz-*"))
     ended(started(command, env={**os.environ, "TMPDIR": str(tmp_path.parent)}))
     assert set(tmp_path.parent.glob("kviz-*")) == before
     left = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert left[0] == ".kviz-1-1"
-    assert len(left) == (2 if end == "pass" else 1)  # what ends well has cleared up itself
+    assert ".kviz-1-1-1" in left
+    assert any(name.endswith("-0-1") for name in left)
+    assert len(left) == (3 if end == "pass" else 2)  # what ends well has cleared up itself
 
 
 def test_the_child_dies_with_its_parent():

@@ -60,6 +60,27 @@ def test_keras_own_names_are_not_taken_from_a_module(own, monkeypatch):
     assert imported([]) is None
 
 
+def test_what_a_module_has_from_elsewhere_is_not_made_known(own, monkeypatch):
+    monkeypatch.chdir(own)
+    borrowed = "from pathlib import Path\nfrom shutil import rmtree\n"
+    for name in ("own_package", "own_package_too"):
+        (own / name).mkdir()
+        (own / name / "layers.py").write_text(MODULE)
+    (own / "own_package/__init__.py").write_text(
+        f"{borrowed}from own_package.layers import Twice\nfrom own_package_too.layers import halved"
+    )
+    (own / "own_package/models.py").write_text(f"{borrowed}from own_package.layers import halved")
+    (own / "own_module.py").write_text(f"{borrowed}def third(x): return x / 3")
+    known = set(sys.modules)
+    try:
+        assert set(imported(["own_module"])) == {"third"}
+        assert set(imported(["own_package"])) == {"Twice"}
+        assert set(imported(["own_package.models"])) == {"halved"}
+    finally:
+        for name in set(sys.modules) - known:
+            del sys.modules[name]
+
+
 def test_a_file_in_the_current_folder_hides_no_installed_module(own, monkeypatch):
     monkeypatch.chdir(own)
     (own / "this.py").write_text("raise SystemExit('mine')")

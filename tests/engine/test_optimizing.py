@@ -41,6 +41,28 @@ def test_sums_of_sums_explode():
     assert not explodes(compiled(doubled(8)[1]).graph)
 
 
+@pytest.mark.parametrize(
+    ("between", "is_taken_away"),
+    [
+        (keras.ops.stop_gradient, True),
+        (tf.identity, True),
+        (lambda x: tf.identity_n([x, x])[1], True),
+        (lambda x: tf.raw_ops.PreventGradient(input=x), True),
+        (lambda x: keras.ops.concatenate([x], 0), True),
+        (tf.function(lambda x: tf.identity(x), autograph=False), True),
+        (lambda x: tf.concat([x, x], 0), False),
+        (lambda x: -x, False),
+    ],
+)
+def test_sums_go_on_behind_what_is_taken_away(between, is_taken_away):
+    def run(x):
+        for _ in range(30):
+            x = between(x + x)
+        return x
+
+    assert explodes(compiled(run).graph) == is_taken_away
+
+
 @pytest.mark.parametrize("make", [keras.applications.ResNet50, keras.applications.MobileNetV2])
 def test_honest_models_keep_their_optimizer(make):
     model = make(weights=None, include_top=False, input_shape=(32, 32, 3))

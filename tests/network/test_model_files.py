@@ -270,6 +270,16 @@ def test_too_many_members_are_refused(tmp_path, honest):
         kviz.load_model(changed(honest, tmp_path / "many.keras", more=many))
 
 
+def test_a_long_list_of_members_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "many.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        for place in range(15_000):
+            archive.writestr(f"assets/{'a' * 40}{place}", b"")
+    monkeypatch.setattr(zipfile, "ZipFile", None)
+    with refused("has too many members; it is not as Keras saves it"):
+        kviz.load_model(path)
+
+
 @pytest.mark.parametrize("name", ["config.json", "metadata.json"])
 def test_a_member_of_json_over_64_mb_is_refused(tmp_path, honest, name):
     path = changed(honest, tmp_path / "bomb.keras", {name: b" " * ((64 << 20) + 1)})
