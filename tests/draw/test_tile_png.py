@@ -61,7 +61,8 @@ def test_colour_tiles_are_kept_exactly(shape):
 
 def test_title_and_alternative_text_travel_in_the_file():
     made = tile(noise(4, 4), title="блок1 · 猫 🐱", alt="Карты признаков: ein Kätzchen, 猫 🐱.")
-    assert opened(made).text == {"Title": "блок1 · 猫 🐱", "Description": made.alt}
+    shown = {"Title": "блок1 · 猫 🐱", "Description": made.alt, "Software": "kviz"}
+    assert opened(made).text == shown
 
 
 @pytest.mark.parametrize("text", HOSTILE)
