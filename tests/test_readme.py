@@ -22,6 +22,7 @@ import kviz
 from kviz.attribution import method_class, method_names
 from kviz.cli import main
 from kviz.formats.array_files import SUFFIXES as ARRAYS
+from kviz.metrics import metric_class, metric_names
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -156,6 +157,7 @@ def public_callables():
         if name != "ActivationModel" and not name.endswith(("Error", "Warning"))
     ]
     given += [kviz.callbacks.Film, *(method_class(name) for name in method_names())]
+    given += [metric_class(name) for name in metric_names()]
     for value in given:
         yield value
         if inspect.isclass(value) and not issubclass(value, keras.callbacks.Callback):
@@ -262,7 +264,7 @@ def is_something(code):
     if code.isidentifier():
         return (
             code in kviz.__all__
-            or code in method_names()
+            or code in {*method_names(), *metric_names()}
             or code in parameters()
             or code in set().union(*parameters().values())
             or code
