@@ -16,6 +16,9 @@ import os, signal, sys, time
 from kviz.cli import child, watch
 from kviz.cli.interrupts import interrupts
 watch.GRACE = 0.6
+# Tests may run where these are ignored, as in the background of a script.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def ready():
     interrupts.begin()
     print("ready", flush=True)
