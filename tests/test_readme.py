@@ -69,8 +69,15 @@ def test_the_commands_are_found():
     assert sum("report" in each.split() for each in COMMANDS) == 3
 
 
+# The README's first command makes a report of the same model and photo.
+LONG = "kviz report my_model.keras photo.jpg --out report.html"
+
+
 @pytest.mark.usefixtures("workplace", "short_dreams")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(each, marks=pytest.mark.slow if each == LONG else []) for each in COMMANDS],
+)
 def test_commands(command):
     done = CliRunner().invoke(main, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
