@@ -39,9 +39,9 @@ def test_pictures_and_their_animation_are_one_swap(tmp_path, monkeypatch, out, e
         raise error
 
     monkeypatch.setattr(Image.Image, "save", fail)  # behind all else: the animation
-    monkeypatch.setattr("kviz.results.synthesis.tile_png", lambda _: b"another picture")
-    monkeypatch.setattr("kviz.results.synthesis.png", lambda _: b"another picture")
-    monkeypatch.setattr("kviz.draw.pages.tile_png", lambda _: b"another picture")
+    monkeypatch.setattr("kviz.results.result.tile_png", lambda *_, **__: b"another picture")
+    monkeypatch.setattr("kviz.results.synthesis.png", lambda *_, **__: b"another picture")
+    monkeypatch.setattr("kviz.draw.pages.tile_png", lambda *_, **__: b"another picture")
     with pytest.raises((KeyboardInterrupt, kviz.OutputError)) as caught:
         target.write(film())
     if isinstance(caught.value, kviz.OutputError):
