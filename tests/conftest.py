@@ -55,3 +55,13 @@ def short_dreams(monkeypatch):
     """A report's dreams of a few steps look like noise, and take seconds instead of a minute."""
     for steps in ("PATTERN_STEPS", "CLASS_STEPS"):
         monkeypatch.setattr(f"kviz.reports._parts.{steps}", 4)
+
+
+@pytest.fixture(scope="module")
+def forks():
+    """Give what loads files in processes of their own."""
+    from forked import Forks
+
+    server = Forks()
+    yield server
+    server.close()

@@ -8,12 +8,12 @@ their options as its fields.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from kviz.attribution.options import types_of, validated
+from kviz.attribution.options import validate_fields
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError
 
@@ -123,12 +123,7 @@ class Method:
     fixed_target: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        kind: Any = type(self)
-        hints = types_of(kind)
-        for each in fields(self):
-            value = getattr(self, each.name)
-            value = validated(each.name, hints.get(each.name, Any), value, each.metadata)
-            object.__setattr__(self, each.name, value)
+        validate_fields(self)
 
     @property
     def reduction(self) -> Reduce:

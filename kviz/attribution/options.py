@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, field
+from dataclasses import MISSING, field, fields
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -167,3 +167,20 @@ def validate_layers(name: str, value: Any) -> Any:
                 f"these. Received: {shown(part)}"
             )
     return parts if several else value
+
+
+def validate_fields(one: Any) -> None:
+    """Check each option of a frozen dataclass and keep it as it is understood.
+
+    Args:
+        one: an attribution method or a metric, while it is made.
+
+    Raises:
+        OptionError: if an option does not take its value.
+    """
+    kind: Any = type(one)
+    hints = types_of(kind)
+    for each in fields(one):
+        value = getattr(one, each.name)
+        value = validated(each.name, hints.get(each.name, Any), value, each.metadata)
+        object.__setattr__(one, each.name, value)

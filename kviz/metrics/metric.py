@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from kviz._types import Array
 from kviz.attribution.method import Method, Request
 from kviz.attribution.methods._baselines import validate_baseline
-from kviz.attribution.options import types_of, validated
+from kviz.attribution.options import validate_fields
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
 from kviz.results.evaluation import Better
@@ -123,12 +123,7 @@ class Metric:
     has_nulls: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        kind: Any = type(self)
-        hints = types_of(kind)
-        for each in fields(self):
-            value = getattr(self, each.name)
-            value = validated(each.name, hints.get(each.name, Any), value, each.metadata)
-            object.__setattr__(self, each.name, value)
+        validate_fields(self)
 
     @property
     def better(self) -> Better:

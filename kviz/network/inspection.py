@@ -98,7 +98,10 @@ class Inspection:
         yield "functions", ", ".join(self.functions)
         yield "code", ", ".join(self.code)
         names = self.class_names
-        yield "class names", f"{len(names)}: {', '.join(names[:3])} …" if names else ""
+        yield (
+            "class names",
+            f"{len(names)}: {', '.join(names[:3])}{' …' * (len(names) > 3)}" if names else "",
+        )
         yield "preprocess", self.preprocess or ""
         yield "would load", "no" if self.refused else "yes"
         for change in self.changes:

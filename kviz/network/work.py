@@ -22,7 +22,7 @@ from kviz.network.kept import replaced
 from kviz.network.refusals import refuse
 
 LAYERS = 5_000
-# Of so many layers: what they may read, and for how many steps one may be unrolled.
+# Of so many layers: what they may read, for how many steps one may be unrolled, and what they may make.
 _EDGES = 4
 _STEPS = 5
 _TENSORS = 20

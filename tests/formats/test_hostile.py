@@ -7,18 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from forked import Forks
 from needed import lacking
 from PIL import Image, features
 
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(scope="module")
-def forks():
-    found = Forks()
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

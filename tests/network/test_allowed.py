@@ -8,7 +8,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from forked import Forks
 from keras import layers, ops
 from keras.src.api_export import REGISTERED_NAMES_TO_OBJS
 from keras.src.saving import serialization_lib
@@ -121,13 +120,6 @@ def test_the_activations_are_the_installed_keras():
 
 
 # Hostile files, each in a process of its own
-
-
-@pytest.fixture(scope="module")
-def forks():
-    server = Forks()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")

@@ -59,3 +59,16 @@ def test_what_is_no_file_is_said_at_once(name, monkeypatch):
 def test_only_true_and_false(honest):
     with refused("isolated takes True or False", kviz.OptionError):
         kviz.load_model(honest, isolated="yes")
+
+
+def test_options_are_handed_on(honest, monkeypatch):
+    """What is allowed here is allowed there, and nothing more."""
+    jobs = []
+    monkeypatch.setattr(isolated, "_load", lambda *given: jobs.append(given))
+    kviz.load_model(honest, isolated=True, trust=True, max_layers=7, max_memory="2GB")
+    *_, most, job = jobs[0]
+    assert most == 2 * 10**9
+    assert job["how"] == {"trust": True, "max_layers": 7}
+    kviz.load_model(honest, isolated=True, custom_objects={"Mine": keras.layers.Dense})
+    assert jobs[1][-1]["objects"]["Mine"][1] == "Dense"
+    assert jobs[1][-2] is None

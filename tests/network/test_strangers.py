@@ -14,17 +14,9 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from forked import Forks
 from keras import layers
 
 IMAGE = [None, 8, 8, 3]
-
-
-@pytest.fixture(scope="module")
-def forks():
-    server = Forks()
-    yield server
-    server.close()
 
 
 # Honest files, from which hostile ones are made

@@ -7,19 +7,11 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from forked import Forks
 from keras import layers
 
 import kviz
 from kviz.errors import ModelError, OptionError
 from kviz.network.work import counted, in_order, look_at_work
-
-
-@pytest.fixture(scope="module")
-def forks():
-    server = Forks()
-    yield server
-    server.close()
 
 
 @pytest.fixture(scope="module")
