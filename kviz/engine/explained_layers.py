@@ -132,7 +132,7 @@ def layers_for(
     outputs = {plain_source(tensor).ref() for tensor in tensors_of(traced.outputs)}
     between = []
     for info in table:
-        if not info.reached or info.outputs != 1 or info.contains or not info.spatial:
+        if not info.reached or info.outputs != 1 or not info.spatial or _holds_its_maps(info, table):
             continue
         tensor = _tensor(info, traced)
         answer = deepest and plain_source(tensor).ref() in outputs
@@ -204,6 +204,17 @@ def _has_heads(traced: Trace, info: LayerInfo) -> bool:
 _ATTENTION = (
     keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention,
 )  # fmt: skip
+
+
+def _holds_its_maps(info: LayerInfo, table: LayerTable) -> bool:
+    """Tell whether what a layer gives is what one inside it gives, as a model's output is.
+
+    Of a layer that runs others over time, frame by frame, nothing inside gives all frames.
+    """
+    return info.contains > 0 and any(
+        inside.path.startswith(f"{info.path}/") and len(inside.output_shape) == len(info.output_shape)
+        for inside in table
+    )
 
 
 def _before_one_is_taken(value: Any, looking: set[Any]) -> set[Any] | None:
