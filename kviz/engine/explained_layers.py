@@ -132,7 +132,12 @@ def layers_for(
     outputs = {plain_source(tensor).ref() for tensor in tensors_of(traced.outputs)}
     between = []
     for info in table:
-        if not info.reached or info.outputs != 1 or not info.spatial or _holds_its_maps(info, table):
+        if (
+            not info.reached
+            or info.outputs != 1
+            or not info.spatial
+            or _holds_its_maps(info, table)
+        ):
             continue
         tensor = _tensor(info, traced)
         answer = deepest and plain_source(tensor).ref() in outputs
@@ -212,7 +217,8 @@ def _holds_its_maps(info: LayerInfo, table: LayerTable) -> bool:
     Of a layer that runs others over time, frame by frame, nothing inside gives all frames.
     """
     return info.contains > 0 and any(
-        inside.path.startswith(f"{info.path}/") and len(inside.output_shape) == len(info.output_shape)
+        inside.path.startswith(f"{info.path}/")
+        and len(inside.output_shape) == len(info.output_shape)
         for inside in table
     )
 

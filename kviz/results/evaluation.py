@@ -342,10 +342,10 @@ class Evaluation(Result):
                 for kind, found in every.items():
                     rows += [
                         {
+                            "image": self._image_name(image),
                             **what,
                             "null": kind,
                             "draw": draw,
-                            "image": self._image_name(image),
                             "value": value,
                         }
                         for draw, row in enumerate(found)
