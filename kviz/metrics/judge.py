@@ -1,0 +1,280 @@
+"""The judge: methods' maps of images and their nulls, put to one metric after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import sanitise
+from kviz._types import Array
+from kviz.attribution.attribute import attribute
+from kviz.attribution.masks import Masks
+from kviz.attribution.method import Method, Request
+from kviz.attribution.registry import method_class, method_named
+from kviz.engine.backend import tf
+from kviz.engine.passes import Passes
+from kviz.errors import ImageError, KvizError, OptionError
+from kviz.inputs import head_for, looked_at
+from kviz.metrics.metric import Again, Measured, Metric, Trial
+from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
+from kviz.metrics.registry import metric_name
+from kviz.network.network import Network
+from kviz.results.attribution import Attribution
+from kviz.scores import ClassScore, ProbabilityScore, as_score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What one measure found for all images and methods.
+
+    Attributes:
+        values: `(methods, N)`.
+        nulls: `(methods, nulls, N)`.
+        curves: `(methods, N, points)`, or None.
+        null_curves: `(methods, nulls, N, points)`, or None.
+        like: a chunk's own finding, for what is the same in all.
+    """
+
+    values: Array
+    nulls: Array
+    curves: Array | None
+    null_curves: Array | None
+    like: Measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Methods' maps of images, to be measured.
+
+    Attributes:
+        network: the network.
+        passes: its passes for the score that is explained.
+        probability: those of the class's probability.
+        masks: of a class map, where each image's class counts; else None.
+        pixels: an array an input.
+        found: the attributions.
+        maps: of each attribution, float64 `(N, *size)`.
+        options: as `attribute` takes them.
+        draws: how many null maps of random numbers.
+    """
+
+    network: Network
+    passes: Passes
+    probability: Passes
+    masks: Masks | None
+    pixels: Mapping[str, Array]
+    found: Sequence[Attribution]
+    maps: Sequence[Array]
+    options: Mapping[str, Any]
+    draws: int
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        pixels: dict[str, Array],
+        found: Sequence[Attribution],
+        options: Mapping[str, Any],
+        draws: int,
+    ) -> Judge:
+        """Return what measures attributions, once these are known to fit the images."""
+        specs = network.specs(pixels)
+        explained = looked_at(pixels, specs, options["input_name"])
+        wanted = as_score(options["score"], options["output"])
+        head = head_for(network, wanted, specs)
+        passes = Passes(network.engine, wanted, pixels, explained)
+        typed = {
+            name: array.astype(passes.specs[name].dtype.as_numpy_dtype, copy=False)
+            for name, array in pixels.items()
+        }
+        probable = ProbabilityScore(wanted.output) if isinstance(wanted, ClassScore) else wanted
+        masks = None
+        if isinstance(wanted, ClassScore) and head is not None and head.is_map:
+            masks = Masks(wanted, passes, len(typed[explained]), head.axes)
+        for each in found:
+            if isinstance(wanted, ClassScore) and (each.classes < 0).any():
+                raise OptionError(
+                    f"The attribution by {sanitise(each.method, 40)} is of a score that is no class's. "
+                    "Say which: score= takes it."
+                )
+        return cls(
+            network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
+            pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
+            options=options, draws=draws,
+        )  # fmt: skip
+
+    @property
+    def images(self) -> Array:
+        """The input that is looked at."""
+        return self.pixels[self.passes.input_name]
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        """The nulls that each method has of its own."""
+        return own_nulls(self.maps[0], self.images)[0]
+
+    @property
+    def _shared(self) -> tuple[str, ...]:
+        """The nulls that methods share."""
+        return shared_names(self.images, self.draws)
+
+    @property
+    def null_names(self) -> tuple[str, ...]:
+        """What the nulls are called, in their order."""
+        return (*self._shared, *self._own)
+
+    def measured(self, metric: Metric) -> Judged:
+        """Return what a metric says of all maps."""
+        engine = self.network.engine
+        return engine.fitting(
+            self.options["batch_size"], lambda batch_size: self._measured(metric, batch_size)
+        )
+
+    def _measured(self, metric: Metric, batch_size: int) -> Judged:
+        total, many = len(self.images), len(self.null_names)
+        values = np.full((len(self.found), 1 + many, total), np.nan)
+        curves, like = None, None
+        for group in self._groups(alone=metric.needs_method or not metric.has_nulls):
+            for start, stop, chunk in self.network.engine.chunks(self.pixels, batch_size):
+                maps = self._together(metric, group, slice(start, stop))
+                trial = self._trial(group[0], maps, start, chunk, batch_size)
+                if metric.needs_method and trial.again is None:
+                    break
+                like = metric.measure(trial)
+                if not np.isfinite(like.values).all():
+                    raise _not_finite(metric)
+                rows = self._rows(len(group), nulls=metric.has_nulls)
+                into = values if metric.has_nulls else values[:, :1]
+                into[group, :, start:stop] = like.values[rows, : stop - start]
+                if like.curves is not None:
+                    if curves is None:
+                        curves = np.full((*values.shape, like.curves.shape[2]), np.nan)
+                    part = curves if metric.has_nulls else curves[:, :1]
+                    part[group, :, start:stop] = like.curves[rows, : stop - start]
+        return Judged(
+            values=values[:, 0], nulls=values[:, 1:], like=like or Measured(values=values),
+            curves=None if curves is None else curves[:, 0],
+            null_curves=None if curves is None else curves[:, 1:],
+        )  # fmt: skip
+
+    def _groups(self, *, alone: bool) -> Iterator[list[int]]:
+        """Give the places of methods that explain the same classes, which share nulls."""
+        groups: dict[Any, list[int]] = {}
+        for place, each in enumerate(self.found):
+            groups.setdefault(place if alone else each.classes.tobytes(), []).append(place)
+        yield from groups.values()
+
+    def _together(self, metric: Metric, group: Sequence[int], part: slice) -> Array:
+        """Return the maps of a group for some images: each method's, its own nulls, the shared ones."""
+        size = self.maps[0].shape[1:]
+        own = []
+        for place in group:
+            own.append(self.maps[place][None, part])
+            if metric.has_nulls:
+                own.append(own_nulls(self.maps[place], self.images)[1][:, part])
+        if metric.has_nulls:
+            own.append(shared_nulls(self.images[part], size, self.draws, self.options["seed"]))
+        return np.concatenate(own)
+
+    def _rows(self, methods: int, *, nulls: bool) -> Array:
+        """Return where each method's map and its nulls are in what `_together` gives."""
+        own = len(self._own) if nulls else 0
+        firsts = np.arange(methods)[:, None] * (1 + own)
+        shared = methods * (1 + own) + np.arange(len(self._shared) * nulls)
+        behind = firsts + 1 + np.arange(own)
+        return np.hstack([firsts, np.broadcast_to(shared, (methods, shared.size)), behind])
+
+    def _trial(
+        self, place: int, maps: Array, start: int, chunk: Sequence[Any], batch_size: int
+    ) -> Trial:
+        count, more = maps.shape[1], len(chunk[0]) - maps.shape[1]
+        classes = self.found[place].classes.reshape(-1)[start : start + count].astype(np.int32)
+        raw = self.found[place].raw[start : start + count]
+        totals = raw.astype(np.float64).reshape(count, -1).sum(axis=1)
+        if more:  # what only fills up the batch of a model that was built for a fixed one
+            maps, classes, totals = (
+                np.concatenate([array, array[at].repeat(more, axis=axis)], axis=axis)
+                for array, axis, at in (
+                    (maps, 1, np.s_[:, -1:]), (classes, 0, np.s_[-1:]), (totals, 0, np.s_[-1:]),
+                )
+            )  # fmt: skip
+        inputs, passes, probability = list(chunk), self.passes, self.probability
+        if self.masks is not None:
+            mask, _ = self.masks.of(chunk, classes, start)
+            inputs, passes = [*chunk, mask], self.masks.passes
+            probability = passes.with_score(probability.score)
+        request = Request(
+            passes=passes, pixels=inputs, target=tf.constant(classes, "int32"),
+            batch_size=batch_size, seed=self.options["seed"], first=start,
+        )  # fmt: skip
+        return Trial(
+            request=request, probability=probability, maps=maps, totals=totals,
+            network=self.network, method=method_of(self.found[place]),
+            again=self._again(place, classes, chunk),
+        )  # fmt: skip
+
+    def _again(self, place: int, classes: Array, chunk: Sequence[Any]) -> Again | None:
+        method = method_of(self.found[place])
+        if method is None:
+            return None
+        options = {key: value for key, value in self.options.items() if key != "class_index"}
+        chosen = classes.tolist() if (classes >= 0).all() else None
+        names = list(self.pixels)
+        images = dict(zip(names, chunk, strict=True)) if len(names) > 1 else chunk[0]
+
+        def again(network: Any) -> Array:
+            found = attribute(network, images, method, class_index=chosen, **options)
+            return _maps_of(found, chunk[self.passes.place])
+
+        return again
+
+
+def _maps_of(found: Attribution, images: Array) -> Array:
+    """Return an attribution's maps of images, float64 `(N, *size)`, channels added up.
+
+    Raises:
+        OptionError: if there are several classes an image, or maps have another size than the images.
+        ImageError: if they are of other images.
+    """
+    said = f"The attribution by {sanitise(found.method, 40)}"
+    maps = found.maps.astype(np.float64)
+    if found.classes.ndim > 1:
+        if found.classes.shape[1] > 1:
+            raise OptionError(
+                f"{said} is of {found.classes.shape[1]} classes an image. Give one of each class."
+            )
+        maps = maps[:, 0]
+    size = images.shape[1:] if images.ndim == 2 else images.shape[1:-1]
+    if len(maps) != len(images):
+        raise ImageError(f"{said} is of {len(maps)} images. Received: {len(images)} images")
+    if maps.ndim == len(size) + 2:
+        maps = maps.sum(axis=-1)
+    if maps.shape[1:] != size:
+        raise OptionError(
+            f"{said} has maps of size {maps.shape[1:]}, and the images have {size}. "
+            "Make it with resize='bilinear'."
+        )
+    own = found.images
+    if own is not None and own.shape == images.shape and not np.array_equal(own, images):
+        raise ImageError(f"{said} is of other images than those that are given.")
+    return maps
+
+
+def method_of(found: Attribution) -> Method | None:
+    """Return the method that made an attribution, None where what it says does not tell enough."""
+    settings = found.made_by.settings
+    try:
+        known = {field.name for field in fields(method_class(found.method))}
+        return method_named(found.method, **{key: settings[key] for key in known & settings.keys()})
+    except KvizError:
+        return None
+
+
+def _not_finite(metric: Metric) -> ImageError:
+    return ImageError(
+        f"{metric.display_name or metric_name(metric)} gives values that are not finite (NaN or "
+        "infinite): the score is none for images that are partly covered. Look at another baseline."
+    )
