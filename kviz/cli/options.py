@@ -175,8 +175,9 @@ model = stacked(
     model_file,
     click.option(
         "--preprocess",
-        metavar="NAME",
-        help="Preprocess pixels as this keras.applications module does: vgg16 …",
+        metavar="NAME|RANGE",
+        help="What the model takes of pixels: a range such as 0..1 or -1..1, or the name of the "
+        "keras.applications module that prepares them, such as vgg16.",
     ),
     trust,
     imports,

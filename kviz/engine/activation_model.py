@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from kviz._caller import spelled
-from kviz._checks import sanitise, suggest, validate_choice
+from kviz._checks import sanitise, validate_choice
 from kviz._types import Selector
 from kviz.engine.backend import keras, tf
 from kviz.engine.layers import LayerInfo, LayerTable, layer_table
@@ -21,8 +20,9 @@ from kviz.engine.model_inputs import (
     to_channels_first,
     to_channels_last,
 )
-from kviz.engine.tracing import SCOPE_NAME, Call, Trace, in_float32, tensors_of, trace
-from kviz.errors import LayerError, OptionError
+from kviz.engine.preprocessing import preprocessing
+from kviz.engine.tracing import SCOPE_NAME, Call, Trace, tensors_of, trace
+from kviz.errors import LayerError
 
 Pooling = Literal["avg", "max"] | None
 
@@ -63,41 +63,6 @@ def maps_of(traced: Trace, infos: Sequence[LayerInfo]) -> list[Any]:
     return [as_map(traced.by_path[info.path], info) for info in infos]
 
 
-def preprocessing(preprocess: Any) -> Any:
-    """Return what turns channels-last pixels into what a model takes, as a function of tensors.
-
-    Args:
-        preprocess: the name of a `keras.applications` module, a Keras layer, a function, or None.
-
-    Raises:
-        OptionError: if it is none of these.
-    """
-    if preprocess is None:
-        return None
-    function = preprocess if callable(preprocess) else _of_an_application(preprocess)
-
-    def prepared(pixels: Any) -> Any:
-        with in_float32():
-            return function(pixels)
-
-    return prepared
-
-
-def _of_an_application(preprocess: Any) -> Any:
-    modules = {
-        name: getattr(keras.applications, name)
-        for name in dir(keras.applications)
-        if hasattr(getattr(keras.applications, name), "preprocess_input")
-    }
-    if not isinstance(preprocess, str) or preprocess not in modules:
-        raise OptionError(
-            f"{spelled('preprocess')} takes a keras.applications module, a layer or a function. "
-            f"Received: {sanitise(repr(preprocess))}. {suggest(str(preprocess), modules)}"
-        )
-    function = modules[preprocess].preprocess_input
-    return lambda pixels: function(pixels, data_format="channels_last")
-
-
 @keras.saving.register_keras_serializable("kviz")
 class FeatureMaps(keras.layers.Layer):  # type: ignore[misc]
     """The one layer of an `ActivationModel`: it calls a model and gives its layers' maps.
@@ -107,7 +72,7 @@ class FeatureMaps(keras.layers.Layer):  # type: ignore[misc]
         layer_names: as `LayerTable.select` takes it; paths where it is to be saved.
         outputs: whether to give the model's outputs too.
         pooling: `"avg"` or `"max"` over space, None to keep it.
-        preprocess: the name of a `keras.applications` module or a Keras layer, or None.
+        preprocess: the name of a `keras.applications` module, a range (`"0..1"`), a layer, or None.
         **kwargs: as `keras.layers.Layer` takes them.
     """
 
@@ -213,7 +178,7 @@ class ActivationModel(keras.Model):  # type: ignore[misc]
         layer_names: as `LayerTable.select` takes it.
         outputs: whether to give the model's outputs too.
         pooling: `"avg"` or `"max"`: one number a channel, `(N, channels)`.
-        preprocess: what comes before the model: the name of a `keras.applications` module, or a layer.
+        preprocess: what comes before: the name of a `keras.applications` module, a range, or a layer.
         name: the model's name.
         trainable: whether its weights are trainable.
 
@@ -346,7 +311,7 @@ def make_activation_model(
         layer_names: as `LayerTable.select` takes it.
         outputs: whether to give the model's outputs too.
         pooling: `"avg"`, `"max"` or None.
-        preprocess: the name of a `keras.applications` module, a layer, or None.
+        preprocess: the name of a `keras.applications` module, a range, a layer, or None.
         deferred: whether it is to find its layers when it gets data, since it cannot be called before.
 
     Raises:

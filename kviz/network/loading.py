@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kviz._checks import first_line, sanitise, validate_bool, validate_int
-from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
 from kviz.engine.memory import bytes_of
+from kviz.engine.preprocessing import preprocessing
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames, names_beside
 from kviz.network.hdf5 import MEGABYTE
@@ -51,7 +51,8 @@ def load_model(
         path: a `.keras` file or a legacy `.h5`, whatever it is called; one that Keras 1 or 2 wrote
             is made new as it is read, and `made_new` of the network says what was changed.
         preprocess: what turns pixels 0-255 into what the model takes: the name of a
-            `keras.applications` module (`"vgg16"`), a Keras layer, or a function of tensors.
+            `keras.applications` module (`"vgg16"`), the range that they are scaled to (`"0..1"`,
+            `"-1..1"`), a Keras layer, or a function of tensors.
         class_names: a list, a dict from index to name or from name to index, a `.json` or text file, or
             the folder of the training data, a subfolder a class.
         trust: load what can run code of whoever made the file, Lambda and TFSMLayer layers, without
@@ -232,7 +233,7 @@ def save_model(network: Network, path: str | Path, *, force: bool = False) -> Pa
         if not isinstance(network.preprocess, str):
             raise OptionError(
                 "A function or layer as preprocess= cannot be saved. Build it into the model, or "
-                "name a keras.applications module."
+                "name a range or a keras.applications module."
             )
         extra["preprocess"] = network.preprocess
     write_model(network.model, path, extra, force=force)

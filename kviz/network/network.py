@@ -11,7 +11,6 @@ from typing import Any
 from kviz._caller import spelled
 from kviz._checks import sanitise, shown, suggest
 from kviz._types import Array
-from kviz.engine.activation_model import preprocessing
 from kviz.engine.backend import keras, tf
 from kviz.engine.engine import Engine
 from kviz.engine.heads import Head
@@ -19,6 +18,7 @@ from kviz.engine.layers import LayerTable, Shape
 from kviz.engine.lifting import value_key
 from kviz.engine.memory import Memory, bytes_of
 from kviz.engine.model_inputs import built_shape, input_structure
+from kviz.engine.preprocessing import preprocessing
 from kviz.errors import ImageError, ModelError, OptionError
 from kviz.images import checked_pixels
 from kviz.network import formats
@@ -57,8 +57,8 @@ class Network:
     Args:
         model: any `keras.Model`: functional, Sequential, subclassed.
         preprocess: what turns pixels into what the model takes: the name of a `keras.applications`
-            module (`"vgg16"`), a Keras layer, or a function of tensors; None where the model has
-            it inside, or takes pixels.
+            module (`"vgg16"`), the range that they are scaled to (`"0..1"`, `"-1..1"`), a Keras layer,
+            or a function of tensors; None where the model has it inside, or takes pixels.
         class_names: a list, a dict from index to name or from name to index, a `.json` or text file (a
             name a line), or the folder of the training data, a subfolder a class.
         notes: what every result should be read with.

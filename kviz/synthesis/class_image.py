@@ -63,7 +63,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
 
     Args:
         model: a `Network`, a `keras.Model` or a path. Photos are made of pixels 0-255: a model that
-            takes 0-1 is `kviz.Network(model, preprocess=keras.layers.Rescaling(1 / 255))`.
+            takes 0-1 is `kviz.Network(model, preprocess="0..1")`.
         class_index: a class by index or name, or a list of them: an image each.
         parametrization: of photos `"pixel"`, `"fourier"` (by default) or `"maco"`; of what else
             there is `"values"`, in units of its data's deviation.

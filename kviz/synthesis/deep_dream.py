@@ -120,7 +120,7 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
         raise ImageError(
             "deep_dream takes photos with values from 0 to 255. Received: values from "
             f"{originals.min():g} to {originals.max():g}. A model that takes 0-1 is given them by "
-            f"{spelled('preprocess', 'keras.layers.Rescaling(1 / 255)')} of kviz.Network."
+            f"{spelled('preprocess', '0..1')} of kviz.Network."
         )
     if originals.ndim != 4 or originals.min() < 0 or originals.max() > 255:
         raise ImageError("deep_dream takes photos (N, H, W, channels) with values from 0 to 255.")

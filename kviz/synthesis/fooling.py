@@ -99,7 +99,7 @@ def fool(  # noqa: PLR0913 - a verb's options
         confidence: go on until the class's probability is at least this.
         bounds: the values that an image may have; by default 0-255 for images, none for other inputs.
             `(0, 1)` where the model takes such arrays, or give `kviz.Network(model,
-            preprocess=keras.layers.Rescaling(1 / 255))` and pixels.
+            preprocess="0..1")` and pixels.
         input_name: the input that is changed, of a model that has several.
         batch_size: images in flight at once.
         seed: for the random start.

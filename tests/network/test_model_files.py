@@ -1135,8 +1135,25 @@ def test_preprocessing_by_function_and_by_layer(tmp_path, preprocess):
 
 
 @pytest.mark.parametrize(
+    ("given", "low", "high"), [("0..1", 0, 1), ("-1..1", -1, 1), ("-.5..2e1", -0.5, 20)]
+)
+def test_preprocessing_to_a_range(tmp_path, given, low, high):
+    network = kviz.load_model(saved(identity(), tmp_path / "i.keras"), preprocess=given)
+    expected = low + (high - low) * pixels().astype(float) / 255
+    np.testing.assert_allclose(network(pixels()), expected, rtol=1e-5, atol=1e-6)
+    again = kviz.load_model(kviz.save_model(network, tmp_path / "again.keras"))
+    assert again.preprocess == given
+    np.testing.assert_array_equal(again(pixels()), network(pixels()))
+
+
+@pytest.mark.parametrize(
     ("given", "match"),
     [
+        ("1..0", "a range such as '0..1'"),
+        ("nan..1", "Received: 'nan..1'"),
+        ("0..inf", "Received:"),
+        ("0...1", "Received:"),
+        ("0..1..2", "Received:"),
         ("vgg61", "Did you mean .*'vgg16'"),
         ("", "keras.applications module"),
         (5, "Received: 5"),
