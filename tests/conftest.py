@@ -3,6 +3,8 @@
 import gc
 import os
 import sys
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,23 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(threads, "1")
 
 ROOT = Path(__file__).parents[1]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a family of cases that is marked `some`, leave the rest to the slow run.
+
+    Which some is another for each test, so that what several tests are run on is looked at by some.
+    """
+    cases = Counter()
+    for item in items:
+        some = item.get_closest_marker("some")
+        if some:
+            family = item.nodeid.partition("[")[0]
+            turn = cases[family] + zlib.crc32(item.originalname.encode())
+            cases[family] += 1
+            if turn % some.kwargs["every"]:
+                item.add_marker("slow")
 
 
 @pytest.hookimpl(trylast=True)
@@ -57,7 +76,7 @@ def short_dreams(monkeypatch):
         monkeypatch.setattr(f"kviz.reports._parts.{steps}", 4)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def forks():
     """Give what loads files in processes of their own."""
     from forked import Forks

@@ -279,6 +279,7 @@ WAYS = {
 }  # fmt: skip
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     "name",
     [

@@ -355,6 +355,7 @@ def test_input_x_gradient(net, said, close):
     close(found_by(net, "input_x_gradient", reduce=None), expected)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("low", [0, LOW], ids=["black", "array"])
 @pytest.mark.parametrize(
     ("rule", "theirs"), [("gauss_legendre", "gausslegendre"), ("midpoint", "riemann_middle")]
@@ -423,6 +424,7 @@ class Seen(Gradient):
         return super().maps(request)
 
 
+@pytest.mark.some(every=2)
 @ONE
 @pytest.mark.parametrize(
     ("method", "theirs"),
@@ -459,6 +461,7 @@ def test_changed_relu(net, said, close, method, theirs):
 # Class activation maps.
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("relu", [True, False])
 @pytest.mark.parametrize("layer", range(4))
 def test_grad_cam(net, said, close, layer, relu):
@@ -514,6 +517,7 @@ def test_cam(nets, said, close):
     close(found_by(net, "cam", relu=False, resize=None), expected)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("layer", range(4))
 def test_ablation_cam(net, said, close, layer):
     name = net.layers[layer]
@@ -537,6 +541,7 @@ def test_ablation_cam(net, said, close, layer):
 # Perturbation.
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("low", [0.5, LOW], ids=["number", "array"])
 @pytest.mark.parametrize(
     ("window", "stride"), [((4, 4), (2, 2)), ((5, 4), (3, 2)), ((3, 12), (3, 12)), ((1, 2), (1, 1))]

@@ -128,6 +128,7 @@ def nested():
 
 
 # What there is to disturb: dropout, random flips, batch statistics, the order of the images.
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("made", "kwargs"),
     [
@@ -160,6 +161,7 @@ def test_the_model_learns_what_it_learns_unwatched(made, kwargs, path):
     assert len(frames(path)) == end - start + 1
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("made", [net, custom, half, nested])
 def test_each_frame_is_what_the_verbs_say_of_the_model_then(made, path):
     model, seen = made(), []
@@ -303,6 +305,7 @@ def test_a_loss_that_is_not_finite_is_filmed(path):
     assert len(frames(path)) == 3
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("epochs", "most", "expected"),
     [

@@ -13,6 +13,7 @@ def run(*words):
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
     ("words", "folder", "film"),

@@ -31,6 +31,7 @@ def run(*words):
     return done
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_json_has_one_shape(verb):
@@ -44,6 +45,7 @@ def test_json_has_one_shape(verb):
         assert [image["name"] for image in told["images"]] == ["p.png"]
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize("verb", sorted(COMMANDS.keys() - {"predict", "report"}))
 def test_what_is_saved_says_the_command_that_made_it(verb):

@@ -84,6 +84,7 @@ def ink(made):
     return columns[0], columns[-1], rows[0], rows[-1], caption.shape
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(4, 4), (1, 1), (5, 1823), (2000, 3), (4, 4, 3)])
 @pytest.mark.parametrize(
     "text", ["short", "words in a row " * 30, "x" * 400, "W" * 5000, "block/" * 60 + " end", "g"]

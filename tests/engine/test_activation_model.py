@@ -179,6 +179,7 @@ def same(left, right):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * max(np.abs(other).max(), 1))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     "kind",
     [*KINDS, pytest.param(resnet18, marks=pytest.mark.slow, id="resnet18")],

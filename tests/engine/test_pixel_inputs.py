@@ -38,6 +38,7 @@ PICTURES = {
 }
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_without_channels(name, tmp_path):
     keras.utils.set_random_seed(1)

@@ -330,6 +330,7 @@ TOPOLOGIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.__name__)
 def test_maps_equal_a_plain_call_of_the_layer(topology, tmp_path):
     model, images, expected = topology(tmp_path)
@@ -339,6 +340,7 @@ def test_maps_equal_a_plain_call_of_the_layer(topology, tmp_path):
         close(maps[path], run(images))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("topology", TOPOLOGIES, ids=lambda topology: topology.__name__)
 def test_the_model_is_as_it_was(topology, tmp_path):
     model, images, expected = topology(tmp_path)
@@ -402,6 +404,7 @@ def prepares(kind, policy):
 PLACES = ["alone", "nested", "within a layer", "preprocess"]
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     ("kind", "place"),
     [

@@ -222,6 +222,7 @@ def tried(forks, honest, tmp_path, name):
     return outcome
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("name", USUAL)
 def test_a_file_that_asks_for_too_much_gets_a_sentence(forks, honest, tmp_path, name):
     tried(forks, honest, tmp_path, name)

@@ -193,6 +193,7 @@ def changed(state, **changes):
     return state
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     ("changes", "match"),
     [

@@ -436,6 +436,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.usefixtures("short_dreams")
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(case):

@@ -326,6 +326,7 @@ def test_colours_of_photos_of_one_colour():
     assert images.mean() > 200
 
 
+@pytest.mark.some(every=2)
 @SIZES
 def test_maco_keeps_the_magnitudes_of_photos_along_the_ascent(size):
     keras.utils.set_random_seed(0)

@@ -130,10 +130,11 @@ def test_nothing_is_traced_twice(monkeypatch):
 def test_a_model_of_any_size_takes_a_size():
     model = any_size()
     for size, expected in (((20, 27), (20, 27)), (18, (18, 18)), (np.int64(16), (16, 16))):
-        found = kviz.class_image(model, [0, 1], target_size=size, steps=2)
+        found = kviz.class_image(model, [0, 1], target_size=size, steps=2, parametrization="pixel")
         assert found.images.shape == (2, *expected, 3)
         assert found.made_by.settings["target_size"] == tuple(expected)
-    assert kviz.class_image(model, 0, steps=1).images.shape == (1, 224, 224, 3)
+    usual = kviz.class_image(model, 0, steps=1, parametrization="pixel")
+    assert usual.images.shape == (1, 224, 224, 3)
 
 
 def test_a_model_of_one_free_side():
@@ -192,8 +193,9 @@ def test_a_model_that_was_built_for_two_images(model):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 16, 16, 3)))
     fixed.set_weights(model.get_weights())
     calls = []
-    found = kviz.class_image(fixed, [1, 2, 3], steps=6, progress=lambda *a: calls.append(a))
-    expected = kviz.class_image(model, [1, 2, 3], steps=6)
+    options = {"steps": 6, "parametrization": "pixel"}
+    found = kviz.class_image(fixed, [1, 2, 3], progress=lambda *a: calls.append(a), **options)
+    expected = kviz.class_image(model, [1, 2, 3], **options)
     np.testing.assert_allclose(found.images, expected.images, atol=0.05)
     assert all(0 <= done <= total for done, total in calls)
     assert calls[-1][0] == calls[-1][1]
@@ -476,6 +478,7 @@ def convolved(shape):
 SHAPES = pytest.mark.parametrize("shape", [(64, 2), (4, 6, 6, 1), (6, 33, 32, 3), (8,)])
 
 
+@pytest.mark.some(every=2)
 @SHAPES
 def test_what_is_no_photo_arrives_and_repeats(shape):
     model = convolved(shape)
@@ -540,7 +543,7 @@ def test_images_for_a_model_that_does_not_show_what_it_takes_are_said_to_be_0_25
     shows = keras.Sequential([keras.Input((12, 12, 3)), layers.Rescaling(1 / 255), plain])
     prepared = kviz.Network(plain, preprocess=layers.Rescaling(1 / 255))
     for make in (
-        lambda model: kviz.class_image(model, 0, steps=1),
+        lambda model: kviz.class_image(model, 0, steps=1, parametrization="pixel"),
         lambda model: kviz.filter_patterns(model, "*conv", [0], steps=1),
     ):
         assert "Made of pixels 0-255" in make(plain).notes[0]

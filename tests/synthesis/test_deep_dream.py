@@ -41,6 +41,7 @@ def squares(model, images, *names):
     return total
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize("names", [["first"], ["third"], ["first", "third"]])
 @pytest.mark.parametrize("shape", [(24, 20, 3), (None, None, 3)])
 @pytest.mark.parametrize("octaves", [1, 3])

@@ -40,6 +40,7 @@ def means(model, images, layer_name):
     return kviz.activations(model, images, layer_name)[layer_name].mean((1, 2))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("layer_name", "options"),
     [

@@ -175,6 +175,7 @@ def test_relu_in_a_loop_is_refused(method):
 
 
 # An activation function passes relevance on whole, less what it is at 0, which no input has made.
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     "function",
     [

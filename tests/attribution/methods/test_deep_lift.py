@@ -75,6 +75,7 @@ def net(part):
     return keras.Model(inputs, x)
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     "part",
     [

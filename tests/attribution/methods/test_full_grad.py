@@ -47,6 +47,7 @@ def photos(count=3, shape=(12, 8, 3)):
     return np.random.default_rng(1).uniform(0, 255, (count, *shape)).astype("float32")
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("kind", RELUS)
 def test_all_terms_add_up_to_the_score(kind):
     found = attribute(net(kind), photos(), "full_grad", class_index=[0, 1, 2])

@@ -114,6 +114,7 @@ def test_xplique_score_less_the_occluded_score():
     np.testing.assert_allclose(found.maps.ravel(), [0, 1, -9, 2], atol=1e-5)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("shape", "window", "stride"),
     [

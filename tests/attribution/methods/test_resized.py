@@ -46,6 +46,7 @@ def shown_at(model, dot, sizes, resize="aligned"):
     return (places.min(0) + places.max(0)) / 2
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     ("size", "strides", "padding", "dilation"),
     [
