@@ -11,7 +11,7 @@ CAT = str(ROOT / "notebooks/images/cat.png")
 COFFEE = str(ROOT / "notebooks/images/coffee.png")
 NAMES = ["[red]x", "🐱", "<img src=x onerror=alert(1)>", "..", "{{7*7}}", ":smile:", "$x$"]
 KVIZ = (str(Path(sys.executable).with_name("kviz")),)
-MODULE = (sys.executable, "-m", "kviz.cli")
+MODULE = (sys.executable, "-m", "kviz")
 
 
 def fine(result):

@@ -30,7 +30,7 @@ FLOORS = (
     "engine.estimate engine.optimizing engine.memory "
     "engine.compiled engine.preprocessing engine.activation_model engine.engine engine.passes "
     "network scores inputs "
-    "given look registry attribution metrics synthesis reports callbacks __init__ cli"
+    "given look registry attribution metrics synthesis reports callbacks __init__ cli __main__"
 ).split()
 VERBS = [
     "activation_model",

@@ -28,7 +28,7 @@ _PIPE = "KVIZ_CHILD_PIPE"
 
 
 def run() -> NoReturn:
-    """Run the command line as a program of its own, as `kviz` and `python -m kviz.cli` do."""
+    """Run the command line as a program of its own, as `kviz` and `python -m kviz` do."""
     if inherited := os.environ.pop(_PIPE, None):
         pipe, parent = map(int, inherited.split(","))
         _work(_opened(pipe), parent)

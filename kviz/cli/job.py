@@ -6,6 +6,7 @@ import os
 import warnings
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -18,10 +19,10 @@ from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, bars, start_up_talk_kept_back
 from kviz.errors import ImageError, KvizWarning
+from kviz.network.model_paths import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from kviz._types import Progress
     from kviz.network.network import Network
@@ -82,7 +83,8 @@ class Job:
         self._photos: list[Path] = []
         self._inputs: dict[str, list[Path]] = {}
         self._reading: dict[str, Any] = {}
-        # Here, since a missing photo is said at once, and TensorFlow takes seconds.
+        # Here, since a missing model or photo is said at once, and TensorFlow takes seconds.
+        size_of(Path(self._model))
         if "images" in options:
             self._photos = _paths(options.pop("images"))
             self._inputs = {name: _paths(some) for name, some in options.pop("inputs").items()}

@@ -10,12 +10,10 @@ allocated.
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import math
 import os
 import shutil
-import stat
 import tempfile
 import threading
 import zipfile
@@ -38,12 +36,12 @@ from kviz.network.allowed import Objects
 from kviz.network.hdf5 import MEGABYTE, declared_bytes, text_of
 from kviz.network.kept import replaced
 from kviz.network.legacy import made_new
+from kviz.network.model_paths import MEMBERS, refuse_other, size_of, told
 from kviz.network.refusals import only_asked, refuse, saw
 from kviz.network.work import in_order, layers_allowed, look_at_work
 
 CONFIG_SIZE = 64 * MEGABYTE
 DEPTH = 64
-MEMBERS = 1_000
 DIRECTORY = MEGABYTE
 ENTRIES = 1_000_000
 NAME = 1_000
@@ -103,7 +101,7 @@ def looked_at(path: Path, *, trust: bool) -> Iterator[ModelFile]:
 
 def _look(path: Path, folder: Path, trust: bool) -> ModelFile:
     name = sanitise(path, 120)
-    size = _size_of(path, name)
+    size = size_of(path)
     try:
         with path.open("rb") as file:  # once: whoever exchanges it afterwards changes nothing
             size = min(size, os.fstat(file.fileno()).st_size)
@@ -113,7 +111,7 @@ def _look(path: Path, folder: Path, trust: bool) -> ModelFile:
                 return _look_at_h5(file, folder / "model.h5", path, size, trust)
             if head[:4] == b"PK\x03\x04":
                 return _look_at_zip(file, folder / "model.keras", path, size, trust)
-        _refuse_other(formats.of_bytes(path, head), path)
+        refuse_other(formats.of_bytes(path, head), path)
         raise ModelError(
             f"{name} is not a Keras model. Expected what model.save('….keras') writes."
         )
@@ -123,52 +121,6 @@ def _look(path: Path, folder: Path, trust: bool) -> ModelFile:
         raise ModelError(f"{name} is broken or truncated; copy or save it again.") from error
     except Exception as error:  # zipfile, json and h5py raise many types on broken files
         raise ModelError(f"{name} cannot be read as a model: {sanitise(error, 120)}.") from error
-
-
-def _size_of(path: Path, name: str) -> int:
-    """Return the bytes of a file, or say why it is none that can be read."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise ModelError(f"There is no file {name}.{_beside(path)}") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"{name} cannot be read: {sanitise(reason)}.") from error
-    if stat.S_ISDIR(status.st_mode):
-        _refuse_other(formats.of_folder(path, _files_in(path)), path)
-        raise ModelError(f"{name} is a folder. Expected a .keras file.")
-    if not stat.S_ISREG(status.st_mode):
-        raise ModelError(f"{name} is not a regular file.")
-    if status.st_size == 0:
-        raise ModelError(f"{name} is empty. Expected a .keras file.")
-    return status.st_size
-
-
-def _refuse_other(found: formats.Format | None, path: Path) -> None:
-    if found is not None:
-        raise ModelError(_told(found, path))
-
-
-def _told(found: formats.Format, path: Path) -> str:
-    saw(format=found.what)
-    return found.of(path)
-
-
-def _files_in(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in itertools.islice(folder.iterdir(), MEMBERS)]
-    except OSError:
-        return []
-
-
-def _beside(path: Path) -> str:
-    try:
-        models = sorted(file.name for file in path.parent.glob("*.keras"))
-    except OSError:
-        models = []
-    return (
-        f" Beside it there is {', '.join(sanitise(m, 40) for m in models[:3])}." if models else ""
-    )
 
 
 def _look_at_h5(source: IO[bytes], target: Path, path: Path, size: int, trust: bool) -> ModelFile:
@@ -183,7 +135,7 @@ def _look_at_h5(source: IO[bytes], target: Path, path: Path, size: int, trust: b
         text, training = text_of(file, "model_config"), text_of(file, "training_config")
         version = text_of(file, "keras_version")
         if text is None:
-            raise ModelError(_told(formats.of_h5({*file, *file.attrs}), path))
+            raise ModelError(told(formats.of_h5({*file, *file.attrs}), path))
     saw(format="Keras (.h5)")
     if max(len(text), len(training or "")) > CONFIG_SIZE:
         raise ModelError(f"{sanitise(path, 120)} has a config of over 64 MB.")
@@ -204,7 +156,7 @@ def _look_at_members(archive: zipfile.ZipFile, path: Path, size: int) -> list[st
         format="Keras (.keras)",
         members=[(m.filename, m.file_size, m.compress_size) for m in members[:MEMBERS]],
     )
-    _refuse_other(formats.of_zip(names), path)
+    refuse_other(formats.of_zip(names), path)
     if len(members) > MEMBERS or len(set(names)) < len(names):
         raise ModelError(
             f"{name} has too many members, or two of one name; it is not as Keras saves it."

@@ -126,7 +126,7 @@ def starting(rounds):
             times.append(time.perf_counter() - start)
         return round(statistics.median(times), 3)
 
-    line(work="kviz --help", seconds=median("-m", "kviz.cli", "--help"))
+    line(work="kviz --help", seconds=median("-m", "kviz", "--help"))
     line(work="import kviz", seconds=median("-c", "import kviz"))
     with tempfile.TemporaryDirectory() as folder:
         job = (
@@ -136,7 +136,7 @@ def starting(rounds):
             "--out",
             folder,
         )
-        line(work="main job, whole process", seconds=median("-m", "kviz.cli", *job))
+        line(work="main job, whole process", seconds=median("-m", "kviz", *job))
 
 
 def main_job():

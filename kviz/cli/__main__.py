@@ -1,5 +1,0 @@
-"""`python -m kviz.cli` is `kviz`."""
-
-from kviz.cli.child import run
-
-run()
