@@ -1,10 +1,13 @@
 """kviz convert: a new file, what was changed, how outputs differ; one line where it cannot be."""
 
 import json
+import sys
 
 import keras
 from commands import files, fine, one_line
 from keras import layers
+
+import kviz
 
 
 def small_model():
@@ -41,3 +44,22 @@ def test_a_saved_model_is_a_black_box(run, tmp_path):
     )
     assert "load it with --trust." in one_line(run("layers", "new.keras"))
     assert "TFSMLayer" in fine(run("layers", "new.keras", "--trust"))
+
+
+def test_its_options_reach_the_verb_and_the_watch(run, monkeypatch):
+    said = {}
+
+    def convert(*given, **options):
+        said["convert"] = given, options
+        raise kviz.ModelError("That far.")
+
+    monkeypatch.setattr(kviz, "convert", convert, raising=False)
+    watch = sys.modules["kviz.cli.convert"]
+    monkeypatch.setattr(watch, "watch_memory", lambda *a, **o: said.update(watched=(a, o)))
+    bounds = ("--max-memory", "2GB", "--max-layers", 7)
+    assert one_line(run("convert", "old.h5", "new.keras", *bounds, "--force")) == "kviz: That far."
+    expected = {
+        "trust": False, "custom_objects": None, "max_memory": "2GB", "max_layers": 7, "force": True,
+    }  # fmt: skip
+    assert said["convert"] == (("old.h5", "new.keras"), expected)
+    assert said["watched"] == (("old.h5",), {"trust": False, "most": "2GB"})

@@ -119,3 +119,9 @@ def test_a_module_that_fails_is_one_line(run, own, name):
 @pytest.mark.usefixtures("own")
 def test_a_module_that_is_not_there_is_one_line(run, name, said):
     assert said in one_line(run("layers", "m.keras", "--import", name))
+
+
+def test_what_a_module_keeps_for_itself_is_not_made_known(own, monkeypatch):
+    monkeypatch.chdir(own)
+    (own / "own_layers.py").write_text(f"{MODULE}\ndef _inner(x): return x\nclass _Own: pass\n")
+    assert set(imported(["own_layers"])) == {"Twice", "Thrice", "halved"}

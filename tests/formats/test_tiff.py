@@ -197,3 +197,15 @@ def test_what_is_packed_in_one_large_piece_is_read_row_by_row(write, monkeypatch
     Image.fromarray(numbers()).save(path, compression="tiff_lzw")
     with refused("packed in one piece of 0 MB; kviz unpacks at most 0", kviz.ImageError):
         kviz.load_images(path)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_bits_may_come_the_other_way_round(tmp_path, bits):
+    values = numbers(most=1 << bits)
+    data = np.frombuffer(packed(values, bits), np.uint8)
+    if bits == 16:
+        data = data.reshape(-1, 2)[:, ::-1].reshape(-1)  # little-endian, as the file says
+    turned = np.packbits(np.unpackbits(data).reshape(-1, 8)[:, ::-1].reshape(-1))
+    path = raw_tiff(tmp_path / "a.tif", WIDE, HIGH, bits, turned.tobytes(), t266=2)
+    found = kviz.load_images(path)[0, ..., 0]
+    np.testing.assert_array_equal(found, levels(values, (1 << bits) - 1))

@@ -122,3 +122,14 @@ def test_kvizs_own_file_goes_first_and_needs_no_word(tmp_path, model):
     (tmp_path / "m.class_names.json").write_text('["x", "y", "z"]', encoding="utf-8")
     network = kviz.load_model(tmp_path / "m.keras")
     assert (network.class_names, network.notes) == (("x", "y", "z"), ())
+
+
+def test_one_unit_has_two_names(tmp_path):
+    keras.Sequential(
+        [keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(1, "sigmoid")]
+    ).save(tmp_path / "m.keras")
+    (tmp_path / "labels.txt").write_text("cat\ndog\n", encoding="utf-8")
+    assert kviz.load_model(tmp_path / "m.keras").class_names == ("cat", "dog")
+    (tmp_path / "labels.txt").write_text("cat\ndog\ncow\n", encoding="utf-8")
+    network = kviz.load_model(tmp_path / "m.keras")
+    assert network.class_names is None
