@@ -670,7 +670,7 @@ def test_files_of_images(model, tmp_path):
     np.testing.assert_array_equal(found.originals, photos(2))
 
 
-@pytest.mark.parametrize("seed", [1, 3])
+@pytest.mark.parametrize("seed", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_half_precision(seed, tmp_path):
     """Such a model answers in steps of its own, and is to be fooled as it is."""
     model = net(last="softmax", seed=seed, dtype="mixed_float16")
