@@ -138,6 +138,10 @@ def test_a_map_of_nothing_moves_by_its_distance(small, three):
     norms = np.linalg.norm(found.maps.reshape(3, -1), axis=1)
     np.testing.assert_allclose(empty.values[0, 0], norms, rtol=0.5)
     np.testing.assert_array_equal(empty.values[1, 0], 1)
+    # Ranks of what does not vary: the same as before all the same.
+    even = linear(np.ones((6, 6)))
+    ranks = AverageStability(samples=1, distance="spearman")
+    assert kviz.evaluate(even, pixels(1, 6), "gradient", ranks, nulls=1).values == 0
 
 
 def test_whole_numbers_that_are_no_pixels_get_no_noise():
