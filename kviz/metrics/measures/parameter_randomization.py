@@ -33,7 +33,8 @@ class ParameterRandomization(Metric):
     Saliency Maps", NeurIPS 2018.
 
     Equation: the mean over the layers l, from the last one down, of the similarity of the map with the
-    one that the network gives whose layers down to l are shuffled. The nearer 0, the better.
+    one that the network gives whose layers down to l are shuffled. The nearer 0, the better; a map that
+    does not vary, such as one of which ReLU left nothing, is like no other.
 
     Args:
         layers: `"cascading"`: each with all behind it; `"independent"`: each alone.
