@@ -2,11 +2,16 @@
 
 from kviz.metrics.evaluate import evaluate
 from kviz.metrics.measures.completeness import Completeness
+from kviz.metrics.measures.complexity import Complexity
 from kviz.metrics.measures.deletion import Deletion
 from kviz.metrics.measures.insertion import Insertion
 from kviz.metrics.measures.mu_fidelity import MuFidelity
 from kviz.metrics.measures.parameter_randomization import ParameterRandomization
+from kviz.metrics.measures.pointing_game import PointingGame
+from kviz.metrics.measures.relevance_mass import RelevanceMass
+from kviz.metrics.measures.relevance_rank import RelevanceRank
 from kviz.metrics.measures.road import Road
+from kviz.metrics.measures.sparseness import Sparseness
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.metrics.registry import (
     as_metric,
@@ -18,13 +23,18 @@ from kviz.metrics.registry import (
 
 __all__ = [
     "Completeness",
+    "Complexity",
     "Deletion",
     "Insertion",
     "Measured",
     "Metric",
     "MuFidelity",
     "ParameterRandomization",
+    "PointingGame",
+    "RelevanceMass",
+    "RelevanceRank",
     "Road",
+    "Sparseness",
     "Trial",
     "as_metric",
     "evaluate",

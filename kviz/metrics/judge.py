@@ -19,7 +19,8 @@ from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
 from kviz.inputs import head_for, looked_at
 from kviz.metrics.metric import Again, Measured, Metric, Trial
-from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
+from kviz.metrics.nulls import INVERTED, own_nulls, shared_names, shared_nulls
+from kviz.metrics.regions import Known
 from kviz.metrics.registry import metric_name
 from kviz.network.network import Network
 from kviz.results.attribution import Attribution
@@ -59,6 +60,7 @@ class Judge:
         maps: of each attribution, float64 `(N, *size)`.
         options: as `attribute` takes them.
         draws: how many null maps of random numbers.
+        regions: where things are in the images, None where nobody said.
     """
 
     network: Network
@@ -70,6 +72,7 @@ class Judge:
     maps: Sequence[Array]
     options: Mapping[str, Any]
     draws: int
+    regions: Known | None = None
 
     @classmethod
     def of(
@@ -79,6 +82,7 @@ class Judge:
         found: Sequence[Attribution],
         options: Mapping[str, Any],
         draws: int,
+        regions: Known | None = None,
     ) -> Judge:
         """Return what measures attributions, once these are known to fit the images."""
         specs = network.specs(pixels)
@@ -103,7 +107,7 @@ class Judge:
         return cls(
             network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
             pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
-            options=options, draws=draws,
+            options=options, draws=draws, regions=regions,
         )  # fmt: skip
 
     @property
@@ -144,7 +148,7 @@ class Judge:
                 if metric.needs_method and trial.again is None:
                     break
                 like = metric.measure(trial)
-                if not np.isfinite(like.values).all():
+                if not np.isfinite(like.values[:, _measurable(metric, trial)]).all():
                     raise _not_finite(metric)
                 rows = self._rows(len(group), nulls=metric.has_nulls)
                 into = values if metric.has_nulls else values[:, :1]
@@ -154,6 +158,8 @@ class Judge:
                         curves = np.full((*values.shape, like.curves.shape[2]), np.nan)
                     part = curves if metric.has_nulls else curves[:, :1]
                     part[group, :, start:stop] = like.curves[rows, : stop - start]
+        if not metric.sees_sign:
+            values[:, 1 + self.null_names.index(INVERTED)] = np.nan
         return Judged(
             values=values[:, 0], nulls=values[:, 1:], like=like or Measured(values=values),
             curves=None if curves is None else curves[:, 0],
@@ -194,6 +200,7 @@ class Judge:
         classes = self.found[place].classes.reshape(-1)[start : start + count].astype(np.int32)
         raw = self.found[place].raw[start : start + count]
         totals = raw.astype(np.float64).reshape(count, -1).sum(axis=1)
+        regions = self._regions(place, slice(start, start + count))
         if more:  # what only fills up the batch of a model that was built for a fixed one
             maps, classes, totals = (
                 np.concatenate([array, array[at].repeat(more, axis=axis)], axis=axis)
@@ -201,6 +208,8 @@ class Judge:
                     (maps, 1, np.s_[:, -1:]), (classes, 0, np.s_[-1:]), (totals, 0, np.s_[-1:]),
                 )
             )  # fmt: skip
+            if regions is not None:
+                regions = np.concatenate([regions, regions[-1:].repeat(more, axis=0)])
         inputs, passes, probability = list(chunk), self.passes, self.probability
         if self.masks is not None:
             mask, _ = self.masks.of(chunk, classes, start)
@@ -213,8 +222,14 @@ class Judge:
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
             network=self.network, method=method_of(self.found[place]),
-            again=self._again(place, classes, chunk),
+            again=self._again(place, classes, chunk), regions=regions,
         )  # fmt: skip
+
+    def _regions(self, place: int, part: slice) -> Array | None:
+        """Return where the things are that a method explains in some images."""
+        if self.regions is None:
+            return None
+        return self.regions.of(self.found[place].class_names, part)
 
     def _again(self, place: int, classes: Array, chunk: Sequence[Any]) -> Again | None:
         method = method_of(self.found[place])
@@ -271,6 +286,13 @@ def method_of(found: Attribution) -> Method | None:
         return method_named(found.method, **{key: settings[key] for key in known & settings.keys()})
     except KvizError:
         return None
+
+
+def _measurable(metric: Metric, trial: Trial) -> Any:
+    """Return which images have a value: of metrics of regions those that have one."""
+    if not metric.needs_regions or trial.regions is None:
+        return slice(None)
+    return trial.regions.reshape(len(trial.regions), -1).any(axis=1)
 
 
 def _not_finite(metric: Metric) -> ImageError:

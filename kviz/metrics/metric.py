@@ -40,6 +40,8 @@ class Trial:
         method: what made the first map of each image, None where that is not known.
         again: takes another `Network` and returns the first map of each image anew with it, as
             float64 `(N, *size)`; None where it is not known how they were made.
+        regions: bool `(N, *size)`: where in each image the thing is, nowhere where nobody said; None
+            where no regions were given.
     """
 
     request: Request
@@ -49,6 +51,7 @@ class Trial:
     network: Any = None
     method: Method | None = None
     again: Again | None = None
+    regions: Array | None = None
 
     def on(self, on: On) -> Request:
         """Return the images with the passes of the probability, or of the score that was explained."""
@@ -119,6 +122,8 @@ class Metric:
     up: ClassVar[str] = ""
     # Whether it asks how maps were made, and not for maps alone.
     needs_method: ClassVar[bool] = False
+    # Whether it asks where things are in images.
+    needs_regions: ClassVar[bool] = False
     # Whether chance gives a value to compare with.
     has_nulls: ClassVar[bool] = True
 
@@ -129,6 +134,11 @@ class Metric:
     def better(self) -> Better:
         """Which values are the better ones; where they are those near 0, nulls are not ranked."""
         return "higher"
+
+    @property
+    def sees_sign(self) -> bool:
+        """Whether a map and the same one inverted get other values; if not, the second is no null."""
+        return True
 
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.
