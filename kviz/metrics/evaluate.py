@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from kviz._caller import spelled
+from kviz._caller import spelled, warning_once
 from kviz._checks import sanitise, validate_int
 from kviz._types import Array, ClassIndex, Images, ModelLike, Progress, Regions, ScoreLike
 from kviz.attribution.attribute import attribute, settings_of
@@ -106,30 +106,30 @@ def evaluate(  # noqa: PLR0913 - a verb's options
     asked = [one if isinstance(one, Attribution) else as_method("methods", one) for one in asked]
     measures = _measures(METRICS if metrics is None else metrics, baselines, regions)
     network = as_network(model)
-    images, names, said = read_images(images, network, names)
-    pixels = network.pixels(images)
-    where = None
-    if regions is not None:
-        seen = pixels[looked_at(pixels, network.specs(pixels), input_name)]
-        where = read_regions(regions, seen, names)
     told = _Told(len(asked) + len(measures), progress)
     options: dict[str, Any] = {
         "class_index": class_index, "score": score, "output": output, "input_name": input_name,
         "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
-    found = []
-    for one in asked:
-        if isinstance(one, Method):
-            with _naming(method_name(one), len(asked)):
-                one = attribute(network, images, one, names=names, **options)
-        found.append(one)
-        told.more()
-    judge = Judge.of(network, pixels, found, options, nulls, where)
-    results = []
-    for metric in measures:
-        with _naming(metric_name(metric), len(measures)):
-            results.append(judge.measured(metric))
-        told.more()
+    found, results = [], []
+    with warning_once():
+        images, names, said = read_images(images, network, names)
+        pixels = network.pixels(images)
+        where = None
+        if regions is not None:
+            seen = pixels[looked_at(pixels, network.specs(pixels), input_name)]
+            where = read_regions(regions, seen, names)
+        for one in asked:
+            if isinstance(one, Method):
+                with _naming(method_name(one), len(asked)):
+                    one = attribute(network, images, one, names=names, **options)
+            found.append(one)
+            told.more()
+        judge = Judge.of(network, pixels, found, options, nulls, where)
+        for metric in measures:
+            with _naming(metric_name(metric), len(measures)):
+                results.append(judge.measured(metric))
+            told.more()
     settings = {
         "methods": [{"name": each.method, **each.made_by.settings} for each in found],
         "metrics": [{"name": metric_name(one), **settings_of(one)} for one in measures],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.attribution.attribute import attribute
@@ -15,9 +16,10 @@ from kviz.attribution.masks import Masks
 from kviz.attribution.method import Method, Request
 from kviz.attribution.registry import method_class, method_named
 from kviz.engine.backend import tf
+from kviz.engine.heads import Head
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
-from kviz.inputs import head_for, looked_at
+from kviz.inputs import answering_head, head_for, looked_at
 from kviz.metrics.metric import Again, Measured, Metric, Trial
 from kviz.metrics.nulls import INVERTED, own_nulls, shared_names, shared_nulls
 from kviz.metrics.regions import Known
@@ -104,6 +106,8 @@ class Judge:
                     f"The attribution by {sanitise(each.method, 40)} is of a score that is no class's. "
                     "Say which: score= takes it."
                 )
+            if head is not None:
+                _validate_head(each, network, head, specs)
         return cls(
             network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
             pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
@@ -245,6 +249,24 @@ class Judge:
             return _maps_of(found, chunk[self.passes.place])
 
         return again
+
+
+def _validate_head(
+    found: Attribution, network: Network, head: Head, specs: Mapping[str, Any]
+) -> None:
+    """Raise an `OptionError` if an attribution is of another output, or of a class that is none."""
+    said = f"The attribution by {sanitise(found.method, 40)} is of"
+    if "output" in found.made_by.settings:
+        own = answering_head(network, as_score(None, found.made_by.settings["output"]), specs)
+        if own.place != head.place:
+            raise OptionError(
+                f"{said} output {sanitise(repr(own.name), 40)}, and {sanitise(repr(head.name), 40)} is "
+                f"looked at. Say which: {spelled('output', repr(own.name))}."
+            )
+    try:
+        network.class_index(int(found.classes.max()), head)
+    except OptionError as error:
+        raise OptionError(f"{said} class {int(found.classes.max())}. {error}") from error
 
 
 def _maps_of(found: Attribution, images: Array) -> Array:

@@ -1,10 +1,14 @@
 """Pointing game, relevance mass and rank: of maps and regions that are drawn by hand."""
 
+import json
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from pencil_nets import linear, pixels
+from PIL import Image
 
 import kviz
 from kviz.metrics import PointingGame, RelevanceMass, RelevanceRank
@@ -154,3 +158,51 @@ def test_without_regions_it_is_refused_at_once(model, metric):
     with pytest.raises(kviz.OptionError, match=f"{metric} asks where things are") as caught:
         kviz.evaluate(model, "lost.png", "gradient", ["deletion", metric])
     assert len(str(caught.value)) <= 300
+
+
+@pytest.fixture(scope="module")
+def cats_and_dogs():
+    """A net of two classes with names, which goes by the left half."""
+    net = keras.Sequential(
+        [keras.Input((SIDE, SIDE, 3)), layers.Flatten(), layers.Dense(2, activation="softmax")]
+    )
+    weights = np.zeros((SIDE, SIDE, 3, 2), "float32")
+    weights[:, :4, :, 0] = weights[:, 4:, :, 1] = 1e-3
+    net.layers[-1].set_weights([weights.reshape(-1, 2), np.zeros(2)])
+    return kviz.Network(net, class_names=["cat", "dog"])
+
+
+def test_the_class_that_is_explained_chooses_the_regions(cats_and_dogs, tmp_path):
+    """The left half is the cat, the right one the dog; in the second photo there is a dog alone."""
+    photos = []
+    for name in "ab":
+        photos.append(tmp_path / f"{name}.png")
+        levels = np.random.default_rng(ord(name)).integers(1, 256, (16, 16, 3), "uint8")
+        Image.fromarray(levels).save(photos[-1])
+    cat, dog = [0, 0, 8, 16], [8, 0, 8, 16]
+    things = [(1, 1, cat), (1, 2, dog), (2, 2, dog)]
+    told = {
+        "images": [{"id": k, "file_name": f"{name}.png"} for k, name in enumerate("ab", start=1)],
+        "annotations": [{"image_id": i, "category_id": c, "bbox": box} for i, c, box in things],
+        "categories": [{"id": 1, "name": "Cat"}, {"id": 2, "name": "Dog"}],
+    }
+    (tmp_path / "things.json").write_text(json.dumps(told))
+    options = {"metrics": ["relevance_mass", "relevance_rank"], "regions": tmp_path / "things.json"}
+    of = [kviz.attribute(cats_and_dogs, photos, "gradient", class_index=name) for name in (0, 1)]
+    found = kviz.evaluate(cats_and_dogs, photos, of, **options)
+    np.testing.assert_allclose(found.values[0], [[1, np.nan], [1, 1]])
+    np.testing.assert_allclose(found.values[1], [[1, np.nan], [1, 1]])
+    assert found.notes == (
+        "gradient explains classes that have regions in 1 of the 2 images; metrics of regions leave "
+        "the others out.",
+    )
+    assert found.made_by.settings["regions"] == str(tmp_path / "things.json")
+    alone = kviz.evaluate(cats_and_dogs, photos[1], "gradient", class_index="cat", **options)
+    assert np.isnan(alone.values).all()
+    assert "no image has a region of the class that it explains" in alone.notes[-1]
+    assert alone.text()
+    told["categories"][0]["name"] = "tiger"
+    (tmp_path / "things.json").write_text(json.dumps(told))
+    found = kviz.evaluate(cats_and_dogs, photos, of[0], **options)
+    np.testing.assert_allclose(found.values[0, 0], [0.5 * 2, 0])
+    assert found.notes == ("No category of the regions is called cat: there all regions count.",)
