@@ -72,10 +72,11 @@ def test_regions_of_a_file_and_of_a_folder(workplace):
     assert values[0] == values[1]
     images = kviz.load_images("wide.png", kviz.load_model("m.keras"), fit="pad")
     maps = kviz.attribute("m.keras", images, "saliency").maps[0]
-    # The photo has 11 of the 16 rows, from the third on, and all columns: the thing has the middles of
-    # rows from 2 + 4 * 11 / 32 to 2 + 20 * 11 / 32, and of columns from 10 / 3 to 10.
+    # The photo has 11 of the 16 rows, from the third on, and all columns: the thing goes from row
+    # 2 + 4 * 11 / 32 to 2 + 20 * 11 / 32 and from column 10 / 3 to 10; of one corner it has 5/8 * 2/3.
     own = np.zeros((16, 16), bool)
     own[3:9, 3:10] = True
+    own[3, 3] = False
     assert values[0][0] == pytest.approx(maps[own].sum() / maps.sum(), rel=1e-4)
 
 
