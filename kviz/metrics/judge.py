@@ -21,7 +21,7 @@ from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
 from kviz.inputs import answering_head, head_for, looked_at
 from kviz.metrics.metric import Again, Measured, Metric, Trial
-from kviz.metrics.nulls import INVERTED, own_nulls, shared_names, shared_nulls
+from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
 from kviz.metrics.regions import Known
 from kviz.metrics.registry import metric_name
 from kviz.network.network import Network
@@ -162,8 +162,8 @@ class Judge:
                         curves = np.full((*values.shape, like.curves.shape[2]), np.nan)
                     part = curves if metric.has_nulls else curves[:, :1]
                     part[group, :, start:stop] = like.curves[rows, : stop - start]
-        if not metric.sees_sign:
-            values[:, 1 + self.null_names.index(INVERTED)] = np.nan
+        void = [name in metric.void_nulls for name in self.null_names]
+        values[:, 1:][:, void] = np.nan
         return Judged(
             values=values[:, 0], nulls=values[:, 1:], like=like or Measured(values=values),
             curves=None if curves is None else curves[:, 0],

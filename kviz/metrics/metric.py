@@ -136,9 +136,9 @@ class Metric:
         return "higher"
 
     @property
-    def sees_sign(self) -> bool:
-        """Whether a map and the same one inverted get other values; if not, the second is no null."""
-        return True
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which of a method's own nulls are none here, since they get what its maps get."""
+        return ()
 
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.

@@ -196,8 +196,8 @@ def _left_out(empty: Sequence[int], photos: Sequence[_Photo]) -> list[str]:
     some = ", ".join(photos[place].called for place in empty[:3])
     more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
     return [
-        f"{len(empty)} of the {len(photos)} images have no region that the model sees, and metrics of "
-        f"regions leave them out: {some}{more}."
+        f"Metrics of regions leave out {len(empty)} of the {len(photos)} images, in which the model "
+        f"sees no region: {some}{more}."
     ]
 
 
@@ -260,7 +260,8 @@ def _mask(entry: Any, photo: _Photo) -> Array:
     if isinstance(entry, np.ndarray) and entry.dtype.kind in "biuf":
         if entry.ndim == 2 and entry.shape[1] == 4 and entry.shape not in (photo.size, photo.frame):
             return _boxed(entry, photo, said)
-        return photo.carried(entry != 0, said)
+        mask = entry[..., 0] if entry.shape == (*photo.size, 1) else entry
+        return photo.carried(mask != 0, said)
     raise OptionError(
         f"{said} is no box (x, y, width, height), no list of boxes, no mask and no file. "
         f"Received: {shown(entry)}"

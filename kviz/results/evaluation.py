@@ -223,9 +223,9 @@ class Evaluation(Result):
         return [tile for one in self._drawn(images) for tile in one]
 
     def _drawn(self, images: Sequence[int]) -> Iterator[list[Tile]]:
-        of = self._image_name(images[0]) if len(images) == 1 else f"{len(images)} images"
         for place, said in enumerate(self.titles):
             key = str(place)
+            of = self._image_name(images[0]) if len(images) == 1 else self._counted(place, images)
             title = f"{self._called(place)} · {of}"
             made = []
             if key in self.curves:
@@ -247,6 +247,12 @@ class Evaluation(Result):
                     )
                 )
             yield made
+
+    def _counted(self, place: int, images: Sequence[int]) -> str:
+        """Return of how many images a measure says something."""
+        known = int(np.isfinite(self.values[place][:, images]).sum(axis=1).max())
+        some = f"{known} of " if 0 < known < len(images) else ""
+        return f"{some}{len(images)} image" + "s" * (len(images) > 1)
 
     def _called(self, place: int) -> str:
         baseline = self.baselines[place]
@@ -300,10 +306,7 @@ class Evaluation(Result):
                     f"{rank.place} of {rank.of}" if rank else "",
                 )
             )  # fmt: skip
-        known = int(np.isfinite(self.values[place]).sum(axis=1).max())
-        count = f"{known} image" + "s" * (known != 1)
-        if known < self._count:
-            count = f"{known} of {self._count} images"
+        count = self._counted(place, range(self._count))
         caption = f"{self._called(place)}: {self.better[place]} is better; {count}"
         return Table(caption, ("method", "mean", "95 % interval", *kinds, "rank"), rows)
 

@@ -104,8 +104,7 @@ def test_what_is_small_is_not_lost_and_what_is_cut_off_is_told(tmp_path):
     assert found.whole.sum(axis=(1, 2)).tolist() == [0, 1, 4 * 4]
     assert np.argwhere(found.whole[1]).tolist() == [[2, 3]]
     assert found.notes == (
-        "1 of the 3 images have no region that the model sees, and metrics of regions leave them "
-        "out: a.png.",
+        "Metrics of regions leave out 1 of the 3 images, in which the model sees no region: a.png.",
     )
     with pytest.raises(kviz.OptionError, match="The image has no region that the model sees"):
         read((0, 0, 4, 4), paths[0], target_size=(6, 6))
@@ -116,7 +115,15 @@ def test_what_is_of_the_model_s_size_is_taken_as_it_is(tmp_path):
     own = np.random.default_rng(0).random((1, 20, 16)) < 0.5
     np.save(tmp_path / "own.npy", own)
     Image.fromarray(own[0]).save(tmp_path / "own.png")
-    ways = [own, own[0], own.astype("uint8"), [own[0]], tmp_path / "own.npy", tmp_path / "own.png"]
+    ways = [
+        own,
+        own[0],
+        own.astype("uint8"),
+        own[..., None],
+        [own[0]],
+        tmp_path / "own.npy",
+        tmp_path / "own.png",
+    ]
     for given in [*ways, str(tmp_path / "own.png"), {"a": own[0]}]:
         found, _ = read(given, path, target_size=(20, 16))
         np.testing.assert_array_equal(found.whole, own)
@@ -124,7 +131,7 @@ def test_what_is_of_the_model_s_size_is_taken_as_it_is(tmp_path):
     array = np.random.default_rng(1).integers(0, 256, (2, 20, 16, 3), "uint8")
     found = read_regions([(1, 2, 3, 4), None], array, [])
     assert np.argwhere(found.whole[0])[[0, -1]].tolist() == [[2, 1], [5, 3]]
-    assert found.notes[0].endswith("leave them out: an image.")
+    assert found.notes[0].endswith("no region: an image.")
     boxes = np.array([(1, 2, 3, 4), (0, 0, 1, 1)])
     assert read_regions(boxes, array, []).whole.sum(axis=(1, 2)).tolist() == [12, 1]
     two = read_regions([(1, 2, 3, 4), (0, 0, 1, 1)], array[:1], [])

@@ -129,7 +129,7 @@ def test_images_without_a_region_are_left_out(model, tmp_path):
     rank = whole.rank("pointing_game", 0)
     nulls = [row[~np.array(missing)].mean() for row in whole.null_values[0, 0]]
     assert rank == (1 + sum(null >= 3 / 5 for null in nulls), 1 + len(nulls))
-    assert "2 of the 7 images have no region" in whole.notes[-1]
+    assert "leave out 2 of the 7 images" in whole.notes[-1]
     table = whole.tables()[0]
     assert "5 of 7 images" in table.caption
     assert "0.6000" in whole.text()

@@ -13,6 +13,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.metrics.nulls import ANOTHER, INVERTED
 from kviz.results.evaluation import Better
 
 
@@ -47,9 +48,9 @@ class Complexity(Metric):
         return "lower"
 
     @property
-    def sees_sign(self) -> bool:
-        """Whether the inverted map is a null, as `Metric.sees_sign`: sizes have no sign."""
-        return False
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which nulls are none, as `Metric.void_nulls`: neither the sign nor the photo matters."""
+        return (INVERTED, ANOTHER)
 
     def measure(self, trial: Trial) -> Measured:
         """Return entropies in nats, as `Metric.measure`."""

@@ -16,6 +16,7 @@ from kviz.attribution.options import option
 from kviz.metrics.measures._ranked import ranks_of
 from kviz.metrics.measures._regions import Sign, counted, regions_of, told
 from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.metrics.nulls import INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,9 +37,9 @@ class PointingGame(Metric):
         sign: `"positive"`: the largest value; `"absolute"`: the largest size, whatever its sign.
 
     >>> import kviz
-    >>> cat, where = "notebooks/images/cat.png", {"cat.png": (120, 20, 280, 200)}
+    >>> cat, eye = "notebooks/images/cat.png", {"cat.png": (135, 85, 70, 62)}
     >>> found = kviz.evaluate(
-    ...     "models/squeezenet.keras", cat, "grad_cam", "pointing_game", regions=where)
+    ...     "models/squeezenet.keras", cat, "grad_cam", "pointing_game", regions=eye)
     >>> found.values[0, 0, 0] in (0, 1)
     True
     """
@@ -50,9 +51,9 @@ class PointingGame(Metric):
     sign: Sign = "positive"
 
     @property
-    def sees_sign(self) -> bool:
-        """Whether the inverted map is a null, as `Metric.sees_sign`."""
-        return self.sign == "positive"
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which nulls are none, as `Metric.void_nulls`: of sizes the inverted map's."""
+        return (INVERTED,) if self.sign == "absolute" else ()
 
     def measure(self, trial: Trial) -> Measured:
         """Return hits, as `Metric.measure`."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from kviz.metrics.measures._regions import Sign, counted, regions_of, told
 from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.metrics.nulls import INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,9 +33,9 @@ class RelevanceMass(Metric):
         sign: `"positive"`: values above 0 count; `"absolute"`: the size of all.
 
     >>> import kviz
-    >>> cat, where = "notebooks/images/cat.png", {"cat.png": (120, 20, 280, 200)}
+    >>> cat, eye = "notebooks/images/cat.png", {"cat.png": (135, 85, 70, 62)}
     >>> found = kviz.evaluate(
-    ...     "models/squeezenet.keras", cat, "grad_cam", "relevance_mass", regions=where)
+    ...     "models/squeezenet.keras", cat, "grad_cam", "relevance_mass", regions=eye)
     >>> bool(0 <= found.values[0, 0, 0] <= 1)
     True
     """
@@ -45,9 +46,9 @@ class RelevanceMass(Metric):
     sign: Sign = "positive"
 
     @property
-    def sees_sign(self) -> bool:
-        """Whether the inverted map is a null, as `Metric.sees_sign`."""
-        return self.sign == "positive"
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which nulls are none, as `Metric.void_nulls`: of sizes the inverted map's."""
+        return (INVERTED,) if self.sign == "absolute" else ()
 
     def measure(self, trial: Trial) -> Measured:
         """Return shares, as `Metric.measure`."""

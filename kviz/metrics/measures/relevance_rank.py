@@ -15,6 +15,7 @@ import numpy as np
 from kviz.metrics.measures._ranked import ranks_of
 from kviz.metrics.measures._regions import Sign, counted, regions_of, told
 from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.metrics.nulls import INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,9 +36,9 @@ class RelevanceRank(Metric):
         sign: `"positive"`: the largest values are first; `"absolute"`: the largest sizes.
 
     >>> import kviz
-    >>> cat, where = "notebooks/images/cat.png", {"cat.png": (120, 20, 280, 200)}
+    >>> cat, eye = "notebooks/images/cat.png", {"cat.png": (135, 85, 70, 62)}
     >>> found = kviz.evaluate(
-    ...     "models/squeezenet.keras", cat, "grad_cam", "relevance_rank", regions=where)
+    ...     "models/squeezenet.keras", cat, "grad_cam", "relevance_rank", regions=eye)
     >>> bool(0 <= found.values[0, 0, 0] <= 1)
     True
     """
@@ -48,9 +49,9 @@ class RelevanceRank(Metric):
     sign: Sign = "positive"
 
     @property
-    def sees_sign(self) -> bool:
-        """Whether the inverted map is a null, as `Metric.sees_sign`."""
-        return self.sign == "positive"
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which nulls are none, as `Metric.void_nulls`: of sizes the inverted map's."""
+        return (INVERTED,) if self.sign == "absolute" else ()
 
     def measure(self, trial: Trial) -> Measured:
         """Return shares, as `Metric.measure`."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.metrics.nulls import ANOTHER, INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,9 +45,9 @@ class Sparseness(Metric):
     display_name: ClassVar[str] = "Sparseness"
 
     @property
-    def sees_sign(self) -> bool:
-        """Whether the inverted map is a null, as `Metric.sees_sign`: sizes have no sign."""
-        return False
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which nulls are none, as `Metric.void_nulls`: neither the sign nor the photo matters."""
+        return (INVERTED, ANOTHER)
 
     def measure(self, trial: Trial) -> Measured:
         """Return Gini indices, as `Metric.measure`."""
