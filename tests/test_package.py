@@ -28,7 +28,8 @@ FLOORS = (
     "engine.devices engine.tracing engine.graph engine.receptive_fields engine.pixel_inputs "
     "engine.layers engine.model_inputs engine.heads engine.explained_layers engine.attention "
     "engine.estimate engine.optimizing engine.memory "
-    "engine.compiled engine.preprocessing engine.activation_model engine.engine engine.passes "
+    "engine.compiled engine.other_weights engine.preprocessing engine.activation_model "
+    "engine.engine engine.passes "
     "network scores inputs "
     "given look registry attribution metrics synthesis reports callbacks __init__ cli __main__"
 ).split()

@@ -125,7 +125,7 @@ def evaluate(  # noqa: PLR0913 - a verb's options
                     one = attribute(network, images, one, names=names, **options)
             found.append(one)
             told.more()
-        judge = Judge.of(network, pixels, found, options, nulls, regions=where)
+        judge = Judge.of(network, pixels, found, options, nulls, asked, regions=where)
         for metric in measures:
             with _naming(metric_name(metric), len(measures)):
                 results.append(judge.measured(metric))

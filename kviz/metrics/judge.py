@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise
+from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array
-from kviz.attribution.attribute import attribute
+from kviz.attribution.attribute import RESIZES, field_of
 from kviz.attribution.masks import Masks
 from kviz.attribution.method import Method, Request
-from kviz.attribution.registry import method_class, method_named
+from kviz.attribution.registry import as_method, method_class, method_named
 from kviz.engine.backend import tf
 from kviz.engine.heads import Head
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
 from kviz.inputs import answering_head, head_for, looked_at
-from kviz.metrics.metric import Again, Measured, Metric, Trial
+from kviz.metrics.again import Again, channels_added
+from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
 from kviz.metrics.regions import Known
 from kviz.metrics.registry import metric_name
@@ -59,9 +63,11 @@ class Judge:
         masks: of a class map, where each image's class counts; else None.
         pixels: an array an input.
         found: the attributions.
+        methods: what made each, None where that is not known.
         maps: of each attribution, float64 `(N, *size)`.
         options: as `attribute` takes them.
         draws: how many null maps of random numbers.
+        head: the output that the score is of, None where it is of no class.
         regions: where things are in the images, None where nobody said.
     """
 
@@ -71,9 +77,11 @@ class Judge:
     masks: Masks | None
     pixels: Mapping[str, Array]
     found: Sequence[Attribution]
+    methods: Sequence[Method | None]
     maps: Sequence[Array]
     options: Mapping[str, Any]
     draws: int
+    head: Head | None
     regions: Known | None = None
 
     @classmethod
@@ -84,9 +92,20 @@ class Judge:
         found: Sequence[Attribution],
         options: Mapping[str, Any],
         draws: int,
+        asked: Sequence[Any] = (),
         regions: Known | None = None,
     ) -> Judge:
-        """Return what measures attributions, once these are known to fit the images."""
+        """Return what measures attributions, once these are known to fit the images.
+
+        Args:
+            network: the network.
+            pixels: as `Network.pixels` gives them.
+            found: the attributions.
+            options: as `attribute` takes them.
+            draws: how many null maps of random numbers.
+            asked: what each was asked for by: a method, or the attribution itself.
+            regions: where things are in the images, None where nobody said.
+        """
         specs = network.specs(pixels)
         explained = looked_at(pixels, specs, options["input_name"])
         wanted = as_score(options["score"], options["output"])
@@ -112,6 +131,11 @@ class Judge:
             network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
             pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
             options=options, draws=draws, regions=regions,
+            methods=[
+                method_of(each) or (None if each is one else as_method("methods", one))
+                for each, one in zip(found, asked or found, strict=True)
+            ],
+            head=head,
         )  # fmt: skip
 
     @property
@@ -225,8 +249,9 @@ class Judge:
         )  # fmt: skip
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
-            network=self.network, method=method_of(self.found[place]),
-            again=self._again(place, classes, chunk), regions=regions,
+            network=self.network, method=self.methods[place],
+            again=self._again(place, request, maps), head=self.head,
+            other_weights=lambda: self._other_weights, regions=regions,
         )  # fmt: skip
 
     def _regions(self, place: int, part: slice) -> Array | None:
@@ -235,20 +260,39 @@ class Judge:
             return None
         return self.regions.of(self.found[place].class_names, part)
 
-    def _again(self, place: int, classes: Array, chunk: Sequence[Any]) -> Again | None:
-        method = method_of(self.found[place])
+    @cached_property
+    def _other_weights(self) -> OtherWeights:
+        """Numbers that stand in for the network's weights, one set for all metrics."""
+        model = self.network.model
+        self.network.engine.memory.ask(
+            sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in model.weights)
+        )
+        return OtherWeights(model)
+
+    def _again(self, place: int, request: Request, maps: Array) -> Again | None:
+        found = self.found[place]
+        method, settings = self.methods[place], found.made_by.settings
+        seed, resize = settings.get("seed", request.seed), settings.get("resize", "bilinear")
+        try:
+            validate_choice("resize", resize, RESIZES)
+            seed = validate_int("seed", seed, 0)
+        except KvizError:
+            method = None
         if method is None:
             return None
-        options = {key: value for key, value in self.options.items() if key != "class_index"}
-        chosen = classes.tolist() if (classes >= 0).all() else None
-        names = list(self.pixels)
-        images = dict(zip(names, chunk, strict=True)) if len(names) > 1 else chunk[0]
+        aligning = resize == "aligned" and method.gives_layer_maps
+        field = field_of(self.network, self.pixels, found.layers) if aligning else None
+        seeded = replace(request, seed=seed)
 
-        def again(network: Any) -> Array:
-            found = attribute(network, images, method, class_index=chosen, **options)
-            return _maps_of(found, chunk[self.passes.place])
+        def nulls(images: Array, first: Array) -> Array:
+            if len(maps) == 1:
+                return first[None]
+            shared = shared_nulls(images, first.shape[1:], self.draws, request.seed)
+            # That of another photo has nothing to do with this one.
+            others = maps[2 : len(maps) - len(shared)]
+            return np.concatenate([first[None], -first[None], others, shared])
 
-        return again
+        return Again(method=method, request=seeded, resizing=(resize, field), nulls=nulls)
 
 
 def _validate_head(
@@ -287,8 +331,7 @@ def _maps_of(found: Attribution, images: Array) -> Array:
     size = images.shape[1:] if images.ndim == 2 else images.shape[1:-1]
     if len(maps) != len(images):
         raise ImageError(f"{said} is of {len(maps)} images. Received: {len(images)} images")
-    if maps.ndim == len(size) + 2:
-        maps = maps.sum(axis=-1)
+    maps = channels_added(maps, images.shape[1:])
     if maps.shape[1:] != size:
         raise OptionError(
             f"{said} has maps of size {maps.shape[1:]}, and the images have {size}. "

@@ -18,13 +18,14 @@ from kviz._types import Array
 from kviz.attribution.method import Method, Request
 from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
+from kviz.engine.heads import Head
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
+from kviz.metrics.again import Again
 from kviz.results.evaluation import Better
 
 On = Literal["probability", "score"]
-# What explains the images with another model's weights, one image's class being what it was.
-Again = Callable[[Any], Array]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,11 @@ class Trial:
         maps: float64 `(maps, N, *size)`: several maps of each image, of the image's size.
         totals: float64 `(N,)`: what the method of the first map gave each image, all added up.
         network: the network that is explained.
+        other_weights: gives numbers that stand in for the network's weights, for `again`.
+        head: the output that the score is of, None where it is of no class.
         method: what made the first map of each image, None where that is not known.
-        again: takes another `Network` and returns the first map of each image anew with it, as
-            float64 `(N, *size)`; None where it is not known how they were made.
+        again: makes the first map of each image anew, with other weights, of other images or classes;
+            None where it is not known how they were made.
         regions: bool `(N, *size)`: where in each image the thing is, nowhere where nobody said; None
             where no regions were given.
     """
@@ -48,7 +51,9 @@ class Trial:
     probability: Passes
     maps: Array
     totals: Array
-    network: Any = None
+    network: Any
+    other_weights: Callable[[], OtherWeights]
+    head: Head | None = None
     method: Method | None = None
     again: Again | None = None
     regions: Array | None = None

@@ -8,16 +8,14 @@ anew from the initializer, which a saved model need not name.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from kviz._types import Array
-from kviz.metrics.measures._correlation import spearman
-from kviz.metrics.measures._ssim import ssim
+from kviz.metrics.measures._alike import Similarity, alike
+from kviz.metrics.measures._shuffled import shuffled
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.results.evaluation import Better
 
@@ -26,14 +24,17 @@ from kviz.results.evaluation import Better
 class ParameterRandomization(Metric):
     """Parameter randomisation: how much of a map is left when the weights are shuffled.
 
-    A copy of the model is shuffled, never the caller's. The null maps stay as they are: what they
-    share with the maps of shuffled networks, such as edges, is shown by looking at the photo alone.
+    The caller's model stays as it is: shuffled numbers stand in for its weights. Only layers that the
+    score depends on are shuffled, and none whose numbers are all equal. The null maps stay as they are:
+    what they share with the maps of shuffled networks, such as edges, is shown by looking at the photo
+    alone.
 
     Paper: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity Checks for
     Saliency Maps", NeurIPS 2018.
 
     Equation: the mean over the layers l, from the last one down, of the similarity of the map with the
-    one that the network gives whose layers down to l are shuffled. The nearer 0, the better.
+    one that the network gives whose layers down to l are shuffled. The nearer 0, the better; a map that
+    does not vary, such as one of which ReLU left nothing, is like no other.
 
     Args:
         layers: `"cascading"`: each with all behind it; `"independent"`: each alone.
@@ -54,7 +55,7 @@ class ParameterRandomization(Metric):
     needs_method: ClassVar[bool] = True
 
     layers: Literal["cascading", "independent"] = "cascading"
-    similarity: Literal["spearman", "ssim"] = "spearman"
+    similarity: Similarity = "spearman"
     absolute: bool = False
 
     @property
@@ -67,37 +68,12 @@ class ParameterRandomization(Metric):
         if trial.again is None:
             raise ValueError("A map has to be made again.")
         curves, points = [], []
-        for name, network in self._shuffled(trial):
-            again = trial.again(network)
-            curves.append([self._alike(maps, again) for maps in trial.maps])
-            points.append(name)
+        for path, weights in shuffled(trial, alone=self.layers == "independent"):
+            again = trial.again(weights=weights)
+            curves.append(
+                [alike(maps, again, self.similarity, absolute=self.absolute) for maps in trial.maps]
+            )
+            points.append(path)
         found: Array = np.moveaxis(np.array(curves), 0, -1)
         at = np.arange(1.0, len(points) + 1)
         return Measured(values=found.mean(axis=-1), curves=found, at=at, points=tuple(points))
-
-    def _alike(self, left: Array, right: Array) -> Array:
-        if self.absolute:
-            left, right = np.abs(left), np.abs(right)
-        if self.similarity == "ssim":
-            return ssim(left, right)
-        return spearman(*(maps.reshape(len(maps), -1) for maps in (left, right)))
-
-    def _shuffled(self, trial: Trial) -> Iterator[tuple[str, Any]]:
-        """Give the network as each step shuffles it, with the layer's name; the same one each time."""
-        network = copy.deepcopy(trial.network)
-        random = np.random.default_rng(trial.request.seed)
-        done: set[int] = set()
-        for info in reversed(network.layers):
-            weights = [] if hasattr(info.layer, "layers") else info.layer.weights
-            # A layer that is called twice is one.
-            weights = [each for each in weights if id(each) not in done]
-            done.update(map(id, weights))
-            if not weights:
-                continue
-            before = [np.array(each) for each in weights]
-            for weight, values in zip(weights, before, strict=True):
-                weight.assign(random.permutation(values.reshape(-1)).reshape(values.shape))
-            yield info.path.rpartition("/")[2], network
-            if self.layers == "independent":
-                for weight, values in zip(weights, before, strict=True):
-                    weight.assign(values)
