@@ -130,6 +130,11 @@ class Metric:
         """Which values are the better ones; where they are those near 0, nulls are not ranked."""
         return "higher"
 
+    @property
+    def takes_baselines(self) -> bool:
+        """Whether it is measured with each baseline that `evaluate` is given."""
+        return "baseline" in vars(self) and vars(self)["baseline"] is None
+
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.
 

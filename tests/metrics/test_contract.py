@@ -16,6 +16,7 @@ from kviz.metrics import metric_class, metric_name, metric_named, metric_names
 QUICK = {
     "deletion": {"steps": 3}, "insertion": {"steps": 3}, "road": {"steps": 2},
     "mu_fidelity": {"subsets": 8, "cells": 4},
+    "sensitivity_n": {"points": 2, "subsets": 6, "cells": 4}, "infidelity": {"samples": 8},
 }  # fmt: skip
 NAMES = pytest.mark.parametrize("name", metric_names())
 
