@@ -50,7 +50,7 @@ def probabilities(trial: Trial, name: str, baseline: Any) -> tuple[Array, Array]
     after, _ = perturbed_scores(
         request, "masked", _shares, len(trial.maps), drawn, low, shared=[shares]
     )
-    return before.clip(0, 1), after.T.clip(0, 1)
+    return before, after.T
 
 
 def _scaled(maps: Array) -> Array:
