@@ -17,7 +17,7 @@ from kviz.metrics import (
     MuFidelity,
     SensitivityN,
 )
-from kviz.metrics.measures._subsets import without_subsets
+from kviz.metrics.measures._subsets import _summable, without_subsets
 
 WEIGHTS = np.random.default_rng(1).normal(size=(6, 6))
 
@@ -73,10 +73,20 @@ def test_a_subset_has_as_many_cells_as_it_is_to_have(net):
 
 
 def test_a_map_that_says_nothing_correlates_with_nothing(net, added):
-    """Sums of equal numbers differ by rounding, in the order in which they are added."""
     flat = replace(added, maps=np.full_like(added.maps, 0.1))
     metrics = MuFidelity(subsets=50, cells=6), SensitivityN(points=4, subsets=50, cells=6)
     assert (values(net, pixels(3, 6), flat, *metrics) == 0).all()
+
+
+def test_sums_are_the_same_in_any_order():
+    """Else subsets whose sums are equal would be ranked by rounding, and that by the batch."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(2, 400)) * 10 ** random.uniform(-9, 2, size=(2, 400))
+    found = _summable(values)
+    assert len({tuple(random.permuted(values, axis=1).cumsum(axis=1)[:, -1]) for _ in range(9)}) > 1
+    assert len({tuple(random.permutation(found.T).cumsum(axis=0)[-1]) for _ in range(99)}) == 1
+    np.testing.assert_allclose(found, values, atol=1e-9 * np.abs(values).max())
+    assert (_summable(np.zeros((1, 3))) == 0).all()
 
 
 def test_sensitivity_n_of_integrated_gradients_in_a_linear_net_is_one(net):

@@ -123,7 +123,7 @@ def _cell_sums(maps: Array, cells: Sequence[int]) -> Array:
 def _summable(values: Array) -> Array:
     """Return rows of values rounded so far that their sums are exact, in whatever order.
 
-    Else sums that are equal would differ by rounding, and what correlates would be that.
+    A map that is 0 in most cells gives many subsets one sum; as a batch would round it, it ranks them.
     """
     _, exponents = np.frexp(np.abs(values).max(axis=-1, keepdims=True))
     units = np.ldexp(1.0, exponents - BITS)
