@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -216,8 +216,7 @@ def _of_regions(where: Known, found: Sequence[Attribution]) -> list[str]:
 
 def _with_baselines(metric: Metric, baselines: Sequence[Any]) -> list[Metric]:
     """Return a metric with each baseline, itself where it has one or takes none."""
-    takes = "baseline" in {field.name for field in fields(metric)}
-    if not takes or getattr(metric, "baseline", None) is not None:
+    if not metric.takes_baselines:
         return [metric]
     covers: list[Any] = [validate_cover("baselines", one) for one in baselines]
     return [replace(metric, baseline=cover) for cover in covers]  # type: ignore[call-arg]

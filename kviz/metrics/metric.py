@@ -145,6 +145,11 @@ class Metric:
         """Which of a method's own nulls are none here, since they get what its maps get."""
         return ()
 
+    @property
+    def takes_baselines(self) -> bool:
+        """Whether it is measured with each baseline that `evaluate` is given."""
+        return "baseline" in vars(self) and vars(self)["baseline"] is None
+
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.
 

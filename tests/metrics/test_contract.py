@@ -17,6 +17,7 @@ QUICK = {
     "deletion": {"steps": 3}, "insertion": {"steps": 3}, "road": {"steps": 2},
     "mu_fidelity": {"subsets": 8, "cells": 4}, "max_sensitivity": {"samples": 2},
     "average_stability": {"samples": 2},
+    "sensitivity_n": {"points": 2, "subsets": 6, "cells": 4}, "infidelity": {"samples": 8},
 }  # fmt: skip
 # Where things are, of metrics that ask.
 THERE = {"regions": (2, 3, 5, 4)}
