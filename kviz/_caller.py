@@ -54,8 +54,25 @@ def called_by(caller: Caller) -> Iterator[None]:
         _calling.reset(token)
 
 
+_said: ContextVar[set[str] | None] = ContextVar("_said", default=None)
+
+
+@contextmanager
+def warning_once() -> Iterator[None]:
+    """Let each warning be told once within the body, where one verb calls another again and again."""
+    token = _said.set(set())
+    try:
+        yield
+    finally:
+        _said.reset(token)
+
+
 def warn(message: str) -> None:
     """Warn the caller, at the line outside of kviz that called it."""
+    if (said := _said.get()) is not None:
+        if message in said:
+            return
+        said.add(message)
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_HERE):
         frame, level = frame.f_back, level + 1

@@ -49,5 +49,7 @@ ClassIndex: TypeAlias = _Class | Sequence[_Class | Sequence[_Class]] | npt.NDArr
 ScoreLike: TypeAlias = _Score | Callable[[Any], Any]
 # Layers: a path, a glob, an index, a class or its name, a layer, or several of these.
 Selector: TypeAlias = str | int | type | _Layer | Iterable[str | int | type | _Layer] | None
+# Where things are in images: boxes, masks, an entry an image or by their names, a folder or a file.
+Regions: TypeAlias = str | os.PathLike[str] | npt.ArrayLike | Sequence[Any] | Mapping[str, Any]
 # Told of (done, in all).
 Progress: TypeAlias = Callable[[int, int], None]

@@ -82,10 +82,11 @@ def _fitted(photo: Pixels, wanted: Wanted) -> npt.NDArray[Any]:
 
 
 class _Source(NamedTuple):
-    """The file that pixels were read from, and what they should be seen with."""
+    """The file that pixels were read from, how it was made to fit, and what to see them with."""
 
     sha256: str
     path: Path
+    fit: Fit
     notes: tuple[str, ...]
 
 
@@ -94,11 +95,13 @@ _SOURCES: dict[str, _Source] = {}
 _MOST_SOURCES = 4096
 
 
-def remember(pixels: npt.NDArray[Any], path: Path, notes: tuple[str, ...]) -> None:
-    """Keep in mind from which file pixels were read, and what they should be seen with."""
+def remember(pixels: npt.NDArray[Any], path: Path, fit: Fit, notes: tuple[str, ...]) -> None:
+    """Keep in mind from which file pixels were read, how, and what they should be seen with."""
     if len(_SOURCES) >= _MOST_SOURCES:
         _SOURCES.pop(next(iter(_SOURCES)), None)
-    _SOURCES[array_sha256(_levels(pixels))] = _Source(file_sha256(path), path.absolute(), notes)
+    _SOURCES[array_sha256(_levels(pixels))] = _Source(
+        file_sha256(path), path.absolute(), fit, notes
+    )
 
 
 def array_sha256(array: npt.NDArray[Any]) -> str:
@@ -141,6 +144,21 @@ def notes_on(pixels: npt.NDArray[Any]) -> tuple[str, ...]:
     """
     source = _SOURCES.get(array_sha256(_levels(pixels)))
     return () if source is None else source.notes
+
+
+def source_of(pixels: npt.NDArray[Any]) -> tuple[Path, Fit] | None:
+    """Return the file that pixels were read from and how it was made to fit, None where nobody knows.
+
+    Args:
+        pixels: one image, `(H, W, channels)`.
+
+    >>> import kviz
+    >>> path, fit = source_of(kviz.load_images("notebooks/images/cat.png")[0])
+    >>> path.name, fit
+    ('cat.png', 'crop')
+    """
+    source = _SOURCES.get(array_sha256(_levels(pixels)))
+    return None if source is None else (source.path, source.fit)
 
 
 def _levels(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from kviz._checks import sanitise
 from kviz.cli import options as take
 from kviz.cli.job import Job
 from kviz.cli.progress import start_up_talk_kept_back
+from kviz.errors import ImageError
 
 
 def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
@@ -33,6 +36,11 @@ def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @click.option(
     "--nulls", type=click.IntRange(1), default=4, show_default=True, help="Maps of random numbers."
 )
+@click.option(
+    "--regions",
+    metavar="PATH",
+    help="Where things are: a folder of masks named like the photos, or a COCO JSON file.",
+)
 @take.classes
 @take.output
 @take.seed
@@ -46,17 +54,24 @@ def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
     help="List the metrics and stop.",
 )
 def evaluate(
-    methods: list[str] | None, baselines: list[str] | None, class_index: Any, **options: Any
+    methods: list[str] | None,
+    baselines: list[str] | None,
+    regions: str | None,
+    class_index: Any,
+    **options: Any,
 ) -> None:
     """Measure whether methods' maps of each IMAGE can be trusted; by default those of grad_cam.
 
     Each value stands beside what maps get that know nothing: of random numbers, of the middle, of
     edges, the map inverted, the map of another photo.
     """
+    if regions is not None and not Path(regions).exists():
+        raise ImageError(f"There is no file or folder {sanitise(regions, 120)} with regions.")
     job = Job(options)
     if baselines:
         options["baselines"] = baselines
     if class_index and len(class_index) == 1:
         class_index = class_index[0]
     names = methods or ["grad_cam"]
-    job.end(job.run("evaluate", names, doing="Measuring", class_index=class_index, **options))
+    options.update(class_index=class_index, regions=regions)
+    job.end(job.run("evaluate", names, doing="Measuring", **options))

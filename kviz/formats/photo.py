@@ -17,7 +17,7 @@ from kviz._checks import sanitise
 from kviz.errors import ImageError
 from kviz.formats import bands, dicom, pillow, tiff
 from kviz.formats.bounds import MEGAPIXELS
-from kviz.formats.fitting import Wanted
+from kviz.formats.fitting import Wanted, lying
 from kviz.formats.headers import header_of
 
 Array = npt.NDArray[Any]
@@ -145,3 +145,39 @@ def _of_the_dark(pixels: Array, name: str) -> list[str]:
     if 255 - DARK <= least < 255:
         return [f"{name} comes out nearly white: its levels begin at {least} of 255."]
     return []
+
+
+class Lying(NamedTuple):
+    """How a photo lies in its file.
+
+    Attributes:
+        size: its width and height, upright.
+        turn: EXIF's orientation, by which it is turned to stand so.
+    """
+
+    size: tuple[int, int]
+    turn: int
+
+
+def lying_of(path: Path) -> Lying:
+    """Return a photo's own size and how its file holds it.
+
+    Args:
+        path: a file that `read` has read.
+
+    >>> lying_of(Path("notebooks/images/coffee.png"))
+    Lying(size=(600, 400), turn=1)
+    """
+    name = sanitise(path, 120)
+    try:
+        with path.open("rb") as file:
+            kind = header_of(file, name).kind
+            # Pillow turns a TIFF itself, and others it does not read.
+            if kind in pillow.FORMATS and kind != "TIFF":
+                with Image.open(file, formats=(kind,)) as image:
+                    turn = pillow.orientation_of(image) or 1
+                    return Lying(lying(image.size, turn), turn)
+    except Exception as error:  # as in `read`
+        raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
+    high, wide = read(path, Wanted(channels=None)).pixels.shape[:2]
+    return Lying((wide, high), 1)

@@ -79,7 +79,10 @@ def read_photo(file: BinaryIO, header: Header, wanted: Wanted, name: str, note: 
         validate_working(name, held + pixels * _HELD.get(image.mode, 4))
         image.load()
         # Behind it, since Pillow turns a TIFF itself, and a PNG's EXIF data may come last.
-        turn = _orientation(image, name, note)
+        turn = orientation_of(image)
+        if turn is None:
+            note(f"{name} has damaged EXIF data: it is read as it lies, not turned.")
+            turn = 1
         if wanted.shows_colours:
             parts, bands = _opaque(image, name, note)
         else:
@@ -103,15 +106,14 @@ def _draft(image: Image.Image, wanted: Wanted) -> None:
         image.draft(image.mode, (_STILL * max(sides), _STILL * max(sides)))
 
 
-def _orientation(image: Image.Image, name: str, note: Note) -> int:
-    """Return how the picture lies; what is damaged says nothing."""
+def orientation_of(image: Image.Image) -> int | None:
+    """Return EXIF's number of how a picture lies, 1 where it says nothing, None where it is damaged."""
     try:
         if len(image.info.get("exif") or b"") > _MOST_EXIF:
             raise ValueError("too large")
         turn = image.getexif().get(0x0112, 1)
     except (Exception, RecursionError):  # Pillow has many types for broken EXIF data
-        note(f"{name} has damaged EXIF data: it is read as it lies, not turned.")
-        return 1
+        return None
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array
 from kviz.attribution.attribute import RESIZES, field_of
@@ -21,10 +22,11 @@ from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
-from kviz.inputs import head_for, looked_at
+from kviz.inputs import answering_head, head_for, looked_at
 from kviz.metrics.again import Again, channels_added
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
+from kviz.metrics.regions import Known
 from kviz.metrics.registry import metric_name
 from kviz.network.network import Network
 from kviz.results.attribution import Attribution
@@ -66,6 +68,7 @@ class Judge:
         options: as `attribute` takes them.
         draws: how many null maps of random numbers.
         head: the output that the score is of, None where it is of no class.
+        regions: where things are in the images, None where nobody said.
     """
 
     network: Network
@@ -79,6 +82,7 @@ class Judge:
     options: Mapping[str, Any]
     draws: int
     head: Head | None
+    regions: Known | None = None
 
     @classmethod
     def of(
@@ -89,6 +93,7 @@ class Judge:
         options: Mapping[str, Any],
         draws: int,
         asked: Sequence[Any] = (),
+        regions: Known | None = None,
     ) -> Judge:
         """Return what measures attributions, once these are known to fit the images.
 
@@ -99,6 +104,7 @@ class Judge:
             options: as `attribute` takes them.
             draws: how many null maps of random numbers.
             asked: what each was asked for by: a method, or the attribution itself.
+            regions: where things are in the images, None where nobody said.
         """
         specs = network.specs(pixels)
         explained = looked_at(pixels, specs, options["input_name"])
@@ -119,10 +125,12 @@ class Judge:
                     f"The attribution by {sanitise(each.method, 40)} is of a score that is no class's. "
                     "Say which: score= takes it."
                 )
+            if head is not None:
+                _validate_head(each, network, head, specs)
         return cls(
             network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
             pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
-            options=options, draws=draws,
+            options=options, draws=draws, regions=regions,
             methods=[
                 method_of(each) or (None if each is one else as_method("methods", one))
                 for each, one in zip(found, asked or found, strict=True)
@@ -168,7 +176,7 @@ class Judge:
                 if metric.needs_method and trial.again is None:
                     break
                 like = metric.measure(trial)
-                if not np.isfinite(like.values).all():
+                if not np.isfinite(like.values[:, _measurable(metric, trial)]).all():
                     raise _not_finite(metric)
                 rows = self._rows(len(group), nulls=metric.has_nulls)
                 into = values if metric.has_nulls else values[:, :1]
@@ -178,6 +186,8 @@ class Judge:
                         curves = np.full((*values.shape, like.curves.shape[2]), np.nan)
                     part = curves if metric.has_nulls else curves[:, :1]
                     part[group, :, start:stop] = like.curves[rows, : stop - start]
+        void = [name in metric.void_nulls for name in self.null_names]
+        values[:, 1:][:, void] = np.nan
         return Judged(
             values=values[:, 0], nulls=values[:, 1:], like=like or Measured(values=values),
             curves=None if curves is None else curves[:, 0],
@@ -218,6 +228,7 @@ class Judge:
         classes = self.found[place].classes.reshape(-1)[start : start + count].astype(np.int32)
         raw = self.found[place].raw[start : start + count]
         totals = raw.astype(np.float64).reshape(count, -1).sum(axis=1)
+        regions = self._regions(place, slice(start, start + count))
         if more:  # what only fills up the batch of a model that was built for a fixed one
             maps, classes, totals = (
                 np.concatenate([array, array[at].repeat(more, axis=axis)], axis=axis)
@@ -225,6 +236,8 @@ class Judge:
                     (maps, 1, np.s_[:, -1:]), (classes, 0, np.s_[-1:]), (totals, 0, np.s_[-1:]),
                 )
             )  # fmt: skip
+            if regions is not None:
+                regions = np.concatenate([regions, regions[-1:].repeat(more, axis=0)])
         inputs, passes, probability = list(chunk), self.passes, self.probability
         if self.masks is not None:
             mask, _ = self.masks.of(chunk, classes, start)
@@ -238,8 +251,14 @@ class Judge:
             request=request, probability=probability, maps=maps, totals=totals,
             network=self.network, method=self.methods[place],
             again=self._again(place, request, maps), head=self.head,
-            other_weights=lambda: self._other_weights,
+            other_weights=lambda: self._other_weights, regions=regions,
         )  # fmt: skip
+
+    def _regions(self, place: int, part: slice) -> Array | None:
+        """Return where the things are that a method explains in some images."""
+        if self.regions is None:
+            return None
+        return self.regions.of(self.found[place].class_names, part)
 
     @cached_property
     def _other_weights(self) -> OtherWeights:
@@ -274,6 +293,24 @@ class Judge:
             return np.concatenate([first[None], -first[None], others, shared])
 
         return Again(method=method, request=seeded, resizing=(resize, field), nulls=nulls)
+
+
+def _validate_head(
+    found: Attribution, network: Network, head: Head, specs: Mapping[str, Any]
+) -> None:
+    """Raise an `OptionError` if an attribution is of another output, or of a class that is none."""
+    said = f"The attribution by {sanitise(found.method, 40)} is of"
+    if "output" in found.made_by.settings:
+        own = answering_head(network, as_score(None, found.made_by.settings["output"]), specs)
+        if own.place != head.place:
+            raise OptionError(
+                f"{said} output {sanitise(repr(own.name), 40)}, and {sanitise(repr(head.name), 40)} is "
+                f"looked at. Say which: {spelled('output', repr(own.name))}."
+            )
+    try:
+        network.class_index(int(found.classes.max()), head)
+    except OptionError as error:
+        raise OptionError(f"{said} class {int(found.classes.max())}. {error}") from error
 
 
 def _maps_of(found: Attribution, images: Array) -> Array:
@@ -314,6 +351,13 @@ def method_of(found: Attribution) -> Method | None:
         return method_named(found.method, **{key: settings[key] for key in known & settings.keys()})
     except KvizError:
         return None
+
+
+def _measurable(metric: Metric, trial: Trial) -> Any:
+    """Return which images have a value: of metrics of regions those that have one."""
+    if not metric.needs_regions or trial.regions is None:
+        return slice(None)
+    return trial.regions.reshape(len(trial.regions), -1).any(axis=1)
 
 
 def _not_finite(metric: Metric) -> ImageError:

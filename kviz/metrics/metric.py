@@ -43,6 +43,8 @@ class Trial:
         method: what made the first map of each image, None where that is not known.
         again: makes the first map of each image anew, with other weights, of other images or classes;
             None where it is not known how they were made.
+        regions: bool `(N, *size)`: where in each image the thing is, nowhere where nobody said; None
+            where no regions were given.
     """
 
     request: Request
@@ -54,6 +56,7 @@ class Trial:
     head: Head | None = None
     method: Method | None = None
     again: Again | None = None
+    regions: Array | None = None
 
     def on(self, on: On) -> Request:
         """Return the images with the passes of the probability, or of the score that was explained."""
@@ -124,6 +127,8 @@ class Metric:
     up: ClassVar[str] = ""
     # Whether it asks how maps were made, and not for maps alone.
     needs_method: ClassVar[bool] = False
+    # Whether it asks where things are in images.
+    needs_regions: ClassVar[bool] = False
     # Whether chance gives a value to compare with.
     has_nulls: ClassVar[bool] = True
 
@@ -134,6 +139,16 @@ class Metric:
     def better(self) -> Better:
         """Which values are the better ones; where they are those near 0, nulls are not ranked."""
         return "higher"
+
+    @property
+    def void_nulls(self) -> tuple[str, ...]:
+        """Which of a method's own nulls are none here, since they get what its maps get."""
+        return ()
+
+    @property
+    def takes_baselines(self) -> bool:
+        """Whether it is measured with each baseline that `evaluate` is given."""
+        return "baseline" in vars(self) and vars(self)["baseline"] is None
 
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.

@@ -70,6 +70,19 @@ def interval_of(values: Array, seed: int = 0) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def mean_of(values: Array) -> Array:
+    """Return the mean over images, the last axis, of those that have a value; NaN of none.
+
+    >>> mean_of(np.array([[1, np.nan, 3], [np.nan, np.nan, np.nan]]))
+    array([ 2., nan])
+    """
+    known = np.isfinite(values)
+    count = known.sum(axis=-1)
+    total = np.where(known, values, 0).sum(axis=-1)
+    found: Array = np.where(count, total / np.maximum(count, 1), np.nan)
+    return found
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Result):
     """What metrics say of methods' maps, beside what maps by chance get.
@@ -79,7 +92,8 @@ class Evaluation(Result):
     another photo.
 
     Attributes:
-        values: float64 `(measures, methods, N)`; NaN where a metric says nothing of a method.
+        values: float64 `(measures, methods, N)`; NaN where a metric says nothing of a method, or of an
+            image, which means leave out.
         null_values: float64 `(measures, methods, nulls, N)`, NaN of metrics that chance has no part in.
         metrics: the metrics' names, a measure each.
         titles: what the measures are called for people.
@@ -141,7 +155,7 @@ class Evaluation(Result):
             measure: one of `measures()`, or its place.
             method: one of `methods`, or its place.
         """
-        return float(self.values[self._place(measure, method)].mean())
+        return float(mean_of(self.values[self._place(measure, method)]))
 
     def interval(self, measure: str | int, method: str | int) -> tuple[float, float] | None:
         """Return the bootstrap's 95 % interval of the mean, None of fewer than five images.
@@ -162,7 +176,7 @@ class Evaluation(Result):
         values = self.null_values[self._place(measure, method)]
         kinds = dict.fromkeys(self.nulls)
         found = {kind: values[[name == kind for name in self.nulls]] for kind in kinds}
-        return {kind: rows for kind, rows in found.items() if np.isfinite(rows).all()}
+        return {kind: rows for kind, rows in found.items() if np.isfinite(rows).any()}
 
     def rank(self, measure: str | int, method: str | int) -> Rank | None:
         """Return a method's place among all nulls by the mean, None where there is no better or worse.
@@ -172,11 +186,11 @@ class Evaluation(Result):
             method: as `mean` takes it.
         """
         place = self._place(measure, method)
-        nulls = [row for rows in self.chance(*place).values() for row in rows.mean(axis=1)]
+        nulls = [row for rows in self.chance(*place).values() for row in mean_of(rows)]
         ranked = nulls and self.better[place[0]] != "near 0"
-        if not ranked or not np.isfinite(self.values[place]).all():
-            return None
         own = self.mean(*place)
+        if not ranked or np.isnan(own):
+            return None
         lower = self.better[place[0]] == "lower"
         before = sum(bool(null <= own) if lower else bool(null >= own) for null in nulls)
         return Rank(1 + before, 1 + len(nulls))
@@ -209,9 +223,9 @@ class Evaluation(Result):
         return [tile for one in self._drawn(images) for tile in one]
 
     def _drawn(self, images: Sequence[int]) -> Iterator[list[Tile]]:
-        of = self._image_name(images[0]) if len(images) == 1 else f"{len(images)} images"
         for place, said in enumerate(self.titles):
             key = str(place)
+            of = self._image_name(images[0]) if len(images) == 1 else self._counted(place, images)
             title = f"{self._called(place)} · {of}"
             made = []
             if key in self.curves:
@@ -226,13 +240,19 @@ class Evaluation(Result):
                         points=self.curve_points[key],
                     )
                 )
-            if np.isfinite(self.values[place]).any():
+            if np.isfinite(self.values[place][:, images]).any():
                 made.append(
                     dots(
                         self._dots(place, images), title, f"{said}: {self.better[place]} is better"
                     )
                 )
             yield made
+
+    def _counted(self, place: int, images: Sequence[int]) -> str:
+        """Return of how many images a measure says something."""
+        known = int(np.isfinite(self.values[place][:, images]).sum(axis=1).max())
+        some = f"{known} of " if 0 < known < len(images) else ""
+        return f"{some}{len(images)} image" + "s" * (len(images) > 1)
 
     def _called(self, place: int) -> str:
         baseline = self.baselines[place]
@@ -286,7 +306,7 @@ class Evaluation(Result):
                     f"{rank.place} of {rank.of}" if rank else "",
                 )
             )  # fmt: skip
-        count = f"{self._count} image" + "s" * (self._count > 1)
+        count = self._counted(place, range(self._count))
         caption = f"{self._called(place)}: {self.better[place]} is better; {count}"
         return Table(caption, ("method", "mean", "95 % interval", *kinds, "rank"), rows)
 
@@ -320,10 +340,11 @@ class Evaluation(Result):
                 {
                     "metric": self.metrics[place], "baseline": self.baselines[place] or None,
                     "method": name, "better": self.better[place],
-                    "images": self._count, "mean": self.mean(place, method),
+                    "images": int(np.isfinite(self.values[place, method]).sum()),
+                    "mean": self.mean(place, method),
                     "interval": self.interval(place, method), "rank": self.rank(place, method),
                     "nulls": {
-                        kind: rows.mean(axis=1) for kind, rows in self.chance(place, method).items()
+                        kind: mean_of(rows) for kind, rows in self.chance(place, method).items()
                     },
                 }
                 for place in range(len(self.metrics))
@@ -371,11 +392,10 @@ def _is_own(kind: str) -> bool:
 
 
 def _dot(name: str, values: Array, *, null: bool = False) -> Dot:
-    interval = interval_of(values.mean(axis=0))
+    interval, means = interval_of(values.mean(axis=0)), mean_of(values)
     if interval is None and len(values) > 1:
-        means = values.mean(axis=1)
         interval = float(means.min()), float(means.max())
-    return Dot(sanitise(name, 48), float(values.mean()), interval, null)
+    return Dot(sanitise(name, 48), float(means.mean()), interval, null)
 
 
 def _number(value: float) -> str:
@@ -384,7 +404,7 @@ def _number(value: float) -> str:
 
 def _range(values: Array) -> str:
     """Return the mean of a null, and from which draw to which it went."""
-    means = values.mean(axis=1)
+    means = mean_of(values)
     if len(means) == 1:
         return _number(means[0])
     return f"{_number(means.mean())} ({_number(means.min())} to {_number(means.max())})"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from commands import fine, one_line
+from PIL import Image
 
 import kviz
 from kviz.cli import main
@@ -48,6 +49,37 @@ def test_a_page_and_pictures(workplace):
     assert "inverted" in page
 
 
+def test_regions_of_a_file_and_of_a_folder(workplace):
+    """Of a photo that is not of the model's shape, and padded."""
+    levels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), "uint8")
+    Image.fromarray(levels).save(workplace / "wide.png")
+    mask = np.zeros((32, 48), bool)
+    mask[4:20, 10:30] = True
+    (workplace / "masks").mkdir()
+    Image.fromarray(mask).save(workplace / "masks/wide.png")
+    told = {
+        "images": [{"id": 1, "file_name": "wide.png", "width": 48, "height": 32}],
+        "annotations": [{"image_id": 1, "bbox": [10, 4, 20, 16]}],
+    }
+    (workplace / "things.json").write_text(json.dumps(told))
+    words = ["evaluate", "m.keras", "wide.png", "--method", "saliency", "--nulls", "1", "--json"]
+    words += ["--metric", "relevance_mass", "--metric", "pointing_game", "-o", "found.npz"]
+    values = []
+    for regions in ("masks", "things.json"):
+        done = CliRunner().invoke(main, [*words, "--regions", regions, "--fit", "pad", "--force"])
+        values.append([one["mean"] for one in json.loads(fine(done))["measures"]])
+        assert kviz.load_result("found.npz").made_by.settings["regions"] == regions
+    assert values[0] == values[1]
+    images = kviz.load_images("wide.png", kviz.load_model("m.keras"), fit="pad")
+    maps = kviz.attribute("m.keras", images, "saliency").maps[0]
+    # The photo has 11 of the 16 rows, from the third on, and all columns: the thing goes from row
+    # 2 + 4 * 11 / 32 to 2 + 20 * 11 / 32 and from column 10 / 3 to 10; of one corner it has 5/8 * 2/3.
+    own = np.zeros((16, 16), bool)
+    own[3:9, 3:10] = True
+    own[3, 3] = False
+    assert values[0][0] == pytest.approx(maps[own].sum() / maps.sum(), rel=1e-4)
+
+
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
     ("words", "said"),
@@ -55,6 +87,9 @@ def test_a_page_and_pictures(workplace):
         (("--metric", "deltion"), "There is no metric 'deltion'. Did you mean 'deletion'"),
         (("--baseline", "noise"), "another value in another place"),
         (("--method", "grad_cm"), "'grad_cam'"),
+        (("--metric", "pointing_game"), "--regions takes boxes, masks"),
+        (("--regions", "lost.json"), "There is no file or folder lost.json with regions"),
+        (("--metric", "relevance_mass", "--regions", "m.keras"), "m.keras is no mask"),
     ],
 )
 def test_a_mistake_is_one_line(words, said):

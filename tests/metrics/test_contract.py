@@ -17,7 +17,10 @@ QUICK = {
     "deletion": {"steps": 3}, "insertion": {"steps": 3}, "road": {"steps": 2},
     "mu_fidelity": {"subsets": 8, "cells": 4}, "max_sensitivity": {"samples": 2},
     "average_stability": {"samples": 2},
+    "sensitivity_n": {"points": 2, "subsets": 6, "cells": 4}, "infidelity": {"samples": 8},
 }  # fmt: skip
+# Where things are, of metrics that ask.
+THERE = {"regions": (2, 3, 5, 4)}
 NAMES = pytest.mark.parametrize("name", metric_names())
 
 
@@ -67,11 +70,13 @@ def test_a_metric_has_one_name_and_explains_itself(name):
 
 @NAMES
 def test_shapes_batch_order_and_seed(name, model, three):
-    options = {"baselines": ["black"], "nulls": 2, "class_index": 1}
+    options = {"baselines": ["black"], "nulls": 2, "class_index": 1, **THERE}
     whole = kviz.evaluate(model, three, ["gradient", "grad_cam"], named(name), **options)
     assert whole.values.shape == (1, 2, 3)
     assert np.isfinite(whole.values).all()
-    assert np.isfinite(whole.null_values).all() == metric_class(name).has_nulls
+    seen = np.isfinite(whole.null_values).all(axis=(0, 1, 3))
+    void = np.isin(whole.nulls, named(name).void_nulls)
+    assert (seen == (metric_class(name).has_nulls & ~void)).all()
     again = kviz.evaluate(model, three, ["gradient", "grad_cam"], named(name), **options)
     np.testing.assert_array_equal(again.values, whole.values)
     np.testing.assert_array_equal(again.null_values, whole.null_values)
@@ -87,7 +92,7 @@ def test_shapes_batch_order_and_seed(name, model, three):
 def test_a_model_that_was_built_for_two_images(name, model, three):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 12, 12, 3)))
     fixed.set_weights(model.get_weights())
-    options = {"baselines": ["black"], "nulls": 1, "class_index": 1}
+    options = {"baselines": ["black"], "nulls": 1, "class_index": 1, **THERE}
     one, two = (
         kviz.evaluate(net, three, "gradient", named(name), **options) for net in (model, fixed)
     )
@@ -96,7 +101,7 @@ def test_a_model_that_was_built_for_two_images(name, model, three):
 
 @NAMES
 def test_what_a_result_says_can_be_given_back(name, model, three, tmp_path):
-    options = {"baselines": ["blur"], "nulls": 1}
+    options = {"baselines": ["blur"], "nulls": 1, **THERE}
     found = kviz.evaluate(model, three[:1], "gradient", named(name), **options)
     told = found.made_by.settings["metrics"][0]
     again = kviz.evaluate(model, three[:1], "gradient", told, **options)
@@ -110,7 +115,8 @@ def test_what_a_result_says_can_be_given_back(name, model, three, tmp_path):
 @NAMES
 def test_nothing_of_the_model_changes(name, model, three):
     before = [np.array(weight) for weight in model.weights]
-    kviz.evaluate(model, three[:1], "gradient", named(name), baselines=["black"], nulls=1)
+    options = {"baselines": ["black"], "nulls": 1, **THERE}
+    kviz.evaluate(model, three[:1], "gradient", named(name), **options)
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
 

@@ -192,6 +192,7 @@ def test_an_interval_is_told_from_five_images_on():
         ({"methods": attribution()}, kviz.ImageError, "is of 2 images. Received: 5 images"),
         ({"baselines": ["noise"]}, kviz.OptionError, "another value in another place"),
         ({"baselines": ["blck"]}, kviz.OptionError, "'black'"),
+        ({"baselines": True}, kviz.OptionError, "Received: True"),
         ({"nulls": 0}, kviz.OptionError, "nulls takes a whole number from 1"),
         ({"score": 7}, kviz.OptionError, "function"),
     ],
@@ -218,6 +219,53 @@ def test_attributions_that_do_not_fit_are_refused(model, five):
         model, five, other, Deletion(steps=2), score=lambda outputs: outputs[:, 0]
     )
     assert found.classes.tolist() == [[-1] * 5]
+
+
+def test_an_attribution_of_another_output_or_class_is_refused(five):
+    image = keras.Input((16, 16, 3))
+    mean = layers.GlobalAveragePooling2D()(image)
+    several = keras.Model(
+        image, {"kind": layers.Dense(2, "softmax")(mean), "size": layers.Dense(3, "softmax")(mean)}
+    )
+    found = kviz.attribute(several, five, "saliency", output="size", class_index=2)
+    options = {"metrics": Deletion(steps=2), "baselines": ["black"]}
+    with pytest.raises(
+        kviz.OptionError, match=r"of output 'size', and 'kind' is looked at. Say which"
+    ):
+        kviz.evaluate(several, five, found, **options)
+    judged = kviz.evaluate(several, five, found, output="size", **options)
+    np.testing.assert_allclose(judged.curves["0"][0, :, 0], network_share(several, five, "size", 2))
+    two = keras.Model(image, layers.Dense(2, "softmax")(mean))
+    other = replace(found, made_by=replace(found.made_by, settings={}))
+    with pytest.raises(
+        kviz.OptionError, match=r"saliency is of class 2. Class indices go from 0 to 1"
+    ):
+        kviz.evaluate(two, five, other, **options)
+
+
+def network_share(model, images, output, index):
+    return np.asarray(model(images.astype("float32"))[output])[:, index]
+
+
+def test_an_error_says_which_of_several_it_is_of(five):
+    flat = keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(2)])
+    metrics = [Deletion(steps=2), MuFidelity(subsets=4, cells=(3, 3, 3))]
+    with pytest.raises(kviz.LayerError, match=r"^grad_cam: No layer"):
+        kviz.evaluate(flat, five, ["saliency", "grad_cam"], metrics)
+    with pytest.raises(kviz.LayerError, match=r"^No layer"):
+        kviz.evaluate(flat, five, "grad_cam", metrics)
+    with pytest.raises(kviz.OptionError, match=r"^mu_fidelity: cells takes"):
+        kviz.evaluate(flat, five, "saliency", metrics, baselines=["black"])
+
+
+def test_what_images_should_be_seen_with_is_told_once(model, five):
+    with pytest.warns(kviz.KvizWarning, match="up to 1 where the model takes 0-255") as told:
+        found = kviz.evaluate(
+            model, five / np.float32(255), ["saliency", "gradient"], "parameter_randomization"
+        )
+    assert len([one for one in told if one.category is kviz.KvizWarning]) == 1
+    assert told[0].filename == __file__
+    assert len(found.notes) == 1
 
 
 def test_a_black_image_that_gives_no_number_is_said(five):

@@ -25,11 +25,10 @@ def validate_baseline(name: str, value: Any) -> Any:
     if isinstance(value, str):
         validate_choice(name, value, NAMES)
         return value
-    return (
-        value
-        if isinstance(value, int | float) and abs(value) <= _LARGEST
-        else validate_numbers(name, value)
-    )
+    if isinstance(value, np.number):
+        value = value.item()
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) <= _LARGEST else validate_numbers(name, value)
 
 
 def validate_numbers(name: str, value: Any) -> Any:

@@ -8,22 +8,15 @@ a map of random numbers that are all above zero would seem to know something.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from kviz._types import Array
-from kviz.attribution.methods._baselines import baseline_of
-from kviz.attribution.methods._perturb import each_axis, perturbed_scores
 from kviz.attribution.options import option
-from kviz.engine.backend import tf
 from kviz.metrics.measures._correlation import spearman
+from kviz.metrics.measures._subsets import cells_of, counted, without_subsets
 from kviz.metrics.metric import Measured, Metric, On, Trial, validate_cover
-
-# What random numbers are drawn for.
-SUBSETS = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,51 +56,9 @@ class MuFidelity(Metric):
 
     def measure(self, trial: Trial) -> Measured:
         """Return correlations, as `Metric.measure`."""
-        request, size = trial.on(self.on), trial.maps.shape[2:]
-        cells = each_axis("cells", self.cells, len(size))
-        cells = tuple(min(pair) for pair in zip(cells, size, strict=True))
-        number = math.prod(cells)
-        removed = min(max(1, round(self.share * number)), max(1, number - 1))
-        subsets = np.stack(
-            [
-                random.random((self.subsets, number)).argpartition(removed - 1)[:, :removed]
-                for random in trial.randoms(SUBSETS)
-            ]
+        cells = cells_of(self.cells, trial.maps.shape[2:])
+        counts = np.full(self.subsets, counted(self.share, cells))
+        sums, falls = without_subsets(
+            trial, trial.on(self.on), cells=cells, counts=counts, baseline=self.baseline
         )
-        chosen = np.zeros((*subsets.shape[:2], number), bool)
-        np.put_along_axis(chosen, subsets, True, axis=2)
-
-        def drawn(rows: Array, samples: Array) -> list[Array]:
-            return [~chosen[rows, samples].reshape(-1, *cells)]
-
-        low = baseline_of("black" if self.baseline is None else self.baseline, request)
-        seen, _ = perturbed_scores(request, f"cells {len(size)}", _cells, self.subsets, drawn, low)
-        drops = request.scores()[0].numpy().astype(np.float64)[:, None] - seen
-        sums = _cell_sums(trial.maps, cells)
-        values = [
-            spearman((chosen @ own[..., None])[..., 0], drops)
-            for own in sums.reshape(*sums.shape[:2], -1)
-        ]
-        return Measured(values=np.stack(values))
-
-
-def _cell_of(side: int, cells: int) -> Array:
-    """Return the cell of each pixel along an axis."""
-    return np.arange(side) * cells // side
-
-
-def _cell_sums(maps: Array, cells: tuple[int, ...]) -> Array:
-    """Return the sums of maps `(…, *size)` over each cell."""
-    for axis, (side, count) in enumerate(zip(maps.shape[2:], cells, strict=True), 2):
-        first = np.searchsorted(_cell_of(side, count), np.arange(count))
-        maps = np.add.reduceat(maps, first, axis=axis)
-    return maps
-
-
-def _cells(rows: Any, size: Any, grids: Any) -> Any:  # noqa: ARG001
-    """Return grids `(B, *cells)` enlarged to `(B, *size)`, each pixel as its cell has it."""
-    kept = tf.cast(grids, tf.float32)
-    for axis in range(int(size.shape[0])):
-        count = tf.shape(grids)[axis + 1]
-        kept = tf.gather(kept, tf.range(size[axis]) * count // size[axis], axis=axis + 1)
-    return kept
+        return Measured(values=np.stack([spearman(own, falls) for own in sums]))
