@@ -137,6 +137,8 @@ OF_THE_READER = {
     "result.made_by",
     "result.to_frame()",
     "(x − mean) / std × 64 + 128",
+    '"-1..1"',
+    '"0..1"',
     ".venv",
     ".venv/bin/",
     ".venv\\Scripts\\",
