@@ -31,6 +31,7 @@ from kviz.results.made_by import made_by
 from kviz.scores import ClassScore, as_score
 
 Resize = Literal["bilinear", "nearest", "aligned"] | None
+RESIZES = ("bilinear", "nearest", "aligned", None)
 
 # Of an array that a method was given, what a result tells in full.
 MOST_NUMBERS = 64
@@ -90,7 +91,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     >>> found.maps.shape, found.class_names
     ((1, 227, 227), ('Egyptian cat',))
     """
-    validate_choice("resize", resize, ("bilinear", "nearest", "aligned", None))
+    validate_choice("resize", resize, RESIZES)
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     if isinstance(method, Method) and options:
         raise OptionError("Options belong to a method's name; give an instance its fields.")
@@ -119,7 +120,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     )  # fmt: skip
     parts = network.engine.fitting(batch_size, explaining.all)
     aligning = resize == "aligned" and chosen.gives_layer_maps
-    field = _field(network, pixels, parts[0][0].layers) if aligning else None
+    field = field_of(network, pixels, parts[0][0].layers) if aligning else None
     resizing = (resize, field)
     found = _result(network, chosen, parts, given, resizing, class_index, names, head)
     settings = settings_of(chosen, parts[0][0].layers) | {
@@ -168,7 +169,7 @@ class _Explaining:
             rows = []
             for target in self.targets[start:stop].T:
                 found = self.method.maps(self._request(start, chunk, target, batch_size))
-                rows.append(_numbers(found, stop - start))
+                rows.append(numbers_of(found, stop - start))
                 validate_scores(rows[-1].scores, start)
             parts.append(rows)
             if self.progress:
@@ -199,7 +200,8 @@ def _typed(pixels: Mapping[str, Array], specs: Mapping[str, Any]) -> dict[str, A
     return {name: array.astype(types[name], copy=False) for name, array in pixels.items()}
 
 
-def _numbers(found: Found, count: int) -> Found:
+def numbers_of(found: Found, count: int) -> Found:
+    """Return what was found as arrays, of so many images, and its layers as paths and notes."""
     arrays = {
         key: np.asarray(memoryview(value) if tf.is_tensor(value) else value)[:count]
         for key, value in vars(found).items()
@@ -257,31 +259,8 @@ def _result(
         return np.stack(columns, axis=1) if np.ndim(class_index) == 2 else columns[0]
 
     raw = joined("maps").astype(np.float32, copy=False)
-    maps = raw
     classes = joined("classes")
-    lead = classes.ndim
-    if method.gives_layer_maps:
-        size = images.shape[1:-1]
-        # Of an input without positions a map has none either.
-        fits = raw.ndim - lead == len(size) in (1, 2, 3)
-        resize, field = resizing
-        flat = raw.reshape(-1, *raw.shape[lead:])
-        if field is not None and fits:
-            maps = aligned(flat, size, field).reshape(*raw.shape[:lead], *size)
-        elif resize is not None and raw.shape[lead:] != size and fits:
-            big = resized(tf.constant(flat), size, resize)
-            maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
-    elif images.ndim > 2:
-        if method.reduction == "sum":
-            maps = raw.sum(axis=-1)
-        elif method.reduction == "max_abs":
-            place = np.abs(raw).argmax(axis=-1)[..., None]
-            maps = np.take_along_axis(raw, place, axis=-1)[..., 0]
-    if not np.isfinite(maps).all():
-        raise ImageError(
-            "The maps hold values that are not finite (NaN or infinite): the model's gradients "
-            "overflow for these images. Look at its weights, or at smaller inputs."
-        )
+    maps = of_image_size(raw, images.shape[1:], method, resizing, lead=classes.ndim)
     notes = [*network.notes, *filter(None, [head.note if head else "", *parts[0][0].notes])]
     negative = joined("negative") if parts[0][0].negative is not None else None
     notes += _nothing(title_of(method), maps.reshape(classes.size, -1), negative, len(maps), names)
@@ -303,7 +282,54 @@ def _result(
     )
 
 
-def _field(network: Network, pixels: Mapping[str, Array], layers: Sequence[str]) -> ReceptiveField:
+def of_image_size(
+    raw: Array,
+    shape: Sequence[int],
+    method: Method,
+    resizing: tuple[Resize, ReceptiveField | None],
+    *,
+    lead: int = 1,
+) -> Array:
+    """Return maps as they are looked at: a layer's of the image's size, an image's without channels.
+
+    Args:
+        raw: as the method gives them.
+        shape: the image's, with its channels.
+        method: what gave them.
+        resizing: as `attribute` takes it, and what `"aligned"` has to know: `field_of` gives it.
+        lead: how many axes come before those of a map.
+
+    Raises:
+        ImageError: if a number is not finite.
+    """
+    maps, size = raw, tuple(shape[:-1])
+    if method.gives_layer_maps:
+        # Of an input without positions a map has none either.
+        fits = raw.ndim - lead == len(size) in (1, 2, 3)
+        resize, field = resizing
+        flat = raw.reshape(-1, *raw.shape[lead:])
+        if field is not None and fits:
+            maps = aligned(flat, size, field).reshape(*raw.shape[:lead], *size)
+        elif resize is not None and raw.shape[lead:] != size and fits:
+            big = resized(tf.constant(flat), size, resize)
+            maps = np.asarray(memoryview(big)).reshape(*raw.shape[:lead], *size)
+    elif len(shape) > 1:
+        if method.reduction == "sum":
+            maps = raw.sum(axis=-1)
+        elif method.reduction == "max_abs":
+            place = np.abs(raw).argmax(axis=-1)[..., None]
+            maps = np.take_along_axis(raw, place, axis=-1)[..., 0]
+    if not np.isfinite(maps).all():
+        raise ImageError(
+            "The maps hold values that are not finite (NaN or infinite): the model's gradients "
+            "overflow for these images. Look at its weights, or at smaller inputs."
+        )
+    return maps
+
+
+def field_of(
+    network: Network, pixels: Mapping[str, Array], layers: Sequence[str]
+) -> ReceptiveField:
     """Return what the cells of the first layer see of images of these sizes."""
     if not layers:
         raise OptionError(

@@ -103,6 +103,16 @@ class Passes:
         other.score = score
         return other
 
+    def with_engine(self, engine: Engine) -> Passes:
+        """Return the same passes for another model of the same layers.
+
+        Args:
+            engine: that model and how it runs.
+        """
+        other = copy(self)
+        other.engine = engine
+        return other
+
     def with_masks(self, score: Score, axes: int) -> Passes:
         """Return the same passes for another score, and images that bring a mask each.
 

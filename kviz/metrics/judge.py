@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise
+from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import Array
-from kviz.attribution.attribute import attribute
+from kviz.attribution.attribute import RESIZES, field_of
 from kviz.attribution.masks import Masks
 from kviz.attribution.method import Method, Request
 from kviz.attribution.registry import method_class, method_named
@@ -18,7 +18,8 @@ from kviz.engine.backend import tf
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
 from kviz.inputs import head_for, looked_at
-from kviz.metrics.metric import Again, Measured, Metric, Trial
+from kviz.metrics.again import Again, channels_added
+from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
 from kviz.metrics.registry import metric_name
 from kviz.network.network import Network
@@ -213,23 +214,24 @@ class Judge:
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
             network=self.network, method=method_of(self.found[place]),
-            again=self._again(place, classes, chunk),
+            again=self._again(place, request),
         )  # fmt: skip
 
-    def _again(self, place: int, classes: Array, chunk: Sequence[Any]) -> Again | None:
-        method = method_of(self.found[place])
+    def _again(self, place: int, request: Request) -> Again | None:
+        found = self.found[place]
+        method, settings = method_of(found), found.made_by.settings
+        seed, resize = settings.get("seed", request.seed), settings.get("resize", "bilinear")
+        try:
+            validate_choice("resize", resize, RESIZES)
+            seed = validate_int("seed", seed, 0)
+        except KvizError:
+            method = None
         if method is None:
             return None
-        options = {key: value for key, value in self.options.items() if key != "class_index"}
-        chosen = classes.tolist() if (classes >= 0).all() else None
-        names = list(self.pixels)
-        images = dict(zip(names, chunk, strict=True)) if len(names) > 1 else chunk[0]
-
-        def again(network: Any) -> Array:
-            found = attribute(network, images, method, class_index=chosen, **options)
-            return _maps_of(found, chunk[self.passes.place])
-
-        return again
+        aligning = resize == "aligned" and method.gives_layer_maps
+        field = field_of(self.network, self.pixels, found.layers) if aligning else None
+        seeded = replace(request, seed=seed)
+        return Again(method=method, request=seeded, resizing=(resize, field))
 
 
 def _maps_of(found: Attribution, images: Array) -> Array:
@@ -250,8 +252,7 @@ def _maps_of(found: Attribution, images: Array) -> Array:
     size = images.shape[1:] if images.ndim == 2 else images.shape[1:-1]
     if len(maps) != len(images):
         raise ImageError(f"{said} is of {len(maps)} images. Received: {len(images)} images")
-    if maps.ndim == len(size) + 2:
-        maps = maps.sum(axis=-1)
+    maps = channels_added(maps, images.shape[1:])
     if maps.shape[1:] != size:
         raise OptionError(
             f"{said} has maps of size {maps.shape[1:]}, and the images have {size}. "

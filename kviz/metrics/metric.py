@@ -8,7 +8,7 @@ mu_fidelity` make. Its options are its fields, checked as a method's are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -20,11 +20,10 @@ from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
+from kviz.metrics.again import Again
 from kviz.results.evaluation import Better
 
 On = Literal["probability", "score"]
-# What explains the images with another model's weights, one image's class being what it was.
-Again = Callable[[Any], Array]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +37,8 @@ class Trial:
         totals: float64 `(N,)`: what the method of the first map gave each image, all added up.
         network: the network that is explained.
         method: what made the first map of each image, None where that is not known.
-        again: takes another `Network` and returns the first map of each image anew with it, as
-            float64 `(N, *size)`; None where it is not known how they were made.
+        again: makes the first map of each image anew, of another network, of other images or classes;
+            None where it is not known how they were made.
     """
 
     request: Request

@@ -1,0 +1,68 @@
+"""A chunk's maps made again: of another network, of changed images, or of other classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kviz._types import Array
+from kviz.attribution.attribute import Resize, numbers_of, of_image_size
+from kviz.attribution.method import Method, Request, validate_scores
+from kviz.engine.backend import tf
+from kviz.engine.receptive_fields import ReceptiveField
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Again:
+    """How the first map of each image of a chunk was made, to make it again of something else.
+
+    What a method draws at random it draws as it did before: maps that are made of the same are the
+    same. In class maps the score stays that of the places where the class was predicted.
+
+    Attributes:
+        method: what made the maps.
+        request: the images, their classes and the passes of the score, with the method's own seed.
+        resizing: how a layer's maps got the image's size.
+    """
+
+    method: Method
+    request: Request
+    resizing: tuple[Resize, ReceptiveField | None]
+
+    def __call__(self, network: Any = None, *, images: Any = None, classes: Any = None) -> Array:
+        """Return the first map of each image anew.
+
+        Args:
+            network: another `Network` of the same layers, such as a copy with other weights.
+            images: other values of the input that is explained, `(N, …)`; further inputs stay.
+            classes: int32 `(N,)`, other classes.
+
+        Returns:
+            Float64 `(N, *size)`.
+
+        Raises:
+            ImageError: if a score or a map is not finite.
+        """
+        request = self.request
+        if network is not None:
+            request = replace(request, passes=request.passes.with_engine(network.engine))
+        if images is not None:
+            kind = request.passes.specs[request.passes.input_name].dtype.as_numpy_dtype
+            request = replace(request, pixels=request.replaced(np.asarray(images, kind)))
+        if classes is not None:
+            request = replace(request, target=tf.constant(classes, "int32"))
+        found = numbers_of(self.method.maps(request), len(request.images))
+        validate_scores(found.scores, request.first)
+        shape = request.images.shape[1:]
+        raw = found.maps.astype(np.float32, copy=False)
+        maps = of_image_size(raw, shape, self.method, self.resizing)
+        return channels_added(maps.astype(np.float64), shape)
+
+
+def channels_added(maps: Array, shape: Sequence[int]) -> Array:
+    """Return maps `(N, …)` without channels, those of an image of this shape added up."""
+    positions = len(shape) - 1 if len(shape) > 1 else 1
+    return maps.sum(axis=-1) if maps.ndim == positions + 2 else maps
