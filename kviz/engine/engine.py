@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ from kviz.engine.model_inputs import (
     to_channels_first,
     to_channels_last,
 )
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.pixel_inputs import is_grey_picture, is_made_real
 from kviz.engine.tracing import (
     Edits,
@@ -96,6 +98,17 @@ class Engine:
         self._key = key
         self.functions: Compiled = compiled_for(model)
         self._traced: list[Any] = []
+        self._weights: OtherWeights | None = None
+
+    def with_weights(self, weights: OtherWeights) -> Engine:
+        """Return what runs the same model with other numbers in its weights.
+
+        Args:
+            weights: these numbers, which can be set anew.
+        """
+        other = copy(self)
+        other._weights, other.functions, other._traced = weights, weights.functions, []
+        return other
 
     @cached_property
     def channels_first(self) -> bool:
@@ -255,6 +268,8 @@ class Engine:
             specs: as `compiled` takes them.
             share: as `compiled` takes it.
         """
+        if self._weights is not None:
+            run = self._weights.read_by(run)
         whole, (stateful, noted) = self.functions.function((self._key, key), self._seen(run), specs)
         if share is None or self.strategy is None or self.fixed_batch or stateful:
             return whole, noted

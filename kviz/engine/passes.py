@@ -20,6 +20,7 @@ from kviz.engine.explained_layers import Laid, layers_for
 from kviz.engine.heads import Head, choose_head
 from kviz.engine.layers import LayerInfo, LayerTable, selector_key
 from kviz.engine.lifting import lift
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.tracing import Edits, Trace
 from kviz.errors import LayerError
 
@@ -103,14 +104,14 @@ class Passes:
         other.score = score
         return other
 
-    def with_engine(self, engine: Engine) -> Passes:
-        """Return the same passes for another model of the same layers.
+    def with_weights(self, weights: OtherWeights) -> Passes:
+        """Return the same passes of the model with other numbers in its weights.
 
         Args:
-            engine: that model and how it runs.
+            weights: these numbers.
         """
         other = copy(self)
-        other.engine = engine
+        other.engine = self.engine.with_weights(weights)
         return other
 
     def with_masks(self, score: Score, axes: int) -> Passes:

@@ -1,4 +1,4 @@
-"""A chunk's maps made again: of another network, of changed images, or of other classes."""
+"""A chunk's maps made again: of other weights, of changed images, or of other classes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kviz._types import Array
 from kviz.attribution.attribute import Resize, numbers_of, of_image_size
 from kviz.attribution.method import Method, Request, validate_scores
 from kviz.engine.backend import tf
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.receptive_fields import ReceptiveField
 
 
@@ -32,11 +33,13 @@ class Again:
     request: Request
     resizing: tuple[Resize, ReceptiveField | None]
 
-    def __call__(self, network: Any = None, *, images: Any = None, classes: Any = None) -> Array:
+    def __call__(
+        self, *, weights: OtherWeights | None = None, images: Any = None, classes: Any = None
+    ) -> Array:
         """Return the first map of each image anew.
 
         Args:
-            network: another `Network` of the same layers, such as a copy with other weights.
+            weights: what stands in for the network's own.
             images: other values of the input that is explained, `(N, …)`; further inputs stay.
             classes: int32 `(N,)`, other classes.
 
@@ -47,8 +50,8 @@ class Again:
             ImageError: if a score or a map is not finite.
         """
         request = self.request
-        if network is not None:
-            request = replace(request, passes=request.passes.with_engine(network.engine))
+        if weights is not None:
+            request = replace(request, passes=request.passes.with_weights(weights))
         if images is not None:
             kind = request.passes.specs[request.passes.input_name].dtype.as_numpy_dtype
             request = replace(request, pixels=request.replaced(np.asarray(images, kind)))

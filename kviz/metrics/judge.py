@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from kviz.attribution.masks import Masks
 from kviz.attribution.method import Method, Request
 from kviz.attribution.registry import method_class, method_named
 from kviz.engine.backend import tf
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
 from kviz.inputs import head_for, looked_at
@@ -214,8 +217,17 @@ class Judge:
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
             network=self.network, method=method_of(self.found[place]),
-            again=self._again(place, request),
+            again=self._again(place, request), other_weights=lambda: self._other_weights,
         )  # fmt: skip
+
+    @cached_property
+    def _other_weights(self) -> OtherWeights:
+        """Numbers that stand in for the network's weights, one set for all metrics."""
+        model = self.network.model
+        self.network.engine.memory.ask(
+            sum(math.prod(each.shape) * tf.as_dtype(each.dtype).size for each in model.weights)
+        )
+        return OtherWeights(model)
 
     def _again(self, place: int, request: Request) -> Again | None:
         found = self.found[place]

@@ -8,7 +8,7 @@ mu_fidelity` make. Its options are its fields, checked as a method's are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +18,7 @@ from kviz._types import Array
 from kviz.attribution.method import Method, Request
 from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
+from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
 from kviz.metrics.again import Again
@@ -36,8 +37,9 @@ class Trial:
         maps: float64 `(maps, N, *size)`: several maps of each image, of the image's size.
         totals: float64 `(N,)`: what the method of the first map gave each image, all added up.
         network: the network that is explained.
+        other_weights: gives numbers that stand in for the network's weights, for `again`.
         method: what made the first map of each image, None where that is not known.
-        again: makes the first map of each image anew, of another network, of other images or classes;
+        again: makes the first map of each image anew, with other weights, of other images or classes;
             None where it is not known how they were made.
     """
 
@@ -45,7 +47,8 @@ class Trial:
     probability: Passes
     maps: Array
     totals: Array
-    network: Any = None
+    network: Any
+    other_weights: Callable[[], OtherWeights]
     method: Method | None = None
     again: Again | None = None
 

@@ -123,12 +123,15 @@ def test_structural_similarity_is_scikit_image_s():
 @pytest.fixture(scope="module")
 def deep():
     keras.utils.set_random_seed(5)
-    return keras.Sequential(
+    model = keras.Sequential(
         [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255),
          layers.Conv2D(8, 3, activation="relu", name="first"), layers.BatchNormalization(name="norm"),
          layers.Conv2D(8, 3, activation="relu", name="second"), layers.Flatten(),
          layers.Dense(4, name="classes")]
     )  # fmt: skip
+    norm, random = model.get_layer("norm"), np.random.default_rng(2)
+    norm.set_weights([random.uniform(0.5, 2, 8) for _ in norm.weights])
+    return model
 
 
 @pytest.fixture(scope="module")

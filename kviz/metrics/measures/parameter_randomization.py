@@ -8,16 +8,14 @@ anew from the initializer, which a saved model need not name.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from kviz._types import Array
-from kviz.metrics.measures._correlation import spearman
-from kviz.metrics.measures._ssim import ssim
+from kviz.metrics.measures._alike import Similarity, alike
+from kviz.metrics.measures._shuffled import shuffled
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.results.evaluation import Better
 
@@ -54,7 +52,7 @@ class ParameterRandomization(Metric):
     needs_method: ClassVar[bool] = True
 
     layers: Literal["cascading", "independent"] = "cascading"
-    similarity: Literal["spearman", "ssim"] = "spearman"
+    similarity: Similarity = "spearman"
     absolute: bool = False
 
     @property
@@ -67,37 +65,12 @@ class ParameterRandomization(Metric):
         if trial.again is None:
             raise ValueError("A map has to be made again.")
         curves, points = [], []
-        for name, network in self._shuffled(trial):
-            again = trial.again(network)
-            curves.append([self._alike(maps, again) for maps in trial.maps])
-            points.append(name)
+        for path, weights in shuffled(trial, alone=self.layers == "independent"):
+            again = trial.again(weights=weights)
+            curves.append(
+                [alike(maps, again, self.similarity, absolute=self.absolute) for maps in trial.maps]
+            )
+            points.append(path)
         found: Array = np.moveaxis(np.array(curves), 0, -1)
         at = np.arange(1.0, len(points) + 1)
         return Measured(values=found.mean(axis=-1), curves=found, at=at, points=tuple(points))
-
-    def _alike(self, left: Array, right: Array) -> Array:
-        if self.absolute:
-            left, right = np.abs(left), np.abs(right)
-        if self.similarity == "ssim":
-            return ssim(left, right)
-        return spearman(*(maps.reshape(len(maps), -1) for maps in (left, right)))
-
-    def _shuffled(self, trial: Trial) -> Iterator[tuple[str, Any]]:
-        """Give the network as each step shuffles it, with the layer's name; the same one each time."""
-        network = copy.deepcopy(trial.network)
-        random = np.random.default_rng(trial.request.seed)
-        done: set[int] = set()
-        for info in reversed(network.layers):
-            weights = [] if hasattr(info.layer, "layers") else info.layer.weights
-            # A layer that is called twice is one.
-            weights = [each for each in weights if id(each) not in done]
-            done.update(map(id, weights))
-            if not weights:
-                continue
-            before = [np.array(each) for each in weights]
-            for weight, values in zip(weights, before, strict=True):
-                weight.assign(random.permutation(values.reshape(-1)).reshape(values.shape))
-            yield info.path.rpartition("/")[2], network
-            if self.layers == "independent":
-                for weight, values in zip(weights, before, strict=True):
-                    weight.assign(values)
