@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,11 +27,13 @@ class Again:
         method: what made the maps.
         request: the images, their classes and the passes of the score, with the method's own seed.
         resizing: how a layer's maps got the image's size.
+        nulls: takes images and the first map of each, and returns all maps as `Trial.maps` has them.
     """
 
     method: Method
     request: Request
     resizing: tuple[Resize, ReceptiveField | None]
+    nulls: Callable[[Array, Array], Array]
 
     def __call__(
         self, *, weights: OtherWeights | None = None, images: Any = None, classes: Any = None
@@ -63,6 +65,17 @@ class Again:
         raw = found.maps.astype(np.float32, copy=False)
         maps = of_image_size(raw, shape, self.method, self.resizing)
         return channels_added(maps.astype(np.float64), shape)
+
+    def beside_nulls(self, images: Array) -> Array:
+        """Return all maps of other images: the first anew, and the nulls as they are made of these.
+
+        Args:
+            images: as `__call__` takes them.
+
+        Returns:
+            Float64 `(maps, N, *size)`, as `Trial.maps`.
+        """
+        return self.nulls(images, self(images=images))
 
 
 def channels_added(maps: Array, shape: Sequence[int]) -> Array:

@@ -17,6 +17,7 @@ from kviz.attribution.masks import Masks
 from kviz.attribution.method import Method, Request
 from kviz.attribution.registry import method_class, method_named
 from kviz.engine.backend import tf
+from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError, KvizError, OptionError
@@ -63,6 +64,7 @@ class Judge:
         maps: of each attribution, float64 `(N, *size)`.
         options: as `attribute` takes them.
         draws: how many null maps of random numbers.
+        head: the output that the score is of, None where it is of no class.
     """
 
     network: Network
@@ -74,6 +76,7 @@ class Judge:
     maps: Sequence[Array]
     options: Mapping[str, Any]
     draws: int
+    head: Head | None
 
     @classmethod
     def of(
@@ -107,7 +110,7 @@ class Judge:
         return cls(
             network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
             pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
-            options=options, draws=draws,
+            options=options, draws=draws, head=head,
         )  # fmt: skip
 
     @property
@@ -217,7 +220,8 @@ class Judge:
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
             network=self.network, method=method_of(self.found[place]),
-            again=self._again(place, request), other_weights=lambda: self._other_weights,
+            again=self._again(place, request, maps), head=self.head,
+            other_weights=lambda: self._other_weights,
         )  # fmt: skip
 
     @cached_property
@@ -229,7 +233,7 @@ class Judge:
         )
         return OtherWeights(model)
 
-    def _again(self, place: int, request: Request) -> Again | None:
+    def _again(self, place: int, request: Request, maps: Array) -> Again | None:
         found = self.found[place]
         method, settings = method_of(found), found.made_by.settings
         seed, resize = settings.get("seed", request.seed), settings.get("resize", "bilinear")
@@ -243,7 +247,16 @@ class Judge:
         aligning = resize == "aligned" and method.gives_layer_maps
         field = field_of(self.network, self.pixels, found.layers) if aligning else None
         seeded = replace(request, seed=seed)
-        return Again(method=method, request=seeded, resizing=(resize, field))
+
+        def nulls(images: Array, first: Array) -> Array:
+            if len(maps) == 1:
+                return first[None]
+            shared = shared_nulls(images, first.shape[1:], self.draws, request.seed)
+            # That of another photo has nothing to do with this one.
+            others = maps[2 : len(maps) - len(shared)]
+            return np.concatenate([first[None], -first[None], others, shared])
+
+        return Again(method=method, request=seeded, resizing=(resize, field), nulls=nulls)
 
 
 def _maps_of(found: Attribution, images: Array) -> Array:

@@ -18,6 +18,7 @@ from kviz._types import Array
 from kviz.attribution.method import Method, Request
 from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
+from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.errors import OptionError
@@ -38,6 +39,7 @@ class Trial:
         totals: float64 `(N,)`: what the method of the first map gave each image, all added up.
         network: the network that is explained.
         other_weights: gives numbers that stand in for the network's weights, for `again`.
+        head: the output that the score is of, None where it is of no class.
         method: what made the first map of each image, None where that is not known.
         again: makes the first map of each image anew, with other weights, of other images or classes;
             None where it is not known how they were made.
@@ -49,6 +51,7 @@ class Trial:
     totals: Array
     network: Any
     other_weights: Callable[[], OtherWeights]
+    head: Head | None = None
     method: Method | None = None
     again: Again | None = None
 

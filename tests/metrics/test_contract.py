@@ -15,7 +15,8 @@ from kviz.metrics import metric_class, metric_name, metric_named, metric_names
 # So little that a test is quick.
 QUICK = {
     "deletion": {"steps": 3}, "insertion": {"steps": 3}, "road": {"steps": 2},
-    "mu_fidelity": {"subsets": 8, "cells": 4},
+    "mu_fidelity": {"subsets": 8, "cells": 4}, "max_sensitivity": {"samples": 2},
+    "average_stability": {"samples": 2},
 }  # fmt: skip
 NAMES = pytest.mark.parametrize("name", metric_names())
 

@@ -24,8 +24,10 @@ from kviz.results.evaluation import Better
 class ParameterRandomization(Metric):
     """Parameter randomisation: how much of a map is left when the weights are shuffled.
 
-    A copy of the model is shuffled, never the caller's. The null maps stay as they are: what they
-    share with the maps of shuffled networks, such as edges, is shown by looking at the photo alone.
+    The caller's model stays as it is: shuffled numbers stand in for its weights. Only layers that the
+    score depends on are shuffled, and none whose numbers are all equal. The null maps stay as they are:
+    what they share with the maps of shuffled networks, such as edges, is shown by looking at the photo
+    alone.
 
     Paper: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity Checks for
     Saliency Maps", NeurIPS 2018.

@@ -1,0 +1,77 @@
+"""Random logit: how alike a map is to that of another class.
+
+L. Sixt, M. Granz, T. Landgraf, "When Explanations Lie: Why Many Modified BP Attributions Fail", ICML
+2020: a map that stays as it was when another class is explained does not say why this one was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from kviz.errors import OptionError
+from kviz.metrics.measures._alike import Similarity, alike
+from kviz.metrics.metric import Measured, Metric, Trial
+from kviz.results.evaluation import Better
+
+# What random numbers are drawn for.
+CLASS = 11
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RandomLogit(Metric):
+    """Random logit: how alike a map is to that of another class, drawn at random for each image.
+
+    The null maps stay as they are: what the other class's map shares with the middle, with edges or
+    with another photo's map, it shares without knowing the class. Below 0 is no fault: what speaks for
+    one class can speak against the other.
+
+    Paper: L. Sixt, M. Granz, T. Landgraf, "When Explanations Lie: Why Many Modified BP Attributions
+    Fail", ICML 2020.
+
+    Equation: The similarity of M(x, c) and M(x, d), where d is any class but c. The nearer 0, the
+    better. In class maps, d's score is taken at the places where c was explained.
+
+    Args:
+        similarity: `"spearman"`, the correlation of ranks, or `"ssim"`, structural similarity, as in
+            the paper.
+        absolute: whether the maps' absolute values are compared.
+
+    >>> import kviz
+    >>> bag = "notebooks/images/fashion/8_bag.png"
+    >>> found = kviz.evaluate("models/fashion_cnn.keras", bag, "grad_cam", RandomLogit(), nulls=1)
+    >>> bool(-1 <= found.values[0, 0, 0] < 1)
+    True
+    """
+
+    display_name: ClassVar[str] = "Random logit"
+    needs_method: ClassVar[bool] = True
+
+    similarity: Similarity = "spearman"
+    absolute: bool = False
+
+    @property
+    def better(self) -> Better:
+        """Which values are the better ones, as `Metric.better`."""
+        return "near 0"
+
+    def measure(self, trial: Trial) -> Measured:
+        """Return similarities, as `Metric.measure`."""
+        if trial.again is None:
+            raise ValueError("A map has to be made again.")
+        head, own = trial.head, np.asarray(trial.request.target)
+        count = head.classes if head is not None and not head.is_unit else None
+        if count is None or count < 2:
+            raise OptionError(
+                "random_logit explains another class, and the score is of none, or of one number that "
+                "tells two classes apart, whose maps are each other's inverted. Choose another metric."
+            )
+        drawn = np.array([random.integers(count - 1) for random in trial.randoms(CLASS)])
+        again = trial.again(classes=drawn + (drawn >= own))
+        return Measured(
+            values=np.stack(
+                [alike(maps, again, self.similarity, absolute=self.absolute) for maps in trial.maps]
+            )
+        )
