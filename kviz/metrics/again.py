@@ -55,8 +55,7 @@ class Again:
         if weights is not None:
             request = replace(request, passes=request.passes.with_weights(weights))
         if images is not None:
-            kind = request.passes.specs[request.passes.input_name].dtype.as_numpy_dtype
-            request = replace(request, pixels=request.replaced(np.asarray(images, kind)))
+            request = replace(request, pixels=request.replaced(self._typed(images)))
         if classes is not None:
             request = replace(request, target=tf.constant(classes, "int32"))
         found = numbers_of(self.method.maps(request), len(request.images))
@@ -75,7 +74,12 @@ class Again:
         Returns:
             Float64 `(maps, N, *size)`, as `Trial.maps`.
         """
+        images = self._typed(images)
         return self.nulls(images, self(images=images))
+
+    def _typed(self, images: Array) -> Array:
+        passes = self.request.passes
+        return np.asarray(images, passes.specs[passes.input_name].dtype.as_numpy_dtype)
 
 
 def channels_added(maps: Array, shape: Sequence[int]) -> Array:
