@@ -107,7 +107,7 @@ def evaluate(  # noqa: PLR0913 - a verb's options
         found.append(one if given else attribute(network, images, one, names=names, **options))
         told.more()
     pixels = network.pixels(images)
-    judge = Judge.of(network, pixels, found, options, nulls)
+    judge = Judge.of(network, pixels, found, options, nulls, asked)
     results = []
     for one in measures:
         results.append(judge.measured(one))

@@ -15,7 +15,7 @@ from kviz._types import Array
 from kviz.attribution.attribute import RESIZES, field_of
 from kviz.attribution.masks import Masks
 from kviz.attribution.method import Method, Request
-from kviz.attribution.registry import method_class, method_named
+from kviz.attribution.registry import as_method, method_class, method_named
 from kviz.engine.backend import tf
 from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
@@ -61,6 +61,7 @@ class Judge:
         masks: of a class map, where each image's class counts; else None.
         pixels: an array an input.
         found: the attributions.
+        methods: what made each, None where that is not known.
         maps: of each attribution, float64 `(N, *size)`.
         options: as `attribute` takes them.
         draws: how many null maps of random numbers.
@@ -73,6 +74,7 @@ class Judge:
     masks: Masks | None
     pixels: Mapping[str, Array]
     found: Sequence[Attribution]
+    methods: Sequence[Method | None]
     maps: Sequence[Array]
     options: Mapping[str, Any]
     draws: int
@@ -86,8 +88,18 @@ class Judge:
         found: Sequence[Attribution],
         options: Mapping[str, Any],
         draws: int,
+        asked: Sequence[Any] = (),
     ) -> Judge:
-        """Return what measures attributions, once these are known to fit the images."""
+        """Return what measures attributions, once these are known to fit the images.
+
+        Args:
+            network: the network.
+            pixels: as `Network.pixels` gives them.
+            found: the attributions.
+            options: as `attribute` takes them.
+            draws: how many null maps of random numbers.
+            asked: what each was asked for by: a method, or the attribution itself.
+        """
         specs = network.specs(pixels)
         explained = looked_at(pixels, specs, options["input_name"])
         wanted = as_score(options["score"], options["output"])
@@ -110,7 +122,12 @@ class Judge:
         return cls(
             network=network, passes=passes, probability=passes.with_score(probable), masks=masks,
             pixels=typed, found=found, maps=[_maps_of(each, typed[explained]) for each in found],
-            options=options, draws=draws, head=head,
+            options=options, draws=draws,
+            methods=[
+                method_of(each) or (None if each is one else as_method("methods", one))
+                for each, one in zip(found, asked or found, strict=True)
+            ],
+            head=head,
         )  # fmt: skip
 
     @property
@@ -219,7 +236,7 @@ class Judge:
         )  # fmt: skip
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
-            network=self.network, method=method_of(self.found[place]),
+            network=self.network, method=self.methods[place],
             again=self._again(place, request, maps), head=self.head,
             other_weights=lambda: self._other_weights,
         )  # fmt: skip
@@ -235,7 +252,7 @@ class Judge:
 
     def _again(self, place: int, request: Request, maps: Array) -> Again | None:
         found = self.found[place]
-        method, settings = method_of(found), found.made_by.settings
+        method, settings = self.methods[place], found.made_by.settings
         seed, resize = settings.get("seed", request.seed), settings.get("resize", "bilinear")
         try:
             validate_choice("resize", resize, RESIZES)

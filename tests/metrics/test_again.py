@@ -5,6 +5,7 @@ in `tests/referee/captum_sensitivity.npz`. Where PyTorch and captum are installe
 has to say what is frozen; `python tests/metrics/test_again.py` freezes it anew.
 """
 
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -141,7 +142,12 @@ def test_a_map_of_nothing_moves_by_its_distance(small, three):
 
 def test_whole_numbers_that_are_no_pixels_get_no_noise():
     words = keras.Sequential(
-        [keras.Input((5,), dtype="int32"), layers.Embedding(9, 4), layers.Flatten(), layers.Dense(2)]
+        [
+            keras.Input((5,), dtype="int32"),
+            layers.Embedding(9, 4),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
     )
     with pytest.raises(kviz.OptionError, match="whole numbers that are no pixels: int32") as caught:
         kviz.evaluate(words, np.ones((1, 5), "int32"), "occlusion", "max_sensitivity")
@@ -258,7 +264,9 @@ def test_random_logit_is_the_similarity_to_any_other_class_s_map(five_classes, s
 @pytest.mark.parametrize("units", [1, None])
 def test_random_logit_needs_another_class(units):
     last = [layers.Dense(1, activation="sigmoid")] if units else []
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), *(last or [layers.Dense(3)])])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Flatten(), *(last or [layers.Dense(3)])]
+    )
     score = None if units else lambda outputs: outputs[:, 0]
     with pytest.raises(kviz.OptionError, match="random_logit explains another class") as caught:
         kviz.evaluate(model, pixels(1, 8), "gradient", "random_logit", score=score)
@@ -304,6 +312,109 @@ def test_the_rise_of_complexity_by_hand(small, three):
     assert np.isnan(judged.null_values).all()
     assert judged.better == ("higher",)
     assert judged.rank(0, 0) is None
+
+
+TRACES = []
+
+
+class Sealed(layers.Layer):
+    """A layer that can be neither saved nor copied, and counts how often it is traced."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.lock = threading.Lock()
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), name="scale", initializer="uniform")
+
+    def call(self, x):
+        TRACES.append(self)
+        return keras.ops.tanh(self.scale * x)
+
+
+class Whole(keras.Model):
+    """A subclassed model with a weight of its own, and a layer that it calls twice."""
+
+    def __init__(self):
+        super().__init__(name="whole")
+        self.twice = layers.Conv2D(3, 3, padding="same", activation="tanh", name="twice")
+        self.mean, self.last = layers.GlobalAveragePooling2D(), layers.Dense(3, name="last")
+
+    def build(self, _):
+        self.token = self.add_weight(shape=(3,), name="token", initializer="uniform")
+
+    def call(self, x):
+        return self.last(self.mean(self.twice(self.twice(x / 255)) * (1 + self.token)))
+
+
+def outputs():
+    photo = keras.Input((16, 16, 3))
+    flat = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="trunk")(photo / 255))
+    return keras.Model(photo, [layers.Dense(3, name=name)(flat) for name in ("one", "two")])
+
+
+def nested():
+    inner = keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Conv2D(4, 3, name="conv")], name="inner"
+    )
+    return keras.Sequential(
+        [keras.Input((16, 16, 3)), layers.Rescaling(1 / 255), inner, Sealed(name="sealed"),
+         layers.BatchNormalization(name="equal"), layers.Flatten(), layers.Dense(3, name="last")]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "points"),
+    [
+        (nested, {}, ("last", "sealed", "inner/conv")),
+        (Whole, {}, ("last", "twice#2", "whole")),
+        (outputs, {"output": "one"}, ("one", "trunk")),
+        (outputs, {"output": "two"}, ("two", "trunk")),
+    ],
+)
+def test_what_counts_is_shuffled_whatever_the_model_is(three, make, options, points):
+    """Layers within others, called twice, of one output of two; that no copy can be made of."""
+    keras.utils.set_random_seed(0)
+    found = kviz.evaluate(
+        make(), three, "gradient", ParameterRandomization(layers="independent"), nulls=1, **options
+    )
+    assert found.curve_points["0"] == points
+    # Each of them alone changes the map.
+    assert (found.curves["0"] < 0.999).all()
+
+
+def test_shuffled_weights_need_no_new_traces(three):
+    keras.utils.set_random_seed(0)
+    model = nested()
+    counts = []
+    for batch_size in (3, 1):
+        TRACES.clear()
+        metrics = [ParameterRandomization(), EfficientParameterRandomization()]
+        kviz.evaluate(model, three, "gradient", metrics, nulls=1, batch_size=batch_size)
+        counts.append(len(TRACES))
+    # For which weights count, and for the maps: however many chunks, layers and metrics there are.
+    assert counts[1] == 2
+
+
+def test_a_score_without_weights_and_weights_that_take_too_much(three):
+    photo = keras.Input((16, 16, 3))
+    without = keras.Model(photo, layers.GlobalAveragePooling2D()(photo))
+    with pytest.raises(kviz.OptionError, match="depends on no weights") as caught:
+        kviz.evaluate(without, three, "gradient", "parameter_randomization")
+    assert len(str(caught.value)) <= 300
+    large = keras.Sequential([photo, layers.Flatten(), layers.Dense(9_000), layers.Dense(3)])
+    network = kviz.Network(large, max_memory="20MB")
+    with pytest.raises(kviz.ModelError, match=r"about \d+ MB of memory.*20 MB are allowed"):
+        kviz.evaluate(network, three, "gradient", "parameter_randomization", nulls=1)
+
+
+def test_a_method_that_was_given_is_known_whatever_its_options_are(small, three):
+    """Of an array a result keeps the hash alone."""
+    method = kviz.attribution.IntegratedGradients(baseline=np.full((16, 16, 3), 7.0), steps=4)
+    found = kviz.evaluate(small, three, method, MaxSensitivity(samples=1), nulls=1)
+    assert (found.values > 0).all()
+    loaded = kviz.attribute(small, three, method)
+    assert np.isnan(kviz.evaluate(small, three, loaded, MaxSensitivity(samples=1)).values).all()
 
 
 if __name__ == "__main__":

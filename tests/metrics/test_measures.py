@@ -157,26 +157,26 @@ def test_what_does_not_look_at_the_weights_stays(deep, two):
     assert (judged.chance(1, 0)["inverted"] == judged.values[1, 0]).all()
 
 
-def test_shuffling_is_what_it_says(deep, two):
-    """Of the last layer alone, done by hand: the same numbers in another order."""
+@pytest.mark.parametrize("layers", ["cascading", "independent"])
+def test_shuffling_is_what_it_says(deep, two, layers):
+    """By hand, statistics of batches too: the same numbers in another order."""
     found = kviz.attribute(deep, two, "gradient", class_index=1)
-    judged = kviz.evaluate(deep, two, found, [
-        ParameterRandomization(layers=mode) for mode in ("cascading", "independent")
-    ], nulls=1, seed=3)  # fmt: skip
-    copied = keras.models.clone_model(deep)
+    metric = ParameterRandomization(layers=layers)
+    judged = kviz.evaluate(deep, two, found, metric, nulls=1, seed=3)
+    copied, random = keras.models.clone_model(deep), np.random.default_rng(3)
     copied.set_weights(deep.get_weights())
-    random = np.random.default_rng(3)
-    for weight in copied.get_layer("classes").weights:
-        values = np.array(weight)
-        weight.assign(random.permutation(values.reshape(-1)).reshape(values.shape))
-    again = kviz.attribute(copied, two, "gradient", class_index=1)
-    for image in range(2):
-        ranks = [x[image].reshape(-1).argsort().argsort() for x in (found.maps, again.maps)]
-        expected = np.corrcoef(*ranks)[0, 1]
-        for place in ("0", "1"):
-            assert judged.curves[place][0, image, 0] == pytest.approx(expected, abs=1e-3)
-    # Alone, the first layer stands before others that are as they were.
-    assert not np.allclose(judged.curves["0"][0, :, 3], judged.curves["1"][0, :, 3])
+    for step, name in enumerate(["classes", "second", "norm", "first"]):
+        layer = copied.get_layer(name)
+        own = layer.get_weights()
+        layer.set_weights([random.permutation(x.reshape(-1)).reshape(x.shape) for x in own])
+        again = kviz.attribute(copied, two, "gradient", class_index=1)
+        for image in range(2):
+            ranks = [x[image].reshape(-1).argsort().argsort() for x in (found.maps, again.maps)]
+            expected = np.corrcoef(*ranks)[0, 1]
+            assert judged.curves["0"][0, image, step] == pytest.approx(expected, abs=1e-3)
+        if layers == "independent":
+            layer.set_weights(own)
+    np.testing.assert_allclose(judged.values[0, 0], judged.curves["0"][0].mean(axis=1))
 
 
 def test_what_cannot_be_made_again_is_said(deep, two):

@@ -29,7 +29,7 @@ class MaxSensitivity(Metric):
 
     Equation: The largest ||M(x + e) - M(x)|| / ||M(x)||, where each number of e is uniform between -r
     and r, r being the radius times the image's range, and pixels stay within their scale. Of a map that
-    is 0 the distance itself. The nearer 0, the more stable.
+    is 0 the distance itself. The nearer 0, the more stable; an image of one value alone gets no noise.
 
     Args:
         samples: how often noise is drawn; each takes a map anew.
