@@ -44,6 +44,7 @@ class Tile:
         chart: the drawing of which `levels` are a picture, where it is one.
         role: what it shows: an image that the network was given, numbers as colours, these over the
             image, an image that was made, or lines in a diagram.
+        comment: what else travels in a file of it.
     """
 
     levels: Levels
@@ -56,6 +57,7 @@ class Tile:
     gaps: Gaps | None = None
     chart: Chart | None = None
     role: Role = "map"
+    comment: str = ""
 
 
 def check_columns(columns: object) -> None:

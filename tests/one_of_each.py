@@ -6,12 +6,14 @@ from kviz.attribution.compare import compare
 from kviz.results import (
     Activations,
     Attribution,
+    Certificate,
     Evaluation,
     MadeBy,
     Predictions,
     Synthesis,
     Weights,
 )  # fmt: skip
+from kviz.results.certificate import Beside
 
 
 def random(*shape, seed=0):
@@ -53,6 +55,32 @@ def attribution(method="grad_cam", classes=1, signed=False, **options):
     options = {"images": random(2, 8, 10, 3), "names": ("cat.png",), **options}
     options = {"made_by": made_by("attribute"), **options}
     return Attribution(maps, maps, scores, indices, names, method, **options)
+
+
+def measured(metric, baseline, value, moved, **options):
+    nulls = {"moved": moved, "random": (0.5,), "centre": (0.4,)}
+    given = {"first": 0.2, "nulls": nulls, "null_firsts": nulls, **options}
+    return Beside(metric=metric, baseline=baseline, value=value, **given)
+
+
+def certificate(**options):
+    """Return a certificate of a map that does better than chance."""
+    given = {
+        "on": "probability", "whole": 0.8, "part": 0.1,
+        "tested": (
+            measured("deletion", "black", 0.1, (0.2, 0.3)),
+            measured("insertion", "black", 0.7, (0.6, 0.2)),
+        ),
+        "gap": 0.03, "top_layer": "head/classes", "top": 0.4, "every": 0.03, "noise": 0.02,
+        "steady": (0.9, 0.96),
+    }  # fmt: skip
+    return Certificate(**{**given, **options})
+
+
+def certified(**options):
+    worse = (measured("deletion", "black", 0.25, (0.2, 0.3)), certificate().tested[1])
+    every = (certificate(), certificate(tested=worse, untested=("noise: it is none",), gap=None))
+    return attribution(certificates=every, **options)
 
 
 def comparison():
@@ -98,5 +126,6 @@ def evaluation():
 ALL = {
     "activations": activations, "weights": weights, "predictions": predictions,
     "attribution": attribution, "attribution of classes": lambda: attribution(classes=3, signed=True),
-    "comparison": comparison, "evaluation": evaluation, "class image": synthesis, "fool": fooled,
+    "certified attribution": certified, "comparison": comparison, "evaluation": evaluation,
+    "class image": synthesis, "fool": fooled,
 }  # fmt: skip

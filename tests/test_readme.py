@@ -65,7 +65,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 19
+    assert len(COMMANDS) == 20
     assert sum("report" in each.split() for each in COMMANDS) == 3
 
 

@@ -52,6 +52,11 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
     help="How a layer's map gets the image's size; aligned: each cell where its layer looks.",
 )
 @take.seed
+@click.option(
+    "--certify",
+    is_flag=True,
+    help="Test each map: against chance, shuffled weights and noise; some 450 passes each.",
+)
 @take.out("attribution")
 @take.heat
 @click.option(
@@ -63,7 +68,11 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
     help="List the methods and stop.",
 )
 def attribute(
-    method: list[str] | None, settings: dict[str, Any], class_index: Any, **options: Any
+    method: list[str] | None,
+    settings: dict[str, Any],
+    class_index: Any,
+    certify: bool,
+    **options: Any,
 ) -> None:
     """Show which pixels of each IMAGE decide what MODEL says; by default by grad_cam.
 
@@ -84,4 +93,9 @@ def attribute(
         job.run("attribute", one, doing=name, class_index=class_index, **options)
         for name, one in zip(names, made, strict=True)
     ]
+    if certify:
+        found = [
+            job.certified(one, batch_size=options["batch_size"], seed=options["seed"])
+            for one in found
+        ]
     job.end(found[0] if len(found) == 1 else kviz.compare(found), **drawing)

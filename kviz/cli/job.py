@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from kviz._types import Progress
     from kviz.network.network import Network
-    from kviz.results import Predictions
+    from kviz.results import Attribution, Predictions
 
 
 def watch_memory(model: str, *, trust: bool, most: str | None = None) -> None:
@@ -205,6 +205,11 @@ class Job:
             )
         with bar(doing) if doing else bars() as progress:
             return getattr(kviz, verb)(*looked_at, *given, **options, progress=progress)
+
+    def certified(self, found: Attribution, **options: Any) -> Attribution:
+        """Return an attribution of the photos with certificates of its maps."""
+        with bar(f"Testing {sanitise(found.method, 24)}") as progress:
+            return found.certify(self.network, self.given[0], **options, progress=progress)
 
     def end(self, found: Any, **drawing: Any) -> None:
         """Write a result, its pictures drawn so, and say what came of it."""

@@ -32,6 +32,11 @@ from kviz.files import try_to_write
     help="Whose filters' patterns; by default a middle one.",
 )
 @click.option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
+@click.option(
+    "--certify",
+    is_flag=True,
+    help="Test the maps of what decides: some 450 passes for each method, photo and class.",
+)
 @take.seed
 @click.option(
     "--max-mb",

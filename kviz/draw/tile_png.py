@@ -22,7 +22,7 @@ def tile_png(tile: Tile) -> bytes:
     r"""Return a tile as a PNG file with its title and detail above the picture.
 
     A picture up to 400 pixels wide is enlarged by a whole number, to at most 800, each pixel to a
-    square. The file carries the tile's alternative text in its `Description`.
+    square. The file carries the tile's alternative text in its `Description`, and its comment.
 
     Args:
         tile: the tile.
@@ -53,6 +53,8 @@ def tile_png(tile: Tile) -> bytes:
     picture[len(caption) :] = caption[0, 0]
     picture[len(caption) :, : levels.shape[1]] = levels
     notes = {"Title": sanitise(tile.title, 400), "Description": sanitise(tile.alt, 1000)}
+    if tile.comment:
+        notes["Comment"] = sanitise(tile.comment, 4000)
     return png(picture, colours, notes, repetitive=zoom > 1)
 
 

@@ -194,6 +194,12 @@ class Judge:
             null_curves=None if curves is None else curves[:, 1:],
         )  # fmt: skip
 
+    def trials(self, place: int, batch_size: int) -> Iterator[tuple[int, int, Trial]]:
+        """Give (start, stop, trial), a chunk of images at a time, of one attribution's maps alone."""
+        for start, stop, chunk in self.network.engine.chunks(self.pixels, batch_size):
+            maps = self.maps[place][None, start:stop]
+            yield start, stop, self._trial(place, maps, start, chunk, batch_size)
+
     def _groups(self, *, alone: bool) -> Iterator[list[int]]:
         """Give the places of methods that explain the same classes, which share nulls."""
         groups: dict[Any, list[int]] = {}

@@ -203,6 +203,16 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                     ],
                     "scores": found.scores[image].tolist(),
                     "layers": list(found.layers),
+                    "certificates": [
+                        None
+                        if one.certificate is None
+                        else {
+                            "better": one.certificate.better_than_chance,
+                            "flag": one.flag,
+                            "words": one.certificate.words(),
+                        }
+                        for one in found.explained(image)
+                    ],
                     "gaps": None if found.gaps is None else found.gaps[image].tolist(),
                 }
             )

@@ -43,6 +43,7 @@ class Settings:
         layer_names: whose feature maps are shown.
         pattern_layer_names: whose filters' patterns are drawn, None for one in the middle.
         quick: leave out what takes long.
+        certify: test the maps of what decides.
         seed: for what is drawn at random.
         batch_size: images in flight at once.
     """
@@ -53,6 +54,7 @@ class Settings:
     layer_names: Selector
     pattern_layer_names: Selector
     quick: bool
+    certify: bool
     seed: int
     batch_size: int
 
@@ -211,6 +213,8 @@ def gather(
             )  # fmt: skip
 
         made = clock.run("attribution", explain, item=method, unless=no_class)
+        if made is not None and settings.certify:
+            made = _certified(clock, network, images, made, settings)
         if made is not None:
             found[method] = made
     patterns = class_images = fooled = None
@@ -264,6 +268,20 @@ def gather(
         seconds=clock.seconds,
         skipped=clock.skipped,
     )
+
+
+def _certified(
+    clock: _Clock, network: Network, images: Any, made: Attribution, settings: Settings
+) -> Attribution:
+    """Return maps with their certificates, or without where they cannot be tested."""
+    certified: Attribution | None = clock.run(
+        "certificates",
+        lambda tell: made.certify(
+            network, images, batch_size=settings.batch_size, seed=settings.seed, progress=tell
+        ),
+        item=made.method,
+    )
+    return made if certified is None else certified
 
 
 def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:

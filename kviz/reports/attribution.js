@@ -98,7 +98,28 @@ async function drawStageNow() {
   $("stage-legend").textContent = other
     ? `Left: ${described(one, which)}. Right: ${described(other, which)}.`
     : `${described(one, which)}.`;
+  $("certificates").replaceChildren(...[one, other].flatMap((each) => certified(each, which)));
   markOverview();
+}
+
+// Returns what a map was put to as an element, none where nobody asked for it.
+function certified(one, which) {
+  const certificate = one && one.certificates[which];
+  if (!certificate) return [];
+  const part = document.createElement("div");
+  const add = (kind, text, to = part) => {
+    const made = document.createElement(kind);
+    made.textContent = text.replaceAll(" %", "\u00a0%");
+    to.append(made);
+    return made;
+  };
+  const [verdict, ...others] = certificate.words;
+  add("h3", `Can ${one.method.replaceAll("_", " ")} be trusted for ${one.classes[which].name}?`);
+  add("p", verdict).className = "verdict";
+  const list = document.createElement("ul");
+  part.append(list);
+  others.forEach((sentence) => add("li", sentence, list));
+  return [part];
 }
 
 function markOverview() {
@@ -130,6 +151,12 @@ async function drawOverviewNow() {
       canvas.setAttribute("aria-hidden", "true");
       button.classList.toggle("tiny", Math.max(one.width, one.height) < 128);
       button.append(canvas, label);
+      if (one.certificates[which]) {
+        const flag = document.createElement("small");
+        flag.textContent = one.certificates[which].flag;
+        flag.classList.toggle("worse", !one.certificates[which].better);
+        button.append(flag);
+      }
       button.addEventListener("click", () => {
         Object.assign(looking, { a: one.method, which });
         $("at-a").value = one.method;

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, shown, validate_int
+from kviz._checks import sanitise, shown, validate_bool, validate_int
 from kviz._types import Images, ModelLike, Selector
 from kviz.arrays import photo_of, pixel_span
 from kviz.attribution import method_named
@@ -101,6 +101,7 @@ def report(  # noqa: PLR0913 - a verb's options
     layer_names: Selector = None,
     pattern_layer_names: Selector = None,
     quick: bool = False,
+    certify: bool = False,
     max_mb: float | None = MAX_MB,
     seed: int = 0,
     batch_size: int = 32,
@@ -126,6 +127,8 @@ def report(  # noqa: PLR0913 - a verb's options
         pattern_layer_names: the layer whose strongest filters' patterns are drawn, the first of
             several; by default one in the middle.
         quick: leave out what takes long: dreams, and methods of many passes.
+        certify: test the maps of what decides, as `Attribution.certify` does: some 450 forward passes
+            for each method, photo and class.
         max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
             for no limit.
         seed: for what is drawn at random.
@@ -177,6 +180,7 @@ def report(  # noqa: PLR0913 - a verb's options
         layer_names=layer_names,
         pattern_layer_names=pattern_layer_names,
         quick=quick,
+        certify=validate_bool("certify", certify),
         seed=seed,
         batch_size=batch_size,
     )

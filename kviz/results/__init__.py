@@ -2,6 +2,7 @@
 
 from kviz.results.activations import Activations
 from kviz.results.attribution import Attribution
+from kviz.results.certificate import Certificate
 from kviz.results.comparison import Comparison
 from kviz.results.evaluation import Evaluation
 from kviz.results.loading import AnyResult, load_result
@@ -11,6 +12,6 @@ from kviz.results.synthesis import Synthesis
 from kviz.results.weights import KernelForm, Weights
 
 __all__ = [
-    "Activations", "AnyResult", "Attribution", "Comparison", "Evaluation", "KernelForm", "MadeBy",
-    "Predictions", "Synthesis", "Weights", "load_result",
+    "Activations", "AnyResult", "Attribution", "Certificate", "Comparison", "Evaluation", "KernelForm",
+    "MadeBy", "Predictions", "Synthesis", "Weights", "load_result",
 ]  # fmt: skip

@@ -109,11 +109,11 @@ class Comparison(Result):
         return maps + (tiles[0].role == "image")
 
     def tables(self) -> list[Table]:
-        """Return a table an attribution."""
+        """Return the tables of each attribution."""
         return [
-            replace(table, caption=found.caption(title))
+            table
             for found, title in zip(self.attributions, self._titles(), strict=True)
-            for table in found.tables()
+            for table in found.titled(title)
         ]
 
     def _facts(self) -> dict[str, Any]:
@@ -154,6 +154,8 @@ def _row(tiles: list[Tile], columns: int) -> bytes:
     """Return a PNG file with tiles beside each other, signals below each other."""
     drawn = figure(tiles, columns=columns, width=None if columns == 1 else 3.2 * columns)
     buffer = io.BytesIO()
-    alt = "\n".join(tile.alt for tile in tiles)
-    drawn.savefig(buffer, format="png", dpi=120, metadata={"Software": MARK, "Description": alt})
+    about = {"Software": MARK, "Description": "\n".join(tile.alt for tile in tiles)}
+    if comments := [f"{tile.title}. {tile.comment}" for tile in tiles if tile.comment]:
+        about["Comment"] = "\n".join(comments)
+    drawn.savefig(buffer, format="png", dpi=120, metadata=about)
     return buffer.getvalue()

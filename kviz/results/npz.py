@@ -32,6 +32,7 @@ from kviz._checks import sanitise
 from kviz.errors import OutputError
 from kviz.files import directory_length
 from kviz.marks import ZIP_MARK
+from kviz.results.certificate import Beside, Certificate
 from kviz.results.made_by import MadeBy
 from kviz.results.sound import Unsound, check_sound
 
@@ -44,6 +45,8 @@ _DIRECTORY, _MEMBERS, _HEADER, _ENTRIES, _DEPTH = 8_000_000, 20_000, 64_000_000,
 # Signs of layer names that trouble neither zip files nor the file systems that they are unpacked to.
 _SAFE = "/ #+=,@()[]{}!$&'"
 _LONGEST = 200
+# What results are made of, and no result is by itself.
+_PARTS = (MadeBy, Certificate, Beside)
 
 
 def array_name(*parts: str) -> str:
@@ -135,7 +138,7 @@ def read_npz(path: Path, kinds: Mapping[str, type], *, trust: bool = False) -> A
                     )
                 header = _header(arrays)
                 if header["format"] <= FORMAT:
-                    known = {**kinds, MadeBy.__name__: MadeBy}
+                    known = {**kinds, **{part.__name__: part for part in _PARTS}}
                     result = _read(header, arrays, known)
                     _check(result, Union[tuple(kinds.values())])  # noqa: UP007 - of a tuple
                     check_sound(result)

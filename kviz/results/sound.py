@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise
+from kviz.results.certificate import MOVED
 
 # Longer texts than these are nobody's names.
 _LONGEST = 10_000
@@ -127,6 +128,9 @@ def _check_attribution(result: Any) -> None:
     _check_shape("gaps", result.gaps, lead)
     _check_shape("negative", result.negative, lead, "b")
     _expect(len(result.class_names) == math.prod(lead), "class_names is not as long as scores")
+    _expect(len(result.certificates) in (0, math.prod(lead)), "not each map has a certificate")
+    for one in result.certificates:
+        _check_certificate(one)
     _check_array("maps", result.maps, ranks=range(len(lead) + 1, len(lead) + 5), kinds="f")
     _expect(result.maps.shape[: len(lead)] == lead, "there is not a map for each score")
     _check_array("raw", result.raw, lead[0])
@@ -135,6 +139,21 @@ def _check_attribution(result: Any) -> None:
         if result.images.ndim == 2 and result.maps.ndim == len(lead) + 1:
             fits = result.maps.shape[-1] == result.images.shape[-1]
             _expect(fits, "there is not a value for each feature")
+
+
+def _check_certificate(one: Any) -> None:
+    _check_texts(one)
+    metrics = [tested.metric for tested in one.tested]
+    _expect({"deletion", "insertion"} == set(metrics), "a certificate tells of other measures")
+    numbers = [one.whole, one.part, one.noise, one.gap, one.top, one.every, *one.steady]
+    for tested in one.tested:
+        _check_texts(tested)
+        draws = len(tested.nulls.get(MOVED, ()))
+        _expect(draws > 0, "a certificate tells of no chance")
+        nulls = [*tested.nulls.values(), *tested.null_firsts.values()]
+        numbers += [tested.value, tested.first, *(value for row in nulls for value in row)]
+    large = any(number is not None and abs(number) > float(_LARGEST) for number in numbers)
+    _expect(not large, "a certificate holds numbers that are too large")
 
 
 def _check_comparison(result: Any) -> None:

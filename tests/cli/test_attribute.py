@@ -1,6 +1,7 @@
 """kviz attribute on the real network and photo."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,32 @@ def test_how_heat_is_drawn(tmp_path):
         np.testing.assert_allclose(pixels, coloured(tile), atol=4)
     for given in (("--alpha", 2), ("--percentile", 0), ("--sign", "both"), ("--scale", "all")):
         assert run(*given, "--out", tmp_path / "no").exit_code == 2
+
+
+@pytest.mark.usefixtures("workplace")
+def test_maps_are_certified():
+    job = ["attribute", "m.keras", "p.png", "--certify", "--seed", "3", "--method", "saliency"]
+    done = CliRunner().invoke(main, [*job, "--json", "-o", "found.npz"])
+    assert done.exit_code == 0, done.output
+    expected = kviz.attribute("m.keras", "p.png", "saliency").certify("m.keras", seed=3)
+    assert kviz.load_result("found.npz").certificates == expected.certificates
+    ((told,),) = maps_of(done)
+    assert told["certificate"]["words"] == expected.certificates[0].words()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("workplace")
+def test_maps_of_several_methods_and_classes_are_certified():
+    methods = ("--method", "saliency", "--method", "gradient", "--class", "0", "--class", "2")
+    job = ["attribute", "m.keras", "p.png", "--certify", *methods, "-o", "both"]
+    done = CliRunner().invoke(main, job)
+    assert done.exit_code == 0, done.output
+    assert "Gradient: can it be trusted\nimage  class    found\np.png  class 0  " in done.stdout
+    (path,) = Path("both").iterdir()
+    with Image.open(path) as picture:
+        said = picture.text["Comment"].splitlines()
+    titles = [f"{name} · class {index}. " for name in ("Saliency", "Gradient") for index in (0, 2)]
+    assert [line.startswith(title) for line, title in zip(said, titles, strict=True)] == [True] * 4
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,12 @@ def test_a_quick_report_says_nothing_of_what_it_was_told_to_leave_out():
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     assert "left out" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("workplace")
+def test_maps_are_certified_where_it_is_asked_for():
+    words = ["report", "m.keras", "p.png", "--quick", "--method", "gradient", "--json"]
+    told = json.loads(CliRunner().invoke(main, [*words, "--certify"]).stdout)
+    assert "certificates: gradient" in told["seconds"]
+    assert {one["certificate"]["on"] for one in told["attributions"]} == {"probability"}

@@ -314,6 +314,34 @@ def test_small_pixels_are_squares_and_photos_can_be_changed(opened, hostile):
     assert (pixels(canvas) != before).any()
 
 
+def test_certificates_follow_what_is_chosen(opened, hostile):
+    page = opened(hostile.path)
+    told = {
+        (one["image"], one["method"], one["class"]["class_index"]): one["certificate"]
+        for one in hostile.report.facts()["attributions"]
+    }
+    first = hostile.report.facts()["images"][0]
+    for method, which in (("grad_cam", "explained"), ("gradient", "rival")):
+        index = first["explained"][0] if which == "explained" else first["rival"]
+        page.select_option("#at-a", method)
+        page.select_option("#at-class", "0" if which == "explained" else "1")
+        certificate = told[first["name"], method, index["class_index"]]
+        verdict, *others = [words.replace(" %", "\u00a0%") for words in certificate["words"]]
+        page.wait_for_function(
+            "words => document.querySelector('.verdict').textContent === words", arg=verdict
+        )
+        assert page.locator("#certificates li").all_text_contents() == others
+    page.select_option("#at-b", "grad_cam")
+    page.wait_for_function("document.querySelectorAll('.verdict').length === 2")
+    flags = page.locator("#overview small").all_text_contents()
+    worse = page.locator("#overview small.worse").all_text_contents()
+    expected = [one for key, one in told.items() if key[0] == first["name"]]
+    assert len(flags) == 4
+    assert worse == ["no better than chance"] * sum(
+        not one["better_than_chance"] for one in expected
+    )
+
+
 def test_the_last_photo_chosen_is_the_one_that_is_seen(opened, hostile):
     page = opened(hostile.path)
     drawn(page)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kviz._types import Array
+from kviz.attribution.method import Request
 from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._perturb import perturbed_scores
 from kviz.engine.backend import tf
@@ -59,17 +60,32 @@ def kept_by_rank(trial: Trial, *, steps: int, baseline: Any, on: On, deleting: b
         shown = counts
     at = counts / pixels
 
-    points = steps + 1
+    # All maps of an image in one go, so that batches are full.
+    which, point = np.divmod(np.arange(len(ranks) * (steps + 1), dtype=np.int32), steps + 1)
+    scores = scores_by_rank(request, ranks.swapaxes(0, 1), which, shown[point], low)
+    curves = scores.reshape(len(scores), len(ranks), steps + 1).swapaxes(0, 1)
+    return Measured(values=np.trapezoid(curves, at, axis=-1), curves=curves, at=at)
+
+
+def scores_by_rank(request: Request, ranks: Array, which: Array, shown: Array, low: Any) -> Array:
+    """Return the scores of images of which the pixels of the first ranks alone are shown.
+
+    Args:
+        request: the images and the score.
+        ranks: int32 `(N, maps, *size)`.
+        which: int32 `(samples,)`, whose ranks of the maps count.
+        shown: int32 `(samples,)`, how many pixels are shown.
+        low: what stands where pixels are not.
+
+    Returns:
+        Float64 `(N, samples)`.
+    """
 
     def drawn(_: Array, samples: Array) -> list[Array]:
-        which, point = np.divmod(samples, points)
-        return [which.astype(np.int32), shown[point]]
+        return [which[samples], shown[samples]]
 
-    # All maps of an image in one go, so that batches are full.
-    count, own = len(ranks) * points, ranks.swapaxes(0, 1)
-    scores, _ = perturbed_scores(request, "ranks", _first, count, drawn, low, shared=[own])
-    curves = scores.reshape(len(scores), len(ranks), points).swapaxes(0, 1)
-    return Measured(values=np.trapezoid(curves, at, axis=-1), curves=curves, at=at)
+    scores, _ = perturbed_scores(request, "ranks", _first, len(which), drawn, low, shared=[ranks])
+    return scores
 
 
 def _first(rows: Any, size: Any, ranks: Any, which: Any, counts: Any) -> Any:  # noqa: ARG001
