@@ -130,9 +130,14 @@ class Curves:
             axes.plot(
                 counted if self.at is None else self.at, values, color=colour,
                 alpha=1.0 if self.legend else 0.4, label=label, marker=mark, markersize=6,
-                linewidth=1.6, linestyle="-", solid_capstyle="projecting",
+                linewidth=1.6, linestyle="-", solid_capstyle="projecting", clip_on=False,
             )  # fmt: skip
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=self.at is None))
+        axes.xaxis.set_major_locator(
+            MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=self.at is None)
+        )
+        if self.at is not None and not self.points and self.at[-1] > self.at[0]:
+            # A share has no more than 1; its outer marks are drawn over the border.
+            axes.set_xlim(self.at[0], self.at[-1])
         if self.points and self.at is not None:
             names = [in_font(sanitise(name, 20)) for name in self.points]
             axes.set_xticks(self.at, names, rotation=90, fontsize=max(4, 9 - len(names) // 10))

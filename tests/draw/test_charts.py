@@ -111,6 +111,18 @@ def test_bars_of_sizes_are_neither_red_nor_blue():
     )
 
 
+@pytest.mark.parametrize("count", [7, 17])
+def test_a_share_ends_where_there_is_no_more(count):
+    at = np.linspace(0, 1, count)
+    axes = axes_of(Curves({"a": at}, "share", "score", at=at))
+    assert axes.get_xlim() == (0, 1)
+    np.testing.assert_allclose(axes.get_xticks(), [0, 0.2, 0.4, 0.6, 0.8, 1])
+    # What lies at the ends is drawn whole.
+    assert not axes.lines[0].get_clip_on()
+    # One place alone is no way from one to another.
+    axes_of(Curves({"a": at[:1]}, "share", "score", at=at[:1]))
+
+
 CHARTS = [
     Curves({"a": LINE}, "step", "score"),
     Signal(np.stack([LINE, LINE], 1), np.ones((5, 1, 4))),
