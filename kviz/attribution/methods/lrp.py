@@ -103,11 +103,11 @@ class Lrp(Method):
         )  # fmt: skip
         edits: Mapping[int, Callable[[Call], Any]] = {}
         if hidden or rules.first:
-            earlier = passes.forward(arguments)[1].traced
-            edits = rules.edits(earlier, _preprocessed(passes, earlier))
+            value, seen = passes.forward(arguments)
+            edits = rules.edits(seen.traced, _preprocessed(passes, value[0], seen.traced))
         with noted(AT_REST):
             value, seen = passes.forward(arguments, edits)
-        start = _preprocessed(passes, seen.traced)
+        start = _preprocessed(passes, value[0], seen.traced)
         starts = [start, *(each.ones for each in rules.firsts)]
         walk = Walk(starts, "lrp", AT_REST, shares=True, constants=rules.constants)
 
@@ -151,14 +151,28 @@ def _of_pixels(relevance: Any, start: Any, pixels: Any) -> Any:
     return tf.math.divide_no_nan(back, scale)
 
 
-def _preprocessed(passes: Passes, traced: Trace) -> Any:
-    """Return the input as the first layer with weights takes it."""
+def _preprocessed(passes: Passes, value: Any, traced: Trace) -> Any:
+    """Return the input as the first layer with weights takes it, where nothing goes past that."""
     tensor = traced.inputs[passes.place]
     scaling = (keras.layers.Rescaling, keras.layers.Normalization)
     for call in traced.calls:
-        if isinstance(call.layer, scaling) and call.inputs and call.inputs[0] is tensor:
+        scales = isinstance(call.layer, scaling) and call.inputs and call.inputs[0] is tensor
+        if scales and not _goes_past(tensor, call.outputs, value):
             tensor = call.outputs
     return tensor
+
+
+def _goes_past(start: Any, through: Any, end: Any) -> bool:
+    """Return whether there is a way from one tensor to another that does not lead through a third."""
+    seen, stack = {through.ref()}, [end]
+    while stack:
+        top = stack.pop()
+        if top is start:
+            return True
+        if top.ref() not in seen and top.op.type != "Shape":
+            seen.add(top.ref())
+            stack += list(top.op.inputs)
+    return False
 
 
 def _bounds(tensor: Any, pixels: Any, low: Any, high: Any) -> tuple[Any, Any]:

@@ -255,6 +255,23 @@ def test_what_preprocessing_makes_of_a_pixel_counts_as_the_pixel(within):
         close(found.maps, expected[..., ::-1])
 
 
+@pytest.mark.parametrize("rule", ["epsilon", "z_plus"])
+def test_what_goes_past_the_preprocessing_is_relevant_too(rule):
+    """One corner speaks for the class by a way of its own, without the scaling: 5 times its mean."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 1))
+    usual = layers.Conv2D(3, 3, use_bias=False, activation="relu")(
+        layers.Rescaling(1 / 255)(inputs)
+    )
+    corner = layers.AveragePooling2D(4)(inputs)[:, 0, 0]
+    scores = layers.GlobalAveragePooling2D()(usual) + 5 * corner
+    model, images = keras.Model(inputs, scores), 255 * np.abs(numbers(2, 8, 8, 1))
+    found = kviz.attribute(model, images, "lrp", rule=rule, class_index=0)
+    close(found.maps.sum((1, 2)), found.scores)
+    expected = 5 * images[:, :4, :4].mean((1, 2, 3))
+    np.testing.assert_allclose(found.maps[:, :4, :4].sum((1, 2)), expected, rtol=0.01)
+
+
 @pytest.mark.parametrize("ceiling", [6.0, 1.0])
 @pytest.mark.parametrize("layer", [True, False])
 def test_a_ceiling_loses_no_relevance(ceiling, layer):
