@@ -290,6 +290,65 @@ def test_after_a_global_average_the_maps_are_one():
     close(positive, np.maximum(grad_cam.maps, 0))
 
 
+@pytest.mark.parametrize("pooled", [True, False], ids=["average", "flat"])
+def test_hires_cam_sums_to_the_score_less_the_bias(pooled):
+    """Of the last layer before a dense one; Grad-CAM's does only where all places weigh alike."""
+    keras.utils.set_random_seed(6)
+    whole = layers.GlobalAveragePooling2D() if pooled else layers.Flatten()
+    model = keras.Sequential(
+        [keras.Input((9, 8, 3)), layers.Conv2D(5, 3, activation="relu"), whole,
+         layers.Dense(3, bias_initializer="random_normal")]
+    )  # fmt: skip
+    bias, options = np.array(model.layers[-1].bias), {"relu": False, "resize": None}
+    for index in range(3):
+        found = attribute(model, photos(3, (9, 8, 3), 1), "hires_cam", class_index=index, **options)
+        close(found.maps.sum((1, 2)), found.scores - bias[index])
+        other = attribute(model, photos(3, (9, 8, 3), 1), "grad_cam", class_index=index, **options)
+        gaps = np.abs(other.maps.sum((1, 2)) - (other.scores - bias[index]))
+        assert (gaps < 1e-5 if pooled else gaps > 1e-2).all()
+
+
+# Axioms: L. S. Shapley, "A Value for n-Person Games", 1953; M. Sundararajan et al., 2017, section 4.
+
+
+@pytest.fixture(scope="module")
+def game():
+    """Return a net of 3 x 3 pixels of which 1 and 7 play the same role, and 4 is not looked at."""
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential(
+        [keras.Input((3, 3, 1)), layers.Flatten(), layers.Dense(12, activation="tanh"),
+         layers.Dense(6, activation="tanh"), layers.Dense(2)]
+    )  # fmt: skip
+    kernel = np.array(model.layers[1].kernel)
+    kernel[7], kernel[4] = kernel[1], 0
+    model.layers[1].kernel.assign(kernel)
+    model.layers[1].bias.assign(np.linspace(-1, 1, 12))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("shapley", {}),
+        ("kernel_shap", {"samples": 600}),
+        ("deep_shap", {"references": np.zeros((1, 3, 3, 1))}),
+        ("deep_lift", {}),
+        ("integrated_gradients", {"steps": 32}),
+        ("expected_gradients", {"references": np.zeros((1, 3, 3, 1)), "samples": 7}),
+    ],
+)
+def test_a_dummy_gets_nothing_and_equal_players_get_the_same(game, method, options):
+    x = photos(4, (3, 3, 1), 2)
+    x[:, 2, 1] = x[:, 0, 1]
+    found = attribute(game, x, method, class_index=1, **options).maps.reshape(4, 9)
+    scale = np.abs(found).max()
+    np.testing.assert_allclose(found[:, 4], 0, atol=1e-6 * scale)
+    np.testing.assert_allclose(found[:, 7], found[:, 1], atol=1e-5 * scale)
+    # Others, in this game of interactions, get what no other one gets.
+    apart = np.abs(found[:, 1:] - found[:, :1])
+    assert (apart > 1e-3 * scale).all()
+
+
 def test_ablation_cam_by_hand():
     model, x = convnet(bias=False), photos(3)
     found = attribute(model, x, "ablation_cam", relu=False, resize=None, class_index=2)

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +15,8 @@ import kviz
 from kviz.metrics import Completeness, ParameterRandomization, Road
 from kviz.metrics.measures._ssim import ssim
 from kviz.metrics.measures.road import imputed
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_completeness_is_an_identity_of_some():
@@ -28,12 +31,46 @@ def test_completeness_is_an_identity_of_some():
     )
     assert np.isnan(found.null_values).all()
     assert found.rank(0, 0) is None
+    # Black is, where a method's own is no image.
+    parts = kviz.attribution.method_named("lime", segments=9, samples=20)
+    assert parts.baseline == "segment"
+    assert np.isfinite(kviz.evaluate(model, images, parts, "completeness").values).all()
     # A method's own baseline is taken, another one where it is asked for.
     own = kviz.attribution.IntegratedGradients(baseline=1.5)
     values = kviz.evaluate(model, images, own, ["completeness", Completeness(reference=0)]).values
     np.testing.assert_allclose(values[0], 0, atol=1e-5)
     shift = 1.5 * weights.sum()
     np.testing.assert_allclose(values[1, 0], np.abs(shift) / np.abs(rise), rtol=1e-3)
+
+
+COMPLETE = {
+    "integrated_gradients": {"steps": 32}, "layer_integrated_gradients": {"steps": 32},
+    "deep_lift": {}, "deep_shap": {"references": pixels(2, 3, seed=1)},
+    "shapley": {}, "kernel_shap": {"samples": 600},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_completeness_holds_of_all_that_claim_it(bias):
+    """With biases by these; without, a ReLU net's score grows with its image, and more keep it."""
+    keras.utils.set_random_seed(8)
+    hidden = {"use_bias": bias, "activation": "softplus" if bias else "relu"}
+    model = keras.Sequential(
+        [keras.Input((3, 3, 1)), layers.Conv2D(4, 2, **hidden), layers.Flatten(),
+         layers.Dense(8, **hidden), layers.Dense(2, use_bias=bias)]
+    )  # fmt: skip
+    along = {
+        "input_x_gradient": {}, "lrp": {},
+        "expected_gradients": {"references": np.zeros((1, 3, 3, 1)), "samples": 3},
+    }  # fmt: skip
+    methods = [
+        kviz.attribution.method_named(name, **options)
+        for name, options in (COMPLETE | along).items()
+    ]
+    gaps = kviz.evaluate(model, pixels(4, 3), methods, "completeness", class_index=1).values[0]
+    kept = len(COMPLETE) if bias else len(methods)
+    np.testing.assert_allclose(gaps[:kept], 0, atol=1e-4)
+    assert (gaps[kept:].mean(axis=1) > 1e-2).all()
 
 
 def test_completeness_is_the_gap_that_the_method_tells(squeezenet, cat):
@@ -188,3 +225,47 @@ def test_what_cannot_be_made_again_is_said(deep, two):
     assert "it is not known how its maps were made" in judged.notes[-1]
     assert judged.text()
     assert judged.tiles()
+
+
+SANITY = ("guided_backprop", "guided_grad_cam", "gradient", "grad_cam")
+
+
+@pytest.fixture(scope="module")
+def clothes():
+    """Return the shipped convnet of Fashion-MNIST and an image of each class."""
+    network = kviz.load_model(ROOT / "models/fashion_cnn.keras")
+    return network, kviz.load_images(ROOT / "notebooks/images/fashion", network)
+
+
+def left_of(clothes, methods, **options):
+    """Return how alike maps stay, a mean over layers and images for each method."""
+    found = kviz.evaluate(*clothes, methods, ParameterRandomization(**options), nulls=1)
+    return dict(zip(methods, found.values[0].mean(axis=1), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("similarity", "layers"),
+    [
+        ("spearman", "cascading"),
+        pytest.param("spearman", "independent", marks=pytest.mark.slow),
+        pytest.param("ssim", "cascading", marks=pytest.mark.slow),
+        pytest.param("ssim", "independent", marks=pytest.mark.slow),
+    ],
+)
+def test_the_order_of_adebayo_et_al(clothes, similarity, layers):
+    """Of maps with their signs: what is guided stays, the gradient and Grad-CAM follow the weights."""
+    left = left_of(clothes, SANITY, similarity=similarity, layers=layers)
+    assert left["guided_backprop"] > left["guided_grad_cam"] + 0.2
+    assert left["guided_grad_cam"] > max(left["gradient"], left["grad_cam"]) + 0.03
+    if (similarity, layers) == ("spearman", "cascading"):
+        assert max(abs(left["gradient"]), abs(left["grad_cam"])) < 0.1
+
+
+@pytest.mark.slow
+def test_where_the_order_of_adebayo_et_al_is_not_found(clothes):
+    """Ranks without signs: a black pixel is 0 in each product with the image, whatever the weights."""
+    products = ("input_x_gradient", "integrated_gradients")
+    left = left_of(clothes, (*SANITY, *products), absolute=True)
+    assert min(left[name] for name in products) > left["guided_backprop"] + 0.1
+    assert left["guided_backprop"] > left["gradient"] + 0.2
+    assert left["guided_grad_cam"] < left["gradient"]
