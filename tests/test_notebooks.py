@@ -14,7 +14,7 @@ NEEDS_FASHION_MNIST = {"07_training_film"}
 # They train for a minute, or dream for one, or run a metric's hundreds of passes.
 LONG = {
     "02_layers_and_weights", "04_transfer_learning", "05_saliency_fooling_class_images",
-    "06_gradients_and_nested_blocks", "07_training_film", "08_can_you_trust_it",
+    "06_gradients_and_nested_blocks", "07_training_film",
 }  # fmt: skip
 
 
