@@ -11,7 +11,7 @@ from needed import need_fashion_mnist
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 NEEDS_FASHION_MNIST = {"07_training_film"}
-# They train for a minute, or dream for one, or run a metric's hundreds of passes.
+# They train for a minute, or dream for one.
 LONG = {
     "02_layers_and_weights", "04_transfer_learning", "05_saliency_fooling_class_images",
     "06_gradients_and_nested_blocks", "07_training_film",

@@ -89,7 +89,7 @@ def test_each_image_has_its_own_classes():
     # The second image's second class, and no other's.
     one = found.explained(1)[1]
     np.testing.assert_array_equal(one.map, found.maps[1, 1])
-    assert one[1:] == (0, "a", 4.0, 4.0, False)
+    assert one[1:] == (0, "a", 4.0, 4.0, False, None)
     names = Attribution(
         found.maps, found.maps, found.scores, found.classes, tuple("uvwxyz"), "lrp"
     )  # fmt: skip
