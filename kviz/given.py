@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kviz._caller import warn
+from kviz._caller import spelled, warn
 from kviz._checks import validate_names
 from kviz._types import Array
 from kviz.arrays import is_picture
 from kviz.engine.layers import Shape
-from kviz.errors import KvizError
+from kviz.errors import KvizError, OptionError
 from kviz.images import DARK, Files, read_files
 from kviz.network.network import Network
 from kviz.originals import notes_on
@@ -62,7 +62,7 @@ def read_images(images: Any, network: Network, names: Sequence[str]) -> Given:
         names: what the images are called, by default as their files.
 
     Raises:
-        OptionError: if `names` is no list of texts.
+        OptionError: if `names` is no list of texts, a name an image.
         ImageError: if a file cannot be read.
     """
     validate_names(names)
@@ -73,6 +73,11 @@ def read_images(images: Any, network: Network, names: Sequence[str]) -> Given:
         images, found = read_inputs(images, network)
         names = names or found
     pixels = network.pixels(images)
+    count = len(next(iter(pixels.values())))
+    if names and len(names) != count:
+        raise OptionError(
+            f"{spelled('names')} takes a name for each of {count} images. Received: {len(names)}"
+        )
     notes = [note for array in pixels.values() for row in _photos(array) for note in notes_on(row)]
     notes += _of_small_values(pixels, network)
     return Given(images, tuple(names), tuple(dict.fromkeys(notes)))

@@ -110,12 +110,15 @@ def fooled():
 def evaluation():
     generator = np.random.default_rng(2)
     curves = generator.random((2, 2, 3))
+    nulls, null_curves = generator.random((2, 2, 3, 2)), generator.random((2, 3, 2, 3))
+    # Of the same classes, the first two are every method's.
+    nulls[:, 1, :2], null_curves[1, :2] = nulls[:, 0, :2], null_curves[0, :2]
     return Evaluation(
-        values=generator.random((2, 2, 2)), null_values=generator.random((2, 2, 3, 2)),
+        values=generator.random((2, 2, 2)), null_values=nulls,
         metrics=("deletion", "mu_fidelity"), titles=("Deletion", "μ-fidelity"),
         baselines=("black", "black"), better=("lower", "higher"),
         methods=("grad_cam", "saliency"), nulls=("random", "random", "inverted"),
-        curves={"0": curves}, null_curves={"0": generator.random((2, 3, 2, 3))},
+        curves={"0": curves}, null_curves={"0": null_curves},
         curve_at={"0": np.array([0, 0.5, 1])}, curve_axes={"0": ("share", "probability")},
         curve_points={"0": ()}, classes=np.array([[1, 0], [1, 0]], "int32"),
         class_names=("b", "a") * 2, scores=generator.random((2, 2)).astype("float32"),

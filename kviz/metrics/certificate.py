@@ -20,7 +20,6 @@ from kviz.attribution.methods._baselines import baseline_of
 from kviz.engine.other_weights import OtherWeights
 from kviz.errors import ImageError, OptionError
 from kviz.given import read_images
-from kviz.inputs import head_for
 from kviz.metrics.again import Again
 from kviz.metrics.judge import Judge
 from kviz.metrics.measures._alike import rank_correlation
@@ -33,7 +32,6 @@ from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results.attribution import Attribution
 from kviz.results.certificate import MOVED, Beside, Certificate
-from kviz.scores import ProbabilityScore
 
 STEPS, PART = 16, 0.1
 MOVES = 4
@@ -88,9 +86,7 @@ def certify(
     }  # fmt: skip
     pixels = network.pixels(images)
     judge = Judge.of(network, pixels, _one_a_class(attribution), options, 1)
-    head = head_for(network, judge.probability.score, network.specs(pixels))
-    probable = isinstance(judge.probability.score, ProbabilityScore)
-    on: On = "probability" if probable and head is not None and head.has_classes else "score"
+    on: On = "probability" if judge.tells_probability else "score"
     found: list[list[Certificate]] = []
     for place in range(len(judge.found)):
         found.append(network.engine.fitting(batch_size, _Certifying(judge, place, on).all))

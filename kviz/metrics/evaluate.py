@@ -137,6 +137,10 @@ def evaluate(  # noqa: PLR0913 - a verb's options
         "output": output, "input_name": judge.passes.input_name, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
     notes = [note for each in found for note in each.notes]
+    if len({each.classes.tobytes() for each in found}) > 1:
+        notes.append(
+            "The methods explain different classes: values and chance of one are not another's."
+        )
     notes += [*said, *(_of_regions(where, found) if where else ())]
     return _result(judge, measures, results, {
         "names": tuple(names), "notes": tuple(dict.fromkeys(notes)),
@@ -164,7 +168,9 @@ def _several(given: Any, option: str, kinds: tuple[type, ...]) -> list[Any]:
         return [given]
     found = list(given) if isinstance(given, Iterable) else []
     if not found:
-        raise OptionError(f"{option} takes one or more. Received: {sanitise(repr(given))}")
+        raise OptionError(
+            f"{option} takes one, or a list of them. Received: {sanitise(repr(given))}"
+        )
     return found
 
 
@@ -255,7 +261,7 @@ def _result(
             key: one.null_curves for key, one in keyed.items() if one.null_curves is not None
         },
         curve_at={key: one.like.at for key, one in keyed.items() if one.like.at is not None},
-        curve_axes={key: (metrics[int(key)].across, metrics[int(key)].up) for key in keyed},
+        curve_axes={key: (metrics[int(key)].across, judge.up(metrics[int(key)])) for key in keyed},
         curve_points={key: one.like.points for key, one in keyed.items()},
         classes=np.stack([each.classes.reshape(-1) for each in found]),
         class_names=tuple(name for each in found for name in each.class_names),

@@ -25,7 +25,7 @@ from kviz.errors import ImageError, KvizError, OptionError
 from kviz.inputs import answering_head, head_for, looked_at
 from kviz.metrics.again import Again, channels_added
 from kviz.metrics.metric import Measured, Metric, Trial
-from kviz.metrics.nulls import own_nulls, shared_names, shared_nulls
+from kviz.metrics.nulls import others_of, own_names, own_nulls, shared_names, shared_nulls
 from kviz.metrics.regions import Known
 from kviz.metrics.registry import metric_name
 from kviz.network.network import Network
@@ -146,7 +146,12 @@ class Judge:
     @property
     def _own(self) -> tuple[str, ...]:
         """The nulls that each method has of its own."""
-        return own_nulls(self.maps[0], self.images)[0]
+        return own_names(self._others[0])
+
+    @cached_property
+    def _others(self) -> list[Array | None]:
+        """For each method, the place of another photo for each."""
+        return [others_of(self.images, maps) for maps in self.maps]
 
     @property
     def _shared(self) -> tuple[str, ...]:
@@ -157,6 +162,17 @@ class Judge:
     def null_names(self) -> tuple[str, ...]:
         """What the nulls are called, in their order."""
         return (*self._shared, *self._own)
+
+    @property
+    def tells_probability(self) -> bool:
+        """Whether what is explained is a class, which has a probability."""
+        probable = isinstance(self.probability.score, ProbabilityScore)
+        return probable and self.head is not None and self.head.has_classes
+
+    def up(self, metric: Metric) -> str:
+        """Return what a metric's curve has to the top."""
+        on_score = getattr(metric, "on", None) == "score" or not self.tells_probability
+        return "score" if metric.up == "probability" and on_score else metric.up
 
     def measured(self, metric: Metric) -> Judged:
         """Return what a metric says of all maps."""
@@ -214,7 +230,7 @@ class Judge:
         for place in group:
             own.append(self.maps[place][None, part])
             if metric.has_nulls:
-                own.append(own_nulls(self.maps[place], self.images)[1][:, part])
+                own.append(own_nulls(self.maps[place], self._others[place], part))
         if metric.has_nulls:
             own.append(shared_nulls(self.images[part], size, self.draws, self.options["seed"]))
         return np.concatenate(own)
@@ -337,6 +353,8 @@ def _maps_of(found: Attribution, images: Array) -> Array:
     size = images.shape[1:] if images.ndim == 2 else images.shape[1:-1]
     if len(maps) != len(images):
         raise ImageError(f"{said} is of {len(maps)} images. Received: {len(images)} images")
+    if not np.isfinite(maps).all():
+        raise ImageError(f"{said} holds values that are not finite (NaN or infinite).")
     maps = channels_added(maps, images.shape[1:])
     if maps.shape[1:] != size:
         raise OptionError(

@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Method, Request
-from kviz.attribution.methods._baselines import validate_baseline
+from kviz.attribution.methods._baselines import NAMES, validate_baseline
 from kviz.attribution.options import validate_fields
 from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
-from kviz.errors import OptionError
 from kviz.metrics.again import Again
 from kviz.results.evaluation import Better
 
@@ -170,9 +170,8 @@ def validate_cover(name: str, value: Any) -> Any:
     """
     if value is None:
         return None
-    if isinstance(value, str) and value == "noise":
-        raise OptionError(
-            f"{name}='noise' would give an image another value in another place. "
-            "Choose 'black', 'white', 'grey', 'mean', 'blur', a number or an array."
-        )
+    if isinstance(value, str):
+        # Noise would give an image another value in another place.
+        validate_choice(name, value, [cover for cover in NAMES if cover != "noise"])
+        return value
     return validate_baseline(name, value)

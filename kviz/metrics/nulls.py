@@ -51,24 +51,42 @@ def shared_nulls(images: Array, size: tuple[int, ...], draws: int, seed: int) ->
     return np.stack(maps) if maps else np.empty((0, len(images), *size))
 
 
-def own_nulls(maps: Array, images: Array) -> tuple[tuple[str, ...], Array]:
-    """Return the nulls that a method has of its own: its maps inverted, and those of another photo.
+def own_names(others: Array | None) -> tuple[str, ...]:
+    """Return the names of the nulls that each method has of its own, in their order."""
+    return (INVERTED,) if others is None else (INVERTED, ANOTHER)
 
-    Which other one it is follows from what is in the photos, so that their order does not matter.
+
+def own_nulls(maps: Array, others: Array | None, part: slice) -> Array:
+    """Return the nulls that a method has of its own: its maps inverted, and those of another photo.
 
     Args:
         maps: `(N, *size)`.
-        images: `(N, …)`.
+        others: as `others_of` returns it.
+        part: which images are wanted.
 
     Returns:
-        Names, and float64 `(maps, N, *size)`; of one image there is no other.
+        Float64 `(maps, n, *size)`, as `own_names` names them.
     """
-    if len(images) < 2:
-        return (INVERTED,), -maps[None]
-    ranked = sorted(range(len(images)), key=lambda place: fingerprint(images[place]))
-    following = np.empty(len(images), int)
-    following[ranked] = np.roll(ranked, -1)
-    return (INVERTED, ANOTHER), np.stack([-maps, maps[following]])
+    return np.stack([-maps[part], *([] if others is None else [maps[others[part]]])])
+
+
+def others_of(images: Array, maps: Array) -> Array | None:
+    """Return the place of another photo for each, None where all are one photo.
+
+    Which one it is follows from what is in photos and maps, so that their order does not matter.
+
+    Args:
+        images: `(N, …)`.
+        maps: `(N, *size)`, by which those of one photo are told apart.
+    """
+    photos = [fingerprint(image) for image in images]
+    ranked = sorted(range(len(images)), key=lambda place: (photos[place], fingerprint(maps[place])))
+    firsts = {photos[place]: place for place in reversed(ranked)}
+    kinds = sorted(firsts)
+    if len(kinds) < 2:
+        return None
+    after = dict(zip(kinds, kinds[1:] + kinds[:1], strict=True))
+    return np.array([firsts[after[photo]] for photo in photos])
 
 
 def _middle(size: tuple[int, ...]) -> Array:

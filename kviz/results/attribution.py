@@ -46,7 +46,7 @@ class Explained(NamedTuple):
         """Return whether it does better than chance, "" where that is not known."""
         if self.certificate is None:
             return ""
-        return f"{'' if self.certificate.better_than_chance else 'no '}better than chance"
+        return self.certificate.flag
 
     def facts(self) -> dict[str, Any]:
         """Return its numbers, as `Result.facts` has them."""

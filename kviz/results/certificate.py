@@ -12,8 +12,8 @@ from kviz._checks import sanitise
 # The nulls: the map itself moved to other places, random numbers, a blob in the middle.
 MOVED, RANDOM, MIDDLE = "moved", "random", "centre"
 CALLED = {MOVED: "moved elsewhere", RANDOM: "random pixels", MIDDLE: "the middle"}
-# A map that is as like as this to what it was has hardly changed.
-ALIKE = 0.5
+# A map that is as like as this to what it was has hardly changed, and is much the same.
+ALIKE, SAME = 0.5, 0.8
 # Of a class that the network gives less than this, shares are of next to nothing.
 LITTLE = 0.01
 NOT_SHOWN = (
@@ -97,12 +97,25 @@ class Certificate:
         return 1 / (1 + moves) ** 2
 
     def _comes_first(self, metric: str) -> bool:
-        tested = [one for one in self.tested if one.metric == metric]
+        return not self._as_well(metric, MOVED)
+
+    def _as_well(self, metric: str, null: str) -> int:
+        """Return how many of a null's draws do as well as the map, the mean of the baselines."""
+        tested = self._of(metric)
         own = sum(one.value for one in tested)
-        others = [sum(draw) for draw in zip(*(one.nulls[MOVED] for one in tested), strict=False)]
+        others = [
+            sum(draw) for draw in zip(*(one.nulls.get(null, ()) for one in tested), strict=False)
+        ]
         if metric == "deletion":
-            return all(own < other for other in others)
-        return all(own > other for other in others)
+            return sum(other <= own for other in others)
+        return sum(other >= own for other in others)
+
+    @property
+    def flag(self) -> str:
+        """The verdict in a few words."""
+        if not self.better_than_chance:
+            return "no better than chance"
+        return "better than chance" + ", not than the middle" * self._middle_does_better()
 
     def verdict(self) -> str:
         """Return in one sentence whether the map does better than chance."""
@@ -114,15 +127,16 @@ class Certificate:
         if self.better_than_chance:
             copies = min(len(one.nulls[MOVED]) for one in self.tested)
             return (
-                f"Better than chance: it beats itself moved to {copies} other places, in deletion and "
-                f"in insertion{', on average of the baselines' * several} (by luck one map in "
-                f"{1 / self.luck:.0f} does)."
+                f"{self.flag.capitalize()}: it beats itself moved to {copies} other places, in "
+                f"deletion and in insertion{', on average of the baselines' * several} (by luck one map "
+                f"in {1 / self.luck:.0f} does)."
             )
-        lost = [name for name in ("deletion", "insertion") if name not in self.beaten]
-        return (
-            "No better than chance: moved to other places, the same map does as well "
-            f"in {' and in '.join(lost)}."
+        lost = {name: self._as_well(name, MOVED) for name in ("deletion", "insertion")}
+        copies = min(len(one.nulls[MOVED]) for one in self.tested)
+        some = " and ".join(
+            f"{count} of {copies} in {name}" for name, count in lost.items() if count
         )
+        return f"No better than chance: of the same map moved elsewhere {some} do as well."
 
     def words(self) -> list[str]:
         """Return what was found as sentences, the verdict first and what is not shown last."""
@@ -131,17 +145,22 @@ class Certificate:
             return found
         if self._middle_does_better():
             found.append("A blob in the middle of the image does better than the map.")
+        if self._as_well("deletion", RANDOM):
+            found.append(
+                "Random pixels do as well in deletion: they spoil a photo sooner than a patch does."
+            )
         found += map(self._removal, self._of("deletion"))
         found += map(self._showing, self._of("insertion"))
         if self.top is not None and self.every is not None:
-            changed = "Hardly changes" if self.every >= ALIKE else "Changes"
             top = sanitise(self.top_layer.rpartition("/")[2], 40)
             found.append(
-                f"{changed} when the weights are shuffled: rank correlation {_correlation(self.top)} "
-                f"(top layer, {top}), {_correlation(self.every)} (all layers)."
+                f"{_changed(self.top >= ALIKE, self.every >= ALIKE)}: rank correlation "
+                f"{_correlation(self.top)} (top layer, {top}), {_correlation(self.every)} (all layers)."
             )
         if self.steady:
-            changed = "Much the same" if min(self.steady) >= ALIKE else "Not the same"
+            least = min(self.steady)
+            changed = "Much" if least >= SAME else "Partly" if least >= ALIKE else "Not"
+            changed += " the same"
             found.append(
                 f"{changed} under noise of {_percent(self.noise)} of the image's range: rank "
                 f"correlation {_range(self.steady, _correlation)}."
@@ -169,15 +188,16 @@ class Certificate:
         return f"Removes {removed(one.first)} % of the {self.on} {part}; {beside}{rises}."
 
     def _showing(self, one: Beside) -> str:
-        part = f"as its pixels come, first to last (on {sanitise(one.baseline, 24)})"
+        part = f"while its pixels come, first ones first ({sanitise(one.baseline, 24)})"
         if self._is_little():
-            return f"Gives {_short(one.value)} on average {part}; {_beside(one.nulls, _short)}."
+            return f"Shows {_short(one.value)} on average {part}; {_beside(one.nulls, _short)}."
 
         def given(value: float) -> str:
             return _number(value / abs(self.whole))
 
         beside = _beside(one.nulls, given, " %")
-        return f"Gives {given(one.value)} % of it on average {part}; {beside}."
+        more = "; the whole image is 100 %" * (one.value > 1.005 * abs(self.whole))
+        return f"Shows {given(one.value)} % of it on average {part}; {beside}{more}."
 
     def _is_little(self) -> bool:
         """Whether a share of the score would be one of next to nothing."""
@@ -201,6 +221,16 @@ class Certificate:
             "tested": [dict(vars(one)) for one in self.tested],
             "words": self.words(),
         }
+
+
+def _changed(top: bool, every: bool) -> str:
+    """Return what shuffling changes, by whether the map is alike afterwards."""
+    if top == every:
+        return f"{'Hardly changes' if top else 'Changes'} when the weights are shuffled"
+    first, second = (
+        ("all weights", "the top layer's") if top else ("the top layer's weights", "all")
+    )
+    return f"Changes when {first} are shuffled, hardly when {second} are"
 
 
 def _beside(

@@ -42,10 +42,17 @@ def each_by_another_name(names: Iterable[str]) -> tuple[str, ...]:
 
 
 class Rank(NamedTuple):
-    """The place of a method among its nulls: 1 is before all of them."""
+    """The place of a method among its nulls: 1 is before all of them, and behind those that are equal.
+
+    `equal` is how many of them are.
+    """
 
     place: int
     of: int
+    equal: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.place} of {self.of}" + f" ({self.equal} equal)" * (self.equal > 0)
 
 
 def interval_of(values: Array, seed: int = 0) -> tuple[float, float] | None:
@@ -193,7 +200,7 @@ class Evaluation(Result):
             return None
         lower = self.better[place[0]] == "lower"
         before = sum(bool(null <= own) if lower else bool(null >= own) for null in nulls)
-        return Rank(1 + before, 1 + len(nulls))
+        return Rank(1 + before, 1 + len(nulls), sum(bool(null == own) for null in nulls))
 
     def _place(self, measure: str | int, method: str | int) -> tuple[int, int]:
         known = self.measures()
@@ -261,26 +268,50 @@ class Evaluation(Result):
     def _lines(self, place: int, images: Sequence[int]) -> dict[str, Array]:
         key = str(place)
         found = self.curves[key][:, images].mean(axis=1)
-        lines = dict(zip(self.methods, found, strict=True))
+        lines = {
+            name: line
+            for name, line in zip(self.methods, found, strict=True)
+            if np.isfinite(line).all()
+        }
         nulls = self.null_curves.get(key)
         random = [at for at, name in enumerate(self.nulls) if name == self.nulls[0]]
         if nulls is not None and random:
-            lines[f"{self.nulls[0]} maps"] = nulls[0, random][:, images].mean(axis=(0, 1))
+            rows = nulls[:, random][:, :, images].mean(axis=(1, 2))
+            lines.update(self._shared(f"{self.nulls[0]} maps", rows))
         return lines
+
+    def _shared(self, said: str, rows: Array) -> list[tuple[str, Array]]:
+        """Return what a null got by what it is called, each value once: of other classes it differs.
+
+        Args:
+            said: what the null is called.
+            rows: `(methods, …)`, not finite where it has no part.
+        """
+        groups: dict[bytes, int] = {}
+        for method, row in enumerate(rows):
+            if np.isfinite(row).any():
+                groups.setdefault(row.tobytes(), method)
+        alone = len(groups) == 1
+        return [
+            (said if alone else f"{said}: {self.methods[method]}", rows[method])
+            for method in groups.values()
+        ]
 
     def _dots(self, place: int, images: Sequence[int]) -> list[Dot]:
         found = []
         for method, name in enumerate(self.methods):
             values = self.values[place, method, images]
-            found.append(_dot(name, values[None]))
-        shared: set[str] = set()
+            if np.isfinite(values).any():
+                found.append(_dot(name, values[None]))
+        for kind in dict.fromkeys(self.nulls):
+            rows = self.null_values[place][:, [name == kind for name in self.nulls]][..., images]
+            if not _is_own(kind):
+                found += [_dot(said, row, null=True) for said, row in self._shared(kind, rows)]
         for method, name in enumerate(self.methods):
             for kind, rows in self.chance(place, method).items():
-                own = _is_own(kind)
-                if own or kind not in shared:
-                    said = f"{kind}: {name}" if own and len(self.methods) > 1 else kind
+                if _is_own(kind):
+                    said = f"{kind}: {name}" if len(self.methods) > 1 else kind
                     found.append(_dot(said, rows[:, images], null=True))
-                    shared.add(kind)
         return found
 
     def _across(self, tiles: list[Tile]) -> int:
@@ -303,7 +334,7 @@ class Evaluation(Result):
                 (
                     name, _number(self.mean(place, method)),
                     f"{_number(interval[0])} to {_number(interval[1])}" if interval else "", *nulls,
-                    f"{rank.place} of {rank.of}" if rank else "",
+                    str(rank) if rank else "",
                 )
             )  # fmt: skip
         count = self._counted(place, range(self._count))
@@ -379,8 +410,8 @@ class Evaluation(Result):
         pictures: list[Picture] = []
         measures = [measure.replace(" ", "_") for measure in self.measures()]
         for place, tiles in enumerate(self._drawn(images)):
-            # The last of a measure's pictures are its values.
-            for what, tile in zip(("curves", "values")[-len(tiles) :], tiles, strict=True):
+            # The last of a measure's pictures are its values; one that says nothing has none.
+            for what, tile in zip(("curves", "values")[2 - len(tiles) :], tiles, strict=True):
                 file = f"{place + 1:02}_{slug(measures[place])}_{what}.png"
                 pictures.append((file, functools.partial(self._png, tile)))
         return pictures

@@ -167,7 +167,7 @@ def test_mean_interval_and_rank(whole):
     assert low < whole.mean("deletion black", "saliency") < high
     rank = whole.rank("deletion black", "saliency")
     nulls = whole.null_values[0, 0].mean(axis=1)
-    assert rank == (1 + (nulls <= whole.values[0, 0].mean()).sum(), 8)
+    assert rank == (1 + (nulls <= whole.values[0, 0].mean()).sum(), 8, 0)
     best = whole.rank("mu_fidelity black", "saliency")
     assert (
         best.place == 1 + (whole.null_values[4, 0].mean(axis=1) >= whole.values[4, 0].mean()).sum()
@@ -186,11 +186,15 @@ def test_an_interval_is_told_from_five_images_on():
     ("options", "error", "message"),
     [
         ({"metrics": "deltion"}, kviz.OptionError, "Did you mean 'deletion'"),
-        ({"metrics": []}, kviz.OptionError, "metrics takes one or more"),
-        ({"methods": []}, kviz.OptionError, "methods takes one or more"),
+        ({"metrics": []}, kviz.OptionError, "metrics takes one, or a list"),
+        ({"methods": []}, kviz.OptionError, "methods takes one, or a list"),
         ({"methods": "grad_cm"}, kviz.OptionError, "'grad_cam'"),
         ({"methods": attribution()}, kviz.ImageError, "is of 2 images. Received: 5 images"),
-        ({"baselines": ["noise"]}, kviz.OptionError, "another value in another place"),
+        (
+            {"baselines": ["noise"]},
+            kviz.OptionError,
+            "'black', 'white', 'grey', 'mean', 'blur'. Rec",
+        ),
         ({"baselines": ["blck"]}, kviz.OptionError, "'black'"),
         ({"baselines": True}, kviz.OptionError, "Received: True"),
         ({"nulls": 0}, kviz.OptionError, "nulls takes a whole number from 1"),
@@ -411,3 +415,103 @@ def test_a_numpy_twin_on_the_real_net(squeezenet, cat):
             area = (said[1:] + said[:-1]).sum() / 2 / steps
             assert mine.baselines[metric + at] == name
             assert mine.values[metric + at, 0, 0] == pytest.approx(area, abs=1e-4)
+
+
+def test_a_rank_tells_how_many_are_equal(whole):
+    same = replace(whole, null_values=np.zeros_like(whole.null_values), values=0 * whole.values)
+    assert same.rank(0, 0) == (8, 8, 7)
+    assert "8 of 8 (7 equal)" in same.text()
+
+
+def test_a_picture_has_the_nulls_of_each_method_s_own_classes(model, five):
+    found = [kviz.attribute(model, five, "saliency", class_index=index) for index in (1, 3, 1)]
+    judged = kviz.evaluate(model, five, found, Deletion(steps=4), baselines=["black"], nulls=2)
+    curve, values = judged.tiles()
+    assert judged.notes == (
+        "The methods explain different classes: values and chance of one are not another's.",
+    )
+    random = {row.name: row.value for row in values.chart.rows if row.name.startswith("random")}
+    assert [*random] == ["random: saliency", "random: saliency #2"]
+    for row, method in zip(random.values(), (0, 1), strict=True):
+        assert row == pytest.approx(judged.chance(0, method)["random"].mean())
+    lines = [name for name in curve.chart.lines if name.startswith("random")]
+    assert lines == ["random maps: saliency", "random maps: saliency #2"]
+    means = judged.null_curves["0"][:, :2].mean(axis=(1, 2))
+    np.testing.assert_allclose(curve.chart.lines[lines[1]], means[1])
+
+
+def test_what_says_nothing_is_left_out_of_pictures(model, five, tmp_path):
+    unknown = replace(kviz.attribute(model, five, "saliency"), method="somebody's")
+    judged = kviz.evaluate(
+        model, five, [unknown, "saliency"], ["parameter_randomization", "deletion"], nulls=1
+    )
+    tiles = judged.tiles()
+    assert [*tiles[0].chart.lines] == ["saliency", "random maps"]
+    assert "somebody's" not in [row.name for row in tiles[1].chart.rows]
+    alone = kviz.evaluate(model, five, unknown, ["parameter_randomization", "deletion"], nulls=1)
+    names = [path.name for path in alone.save(tmp_path / "pictures")]
+    assert names[0] == "02_deletion_black_curves.png"
+
+
+def test_another_photo_is_another_one(model, five):
+    """Of photos that occur twice it is not the same one, nor does their order matter."""
+    twice, metric = five[[0, 0, 1, 2]], Deletion(steps=4)
+    options = {"baselines": ["black"], "nulls": 1, "class_index": 1}
+    one = kviz.evaluate(model, twice, "saliency", metric, **options)
+    found = one.chance(0, 0)["another photo"][0]
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+    assert abs(found[0] - one.values[0, 0, 0]) > 1e-4
+    order = [2, 0, 3, 1]
+    other = kviz.evaluate(model, twice[order], "saliency", metric, **options)
+    np.testing.assert_allclose(other.chance(0, 0)["another photo"][0], found[order], atol=1e-5)
+    same = kviz.evaluate(model, five[[0, 0]], "saliency", metric, **options)
+    assert same.nulls == ("random", "centre", "edges", "inverted")
+
+
+@pytest.mark.parametrize("size", [(12, 16), (28, 11), (5, 33)])
+def test_a_map_that_says_nothing_gets_nothing_whatever_the_image_s_size(size):
+    """Cells of one size: larger ones would have larger sums and larger falls."""
+    images = np.random.default_rng(5).uniform(0, 1, (8, *size, 1)).astype("float32")
+    model = linear(np.ones(size))
+    found = kviz.attribute(model, images, "gradient")
+    flat = replace(found, maps=np.ones_like(found.maps))
+    metrics = [MuFidelity(subsets=60), kviz.metrics.SensitivityN(points=2, subsets=60)]
+    judged = kviz.evaluate(
+        model, images, [flat, "input_x_gradient"], metrics, baselines=[0], nulls=12
+    )
+    for place in (0, 1):
+        assert abs(judged.values[place, 0]).max() < 1e-6
+        np.testing.assert_allclose(judged.values[place, 1], 1, atol=1e-5)
+        random = judged.chance(place, 1)["random"]
+        assert abs(random.mean()) < 3 * random.std() / np.sqrt(random.size)
+
+
+def test_maps_that_are_not_finite_are_refused(model, five):
+    found = kviz.attribute(model, five, "saliency")
+    bad = replace(found, maps=np.where(found.maps > 0, np.nan, found.maps))
+    with pytest.raises(kviz.ImageError, match="by saliency holds values that are not finite"):
+        kviz.evaluate(model, five, bad, "complexity")
+
+
+def test_an_axis_says_probability_where_it_is_one(model, five):
+    metrics = [Deletion(steps=2), Deletion(steps=2, on="score")]
+    found = kviz.evaluate(model, five, "saliency", metrics, baselines=["black"], nulls=1)
+    assert [found.curve_axes[place][1] for place in "01"] == ["probability", "score"]
+    own = kviz.evaluate(
+        model, five, "saliency", metrics[0], baselines=["black"], nulls=1,
+        score=lambda outputs: outputs[:, 0],
+    )  # fmt: skip
+    assert own.curve_axes["0"][1] == "score"
+
+
+def test_names_are_as_many_as_images(model, five):
+    with pytest.raises(kviz.OptionError, match=r"a name for each of 5 images. Received: 2"):
+        kviz.evaluate(model, five, "saliency", Deletion(steps=2), names=["a", "b"])
+
+
+def test_a_baseline_is_one_image_whatever_the_batch(model, five):
+    for batch_size in (2, 5):
+        with pytest.raises(kviz.OptionError, match="shape of one image"):
+            kviz.evaluate(
+                model, five, "saliency", Deletion(steps=2), baselines=[five], batch_size=batch_size
+            )

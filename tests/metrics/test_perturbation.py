@@ -188,7 +188,7 @@ AVERAGES = AverageDrop(), AverageGain(), AverageIncrease()
 
 
 def under(found, images, low):
-    maps = found.maps
+    maps = np.maximum(found.maps, 0)  # what speaks against the class stays hidden
     axes = {"axis": (1, 2), "keepdims": True}
     shares = (maps - maps.min(**axes)) / (maps.max(**axes) - maps.min(**axes))
     return low + shares[..., None] * (images - low)

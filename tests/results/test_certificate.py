@@ -24,8 +24,8 @@ def test_words_say_all_numbers():
         "(by luck one map in 9 does).",
         "Removes 75 % of the probability with 10 % of the pixels (black); moved elsewhere 62 to 75 %, "
         "random pixels 38 %, the middle 50 %.",
-        "Gives 87 % of it on average as its pixels come, first to last (on black); moved elsewhere 25 "
-        "to 75 %, random pixels 62 %, the middle 50 %.",
+        "Shows 87 % of it on average while its pixels come, first ones first (black); moved elsewhere "
+        "25 to 75 %, random pixels 62 %, the middle 50 %.",
         "Changes when the weights are shuffled: rank correlation 0.40 (top layer, classes), 0.03 (all "
         "layers).",
         "Much the same under noise of 2 % of the image's range: rank correlation 0.90 to 0.96.",
@@ -39,14 +39,17 @@ def test_words_say_all_numbers():
     [
         (certificate(), True, "Better than chance: "),
         # Of two copies one does as well, or better.
-        (with_(measured("deletion", "black", 0.2, (0.2, 0.3))), False, "as well in deletion."),
-        (with_(insertion=measured("insertion", "black", 0.5, (0.6, 0.2))), False, "well in insertion."),
+        (with_(measured("deletion", "black", 0.2, (0.2, 0.3))), False, "1 of 2 in deletion do"),
+        (
+            with_(insertion=measured("insertion", "black", 0.5, (0.6, 0.2))), False,
+            "1 of 2 in insertion do",
+        ),
         (
             with_(
                 measured("deletion", "black", 0.4, (0.2, 0.3)),
                 measured("insertion", "black", 0.1, (0.6, 0.2)),
             ),
-            False, "does as well in deletion and in insertion.",
+            False, "elsewhere 2 of 2 in deletion and 2 of 2 in insertion do as well.",
         ),
         # A copy has to do it in the mean of both baselines.
         (
@@ -54,7 +57,7 @@ def test_words_say_all_numbers():
                 DELETION, measured("deletion", "blur", 0.3, (0.25, 0.5)), INSERTION,
                 measured("insertion", "blur", 0.7, (0.9, 0.9)),
             )),
-            False, "as well in insertion.",
+            False, "1 of 2 in insertion do as well.",
         ),
         (
             certificate(tested=(
@@ -76,11 +79,29 @@ def test_the_verdict_comes_first(one, better, said):
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        (certificate(every=0.5), "Hardly changes when the weights are shuffled"),
-        (certificate(every=0.49), "Changes when the weights are shuffled"),
+        (certificate(top=0.5, every=0.5), "Hardly changes when the weights are shuffled"),
+        (certificate(top=0.49, every=0.49), "Changes when the weights are shuffled"),
+        (
+            certificate(top=0.5),
+            "Changes when all weights are shuffled, hardly when the top layer's are",
+        ),
+        (
+            certificate(every=0.5),
+            "when the top layer's weights are shuffled, hardly when all are: rank",
+        ),
         (certificate(every=-0.001, top=-0.5), "-0.50 (top layer, classes), 0.00 (all layers)"),
         (certificate(steady=(0.3, 0.9)), "Not the same under noise of 2 %"),
         (certificate(steady=(0.7, 0.7)), "rank correlation 0.70."),
+        (certificate(steady=(0.5, 0.9)), "Partly the same under noise"),
+        (certificate(steady=(0.8, 0.9)), "Much the same under noise"),
+        (
+            with_(replace(DELETION, nulls={"moved": (0.2, 0.3), "random": (0.1,)})),
+            "Random pixels do as well in deletion",
+        ),
+        (
+            with_(insertion=measured("insertion", "black", 0.9, (0.2, 0.1))),
+            "50 %; the whole image is 100 %.",
+        ),
         (certificate(untested=("noise: it is none",)), "Not tested with noise: it is none."),
         (with_(replace(DELETION, first=0.9)), "Removes -12 % of the probability"),
         (with_(replace(DELETION, first=0.9)), "the middle 50 %; below 0 it rises."),
@@ -179,6 +200,6 @@ def test_pictures_carry_it(tmp_path):
     with Image.open(both) as picture:
         assert picture.text["Comment"] == f"grad_cam · b. {' '.join(certificate().words())}"
     page = found.save(tmp_path / "page.html")[0].read_text(encoding="utf-8")
-    assert "No better than chance: moved to other places" in page
+    assert "No better than chance: of the same map moved elsewhere" in page
     with Image.open(attribution().save(tmp_path / "bare")[0]) as picture:
         assert "Comment" not in picture.text

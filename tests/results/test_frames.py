@@ -12,8 +12,8 @@ import kviz
 
 ROWS = {
     "activations": 4, "weights": 2, "predictions": 4, "attribution": 2,
-    "attribution of classes": 6, "certified attribution": 2, "comparison": 4, "class image": 2, "fool": 2,
-    "evaluation": 2 * 2 * (1 + 3) * 2,
+    "attribution of classes": 6, "certified attribution": 2, "comparison": 4, "class image": 2,
+    "fool": 2, "evaluation": 2 * 2 * (1 + 3) * 2,
 }  # fmt: skip
 
 

@@ -107,8 +107,12 @@ def baseline_of(baseline: Any, request: Request) -> Any:
             return _blurred(images)
         raise OptionError(f"The baseline {baseline!r} is for images (N, H, W, channels) only.")
     array = np.asarray(baseline, images.dtype.as_numpy_dtype)
+    one = array[0] if array.ndim == images.shape.rank and len(array) == 1 else array
     try:
-        return tf.convert_to_tensor(np.broadcast_to(array, images.shape))
+        # One for all: of a baseline an image, which is whose would be the batch's size to say.
+        return tf.convert_to_tensor(
+            np.broadcast_to(np.broadcast_to(one, images.shape[1:]), images.shape)
+        )
     except ValueError:
         raise OptionError(
             f"baseline as an array has the shape of one image, {tuple(images.shape[1:])}. "

@@ -15,13 +15,15 @@ from kviz.metrics.metric import Trial
 
 # How far rounding takes a probability beyond 1.
 NEAR = 1e-5
+# What is no rise, but rounding.
+ROUNDING = 1e-6
 
 
 def probabilities(trial: Trial, name: str, baseline: Any) -> tuple[Array, Array]:
     """Return probabilities of images, and of them as far as their maps let them through.
 
-    A map is scaled to 0-1 by its smallest and largest value; one that is the same everywhere, which
-    says nothing, lets nothing through.
+    What a map has above 0 is scaled to 0-1 by its smallest and largest value; one that is the same
+    everywhere, which says nothing, lets nothing through.
 
     Args:
         trial: the images and maps.
@@ -54,7 +56,8 @@ def probabilities(trial: Trial, name: str, baseline: Any) -> tuple[Array, Array]
 
 
 def _scaled(maps: Array) -> Array:
-    axes = tuple(range(2, maps.ndim))
+    # What speaks against the class, and what counts for nothing, is to stay hidden.
+    axes, maps = tuple(range(2, maps.ndim)), maps.clip(min=0)
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
     scaled: Array = (maps - low) / np.where(high > low, high - low, 1)
     return scaled

@@ -60,8 +60,20 @@ def falls(
 
 
 def cells_of(cells: Any, size: Sequence[int]) -> tuple[int, ...]:
-    """Return how many cells the grid has along each axis: at most a cell a pixel."""
-    return tuple(map(min, each_axis("cells", cells, len(size)), size))
+    """Return how many cells the grid has along each axis: at most as many as were asked for.
+
+    All cells are of one size: larger ones have larger sums and larger falls, and a map that says
+    nothing would seem to know that. Down to two thirds of what was asked for, as many are taken as
+    leave out least of the image; what is left lies at its borders.
+
+    >>> cells_of(9, (28, 224)), cells_of(9, (227, 4))
+    ((7, 8), (9, 4))
+    """
+    asked = map(min, each_axis("cells", cells, len(size)), size)
+    return tuple(
+        max(range(most, most - most // 3 - 1, -1), key=lambda count: side // count * count)
+        for most, side in zip(asked, size, strict=True)
+    )
 
 
 def counted(share: float, cells: Sequence[int]) -> int:
@@ -107,16 +119,14 @@ def without_subsets(
     return sums, lost
 
 
-def _cell_of(side: int, cells: int) -> Array:
-    """Return the cell of each pixel along an axis."""
-    return np.arange(side) * cells // side
-
-
 def _cell_sums(maps: Array, cells: Sequence[int]) -> Array:
     """Return the sums of maps `(maps, N, *size)` over each cell, `(maps, N, cells)`."""
     for axis, (side, count) in enumerate(zip(maps.shape[2:], cells, strict=True), 2):
-        first = np.searchsorted(_cell_of(side, count), np.arange(count))
-        maps = np.add.reduceat(maps, first, axis=axis)
+        wide = side // count
+        border = (side - wide * count) // 2
+        inside = maps.take(np.arange(border, border + wide * count), axis=axis)
+        shape = (*inside.shape[:axis], count, wide, *inside.shape[axis + 1 :])
+        maps = inside.reshape(shape).sum(axis=axis + 1)
     return maps.reshape(*maps.shape[:2], -1)
 
 
@@ -132,9 +142,15 @@ def _summable(values: Array) -> Array:
 
 
 def _kept(rows: Any, size: Any, grids: Any) -> Any:  # noqa: ARG001
-    """Return grids `(B, *cells)` enlarged to `(B, *size)`, each pixel as its cell has it."""
-    kept = tf.cast(grids, tf.float32)
-    for axis in range(int(size.shape[0])):
-        count = tf.shape(grids)[axis + 1]
-        kept = tf.gather(kept, tf.range(size[axis]) * count // size[axis], axis=axis + 1)
+    """Return grids `(B, *cells)` enlarged to `(B, *size)`, each pixel as its cell has it, borders 1."""
+    kept, axes = tf.cast(grids, tf.float32), int(size.shape[0])
+    for axis in range(axes):
+        side, count = size[axis], tf.shape(grids)[axis + 1]
+        wide = side // count
+        cell = (tf.range(side) - (side - wide * count) // 2) // wide
+        inside = tf.reshape(
+            (cell >= 0) & (cell < count), [1] * (axis + 1) + [-1] + [1] * (axes - 1 - axis)
+        )
+        kept = tf.gather(kept, tf.clip_by_value(cell, 0, count - 1), axis=axis + 1)
+        kept = tf.where(inside, kept, 1.0)
     return kept

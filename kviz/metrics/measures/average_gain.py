@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution.options import option
-from kviz.metrics.measures._masked import probabilities
+from kviz.metrics.measures._masked import ROUNDING, probabilities
 from kviz.metrics.metric import Measured, Metric, Trial, validate_cover
 
 
@@ -46,5 +46,6 @@ class AverageGain(Metric):
     def measure(self, trial: Trial) -> Measured:
         """Return each image's gain, as `Metric.measure`."""
         before, after = probabilities(trial, "average_gain", self.baseline)
-        lacks = np.where(before < 1, 1 - before, 1)
-        return Measured(values=(after - before).clip(min=0) / lacks)
+        lacks = 1 - before
+        gained = (after - before).clip(min=0) / np.where(lacks > ROUNDING, lacks, np.inf)
+        return Measured(values=gained)

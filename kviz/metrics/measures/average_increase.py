@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.options import option
-from kviz.metrics.measures._masked import probabilities
+from kviz.metrics.measures._masked import ROUNDING, probabilities
 from kviz.metrics.metric import Measured, Metric, Trial, validate_cover
 
 
@@ -43,4 +43,4 @@ class AverageIncrease(Metric):
     def measure(self, trial: Trial) -> Measured:
         """Return which images' probability rises, as `Metric.measure`."""
         before, after = probabilities(trial, "average_increase", self.baseline)
-        return Measured(values=(after > before).astype(float))
+        return Measured(values=(after > before + ROUNDING).astype(float))

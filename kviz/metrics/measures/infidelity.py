@@ -46,7 +46,7 @@ class Infidelity(Metric):
             Gaussian noise is taken away, whatever the baseline.
         samples: how many perturbations, each a forward pass an image.
         largest: the largest square's side, as a share of the image's shorter one.
-        cells: of the grid along each axis, or a number for each; at most a cell a pixel.
+        cells: of the grid along each axis, at most, or a number for each; all are of one size.
         share: of the cells that a subset has.
         noise: its deviation, as a share of the image's range of values.
         scaled: whether the map's scale does not count, since most methods' means nothing: each map is

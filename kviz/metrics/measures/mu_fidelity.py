@@ -34,7 +34,7 @@ class MuFidelity(Metric):
 
     Args:
         subsets: how many, each a forward pass an image.
-        cells: of the grid along each axis, or a number for each; at most a cell a pixel.
+        cells: of the grid along each axis, at most, or a number for each; all are of one size.
         share: of the cells that a subset has; the same number in all.
         baseline: what stands where cells are removed, as `Deletion` takes it.
         on: the `"score"` that was explained, or the `"probability"` of the class.

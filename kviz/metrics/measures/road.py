@@ -86,7 +86,12 @@ class Road(Metric):
         images = np.asarray(request.images)
         pixels, many = math.prod(size), len(trial.maps)
         at = np.arange(1, self.steps + 1) / (self.steps + 1)
-        counts = np.round(at * pixels).astype(int)
+        if pixels < 2:
+            raise OptionError(
+                "road replaces pixels by their neighbours, and the images have one each."
+            )
+        # One is left that the others are told by.
+        counts = np.minimum(np.round(at * pixels).astype(int), pixels - 1)
         ranks = ranks_of(trial)
         ranks = ranks if self.order == "morf" else pixels - 1 - ranks
         scores = np.empty((len(images), many * self.steps))

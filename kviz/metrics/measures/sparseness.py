@@ -63,7 +63,7 @@ def gini(values: Array) -> Array:
     """
     ordered, count = np.sort(values, axis=-1), values.shape[-1]
     totals = ordered.sum(axis=-1)
-    # As (2 k - n - 1) / n, which is the equation's, an even row gives 0 and nothing near it.
+    # As (2 k - n - 1) / n, which is the equation's, an even row gives 0 but for rounding.
     weights = (2 * np.arange(1, count + 1) - count - 1) / count
     found: Array = (ordered @ weights) / np.where(totals == 0, 1, totals)
-    return found
+    return found.clip(min=0)
