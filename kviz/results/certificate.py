@@ -128,8 +128,8 @@ class Certificate:
             copies = min(len(one.nulls[MOVED]) for one in self.tested)
             return (
                 f"{self.flag.capitalize()}: it beats itself moved to {copies} other places, in "
-                f"deletion and in insertion{', on average of the baselines' * several} (by luck one map "
-                f"in {1 / self.luck:.0f} does)."
+                f"deletion and in insertion{', on average of the baselines' * several} (by luck one "
+                f"map in {1 / self.luck:.0f} does)."
             )
         lost = {name: self._as_well(name, MOVED) for name in ("deletion", "insertion")}
         copies = min(len(one.nulls[MOVED]) for one in self.tested)
