@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,8 @@ _COLOURS = (
     "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22",
     "#17becf",
 )  # fmt: skip
+# Of what others are compared with.
+_BESIDE = "#7f7f7f"
 
 
 class Sized(Protocol):
@@ -102,6 +104,7 @@ class Curves:
         at: where each value is, to the right, where these are no counts.
         legend: whether the lines are named; without, all are of one colour.
         points: what the places to the right are called, where they are no numbers.
+        beside: which lines the others are compared with: they are grey, and behind.
     """
 
     lines: Mapping[str, Floats]
@@ -112,6 +115,7 @@ class Curves:
     at: Floats | None = None
     legend: bool = True
     points: Sequence[str] = ()
+    beside: Collection[str] = ()
 
     size = (6.0, 3.6)
 
@@ -124,6 +128,8 @@ class Curves:
             # Matplotlib leaves out of its legend what begins with a line.
             label = f" {in_font(sanitise(name, 48))}"
             colour = _COLOURS[place % len(_COLOURS)] if self.legend else "#4060a0"
+            behind = name in self.beside
+            colour = _BESIDE if behind else colour
             # One point alone would be no line.
             mark = "o" if self.at is not None or np.isfinite(values).sum() == 1 else ""
             counted = self.first + self.each * np.arange(len(values))
@@ -131,6 +137,7 @@ class Curves:
                 counted if self.at is None else self.at, values, color=colour,
                 alpha=1.0 if self.legend else 0.4, label=label, marker=mark, markersize=6,
                 linewidth=1.6, linestyle="-", solid_capstyle="projecting", clip_on=False,
+                markerfacecolor="white" if behind else colour, zorder=2 if behind else 2.5,
             )  # fmt: skip
         axes.xaxis.set_major_locator(
             MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=self.at is None)
@@ -161,6 +168,7 @@ def curves(  # noqa: PLR0913 - what a chart is
     at: Floats | None = None,
     legend: bool = True,
     points: Sequence[str] = (),
+    beside: Collection[str] = (),
 ) -> Tile:
     """Draw lines in one diagram, as `Curves` takes them.
 
@@ -174,6 +182,7 @@ def curves(  # noqa: PLR0913 - what a chart is
         at: where each value is, to the right, where these are no counts.
         legend: whether the lines are named; without, all are of one colour.
         points: what the places to the right are called, where they are no numbers.
+        beside: which lines the others are compared with.
 
     Returns:
         A tile in RGB.
@@ -187,7 +196,7 @@ def curves(  # noqa: PLR0913 - what a chart is
         if len(values := line[np.isfinite(line)])
     ]
     alt = f"{title}: " + "; ".join(ends) + ("; and others." if len(lines) > 8 else ".")
-    chart = Curves(dict(lines), across, up, first, each, at, legend, points)
+    chart = Curves(dict(lines), across, up, first, each, at, legend, points, beside)
     return charted(chart, title, "", alt, role="curve")
 
 
@@ -359,7 +368,7 @@ class Dots:
         _styled(axes, self.across, "")
         places = np.arange(len(self.rows))[::-1]
         for place, row in zip(places, self.rows, strict=True):
-            colour = "#7f7f7f" if row.null else _COLOURS[0]
+            colour = _BESIDE if row.null else _COLOURS[0]
             if row.interval is not None:
                 axes.plot(
                     row.interval, (place, place), color=colour, linewidth=1.6, linestyle="-",

@@ -237,16 +237,11 @@ class Evaluation(Result):
             made = []
             if key in self.curves:
                 across, up = self.curve_axes[key]
-                made.append(
-                    curves(
-                        self._lines(place, images),
-                        title,
-                        across,
-                        up,
-                        at=self.curve_at[key],
-                        points=self.curve_points[key],
-                    )
-                )
+                lines = self._lines(place, images)
+                made.append(curves(
+                    lines, title, across, up, at=self.curve_at[key], points=self.curve_points[key],
+                    beside={*lines} - {*self.methods},
+                ))  # fmt: skip
             if np.isfinite(self.values[place][:, images]).any():
                 made.append(
                     dots(

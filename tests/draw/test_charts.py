@@ -155,3 +155,12 @@ def test_a_figure_draws_lines_and_words_and_no_picture_of_them(chart):
 def test_a_chart_is_no_larger_than_it_was_made_for():
     drawn = figure([charted(CHARTS[2], "title", "detail", "alt")])
     assert drawn.get_size_inches()[0] < CHARTS[2].size[0] + 1.2
+
+
+def test_what_lines_are_compared_with_is_grey_and_behind():
+    at = np.arange(3.0)
+    lines = {"a": at, "by chance": at / 2}
+    one, other = axes_of(Curves(lines, "share", "score", at=at, beside=["by chance"])).lines
+    assert (one.get_color(), other.get_color()) == ("#1f77b4", "#7f7f7f")
+    assert one.get_zorder() > other.get_zorder()
+    assert other.get_markerfacecolor() == "white"
