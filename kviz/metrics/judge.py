@@ -32,6 +32,9 @@ from kviz.network.network import Network
 from kviz.results.attribution import Attribution
 from kviz.scores import ClassScore, ProbabilityScore, as_score
 
+# So many bytes of maps are held at once.
+HELD = 1 << 29
+
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -186,7 +189,8 @@ class Judge:
         values = np.full((len(self.found), 1 + many, total), np.nan)
         curves, like = None, None
         for group in self._groups(alone=metric.needs_method or not metric.has_nulls):
-            for start, stop, chunk in self.network.engine.chunks(self.pixels, batch_size):
+            at_once = self._at_once(len(group), batch_size, nulls=metric.has_nulls)
+            for start, stop, chunk in self.network.engine.chunks(self.pixels, at_once):
                 maps = self._together(metric, group, slice(start, stop))
                 trial = self._trial(group[0], maps, start, chunk, batch_size)
                 if metric.needs_method and trial.again is None:
@@ -222,6 +226,13 @@ class Judge:
         for place, each in enumerate(self.found):
             groups.setdefault(place if alone else each.classes.tobytes(), []).append(place)
         yield from groups.values()
+
+    def _at_once(self, methods: int, batch_size: int, *, nulls: bool) -> int:
+        """Return how many images are measured at once, however many maps each has."""
+        maps = methods * (1 + nulls * len(self._own)) + nulls * len(self._shared)
+        # Their ranks, and those in the order of images, are as large again.
+        each = 3 * 8 * maps * math.prod(self.maps[0].shape[1:])
+        return max(1, min(batch_size, HELD // each))
 
     def _together(self, metric: Metric, group: Sequence[int], part: slice) -> Array:
         """Return the maps of a group for some images: each method's, its own nulls, the shared ones."""

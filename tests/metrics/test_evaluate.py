@@ -515,3 +515,21 @@ def test_a_baseline_is_one_image_whatever_the_batch(model, five):
             kviz.evaluate(
                 model, five, "saliency", Deletion(steps=2), baselines=[five], batch_size=batch_size
             )
+
+
+def test_as_many_images_at_once_as_their_maps_have_room(model, five, monkeypatch):
+    options = {"baselines": ["black"], "nulls": 3}
+    whole = kviz.evaluate(model, five, ["saliency", "grad_cam"], METRICS, **options)
+    # Of five images, each with two maps, four nulls of theirs and five that they share.
+    monkeypatch.setattr("kviz.metrics.judge.HELD", 2 * 24 * (2 * 3 + 5) * 16 * 16)
+    sizes, measured = [], Deletion.measure
+
+    def seen(metric, trial):
+        sizes.append(trial.maps.shape[:2])
+        return measured(metric, trial)
+
+    monkeypatch.setattr(Deletion, "measure", seen)
+    parts = kviz.evaluate(model, five, ["saliency", "grad_cam"], METRICS, **options)
+    assert sizes == [(11, 2), (11, 2), (11, 1)]
+    np.testing.assert_allclose(parts.values, whole.values, atol=1e-5)
+    np.testing.assert_allclose(parts.null_values, whole.null_values, atol=1e-5)
