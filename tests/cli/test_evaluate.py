@@ -85,7 +85,7 @@ def test_regions_of_a_file_and_of_a_folder(workplace):
     ("words", "said"),
     [
         (("--metric", "deltion"), "There is no metric 'deltion'. Did you mean 'deletion'"),
-        (("--baseline", "noise"), "another value in another place"),
+        (("--baseline", "noise"), "takes one of 'black'"),
         (("--method", "grad_cm"), "'grad_cam'"),
         (("--metric", "pointing_game"), "--regions takes boxes, masks"),
         (("--regions", "lost.json"), "There is no file or folder lost.json with regions"),
