@@ -8,6 +8,7 @@ no pixel is that, the whitest ones are, so that small things are not lost.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ from kviz.errors import ImageError, OptionError
 from kviz.formats.array_files import is_array_file, read_array
 from kviz.formats.coco import Annotated, mask_of, read_coco
 from kviz.formats.fitting import Fit, Wanted, fitted, lying
-from kviz.formats.masks import mask_of_box, read_mask
+from kviz.formats.masks import mask_of_box, mask_of_numbers, read_mask
 from kviz.formats.paths import SUFFIXES
 from kviz.formats.photo import Lying, lying_of
 from kviz.originals import source_of
@@ -163,6 +164,10 @@ def read_regions(given: Regions, images: Array, names: Sequence[str]) -> Known:
     named = names if len(names) == len(images) else [""] * len(images)
     photos = [_Photo(size, image, name) for image, name in zip(images, named, strict=True)]
     categories: Iterable[str] = ()
+    if isinstance(given, str) and not given:  # as a path it is the folder that one is in
+        raise OptionError(
+            f"{spelled('regions')} takes a folder of masks or a COCO file. Received an empty text."
+        )
     if isinstance(given, str | Path):
         path = Path(given)
         if path.suffix.lower() == ".json" and path.is_file():
@@ -217,7 +222,13 @@ def _entries(given: Any, photos: Sequence[_Photo]) -> list[Any]:
     """Return what is told of each image, None of what is not."""
     many = len(photos)
     if isinstance(given, Mapping):
-        told = _Named(((PurePath(name), entry) for name, entry in given.items()), "regions")
+        for name in given:
+            if not isinstance(name, str | os.PathLike):
+                raise OptionError(
+                    f"{spelled('regions')} takes regions by the images' names, which are texts or "
+                    f"paths. Received: {shown(name)}"
+                )
+        told = _Named(given.items(), "regions")
         return [told.of(photo) for photo in photos]
     if _is_box(given):
         return [given] * many
@@ -261,7 +272,7 @@ def _mask(entry: Any, photo: _Photo) -> Array:
         if entry.ndim == 2 and entry.shape[1] == 4 and entry.shape not in (photo.size, photo.frame):
             return _boxed(entry, photo, said)
         mask = entry[..., 0] if entry.shape == (*photo.size, 1) else entry
-        return photo.carried(mask != 0, said)
+        return photo.carried(mask_of_numbers(mask, said), said)
     raise OptionError(
         f"{said} is no box (x, y, width, height), no list of boxes, no mask and no file. "
         f"Received: {shown(entry)}"
@@ -314,11 +325,11 @@ def _files(path: Path, photos: Sequence[_Photo]) -> list[Array | None]:
 def _annotated(path: Path, photos: Sequence[_Photo]) -> tuple[list[ByCategory], tuple[str, ...]]:
     """Return what a COCO file says of each image."""
     told = read_coco(path)
-    found = _Named([(PurePath(each.name), each) for each in told.photos], sanitise(path, 80))
+    found = _Named([(each.name, each) for each in told.photos], sanitise(path, 80))
     several: list[ByCategory] = []
     for photo in photos:
         each = found.of(photo)
-        several.append({} if each is None else _by_category(each, photo, sanitise(path, 80)))
+        several.append({} if each is None else _by_category(each, photo, sanitise(path, 50)))
     return several, told.categories
 
 
@@ -326,7 +337,7 @@ def _by_category(told: Annotated, photo: _Photo, said: str) -> dict[str, Array]:
     size = told.size[::-1] if told.size else photo.frame
     if len(size) != 2:
         raise OptionError(f"{said} tells of photos. Give masks of the size {photo.size}.")
-    said = f"{said}: {sanitise(told.name, 60)}"
+    said = f"{said}: {sanitise(told.name, 40)}"
     masks: dict[str, Array] = {}
     for category, thing in told.things:
         name, mask = category.casefold(), mask_of(thing, (size[0], size[1]), said)
@@ -341,22 +352,24 @@ class _Named:
     """What is told of photos by their names.
 
     A photo's own name is looked for, then the same without its ending, since a mask need not be a JPEG.
-    Where several are called so, those count whose folders are the photo's too.
+    Where several are called so, those count whose folders are the photo's too. What was written on
+    Windows has backslashes between them.
     """
 
-    def __init__(self, told: Iterable[tuple[PurePath, Any]], said: str) -> None:
+    def __init__(self, told: Iterable[tuple[str | os.PathLike[str], Any]], said: str) -> None:
         self.said = said
         self.told: dict[str, list[tuple[PurePath, Any]]] = {}
         self.taken: dict[PurePath, PurePath] = {}
-        for path, value in told:
+        for name, value in told:
+            path = _with_slashes(name)
             for key in dict.fromkeys((path.name, f"{path.stem}.*")):
                 self.told.setdefault(key, []).append((path, value))
 
     def of(self, photo: _Photo) -> Any:
         """Return what is told of a photo, None where nothing is."""
-        own = photo.path
-        if own is None:
+        if photo.path is None:
             return None
+        own = _with_slashes(photo.path)
         found = self.told.get(own.name) or self.told.get(f"{own.stem}.*") or []
         if len(found) > 1:
             folders = own.parts[:-1]
@@ -375,3 +388,7 @@ class _Named:
                 )
             return value
         return None
+
+
+def _with_slashes(name: str | os.PathLike[str]) -> PurePath:
+    return PurePath(os.fspath(name).replace("\\", "/"))

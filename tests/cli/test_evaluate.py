@@ -89,6 +89,7 @@ def test_regions_of_a_file_and_of_a_folder(workplace):
         (("--method", "grad_cm"), "'grad_cam'"),
         (("--metric", "pointing_game"), "--regions takes boxes, masks"),
         (("--regions", "lost.json"), "There is no file or folder lost.json with regions"),
+        (("--regions", ""), "--regions takes a folder of masks or a COCO file. Received an empty"),
         (("--metric", "relevance_mass", "--regions", "m.keras"), "m.keras is no mask"),
     ],
 )

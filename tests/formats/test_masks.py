@@ -1,13 +1,20 @@
 """Masks: files of every mode, and boxes, polygons and run lengths as pycocotools draws them."""
 
 import struct
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import kviz
-from kviz.formats.masks import mask_of_box, mask_of_polygon, mask_of_runs, read_mask
+from kviz.formats.masks import (
+    mask_of_box,
+    mask_of_numbers,
+    mask_of_polygon,
+    mask_of_runs,
+    read_mask,
+)
 
 SIZE = (23, 31)
 # What pycocotools 2.0.11 makes of the ring below, and of the polygon.
@@ -61,6 +68,20 @@ def test_a_polygon_has_the_pixels_whose_middles_it_holds():
         np.testing.assert_array_equal(mask_of_polygon(corners.reshape(-1), SIZE), inside)
 
 
+def test_a_polygon_of_very_many_corners_is_quick_and_that_of_its_halves():
+    """Even-odd: a line that leaves and comes back crosses twice, however many corners it has."""
+    corners = np.random.default_rng(0).uniform(-6, 36, (100_000, 2))
+    began = time.process_time()
+    whole = mask_of_polygon(corners.reshape(-1), SIZE)
+    assert time.process_time() - began < 1
+    halves = [
+        mask_of_polygon(half.reshape(-1), SIZE) for half in (corners[:50_001], corners[50_000:])
+    ]
+    # The lines that close the halves and the whole make a triangle.
+    triangle = mask_of_polygon(corners[[0, 50_000, -1]].reshape(-1), SIZE)
+    np.testing.assert_array_equal(whole, halves[0] ^ halves[1] ^ triangle)
+
+
 def test_boxes():
     mask = mask_of_box((2.4, 3.6, 10.2, 7.7), SIZE)
     # pycocotools has rows 4 to 10 and columns 2 to 12 of it.
@@ -72,6 +93,14 @@ def test_boxes():
     thin = mask_of_box((4.6, 2, 0.2, 2), SIZE)
     assert np.argwhere(thin).tolist() == [[2, 4], [3, 4]]
     assert not mask_of_box((40, 2, 3, 3), SIZE).any()
+
+
+def test_numbers_from_0_up():
+    signs = np.array([[0, 0.25, 3, np.inf]])
+    assert mask_of_numbers(signs, "m").tolist() == [[False, True, True, True]]
+    for wrong, said in ((np.nan, "m holds NaN"), (-1, "m holds numbers below 0")):
+        with pytest.raises(kviz.ImageError, match=f"{said}. A mask is bool, or numbers from 0 up"):
+            mask_of_numbers(np.array([0, 1, wrong]), "m")
 
 
 MASK = ring()
@@ -86,14 +115,15 @@ MASK = ring()
         ("I;16 of things", Image.fromarray(np.where(MASK, np.uint16(3), np.uint16(0)))),
         ("RGB", Image.fromarray(np.where(MASK[..., None], np.uint8([0, 0, 9]), np.uint8(0)))),
         ("RGBA", Image.fromarray(np.dstack([np.full((*SIZE, 3), 9, "uint8"), 255 * np.uint8(MASK)]))),
+        ("F", Image.fromarray(np.where(MASK, np.float32(0.25), np.float32(0)))),
         ("LA", Image.fromarray(np.where(MASK[..., None], np.uint8([9, 255]), np.uint8([0, 255])))),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
 def test_files_of_every_mode(tmp_path, mode, picture):
-    del mode
-    picture.save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), MASK)
+    path = tmp_path / ("mask.tif" if mode == "F" else "mask.png")
+    picture.save(path)
+    np.testing.assert_array_equal(read_mask(path), MASK)
 
 
 def test_a_palette_counts_by_its_index(tmp_path):
@@ -120,7 +150,10 @@ def test_what_is_no_mask_is_said(tmp_path):
     wide = bytearray(whole.read_bytes())
     wide[16:24] = struct.pack(">II", 60_000, 60_000)
     (tmp_path / "wide.png").write_bytes(wide)
-    for name in ("text.png", "empty.png", "half.png", "wide.png", "lost.png"):
+    for name, wrong in (("below.tif", -1), ("nan.tif", np.nan)):
+        Image.fromarray(np.where(MASK, np.float32(wrong), np.float32(0))).save(tmp_path / name)
+    names = ["text.png", "empty.png", "half.png", "wide.png", "lost.png", "below.tif", "nan.tif"]
+    for name in names:
         with pytest.raises(kviz.ImageError) as caught:
             read_mask(tmp_path / name)
         assert len(str(caught.value)) <= 300

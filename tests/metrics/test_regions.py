@@ -1,6 +1,7 @@
 """Regions: from boxes, masks and files to the model's pixels, the way that the photo went."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,7 @@ def test_annotations_of_every_kind(tmp_path):
         [{"segmentation": polygon, "bbox": [0, 0, 1, 1]}],
         [{"segmentation": runs, "iscrowd": 1}],
         [{"segmentation": [], "bbox": BOX}],
+        [{"segmentation": {}, "bbox": BOX}],
         halves,
     ):
         for size in ((WIDE, HIGH), None):
@@ -208,6 +210,13 @@ def test_photos_of_one_name_are_told_by_their_folders(tmp_path):
     array = np.zeros((1, HIGH, WIDE, 3), "uint8")
     with pytest.raises(kviz.ImageError, match=r"several photos that are called a.png"):
         read_regions(file, array, ["a.png"])
+    # What was written on Windows.
+    file = coco(tmp_path / "c.json", [{"bbox": BOX}], name=["x\\a.png", "y\\a.png"])
+    for given in (file, {"x\\a.png": BOX, "y\\a.png": None}):
+        np.testing.assert_array_equal(
+            read(given, paths, target_size=(30, 50))[0].whole, found.whole
+        )
+    assert read_regions(file, array, ["x\\a.png"]).whole.any()
 
 
 def test_a_photo_of_another_size_than_it_is_said_to_have(tmp_path):
@@ -239,6 +248,11 @@ BAD = [
     ([BOX, np.ones((5, 5))], kviz.ImageError, "The region of b.png is of 5 x 5 pixels"),
     (np.ones((3, 24, 40)), kviz.OptionError, "an entry for each of 2 images"),
     (np.array(["a", "b"]), kviz.ImageError, "a is not a regular file"),
+    ("", kviz.OptionError, "Received an empty text"),
+    ({0: BOX}, kviz.OptionError, "by the images' names.* Received: 0"),
+    ({b"a.png": BOX}, kviz.OptionError, "by the images' names.* Received: b'a.png'"),
+    (np.full((2, HIGH, WIDE), np.nan), kviz.ImageError, "The region of a.png holds NaN"),
+    ([BOX, -1 * thing()], kviz.ImageError, "The region of b.png holds numbers below 0"),
 ]
 
 
@@ -252,31 +266,66 @@ def test_bad_input_is_one_sentence(tmp_path, monkeypatch, given, error, message)
     assert len(str(caught.value)) <= 300
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "cannot be read as JSON"),
-        ("[" * 100_000, "cannot be read as JSON"),
-        ("[]", "does not hold annotations as COCO"),
-        ('{"images": [], "annotations": [{}]}', "does not hold annotations as COCO"),
-        ('{"images": 3, "annotations": []}', "does not hold annotations as COCO"),
-        ([{"bbox": [1, 2, 3]}], "without a bbox of 4 numbers"),
-        ([{"bbox": [1, 2, 3, -4]}], "without a bbox of 4 numbers"),
-        ([{"bbox": [1, 2, 3, "x"]}], "without a bbox of 4 numbers"),
-        ([{"bbox": [1, 2, 3, 1e400]}], "without a bbox of 4 numbers"),
-        ([{}], "without a bbox of 4 numbers"),
-        ([{"segmentation": [[1, 2, 3]]}], "without a bbox of 4 numbers"),
-        ([{"segmentation": [[1, 2, 3, 4, 5, 1e308, 7, -1e308]]}], None),
-        ([{"segmentation": {"size": [9, 9], "counts": [81]}}], "its mask has the size"),
-        ([{"segmentation": {"size": [HIGH, WIDE], "counts": [81]}}], "do not add up to its size"),
-        ([{"segmentation": {"size": [HIGH, WIDE], "counts": "~"}}], "no text of COCO's"),
-        ([{"segmentation": {"counts": "~"}}], "without a bbox of 4 numbers"),
-    ],
-    ids=range(16),
-)
+def images(*entries):
+    return f'{{"images": [{", ".join(entries)}], "annotations": []}}'
+
+
+def annotations(*entries):
+    return f'{{"images": [], "annotations": [{", ".join(entries)}]}}'
+
+
+def categories(*entries):
+    return f'{{"images": [], "annotations": [], "categories": [{", ".join(entries)}]}}'
+
+
+NO_COCO = [
+    ("{", "cannot be read as JSON"),
+    ("[" * 100_000, "cannot be read as JSON"),
+    ("1" * 5000, "a number in it has thousands of digits"),
+    (b"\xff", "it is not text in UTF-8"),
+    ("[]", "is no COCO file: it is .*images with id and file_name, annotations with"),
+    ("[" * 500 + "]" * 500, "is no COCO file: it is "),
+    ("{}", "it has no images"),
+    ('{"images": null}', "it has the images null"),
+    ('{"images": [], "annotations": {}}', "it has the annotations {}"),
+    (images("3"), r"images\[0\] is 3"),
+    (images('{"file_name": "a.png"}'), r"images\[0\] has no id"),
+    (images('{"id": [], "file_name": "a.png"}'), r"images\[0\] has the id \[\]"),
+    (images('{"id": 1}'), r"images\[0\] has no file_name"),
+    (images(*['{"id": 7, "file_name": "a.png"}'] * 2), "two of its images have the id 7"),
+    (annotations('"x"'), r'annotations\[0\] is "x"'),
+    (annotations('{"bbox": [1, 2, 3, 4]}'), r"annotations\[0\] has no image_id"),
+    (annotations('{"image_id": 7, "category_id": {}}'), "has the category_id {}"),
+    (categories('{"id": 1, "name": null}'), r"categories\[0\] has the name null"),
+    (categories('{"id": 1, "name": ""}'), r'categories\[0\] has the name ""'),
+    (categories(*['{"id": 1, "name": "cat"}'] * 2), "two of its categories have the id 1"),
+    ([{"bbox": [1, 2, 3]}], "without a bbox of 4 numbers"),
+    ([{"bbox": [1, 2, 3, -4]}], "without a bbox of 4 numbers"),
+    ([{"bbox": [1, 2, 3, "x"]}], "without a bbox of 4 numbers"),
+    ([{"bbox": [1, 2, 3, 1e400]}], "without a bbox of 4 numbers"),
+    ([{"bbox": [1, 2, 3, 10**400]}], "without a bbox of 4 numbers"),
+    ([{"bbox": "1234"}], 'its bbox is "1234"'),
+    ([{}], "its bbox is null"),
+    ([{"segmentation": [[1, 2, 3, 4]]}], r"its polygon is \[1, 2, 3, 4\]"),
+    ([{"segmentation": [[1, 2, 3, 4, 5, 6, 7]]}], r"its polygon is \[1, 2, 3, 4, 5, 6, 7\]"),
+    ([{"segmentation": [1, 2, 3, 4, 5, 6]}], "its polygon is 1"),
+    ([{"segmentation": 5}], "its polygon is 5"),
+    ([{"segmentation": [[1, 2, 3, 4, 5, 1e308, 7, -1e308]]}], None),
+    ([{"segmentation": {"size": [9, 9], "counts": [81]}}], "its mask has the size"),
+    ([{"segmentation": {"size": [HIGH, WIDE], "counts": [81]}}], "do not add up to its size"),
+    ([{"segmentation": {"size": [HIGH, WIDE], "counts": "~"}}], "no text of COCO's"),
+    ([{"segmentation": {"counts": "~"}}], "its mask has the size null"),
+    ([{"segmentation": {"size": [HIGH, WIDE]}}], "its run lengths are null"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), NO_COCO, ids=range(len(NO_COCO)))
 def test_a_file_that_is_not_coco_s_is_said(tmp_path, text, message):
     file = tmp_path / "c.json"
-    coco(file, text) if isinstance(text, list) else file.write_text(text)
+    if isinstance(text, list):
+        coco(file, text)
+    else:
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
     path = photo(tmp_path / "a.png")
     if message is None:
         read(file, path, target_size=(30, 50))
@@ -284,6 +333,8 @@ def test_a_file_that_is_not_coco_s_is_said(tmp_path, text, message):
     with pytest.raises(kviz.ImageError, match=message) as caught:
         read(file, path, target_size=(30, 50))
     assert len(str(caught.value)) <= 300
+    # None of Python's own words.
+    assert not re.search(r"Error\(|object|NoneType|sys\.|None", str(caught.value))
 
 
 def test_a_size_that_no_photo_has_takes_no_memory(tmp_path):
