@@ -128,7 +128,7 @@ def test_images_without_a_region_are_left_out(model, tmp_path):
     assert 0 <= low < 3 / 5 < high <= 1
     rank = whole.rank("pointing_game", 0)
     nulls = [row[~np.array(missing)].mean() for row in whole.null_values[0, 0]]
-    assert rank == (1 + sum(null >= 3 / 5 for null in nulls), 1 + len(nulls))
+    assert rank[:2] == (1 + sum(null >= 3 / 5 for null in nulls), 1 + len(nulls))
     assert "leave out 2 of the 7 images" in whole.notes[-1]
     table = whole.tables()[0]
     assert "5 of 7 images" in table.caption
@@ -192,7 +192,7 @@ def test_the_class_that_is_explained_chooses_the_regions(cats_and_dogs, tmp_path
     found = kviz.evaluate(cats_and_dogs, photos, of, **options)
     np.testing.assert_allclose(found.values[0], [[1, np.nan], [1, 1]])
     np.testing.assert_allclose(found.values[1], [[1, np.nan], [1, 1]])
-    assert found.notes == (
+    assert found.notes[1:] == (
         "gradient explains classes that have regions in 1 of the 2 images; metrics of regions leave "
         "the others out.",
     )
