@@ -37,6 +37,16 @@ def test_it_is_the_verb():
     assert len(image["values"][0]["nulls"]["random"]) == 2
 
 
+def test_a_class_for_each_photo(workplace):
+    levels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), "uint8")
+    Image.fromarray(levels).save(workplace / "q.png")
+    words = ("q.png", *QUICK, "--method", "gradient", "-o", "all.npz")
+    fine(run(*words, "--class", "2", "--class", "0"))
+    assert kviz.load_result("all.npz").classes.tolist() == [[2, 0]]
+    fine(run(*words, "--class", "1", "--force"))
+    assert kviz.load_result("all.npz").classes.tolist() == [[1, 1]]
+
+
 def test_a_page_and_pictures(workplace):
     out = fine(run(*QUICK))
     assert "Deletion, black: lower is better; 1 image\nmethod" in out

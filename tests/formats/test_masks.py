@@ -154,3 +154,19 @@ def test_what_is_no_mask_is_said(tmp_path):
         with pytest.raises(kviz.ImageError) as caught:
             read_mask(tmp_path / name)
         assert len(str(caught.value)) <= 300
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_half_transparent_counts(tmp_path, mode):
+    alphas = np.uint8([[0, 1, 128], [254, 255, 0]])
+    Image.fromarray(np.dstack([np.full((2, 3, len(mode) - 1), 9, "uint8"), alphas])).save(
+        tmp_path / "mask.png"
+    )
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.png"), alphas > 0)
+
+
+def test_of_a_jpeg_the_lighter_half_counts(tmp_path):
+    """Of blocks that are even, which JPEG keeps to a level or two."""
+    levels = np.uint8([0, 40, 120, 136, 200, 255]).repeat(16)
+    Image.fromarray(np.tile(levels, (16, 1))).save(tmp_path / "mask.jpg", quality=95)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.jpg"), np.tile(levels > 127, (16, 1)))

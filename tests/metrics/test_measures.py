@@ -101,23 +101,56 @@ def test_imputation_solves_its_equations():
     np.testing.assert_allclose(imputed(slope, inside), slope)
 
 
+def solved(image, missing):
+    """Return the same by a dense system: each missing pixel less its share of each that there is."""
+    places = [tuple(place) for place in np.argwhere(missing)]
+    system, known = np.eye(len(places)), np.zeros((len(places), image.shape[-1]))
+    for row, (y, x) in enumerate(places):
+        around = {
+            (v, u): {1: 2, 2: 1}[abs(v - y) + abs(u - x)]
+            for v in (y - 1, y, y + 1)
+            for u in (x - 1, x, x + 1)
+            if (v, u) != (y, x) and 0 <= v < image.shape[0] and 0 <= u < image.shape[1]
+        }
+        for place, weight in around.items():
+            share = weight / sum(around.values())
+            if place in places:
+                system[row, places.index(place)] -= share
+            else:
+                known[row] += share * image[place]
+    found = np.array(image, "float64")
+    found[missing] = np.linalg.solve(system, known)
+    return found
+
+
+def test_a_corner_is_the_mean_of_its_three_neighbours():
+    need_package("scipy", "metrics")
+    image, missing = np.array([[9.0, 1, 5], [2, 7, 5]])[..., None], np.zeros((2, 3), bool)
+    missing[0, 0] = True
+    assert imputed(image, missing)[0, 0, 0] == pytest.approx((2 * 1 + 2 * 2 + 7) / 5)
+    assert solved(image, missing)[0, 0, 0] == pytest.approx((2 * 1 + 2 * 2 + 7) / 5)
+
+
 def test_road_of_a_linear_net():
+    """Of which the equations are solved anew, densely."""
     need_package("scipy", "metrics")
     weights = np.random.default_rng(1).normal(size=(6, 6))
     images = pixels(2, 6)
     metrics = [Road(order=order, steps=3, noise=0, on="score") for order in ("morf", "lerf")]
     found = kviz.evaluate(linear(weights), images, "input_x_gradient", metrics)
-    parts = (weights * images[..., 0]).reshape(2, -1)
+    parts, corners = (weights * images[..., 0]).reshape(2, -1), 0
     for place, sign in ((0, -1), (1, 1)):
         order = np.argsort(sign * parts, axis=1)
         for image in range(2):
             for step, count in enumerate((9, 18, 27)):
                 missing = np.zeros(36, bool)
                 missing[order[image, :count]] = True
-                seen = imputed(images[image].astype(float), missing.reshape(6, 6))
+                corners += missing[[0, 5, 30, 35]].sum()
+                seen = solved(images[image], missing.reshape(6, 6))
                 expected = (weights * seen[..., 0]).sum()
                 got = found.curves[str(place)][0, image, step]
                 assert got == pytest.approx(expected, abs=1e-4)
+    assert corners
     assert found.measures() == ["road", "road #2"]
     assert found.better == ("lower", "higher")
 
@@ -138,6 +171,48 @@ def test_road_s_noise_is_a_share_of_the_image_s_range():
     plain, half, one = kviz.evaluate(linear(weights), images, method, metrics).values[:, 0, 0]
     assert half != plain
     assert one - plain == pytest.approx(2 * (half - plain), rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def upper():
+    """Return images of values about 100 of which the maps say that the upper half counts."""
+    images = pixels(30, 8) + 99
+    maps = np.zeros((30, 8, 8), "float32")
+    maps[:, :4] = np.random.default_rng(2).uniform(1, 2, (30, 4, 8))
+    found = kviz.attribute(linear(np.eye(8)), images, "gradient")
+    return images, replace(found, maps=maps)
+
+
+def road(weights, upper, *noises, **options):
+    metrics = [Road(steps=1, noise=noise, on="score") for noise in noises]
+    return kviz.evaluate(linear(weights), *upper, metrics, nulls=1, **options).values[:, 0]
+
+
+def test_road_s_noise_is_on_the_missing_pixels_alone(upper):
+    """A net that sees one that is there sees none; one that sees what is missing, all of it."""
+    need_package("scipy", "metrics")
+    there, missing = np.zeros((2, 8, 8))
+    there[5, 2] = missing[2, 5] = 1
+    np.testing.assert_allclose(road(there, upper, 0.5)[0], upper[0][:, 5, 2, 0], rtol=1e-6)
+    none, some = road(missing, upper, 0, 0.5)
+    assert (np.abs(some - none) > 1e-4).all()
+
+
+def test_road_s_noise_has_the_deviation_that_it_says_and_follows_the_seed(upper):
+    """Of a sum of 32 missing pixels: the root of 32 by the share by the range, not by the values."""
+    need_package("scipy", "metrics")
+    weights = np.arange(8)[:, None] < np.full(8, 4)
+    none, some = road(weights, upper, 0, 0.2)
+    spread = 0.2 * np.ptp(upper[0], axis=(1, 2, 3)) * np.sqrt(32)
+    squares = np.square((some - none) / spread)
+    assert squares.mean() == pytest.approx(1, abs=4 * np.sqrt(2 / 30))
+    (again, plain), (noisy, still) = (
+        road(weights, upper, 0.2, 0),
+        road(weights, upper, 0.2, 0, seed=1),
+    )
+    np.testing.assert_array_equal(again, some)
+    np.testing.assert_allclose(still, plain, rtol=1e-6)
+    assert (noisy != some).all()
 
 
 def test_structural_similarity_is_scikit_image_s():
