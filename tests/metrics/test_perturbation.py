@@ -97,6 +97,9 @@ def test_sensitivity_n_of_integrated_gradients_in_a_linear_net_is_one(net):
     assert judged.curve_at["0"].tolist() == [1, 2, 5, 12, 29]
     random = judged.chance(0, 0)["random"].mean(axis=1)
     assert abs(random.mean()) < 3 * random.std() / np.sqrt(40)
+    half = replace(metric, points=2, share=0.5)
+    judged = kviz.evaluate(net, pixels(1, 6), "input_x_gradient", half, nulls=1)
+    assert judged.curve_at["0"].tolist() == [1, 18]
 
 
 def test_sensitivity_n_of_any_map_of_a_linear_net(net, added):
@@ -212,13 +215,14 @@ def test_averages_of_a_linear_net(low):
 
 
 def test_averages_where_one_pixel_decides():
-    model, images = planted(9, (2, 6), 8.0), pixels(3, 9)
+    # So low that no probability is within rounding of 1, by which a gain is divided.
+    model, images = planted(9, (2, 6), 2.0), pixels(3, 9)
     found = kviz.attribute(model, images, "gradient", class_index=1)
     kept = values(model, images, found, *AVERAGES)
-    np.testing.assert_allclose(kept[:, 0], 0, atol=1e-6)
+    np.testing.assert_allclose(kept[:, 0], 0, atol=1e-5)
     hidden = values(model, images, times(found, -1), *AVERAGES)
-    before = 1 / (1 + np.exp(4 - 8 * images[:, 2, 6, 0]))
-    after = 1 / (1 + np.exp(4))
+    before = 1 / (1 + np.exp(1 - 2 * images[:, 2, 6, 0]))
+    after = 1 / (1 + np.exp(1))
     np.testing.assert_allclose(hidden[0, 0], 1 - after / before, rtol=1e-4)
     # Class 0 gains what class 1 loses.
     other = kviz.attribute(model, images, "gradient", class_index=0)
