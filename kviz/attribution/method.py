@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from kviz.attribution.options import validate_fields
+from kviz.engine.backend import tf
 from kviz.engine.passes import Passes
 from kviz.errors import ImageError
 
@@ -90,9 +91,9 @@ class Found:
         maps: float `(N, …, channels)` like the input, or `(N, …)` of a layer's size.
         scores: the scores `(N,)`.
         classes: int32 `(N,)`, their classes, -1 where there are none.
-        gaps: for path methods `(N,)`: the sum of the maps less the score's difference to the
-            baseline's, relative to that difference; where it is 0, to how far the score moves on the
-            way.
+        gaps: for methods whose sum means something `(N,)`: how far it is from what it should be, the
+            score's difference to the baseline's or the score itself, relative to that; where it is 0,
+            to how far the score moves on the way.
         layers: for methods that look at layers, strings `(layers, 2)`: the paths of those that they
             looked at, and what is to be said of each.
         notes: what `attribute` read of these.
@@ -108,6 +109,23 @@ class Found:
     negative: Any = None
 
 
+def gaps_of(maps: Any, moved: Any, scores: Any, start: Any) -> Any:
+    """Return how far maps are from adding up to a difference of scores, relative to it, `(N,)`.
+
+    Args:
+        maps: a tensor `(N, …)`.
+        moved: `(N,)`, what the distance is relative to where the difference is 0.
+        scores: `(N,)`, of the images.
+        start: `(N,)`, of what these are compared with.
+    """
+    scores, start, moved = (tf.cast(each, maps.dtype) for each in (scores, start, moved))
+    rise = scores - start
+    missing = tf.reduce_sum(maps, list(range(1, maps.shape.rank))) - rise
+    rounding = 4 * np.finfo(maps.dtype.as_numpy_dtype).eps
+    level = tf.abs(rise) <= rounding * tf.maximum(tf.abs(scores), tf.abs(start))
+    return tf.math.divide_no_nan(tf.abs(missing), tf.where(level, moved, tf.abs(rise)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """An attribution method; its fields are its options.
@@ -121,6 +139,8 @@ class Method:
     layer_sized: ClassVar[bool] = False
     # Where the score is computed for other images too, a class has to be chosen before.
     fixed_target: ClassVar[bool] = False
+    # Whether its sum is the score, in nets that keep it: the result's `gaps` say how far it is.
+    sums_to_score: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         validate_fields(self)
@@ -152,7 +172,11 @@ class Method:
             "traced", lambda method, *arguments: method.traced(passes, arguments), settings=settings
         )
         (scores, classes), maps = run(*request.pixels, request.target)
-        return Found(maps=maps, scores=scores, classes=classes)
+        gaps = None
+        if self.sums_to_score:
+            size = tf.reduce_sum(tf.abs(maps), list(range(1, maps.shape.rank)))
+            gaps = gaps_of(maps, size, scores, tf.zeros_like(scores))
+        return Found(maps=maps, scores=scores, classes=classes, gaps=gaps)
 
     def traced(self, passes: Passes, arguments: Sequence[Any]) -> Any:
         """Return the attribution while a function is traced, for methods that are one such function.

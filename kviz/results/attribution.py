@@ -76,8 +76,8 @@ class Attribution(Result):
         layers: of methods that look at layers, the paths of those that they looked at.
         images: what was explained, as it was given: pixels `(N, H, W, channels)`, signals
             `(N, L, channels)`, volumes or films `(N, D, H, W, channels)`, features `(N, F)`; or None.
-        gaps: for path methods, how far the maps' sum is from the score's difference, relative to it;
-            where that is 0, to how far the score moves on the way.
+        gaps: for methods whose sum means something, how far it is from what it should be, relative to
+            that; where that is 0, to how far the score moves on the way.
         negative: bool like `scores`: ReLU left nothing of a map that was below zero, so that it is
             zero everywhere; None of methods that do not end in ReLU.
         certificates: what each map was put to, like `class_names`; none before `certify`.

@@ -9,7 +9,7 @@ import numpy as np
 
 from kviz._checks import validate_int
 from kviz._types import Array
-from kviz.attribution.method import Request
+from kviz.attribution.method import Request, gaps_of
 from kviz.attribution.methods._baselines import validate_numbers
 from kviz.attribution.methods._perturb import perturbed_scores, spatial
 from kviz.engine.backend import tf
@@ -156,6 +156,15 @@ def _kept(rows: Any, size: Any, labels: Any, taken: Any) -> Any:
 
     kept = tf.cond(tf.equal(rows[0], rows[-1]), of_one_image, of_several)
     return tf.reshape(kept, tf.concat([[-1], size], 0))
+
+
+def gaps_from(values: list[Array], scores: Any, low: Any) -> Any:
+    """Return how far segments' values are from adding up to a difference of scores, as `gaps_of`."""
+    sums, sizes = (
+        tf.constant([float(sum_of(own)) for own in values], scores.dtype)
+        for sum_of in (np.sum, lambda own: np.abs(own).sum())
+    )
+    return gaps_of(sums[:, None], sizes, scores, low)
 
 
 def spread(values: list[Array], labels: Array) -> Array:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Found, Method, Reduce, Request, gaps_of
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._rescale import rescaled
-from kviz.attribution.methods.integrated_gradients import gaps_of
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.engine.devices import Share

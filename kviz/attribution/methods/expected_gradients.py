@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Found, Method, Reduce, Request, gaps_of
 from kviz.attribution.methods._baselines import references_of, validate_references
 from kviz.attribution.methods._copies import GRADIENTS, added, copies
 from kviz.attribution.options import option
@@ -22,6 +22,9 @@ from kviz.engine.backend import tf
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExpectedGradients(Method):
     """Expected gradients: integrated gradients averaged over images that stand for what is usual.
+
+    Its sum nears Y(x) less the mean of Y(b): the result's `gaps` say how far from it the sum is, for
+    those b that were drawn.
 
     Paper: G. Erion et al., "Improving performance of deep learning models with axiomatic
     attribution priors and expected gradients", Nature Machine Intelligence 2021.
@@ -47,13 +50,14 @@ class ExpectedGradients(Method):
     reduce: Reduce = "sum"
 
     def maps(self, request: Request) -> Found:
-        """Return `(N, …, channels)`, as `Method.maps`."""
+        """Return `(N, …, channels)` and the gaps, as `Method.maps`."""
         images = tf.convert_to_tensor(request.images)
         references = None
         if self.references is not None:
             references = references_of(self.references, images)
         scores, classes = request.scores()
         total: Any = None
+        low: Any = None
         for rows, numbers, owners in copies(request, self.samples, GRADIENTS):
             drawn = []
             shares = []
@@ -71,8 +75,13 @@ class ExpectedGradients(Method):
             )
             several = [tf.gather(array, rows) for array in request.pixels]
             way = several[request.passes.place] - baseline
-            several[request.passes.place] = baseline + share * way
             target = tf.gather(request.target, rows)
+            several[request.passes.place] = baseline
+            low = added(low, request.passes.scores(several, target)[0], owners, len(images))
+            several[request.passes.place] = baseline + share * way
             _, gradient = request.passes.gradient(several, target)
             total = added(total, way * gradient, owners, len(images))
-        return Found(maps=total / self.samples, scores=scores, classes=classes)
+        maps = total / self.samples
+        size = tf.reduce_sum(tf.abs(maps), list(range(1, maps.shape.rank)))
+        gaps = gaps_of(maps, size, scores, low / self.samples)
+        return Found(maps=maps, scores=scores, classes=classes, gaps=gaps)

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Method, Request
+from kviz.attribution.method import Found, Method, Request, gaps_of
 from kviz.attribution.methods._activations import upstream_operations
 from kviz.attribution.methods._resized import resized
-from kviz.attribution.methods.integrated_gradients import gaps_of
 from kviz.engine.backend import tf
 from kviz.engine.graph import downstream, upstream
 from kviz.engine.model_inputs import to_channels_last

@@ -18,7 +18,8 @@ from kviz.engine.passes import Passes
 class InputXGradient(Method):
     """Each pixel times the score's gradient to it, signed.
 
-    For a net of linear layers and ReLUs without biases its sum is the score.
+    For a net of linear layers and ReLUs without biases its sum is the score: the result's `gaps` say
+    how far from it the sum is.
 
     Paper: A. Shrikumar et al., "Not Just a Black Box", 2016.
 
@@ -33,6 +34,7 @@ class InputXGradient(Method):
     """
 
     display_name: ClassVar[str] = "Input × gradient"
+    sums_to_score: ClassVar[bool] = True
 
     reduce: Reduce = "sum"
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from kviz.attribution.method import Found, Method, Reduce, Request
+from kviz.attribution.method import Found, Method, Reduce, Request, gaps_of
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.options import option
@@ -84,16 +84,6 @@ class IntegratedGradients(Method):
                 mean, moved = mean / 3 + more, moved / 3 + further
             else:
                 mean, moved = _path(request, baseline, points, weights)
-
-
-def gaps_of(maps: Any, moved: Any, scores: Any, start: Any) -> Any:
-    """Return how far maps are from adding up to the difference of scores, relative, `(N,)`."""
-    scores, start, moved = (tf.cast(each, maps.dtype) for each in (scores, start, moved))
-    rise = scores - start
-    missing = tf.reduce_sum(maps, list(range(1, maps.shape.rank))) - rise
-    rounding = 4 * np.finfo(maps.dtype.as_numpy_dtype).eps
-    level = tf.abs(rise) <= rounding * tf.maximum(tf.abs(scores), tf.abs(start))
-    return tf.math.divide_no_nan(tf.abs(missing), tf.where(level, moved, tf.abs(rise)))
 
 
 def points_of(rule: str, steps: int) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
+    gaps_from,
     library,
     players,
     segmented,
@@ -35,7 +36,8 @@ class KernelShap(Method):
     """Kernel SHAP: Shapley values of superpixels, as the solution of a weighted linear regression.
 
     Exact where all coalitions fit into `samples`; otherwise coalitions are drawn by the kernel's
-    weights, each with its complement. It needs `keras-kviz[superpixels]`.
+    weights, each with its complement. The segments' values add up to Y(x) - Y(baseline): the result's
+    `gaps` say how nearly. It needs `keras-kviz[superpixels]`.
 
     Paper: S. Lundberg, S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", NIPS
     2017.
@@ -83,7 +85,8 @@ class KernelShap(Method):
         scores, classes = request.scores()
         worth = coalition_scores(request, labels, taken, baseline_of(self.baseline, request))
         values = [_solved(*parts) for parts in zip(taken, weights, worth, strict=True)]
-        return Found(maps=spread(values, labels), scores=scores, classes=classes)
+        gaps = gaps_from(values, scores, worth[:, 0])
+        return Found(maps=spread(values, labels), scores=scores, classes=classes, gaps=gaps)
 
     def _coalitions(self, count: int, seed: tuple[int, int]) -> tuple[Array, Array]:
         """Return coalitions, the empty and the full one first, and each one's weight."""

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kviz.attribution.method import Found, Request
+from kviz.attribution.method import Found, Request, gaps_of
 from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._layer_path import LayerPath, between, gradient_to
-from kviz.attribution.methods.integrated_gradients import gaps_of
 from kviz.engine.backend import tf
 
 

@@ -45,7 +45,8 @@ class Lrp(Method):
     """Layer-wise relevance propagation: the score is handed back from layer to layer to what made it.
 
     What preprocessing made of a pixel counts as the pixel. Without biases, and with a small epsilon,
-    the map sums to the score: relevance is conserved.
+    the map sums to the score: relevance is conserved. The result's `gaps` say how far from it the sum
+    is, which is what biases took.
 
     Paper: S. Bach et al., "On Pixel-Wise Explanations for Non-Linear Classifier Decisions by
     Layer-Wise Relevance Propagation", PLOS ONE 2015; G. Montavon et al., "Layer-Wise Relevance
@@ -72,6 +73,7 @@ class Lrp(Method):
     """
 
     display_name: ClassVar[str] = "LRP"
+    sums_to_score: ClassVar[bool] = True
 
     rule: Literal[
         "epsilon",

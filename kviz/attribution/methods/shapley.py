@@ -18,6 +18,7 @@ from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
+    gaps_from,
     players,
     segmented,
     spread,
@@ -33,7 +34,8 @@ MOST = 14
 class Shapley(Method):
     """Shapley values: each player's mean contribution over all orders of joining, exactly.
 
-    Of few players: 2 to the power of their number passes an image.
+    Of few players: 2 to the power of their number passes an image. The players' values add up to
+    Y(x) - Y(baseline): the result's `gaps` say how nearly.
 
     Paper: L. Shapley, "A Value for n-Person Games", 1953.
 
@@ -74,8 +76,9 @@ class Shapley(Method):
         low = baseline_of(self.baseline, request)
         taken = [all_of_them] * len(counts)
         worth = coalition_scores(request, labels, taken, low)
-        maps = spread([shapley_values(row) for row in worth], labels)
-        return Found(maps=maps, scores=scores, classes=classes)
+        values = [shapley_values(row) for row in worth]
+        gaps = gaps_from(values, scores, worth[:, 0])
+        return Found(maps=spread(values, labels), scores=scores, classes=classes, gaps=gaps)
 
 
 def subsets(count: int) -> Array:
