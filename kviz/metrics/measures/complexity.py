@@ -24,7 +24,7 @@ class Complexity(Metric):
     It tells how much there is to read, and not whether it is true.
 
     Paper: U. Bhatt, A. Weller, J. Moura, "Evaluating and Aggregating Feature-based Model
-    Explanations", IJCAI 2020, definition 3.
+    Explanations", IJCAI 2020, definition 4.
 
     Equation: - sum over i of p(i) ln p(i), p(i) = |map(i)| / sum of |map|. 0 where one pixel has all,
     ln n where n pixels are even, and of a map of zeros, which names none before others. Lower is

@@ -1,9 +1,10 @@
 """μ-fidelity: whether what a map says of some cells together is how far the score falls without them.
 
 U. Bhatt, A. Weller, J. Moura, "Evaluating and Aggregating Feature-based Model Explanations", IJCAI
-2020: the correlation over subsets S of the sum of the map over S with f(x) - f(x without S). All
-subsets are of one size. With sizes that vary, larger ones have both larger sums and larger drops, and
-a map of random numbers that are all above zero would seem to know something.
+2020: the correlation over subsets S of the sum of the map over S with f(x) - f(x without S). Theirs,
+and Quantus's, is Pearson's; that of ranks, which asks for no straight line, is Xplique's μ-fidelity.
+All subsets are of one size. With sizes that vary, larger ones have both larger sums and larger drops,
+and a map of random numbers that are all above zero would seem to know something.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class MuFidelity(Metric):
     chance averages 0, one that ranks all subsets rightly gives 1.
 
     Paper: U. Bhatt, A. Weller, J. Moura, "Evaluating and Aggregating Feature-based Model
-    Explanations", IJCAI 2020, definition 2.
+    Explanations", IJCAI 2020, definition 3, there with
+    Pearson's correlation; with Spearman's, as here, in Xplique.
 
     Equation: Spearman's correlation over subsets S of the sum of the map over S with f(x) - f(x
     without S). Higher is better.

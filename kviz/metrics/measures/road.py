@@ -53,7 +53,8 @@ class Road(Metric):
         order: `"morf"`: the largest values first; `"lerf"`: the smallest.
         steps: how many shares, equally far from each other, from above 0 to below 1: with 9 every
             tenth.
-        noise: its deviation, as a share of the image's range of values.
+        noise: its deviation, as a share of the image's range of values; the authors' is 0.01 on the
+            scale of their normalised images, whatever an image's range.
         on: `"probability"` of the class, or the `"score"` that was explained.
 
     >>> import kviz
