@@ -29,7 +29,6 @@ from kviz.results.made_by import made_by
 
 Explains: TypeAlias = str | Method | Attribution
 
-_UNKNOWN = "it is not known how its maps were made."
 _NOWHERE = "no image has a region of the class that it explains."
 
 METRICS = ("deletion", "insertion", "mu_fidelity")
@@ -242,7 +241,7 @@ def _result(
     found = judge.found
     notes = [
         f"{metric.display_name or metric_name(metric)} says nothing of {sanitise(each.method, 40)}: "
-        + (_NOWHERE if metric.needs_regions else _UNKNOWN)
+        + (_NOWHERE if metric.needs_regions else metric.silence)
         for metric, one in zip(metrics, results, strict=True)
         for each, values in zip(found, one.values, strict=True)
         if np.isnan(values).all()

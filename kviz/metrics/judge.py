@@ -193,7 +193,7 @@ class Judge:
             for start, stop, chunk in self.network.engine.chunks(self.pixels, at_once):
                 maps = self._together(metric, group, slice(start, stop))
                 trial = self._trial(group[0], maps, start, chunk, batch_size)
-                if metric.needs_method and trial.again is None:
+                if not metric.judges(trial):
                     break
                 like = metric.measure(trial)
                 if not np.isfinite(like.values[:, _measurable(metric, trial)]).all():
@@ -262,6 +262,8 @@ class Judge:
         raw = self.found[place].raw[start : start + count]
         totals = raw.astype(np.float64).reshape(count, -1).sum(axis=1)
         regions = self._regions(place, slice(start, start + count))
+        gaps = self.found[place].gaps
+        gaps = None if gaps is None else gaps.reshape(-1)[start : start + count]
         if more:  # what only fills up the batch of a model that was built for a fixed one
             maps, classes, totals = (
                 np.concatenate([array, array[at].repeat(more, axis=axis)], axis=axis)
@@ -269,6 +271,8 @@ class Judge:
                     (maps, 1, np.s_[:, -1:]), (classes, 0, np.s_[-1:]), (totals, 0, np.s_[-1:]),
                 )
             )  # fmt: skip
+            if gaps is not None:
+                gaps = np.append(gaps, gaps[-1:].repeat(more))
             if regions is not None:
                 regions = np.concatenate([regions, regions[-1:].repeat(more, axis=0)])
         inputs, passes, probability = list(chunk), self.passes, self.probability
@@ -282,7 +286,7 @@ class Judge:
         )  # fmt: skip
         return Trial(
             request=request, probability=probability, maps=maps, totals=totals,
-            network=self.network, method=self.methods[place],
+            network=self.network, method=self.methods[place], gaps=gaps,
             again=self._again(place, request, maps), head=self.head,
             other_weights=lambda: self._other_weights, regions=regions,
         )  # fmt: skip

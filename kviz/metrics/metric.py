@@ -41,6 +41,8 @@ class Trial:
         other_weights: gives numbers that stand in for the network's weights, for `again`.
         head: the output that the score is of, None where it is of no class.
         method: what made the first map of each image, None where that is not known.
+        gaps: float `(N,)`: how far the method says that each image's first map is from adding up, None
+            where nobody says what it adds up to.
         again: makes the first map of each image anew, with other weights, of other images or classes;
             None where it is not known how they were made.
         regions: bool `(N, *size)`: where in each image the thing is, nowhere where nobody said; None
@@ -55,6 +57,7 @@ class Trial:
     other_weights: Callable[[], OtherWeights]
     head: Head | None = None
     method: Method | None = None
+    gaps: Array | None = None
     again: Again | None = None
     regions: Array | None = None
 
@@ -127,6 +130,8 @@ class Metric:
     up: ClassVar[str] = ""
     # Whether it asks how maps were made, and not for maps alone.
     needs_method: ClassVar[bool] = False
+    # Why it says nothing of a method that it does not judge.
+    silence: ClassVar[str] = "it is not known how its maps were made."
     # Whether it asks where things are in images.
     needs_regions: ClassVar[bool] = False
     # Whether chance gives a value to compare with.
@@ -149,6 +154,10 @@ class Metric:
     def takes_baselines(self) -> bool:
         """Whether it is measured with each baseline that `evaluate` is given."""
         return "baseline" in vars(self) and vars(self)["baseline"] is None
+
+    def judges(self, trial: Trial) -> bool:
+        """Whether it can say something of a method's maps; values are NaN where it cannot."""
+        return not self.needs_method or trial.again is not None
 
     def measure(self, trial: Trial) -> Measured:
         """Return the values of all maps of a chunk of images.

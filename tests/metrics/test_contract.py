@@ -18,6 +18,8 @@ QUICK = {
     "mu_fidelity": {"subsets": 8, "cells": 4}, "max_sensitivity": {"samples": 2},
     "average_stability": {"samples": 2},
     "sensitivity_n": {"points": 2, "subsets": 6, "cells": 4}, "infidelity": {"samples": 8},
+    # What a gradient adds up to nobody says.
+    "completeness": {"reference": "black"},
 }  # fmt: skip
 # Where things are, of metrics that ask.
 THERE = {"regions": (2, 3, 5, 4)}

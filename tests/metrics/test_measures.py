@@ -13,70 +13,151 @@ from pencil_nets import linear, pixels
 
 import kviz
 from kviz.metrics import Completeness, ParameterRandomization, Road
+from kviz.metrics.measures import _alike
+from kviz.metrics.measures._correlation import ranks
 from kviz.metrics.measures._ssim import ssim
 from kviz.metrics.measures.road import imputed
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_completeness_is_an_identity_of_some():
+def test_completeness_of_a_linear_net():
+    """By a pencil: those that promise a sum keep it, whatever they compare with; others have none."""
     weights = np.random.default_rng(1).normal(size=(6, 6))
     images, model = pixels(3, 6), linear(weights)
-    methods = ["input_x_gradient", "integrated_gradients", "gradient"]
-    found = kviz.evaluate(model, images, methods, "completeness")
-    np.testing.assert_allclose(found.values[0, :2], 0, atol=1e-5)
+    corners = np.repeat(np.arange(4).reshape(2, 2), 3, axis=0).repeat(3, axis=1)
+    promising = [
+        kviz.attribution.method_named(name, **options)
+        for name, options in [
+            ("input_x_gradient", {}), ("lrp", {}), ("full_grad", {}),
+            ("integrated_gradients", {"baseline": 1.5}), ("deep_lift", {"baseline": "mean"}),
+            ("integrated_gradients", {"baseline": "noise"}), ("deep_shap", {"samples": 3}),
+            ("expected_gradients", {"samples": 3}), ("shapley", {"segments": corners}),
+            ("kernel_shap", {"segments": corners, "baseline": 7}),
+        ]
+    ]  # fmt: skip
+    silent = [
+        "gradient",
+        "occlusion",
+        kviz.attribution.method_named("lime", segments=9, samples=20),
+    ]
+    metrics = ["completeness", Completeness(reference=0)]
+    judged = kviz.evaluate(model, images, [*promising, *silent], metrics)
+    np.testing.assert_allclose(judged.values[0, : len(promising)], 0, atol=2e-5)
+    assert np.isnan(judged.values[0, len(promising) :]).all()
+    assert np.isnan(judged.null_values).all()
+    assert judged.rank(0, 0) is None
+    said = [note for note in judged.notes if "nobody says what its maps add up to" in note]
+    assert [note.split()[-9].rstrip(":") for note in said] == ["gradient", "occlusion", "lime"]
+    # With a reference there is a value of any map.
     rise = (weights * images[..., 0]).sum(axis=(1, 2))
-    np.testing.assert_allclose(
-        found.values[0, 2], np.abs(weights.sum() - rise) / np.abs(rise), rtol=1e-4
-    )
-    assert np.isnan(found.null_values).all()
-    assert found.rank(0, 0) is None
-    # Black is, where a method's own is no image.
-    parts = kviz.attribution.method_named("lime", segments=9, samples=20)
-    assert parts.baseline == "segment"
-    assert np.isfinite(kviz.evaluate(model, images, parts, "completeness").values).all()
-    # A method's own baseline is taken, another one where it is asked for.
-    own = kviz.attribution.IntegratedGradients(baseline=1.5)
-    values = kviz.evaluate(model, images, own, ["completeness", Completeness(reference=0)]).values
-    np.testing.assert_allclose(values[0], 0, atol=1e-5)
-    shift = 1.5 * weights.sum()
-    np.testing.assert_allclose(values[1, 0], np.abs(shift) / np.abs(rise), rtol=1e-3)
+    asked = dict(zip(judged.methods, judged.values[1], strict=True))
+    for name, total in (
+        ("input_x_gradient", rise), ("gradient", weights.sum()),
+        ("integrated_gradients", rise - 1.5 * weights.sum()),
+    ):  # fmt: skip
+        np.testing.assert_allclose(asked[name], np.abs(total - rise) / np.abs(rise), atol=2e-5)
 
 
-COMPLETE = {
-    "integrated_gradients": {"steps": 32}, "layer_integrated_gradients": {"steps": 32},
-    "deep_lift": {}, "deep_shap": {"references": pixels(2, 3, seed=1)},
-    "shapley": {}, "kernel_shap": {"samples": 600},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_completeness_holds_of_all_that_claim_it(bias):
-    """With biases by these; without, a ReLU net's score grows with its image, and more keep it."""
+@pytest.fixture(scope="module")
+def bent():
+    """Return a net with biases that is nowhere linear, of images of 3 × 3."""
     keras.utils.set_random_seed(8)
-    hidden = {"use_bias": bias, "activation": "softplus" if bias else "relu"}
+    model = keras.Sequential(
+        [keras.Input((3, 3, 1)), layers.Rescaling(1 / 99, offset=-1),
+         layers.Conv2D(4, 2, activation="softplus"), layers.Flatten(),
+         layers.Dense(8, activation="tanh"), layers.Dense(2)]
+    )  # fmt: skip
+    random = np.random.default_rng(4)
+    for weight in model.weights:
+        weight.assign(random.normal(size=weight.shape) / 2)
+    return model
+
+
+REFERENCES = 128 * (pixels(2, 3, seed=1) - 1)
+PLAYERS = np.array([[0, 0, 1], [0, 2, 1], [2, 2, 1]])
+
+
+def drawn(seed, count):
+    """Return what expected gradients draw for each of four images, `(images, count, 3, 3, 1)`."""
+    found = []
+    for image in range(4):
+        draws = [np.random.default_rng((seed, number, image)) for number in range(count)]
+        # The first number is where on the way.
+        found.append([(random.random(), random.uniform(0, 255, (3, 3, 1)))[1] for random in draws])
+    return np.array(found)
+
+
+# What methods compare an image with, [] for the score itself, and how large their gaps are.
+TOLD = [
+    ("integrated_gradients", {"steps": 1}, [np.zeros((3, 3, 1))], 1e-2),
+    ("integrated_gradients", {"steps": 2, "baseline": REFERENCES[0]}, REFERENCES[:1], 1e-2),
+    ("layer_integrated_gradients", {"steps": 1}, [np.zeros((3, 3, 1))], 1e-2),
+    ("deep_lift", {"baseline": 9}, [np.full((3, 3, 1), 9.0)], 0),
+    ("deep_shap", {"references": REFERENCES}, REFERENCES, 0),
+    ("deep_shap", {"samples": 3}, np.random.default_rng(5).uniform(0, 255, (3, 3, 3, 1)), 0),
+    ("expected_gradients", {"samples": 4}, drawn(5, 4), 1e-2),
+    ("shapley", {}, [np.zeros((3, 3, 1))], 0),
+    ("shapley", {"segments": PLAYERS, "baseline": 255}, [np.full((3, 3, 1), 255.0)], 0),
+    ("kernel_shap", {"segments": PLAYERS, "samples": 9}, [np.zeros((3, 3, 1))], 0),
+    ("input_x_gradient", {}, [], 1e-2),
+    ("lrp", {}, [], 1e-2),
+]  # fmt: skip
+
+
+def test_completeness_is_what_the_method_says_of_its_own_sum(bent, tmp_path):
+    """By hand, of the numbers that it drew; also with another seed, and when it was loaded."""
+    images, found, expected = 255 * (pixels(4, 3) - 1), [], []
+    scores = bent.predict(images, verbose=0)[:, 1]
+    for name, options, references, _ in TOLD:
+        one = kviz.attribute(bent, images, name, class_index=1, seed=5, **options)
+        total = one.raw.reshape(4, -1).sum(axis=1)
+        if "segments" in options:
+            first = [np.argmax(player == PLAYERS) for player in range(3)]
+            total = one.raw.reshape(4, -1)[:, first].sum(axis=1)
+        rise = scores
+        if len(references):
+            low = bent.predict(np.reshape(references, (-1, 3, 3, 1)), verbose=0)[:, 1]
+            rise = scores - low.reshape(*np.shape(references)[:-3]).mean(axis=-1)
+        expected.append(np.abs(total - rise) / np.abs(rise))
+        found.append(kviz.load_result(one.save(tmp_path / f"{len(found)}.npz")[0]))
+    values = kviz.evaluate(bent, images, found, "completeness", seed=6, batch_size=3).values[0]
+    np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-4)
+    for (name, options, *_, least), own in zip(TOLD, values, strict=True):
+        assert own.max() > least if least else own.max() < 1e-4, (name, options)
+
+
+def test_completeness_where_a_batch_has_to_be_filled_up(bent, monkeypatch):
+    images = 255 * (pixels(3, 3) - 1)
+    fixed = keras.models.clone_model(bent, input_tensors=keras.Input(batch_shape=(2, 3, 3, 1)))
+    fixed.set_weights(bent.get_weights())
+    measure, shapes = Completeness.measure, []
+
+    def seen(metric, trial):
+        shapes.append((trial.gaps.shape, trial.totals.shape))
+        return measure(metric, trial)
+
+    monkeypatch.setattr(Completeness, "measure", seen)
+    found = [kviz.evaluate(net, images, "lrp", "completeness").values for net in (bent, fixed)]
+    assert shapes == [((3,),) * 2, ((2,),) * 2, ((2,),) * 2]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-3)
+
+
+def test_completeness_of_all_that_keep_it_in_a_relu_net_without_biases():
+    keras.utils.set_random_seed(8)
+    hidden = {"use_bias": False, "activation": "relu"}
     model = keras.Sequential(
         [keras.Input((3, 3, 1)), layers.Conv2D(4, 2, **hidden), layers.Flatten(),
-         layers.Dense(8, **hidden), layers.Dense(2, use_bias=bias)]
+         layers.Dense(8, **hidden), layers.Dense(2, use_bias=False)]
     )  # fmt: skip
-    along = {
-        "input_x_gradient": {}, "lrp": {},
-        "expected_gradients": {"references": np.zeros((1, 3, 3, 1)), "samples": 3},
-    }  # fmt: skip
-    methods = [
-        kviz.attribution.method_named(name, **options)
-        for name, options in (COMPLETE | along).items()
-    ]
+    methods = ["input_x_gradient", "lrp", "full_grad"]
     gaps = kviz.evaluate(model, pixels(4, 3), methods, "completeness", class_index=1).values[0]
-    kept = len(COMPLETE) if bias else len(methods)
-    np.testing.assert_allclose(gaps[:kept], 0, atol=1e-4)
-    assert (gaps[kept:].mean(axis=1) > 1e-2).all()
+    np.testing.assert_allclose(gaps, 0, atol=1e-4)
 
 
-def test_completeness_is_the_gap_that_the_method_tells(squeezenet, cat):
-    found = kviz.attribute(squeezenet, cat, "integrated_gradients", steps=8)
-    value = kviz.evaluate(squeezenet, cat, found, "completeness").values[0, 0]
-    np.testing.assert_allclose(value, np.abs(found.gaps), rtol=1e-3)
+def test_completeness_of_full_grad_counts_what_is_in_no_map(squeezenet, cat):
+    values = kviz.evaluate(squeezenet, cat, "full_grad", "completeness").values
+    np.testing.assert_allclose(values, 0, atol=1e-3)
 
 
 def test_imputation_solves_its_equations():
@@ -265,7 +346,9 @@ def test_what_does_not_look_at_the_weights_stays(deep, two):
     assert abs(judged.chance(0, 0)["random"]).max() < 0.2
     # Nothing left is all that can be: no map is before the random ones.
     assert judged.rank(0, 0) is None
-    assert (judged.chance(0, 0)["inverted"] == -judged.values[0, 0]).all()
+    # What is inverted is left all the same.
+    assert (judged.chance(0, 0)["inverted"] == judged.values[0, 0]).all()
+    assert (judged.null_curves["0"][0] < 0).any()
     assert (judged.chance(1, 0)["inverted"] == judged.values[1, 0]).all()
 
 
@@ -288,11 +371,19 @@ def test_shuffling_is_what_it_says(deep, two, layers):
             assert judged.curves["0"][0, image, step] == pytest.approx(expected, abs=1e-3)
         if layers == "independent":
             layer.set_weights(own)
-    np.testing.assert_allclose(judged.values[0, 0], judged.curves["0"][0].mean(axis=1))
+    np.testing.assert_allclose(judged.values[0, 0], np.abs(judged.curves["0"][0]).mean(axis=1))
+
+
+def test_each_map_is_ranked_once(deep, two, monkeypatch):
+    ranked = []
+    monkeypatch.setattr(_alike, "ranks", lambda rows: ranked.append(len(rows)) or ranks(rows))
+    judged = kviz.evaluate(deep, two, "gradient", ParameterRandomization(), nulls=2)
+    layers = len(judged.curve_points["0"])
+    assert ranked == [2] * (1 + len(judged.nulls) + layers)
 
 
 def test_what_cannot_be_made_again_is_said(deep, two):
-    found = kviz.attribute(deep, two, "gradient")
+    found = kviz.attribute(deep, two, "input_x_gradient")
     unknown = replace(found, method="somebody's")
     judged = kviz.evaluate(deep, two, unknown, ["parameter_randomization", "completeness"])
     assert np.isnan(judged.values[0]).all()
@@ -313,9 +404,10 @@ def clothes():
 
 
 def left_of(clothes, methods, **options):
-    """Return how alike maps stay, a mean over layers and images for each method."""
+    """Return how alike maps stay, means over layers and images for each method: signed, absolute."""
     found = kviz.evaluate(*clothes, methods, ParameterRandomization(**options), nulls=1)
-    return dict(zip(methods, found.values[0].mean(axis=1), strict=True))
+    means = found.curves["0"].mean(axis=(1, 2)), found.values[0].mean(axis=1)
+    return [dict(zip(methods, mean, strict=True)) for mean in means]
 
 
 @pytest.mark.parametrize(
@@ -329,18 +421,21 @@ def left_of(clothes, methods, **options):
 )
 def test_the_order_of_adebayo_et_al(clothes, similarity, layers):
     """Of maps with their signs: what is guided stays, the gradient and Grad-CAM follow the weights."""
-    left = left_of(clothes, SANITY, similarity=similarity, layers=layers)
+    left, size = left_of(clothes, SANITY, similarity=similarity, layers=layers)
     assert left["guided_backprop"] > left["guided_grad_cam"] + 0.2
     assert left["guided_grad_cam"] > max(left["gradient"], left["grad_cam"]) + 0.03
     if (similarity, layers) == ("spearman", "cascading"):
         assert max(abs(left["gradient"]), abs(left["grad_cam"])) < 0.1
+    # A mean of 0 can be of maps that are far from 0, as those of few cells are by chance.
+    assert size["guided_backprop"] > max(size[name] for name in SANITY[1:]) + 0.2
+    assert size["grad_cam"] > 0.2
 
 
 @pytest.mark.slow
 def test_where_the_order_of_adebayo_et_al_is_not_found(clothes):
     """Ranks without signs: a black pixel is 0 in each product with the image, whatever the weights."""
     products = ("input_x_gradient", "integrated_gradients")
-    left = left_of(clothes, (*SANITY, *products), absolute=True)
+    _, left = left_of(clothes, (*SANITY, *products), absolute=True)
     assert min(left[name] for name in products) > left["guided_backprop"] + 0.1
     assert left["guided_backprop"] > left["gradient"] + 0.2
     assert left["guided_grad_cam"] < left["gradient"]

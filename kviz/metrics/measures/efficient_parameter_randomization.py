@@ -2,7 +2,8 @@
 
 A. Hedström, L. Weber, S. Lapuschkin, M. Höhne, "Sanity Checks Revisited: An Exploration to Repair the
 Model Parameter Randomisation Test", 2024 (eMPRT). No two maps are compared, so that noise in a map does
-not count for a change.
+not count for a change. The paper draws the weights anew from an initializer; here each weight's own
+numbers are shuffled, which keeps their scale, so that values are not the paper's.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from kviz._types import Array
 from kviz.attribution.options import option
 from kviz.metrics.measures._shuffled import shuffled
 from kviz.metrics.metric import Measured, Metric, Trial
-from kviz.results.evaluation import Better
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,7 +25,9 @@ class EfficientParameterRandomization(Metric):
 
     A map that does not follow the weights gives 0, whatever it shows, so that there is nothing else to
     compare with; the paper's claim is that a map that follows them is less orderly without what was
-    learned. It is one number of each map's histogram, which a single pixel far from the others moves.
+    learned. The weights are shuffled and not, as in the paper, initialised anew: a saved model need not
+    name its initializers. It is one number of each map's histogram, which a single pixel far from the
+    others moves.
 
     Paper: A. Hedström, L. Weber, S. Lapuschkin, M. Höhne, "Sanity Checks Revisited: An Exploration to
     Repair the Model Parameter Randomisation Test", 2024.
@@ -50,11 +52,6 @@ class EfficientParameterRandomization(Metric):
     has_nulls: ClassVar[bool] = False
 
     bins: int = option(100, least=2)
-
-    @property
-    def better(self) -> Better:
-        """Which values are the better ones, as `Metric.better`."""
-        return "higher"
 
     def measure(self, trial: Trial) -> Measured:
         """Return relative rises, as `Metric.measure`."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from kviz._types import Array
-from kviz.metrics.measures._alike import Similarity, alike
+from kviz.metrics.measures._alike import Similarity, alike, compared
 from kviz.metrics.measures._shuffled import shuffled
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.results.evaluation import Better
@@ -32,9 +32,13 @@ class ParameterRandomization(Metric):
     Paper: J. Adebayo, J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt, B. Kim, "Sanity Checks for
     Saliency Maps", NeurIPS 2018.
 
-    Equation: the mean over the layers l, from the last one down, of the similarity of the map with the
-    one that the network gives whose layers down to l are shuffled. The nearer 0, the better; a map that
-    does not vary, such as one of which ReLU left nothing, is like no other.
+    Equation: the mean over the layers l, from the last one down, of |s(l)|, where s(l) is the
+    similarity of the map with the one that the network gives whose layers down to l are shuffled: what
+    is left of a map inverted is left all the same, and +0.5 and -0.5 are not 0 together. The curve is
+    s, with its sign. The nearer 0, the better; chance gives more than 0: little where a map is of many
+    pixels, as the random null maps show, and a good deal where it is of few cells, as the nulls of
+    centre and edges can. A map that does not vary, such as one of which ReLU left nothing, is like no
+    other.
 
     Args:
         layers: `"cascading"`: each with all behind it; `"independent"`: each alone.
@@ -64,16 +68,17 @@ class ParameterRandomization(Metric):
         return "near 0"
 
     def measure(self, trial: Trial) -> Measured:
-        """Return mean similarities and those at each layer, as `Metric.measure`."""
+        """Return mean absolute similarities and those at each layer, as `Metric.measure`."""
         if trial.again is None:
             raise ValueError("A map has to be made again.")
+        before = [compared(maps, self.similarity, absolute=self.absolute) for maps in trial.maps]
         curves, points = [], []
         for path, weights in shuffled(trial, alone=self.layers == "independent"):
-            again = trial.again(weights=weights)
-            curves.append(
-                [alike(maps, again, self.similarity, absolute=self.absolute) for maps in trial.maps]
-            )
+            again = compared(trial.again(weights=weights), self.similarity, absolute=self.absolute)
+            curves.append([alike(maps, again, self.similarity) for maps in before])
             points.append(path)
         found: Array = np.moveaxis(np.array(curves), 0, -1)
         at = np.arange(1.0, len(points) + 1)
-        return Measured(values=found.mean(axis=-1), curves=found, at=at, points=tuple(points))
+        return Measured(
+            values=np.abs(found).mean(axis=-1), curves=found, at=at, points=tuple(points)
+        )

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from kviz.errors import OptionError
-from kviz.metrics.measures._alike import Similarity, alike
+from kviz.metrics.measures._alike import Similarity, alike, compared
 from kviz.metrics.metric import Measured, Metric, Trial
 from kviz.results.evaluation import Better
 
@@ -25,8 +25,8 @@ class RandomLogit(Metric):
     """Random logit: how alike a map is to that of another class, drawn at random for each image.
 
     The null maps stay as they are: what the other class's map shares with the middle, with edges or
-    with another photo's map, it shares without knowing the class. Below 0 is no fault: what speaks for
-    one class can speak against the other.
+    with another photo's map, it shares without knowing the class. Far below 0 is as bad as far above
+    it: a map that is inverted for the other class shows the same places for both.
 
     Paper: L. Sixt, M. Granz, T. Landgraf, "When Explanations Lie: Why Many Modified BP Attributions
     Fail", ICML 2020.
@@ -69,9 +69,8 @@ class RandomLogit(Metric):
                 "tells two classes apart, whose maps are each other's inverted. Choose another metric."
             )
         drawn = np.array([random.integers(count - 1) for random in trial.randoms(CLASS)])
-        again = trial.again(classes=drawn + (drawn >= own))
-        return Measured(
-            values=np.stack(
-                [alike(maps, again, self.similarity, absolute=self.absolute) for maps in trial.maps]
-            )
+        other, *maps = (
+            compared(each, self.similarity, absolute=self.absolute)
+            for each in (trial.again(classes=drawn + (drawn >= own)), *trial.maps)
         )
+        return Measured(values=np.stack([alike(each, other, self.similarity) for each in maps]))
