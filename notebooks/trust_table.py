@@ -67,8 +67,8 @@ QUICK = {
 }  # fmt: skip
 # Those that promise to add up to the score, or nearly.
 SUMS = {
-    "integrated_gradients", "layer_integrated_gradients", "deep_lift", "lrp", "input_x_gradient",
-    "hires_cam", "xgrad_cam",
+    "integrated_gradients", "layer_integrated_gradients", "expected_gradients", "deep_lift",
+    "deep_shap", "lrp", "input_x_gradient", "full_grad", "kernel_shap", "shapley",
 }  # fmt: skip
 # What is measured, what matters most first: a name, of how many photos, the metrics.
 STAGES: list[tuple[str, int, list[Metric]]] = [

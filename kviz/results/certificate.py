@@ -167,7 +167,7 @@ class Certificate:
             )
         found += [f"Not tested with {sanitise(why, 170)}." for why in self.untested]
         if self.gap is not None:
-            found.append(f"Adds up to what the score rose by, off by {_percent(abs(self.gap))}.")
+            found.append(f"Adds up as its method promises, off by {_percent(abs(self.gap))}.")
         return [*found, NOT_SHOWN]
 
     def _of(self, metric: str) -> list[Beside]:

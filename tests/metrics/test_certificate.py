@@ -219,9 +219,7 @@ def test_the_gap_is_the_method_s(model, three):
     found = kviz.attribute(model, three[:2], "integrated_gradients", steps=4).certify(model)
     np.testing.assert_allclose([one.gap for one in found.certificates], found.gaps)
     gap = abs(100 * found.gaps[0])
-    assert (
-        f"Adds up to what the score rose by, off by {gap:.0f} %." in found.certificates[0].words()
-    )
+    assert f"Adds up as its method promises, off by {gap:.0f} %." in found.certificates[0].words()
 
 
 def _classes_of_pixels():

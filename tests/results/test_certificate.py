@@ -29,7 +29,7 @@ def test_words_say_all_numbers():
         "Changes when the weights are shuffled: rank correlation 0.40 (top layer, classes), 0.03 (all "
         "layers).",
         "Much the same under noise of 2 % of the image's range: rank correlation 0.90 to 0.96.",
-        "Adds up to what the score rose by, off by 3 %.",
+        "Adds up as its method promises, off by 3 %.",
         NOT_SHOWN,
     ]  # fmt: skip
 
