@@ -387,7 +387,7 @@ def test_the_change_is_small(model):
 def test_what_is_taken_for_it_already_is_returned_as_it_is(model):
     x = photos(4)
     predicted = answers(model, x).argmax(1)
-    found = kviz.fool(model, x, predicted.tolist(), names=["a.png"])
+    found = kviz.fool(model, x, predicted.tolist(), names=["a.png", "b.png", "c.png", "d.png"])
     assert found.arrived.all()
     np.testing.assert_array_equal(found.images, x)
     assert steps_of(found).tolist() == [0] * 4
@@ -395,7 +395,7 @@ def test_what_is_taken_for_it_already_is_returned_as_it_is(model):
     assert f"a.png is taken for 'class {predicted[0]}' as it is" in found.notes[0].replace(
         f"class {predicted[0]}", f"'class {predicted[0]}'"
     )
-    assert "image 3" in found.notes[3]
+    assert "d.png" in found.notes[3]
 
 
 def test_classes_by_name_and_index(model):
