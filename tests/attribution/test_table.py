@@ -230,6 +230,7 @@ def quick():
 SOON = quick()
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("method", "head", "kind"),
     [pytest.param(*case, marks=[] if case in SOON else pytest.mark.slow) for case in every_two()],
