@@ -27,11 +27,12 @@ from kviz.metrics.measures._noisy import noisy
 from kviz.metrics.measures._ranked import ranks_of, scores_by_rank
 from kviz.metrics.measures._shuffled import shuffled
 from kviz.metrics.metric import On, Trial
-from kviz.metrics.nulls import EDGES, shared_names, shared_nulls
+from kviz.metrics.nulls import shared_names, shared_nulls
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.results.attribution import Attribution
-from kviz.results.certificate import MOVED, Beside, Certificate
+from kviz.results.certificate import Beside, Certificate
+from kviz.results.null_names import EDGES, MOVED
 
 STEPS, PART = 16, 0.1
 MOVES = 4
@@ -79,7 +80,7 @@ def certify(
             f"The attribution by {sanitise(attribution.method, 40)} is of a score of its own. "
             "Give it again: score= takes it."
         )
-    images, _, _ = read_images(images, network, attribution.names)
+    images, _, _ = read_images(images, network, ())
     options = {
         "class_index": None, "score": score, "output": settings.get("output"),
         "input_name": settings.get("input_name"), "batch_size": batch_size, "seed": seed,
@@ -152,7 +153,7 @@ class _Certifying:
 
     def _of(self, trial: Trial, start: int) -> list[Certificate]:
         self._check_score(trial, start)
-        columns = {"gap": self._gaps(start, trial.maps.shape[1]), **_remade(trial)}
+        columns = {"gap": _gaps(trial), **_remade(trial)}
         return [
             Certificate(
                 on=self.on, part=PART, whole=whole, tested=tested, flat=bool(np.ptp(own) == 0),
@@ -162,14 +163,6 @@ class _Certifying:
                 _tested(trial), trial.maps[0], *columns.values(), strict=True
             )
         ]  # fmt: skip
-
-    def _gaps(self, start: int, count: int) -> list[Any]:
-        found = self.judge.found[self.place]
-        if found.gaps is None:
-            return [None] * count
-        gaps: list[Any] = found.gaps[start : start + count].tolist()
-        # What only fills up a batch is the last image again.
-        return gaps + gaps[-1:] * (count - len(gaps))
 
     def _check_score(self, trial: Trial, start: int) -> None:
         """Raise an OptionError where the network gives other scores than were explained."""
@@ -183,6 +176,10 @@ class _Certifying:
                 f"and this network gives {given[place]:.4g}. Give the network, the images and the "
                 "score that it was made of."
             )
+
+
+def _gaps(trial: Trial) -> list[Any]:
+    return [None] * trial.maps.shape[1] if trial.gaps is None else trial.gaps.tolist()
 
 
 def _tested(trial: Trial) -> Iterator[tuple[float, tuple[Beside, ...]]]:

@@ -114,6 +114,8 @@ def evaluate(  # noqa: PLR0913 - a verb's options
     with warning_once():
         images, names, said = read_images(images, network, names)
         pixels = network.pixels(images)
+        given = next((one.names for one in asked if isinstance(one, Attribution)), ())
+        names = names or (given if len(given) == len(next(iter(pixels.values()))) else ())
         where = None
         if regions is not None:
             seen = pixels[looked_at(pixels, network.specs(pixels), input_name)]

@@ -10,14 +10,12 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.metrics.metric import fingerprint, random_of
+from kviz.results.null_names import ANOTHER, EDGES, INVERTED, MIDDLE, RANDOM
 
 # What random numbers are drawn for; each further draw counts on from here.
 UNIFORM = 100
 # Of the sides, how wide the map is that knows photographers put things in the middle.
 CENTRE = 4
-
-RANDOM, MIDDLE, EDGES = "random", "centre", "edges"
-INVERTED, ANOTHER = "inverted", "another photo"
 
 
 def shared_names(images: Array, draws: int) -> tuple[str, ...]:

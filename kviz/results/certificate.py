@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kviz._checks import sanitise
+from kviz.results.null_names import MIDDLE, MOVED, RANDOM
 
 # The nulls: the map itself moved to other places, random numbers, a blob in the middle.
-MOVED, RANDOM, MIDDLE = "moved", "random", "centre"
 CALLED = {MOVED: "moved elsewhere", RANDOM: "random pixels", MIDDLE: "the middle"}
 # A map that is as like as this to what it was has hardly changed, and is much the same.
 ALIKE, SAME = 0.5, 0.8

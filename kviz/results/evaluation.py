@@ -16,6 +16,7 @@ from kviz.draw.charts import Dot, curves, dots
 from kviz.draw.tables import Table
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
+from kviz.results.null_names import ANOTHER, INVERTED
 from kviz.results.result import Picture, Result, class_facts
 from kviz.tiles import Tile
 
@@ -414,7 +415,7 @@ class Evaluation(Result):
 
 def _is_own(kind: str) -> bool:
     """Return whether a null is made of a method's own map."""
-    return kind in ("inverted", "another photo")
+    return kind in (INVERTED, ANOTHER)
 
 
 def _dot(name: str, values: Array, *, null: bool = False) -> Dot:

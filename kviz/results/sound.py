@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise
-from kviz.results.certificate import MOVED
+from kviz.results.null_names import MOVED
 
 # Longer texts than these are nobody's names.
 _LONGEST = 10_000

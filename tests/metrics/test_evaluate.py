@@ -535,3 +535,11 @@ def test_as_many_images_at_once_as_their_maps_have_room(model, five, monkeypatch
     assert sizes == [(11, 2), (11, 2), (11, 1)]
     np.testing.assert_allclose(parts.values, whole.values, atol=1e-5)
     np.testing.assert_allclose(parts.null_values, whole.null_values, atol=1e-5)
+
+
+def test_the_names_of_a_given_attribution_stay(model, five):
+    found = kviz.attribute(model, five, "saliency", names=list("abcde"))
+    regions = {"b": (0, 0, 4, 4)}
+    judged = kviz.evaluate(model, five, found, ["deletion", "relevance_mass"], regions=regions)
+    assert judged.names == tuple("abcde")
+    assert np.isfinite(judged.values[-1, 0]).tolist() == [False, True, False, False, False]

@@ -170,6 +170,8 @@ def test_annotations_of_every_kind(tmp_path):
     halves += [{"bbox": [LEFT + 10, TOP, RIGHT - LEFT - 10, BOTTOM - TOP], "category_id": 2}]
     for things in (
         [{"segmentation": polygon, "bbox": [0, 0, 1, 1]}],
+        # One within another adds nothing, and takes nothing away.
+        [{"segmentation": [*polygon, [LEFT, TOP, LEFT + 6, TOP, LEFT + 6, BOTTOM, LEFT, BOTTOM]]}],
         [{"segmentation": runs, "iscrowd": 1}],
         [{"segmentation": [], "bbox": BOX}],
         [{"segmentation": {}, "bbox": BOX}],
@@ -341,3 +343,11 @@ def test_a_size_that_no_photo_has_takes_no_memory(tmp_path):
     file = coco(tmp_path / "c.json", [{"bbox": BOX}], size=(10**6, 10**6))
     with pytest.raises(kviz.ImageError, match="megapixels"):
         read(file, photo(tmp_path / "a.png"), target_size=(30, 50))
+
+
+def test_a_mask_of_a_photo_four_pixels_wide_is_no_list_of_boxes(tmp_path):
+    mask = np.zeros((24, 4), bool)
+    mask[6:18, 1:3] = True
+    path = photo(tmp_path / "a.png", mask=mask)
+    found, red = read([mask.astype("uint8")], path, target_size=(48, 8))
+    np.testing.assert_array_equal(found.whole, red)

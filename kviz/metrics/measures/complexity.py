@@ -13,8 +13,8 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.metrics.metric import Measured, Metric, Trial
-from kviz.metrics.nulls import ANOTHER, INVERTED
 from kviz.results.evaluation import Better
+from kviz.results.null_names import ANOTHER, INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,7 +14,7 @@ import numpy as np
 
 from kviz.metrics.measures._regions import Sign, counted, regions_of, told
 from kviz.metrics.metric import Measured, Metric, Trial
-from kviz.metrics.nulls import INVERTED
+from kviz.results.null_names import INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.metrics.metric import Measured, Metric, Trial
-from kviz.metrics.nulls import ANOTHER, INVERTED
+from kviz.results.null_names import ANOTHER, INVERTED
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
