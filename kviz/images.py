@@ -26,7 +26,7 @@ from kviz.originals import remember
 
 __all__ = [
     "DARK", "SUFFIXES", "checked_pixels", "image_paths", "is_array_file", "is_small", "load_images",
-    "png", "read_files", "several_sizes", "validate_size",
+    "png", "read_files", "several_sizes", "validate_size", "wanted_by",
 ]  # fmt: skip
 
 Pixels = npt.NDArray[Any]
@@ -168,13 +168,7 @@ def read_files(
         member: which array of a `.npz`, where it holds several.
         progress: called with (files read, files in all).
     """
-    validate_choice("fit", fit, ("crop", "stretch", "pad"))
-    size: tuple[int | None, int | None] = network.image_size if network else (None, None)
-    channels = network.channels if network else 3
-    wanted = Wanted(size, channels, fit, _bands(bands, channels if network else None))
-    if target_size is not None:
-        high, wide = validate_size(target_size, size)
-        wanted = wanted._replace(size=(high, wide))
+    wanted = wanted_by(network, fit=fit, target_size=target_size, bands=bands)
     shape = _input_shape(network)
     files = image_paths(paths)
     if not any(map(is_array_file, files)):
@@ -198,6 +192,28 @@ def read_files(
             f"The files hold images of several shapes: {sanitise(sorted(shapes), 200)}"
         )
     return Files(parts[0] if len(parts) == 1 else np.concatenate(parts), names)
+
+
+def wanted_by(
+    network: ImageInput | None,
+    *,
+    fit: Fit = "crop",
+    target_size: int | tuple[int, int] | None = None,
+    bands: int | Sequence[int] | None = None,
+) -> Wanted:
+    """Return what a network wants of a file's pixels, as `load_images` takes it.
+
+    Raises:
+        OptionError: if `fit`, `target_size` or `bands` is not what it takes.
+    """
+    validate_choice("fit", fit, ("crop", "stretch", "pad"))
+    size: tuple[int | None, int | None] = network.image_size if network else (None, None)
+    channels = network.channels if network else 3
+    wanted = Wanted(size, channels, fit, _bands(bands, channels if network else None))
+    if target_size is not None:
+        high, wide = validate_size(target_size, size)
+        wanted = wanted._replace(size=(high, wide))
+    return wanted
 
 
 def _bands(bands: Any, channels: int | None) -> tuple[int, ...] | None:

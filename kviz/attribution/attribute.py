@@ -91,13 +91,40 @@ def attribute(  # noqa: PLR0913 - a verb's options
     >>> found.maps.shape, found.class_names
     ((1, 227, 227), ('Egyptian cat',))
     """
-    validate_choice("resize", resize, RESIZES)
-    seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     if isinstance(method, Method) and options:
         raise OptionError("Options belong to a method's name; give an instance its fields.")
     chosen = (
         method_named(method, **options) if isinstance(method, str) else as_method("method", method)
     )
+    return explain(
+        model, images, chosen, class_index=class_index, score=score, output=output, resize=resize,
+        input_name=input_name, batch_size=batch_size, seed=seed, names=names, progress=progress,
+    )  # fmt: skip
+
+
+def explain(  # noqa: PLR0913 - a verb's options
+    model: ModelLike,
+    images: Images,
+    chosen: Method,
+    *,
+    class_index: ClassIndex | None = None,
+    score: ScoreLike | None = None,
+    output: int | str | None = None,
+    resize: Resize = "bilinear",
+    input_name: str | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    names: Sequence[str] = (),
+    progress: Progress | None = None,
+    first: int = 0,
+) -> Attribution:
+    """Return what `attribute` does, of images that are some of many.
+
+    Args: as `attribute` takes them, but the method, which is an instance, and
+        first: the place of the first image among all, by which methods that draw at random do so.
+    """
+    validate_choice("resize", resize, RESIZES)
+    seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     wanted = as_score(score, output)
     network = as_network(model)
     images, names, said = read_images(images, network, names)
@@ -116,7 +143,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
         masks = Masks(wanted, passes, total, head.axes)
     explaining = _Explaining(
         network=network, method=chosen, passes=passes, masks=masks, pixels=pixels, targets=targets,
-        chooses=isinstance(wanted, ClassScore), seed=seed, progress=progress,
+        chooses=isinstance(wanted, ClassScore), seed=seed, first=first, progress=progress,
     )  # fmt: skip
     parts = network.engine.fitting(batch_size, explaining.all)
     aligning = resize == "aligned" and chosen.gives_layer_maps
@@ -149,6 +176,7 @@ class _Explaining:
         targets: int32 `(N, classes)`.
         chooses: whether the score is that of a class, which can be the predicted one.
         seed: for randomness.
+        first: the first image's place among all that are explained.
         progress: as `attribute` takes it.
     """
 
@@ -160,6 +188,7 @@ class _Explaining:
     targets: Array
     chooses: bool
     seed: int
+    first: int
     progress: Progress | None
 
     def all(self, batch_size: int) -> list[list[Found]]:
@@ -191,7 +220,7 @@ class _Explaining:
             target=tf.constant(target, "int32"),
             batch_size=batch_size,
             seed=self.seed,
-            first=start,
+            first=self.first + start,
         )
 
 

@@ -200,17 +200,7 @@ def _inputs(
     return found
 
 
-images = stacked(
-    click.argument("images", nargs=-1, metavar="IMAGE..."),
-    click.option(
-        "--input",
-        "inputs",
-        multiple=True,
-        metavar="NAME=PATH",
-        callback=_inputs,
-        help="Photos or a .npy of one input, of a model of several, in place of IMAGE. "
-        "Repeat the option for each.",
-    ),
+reading = stacked(
     repeated(
         "--bands",
         "bands",
@@ -228,6 +218,20 @@ images = stacked(
     ),
     _batch_size(32),
     _class_names,
+)
+
+images = stacked(
+    click.argument("images", nargs=-1, metavar="IMAGE..."),
+    click.option(
+        "--input",
+        "inputs",
+        multiple=True,
+        metavar="NAME=PATH",
+        callback=_inputs,
+        help="Photos or a .npy of one input, of a model of several, in place of IMAGE. "
+        "Repeat the option for each.",
+    ),
+    reading,
 )
 
 noise = stacked(

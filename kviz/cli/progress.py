@@ -52,6 +52,44 @@ def bars(screen: TextIO | None = None) -> Iterator[Callable[[str, int, Any], Non
 
 
 @contextmanager
+def counting_bar(what: str) -> Iterator[Callable[[Any], None]]:
+    """Show a bar with shards, bad images, rate and time left on a terminal; give what moves it.
+
+    Args:
+        what: what is done.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[more]}", markup=False),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(what, total=None, more="")
+
+        def tell(done: Any) -> None:
+            bad = f" · {done.bad:,} bad" if done.bad else ""
+            more = f"shard {done.shards:,} of {done.shard_count:,}{bad} · {done.rate:,.1f}/s"
+            shown.update(task, completed=done.rows, total=done.count, more=more)
+
+        yield tell
+
+
+@contextmanager
 def start_up_talk_kept_back() -> Iterator[TextIO]:
     """Keep back what TensorFlow's C++ code writes to the error stream while it starts.
 

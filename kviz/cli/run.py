@@ -1,0 +1,269 @@
+"""kviz run: a verb over a data set, a command a verb."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kviz._checks import sanitise
+from kviz.cli import options as take
+from kviz.cli.group import say_note
+from kviz.cli.imports import imported
+from kviz.cli.job import Job
+from kviz.cli.progress import counting_bar
+from kviz.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kviz.dataset import Dataset, Done
+
+
+def _part(_ctx: click.Context, _param: click.Parameter, text: str | None) -> Any:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise click.UsageError(
+            f"--shard takes I/N, the I-th of N parts, such as 1/4. Received: {sanitise(text)}"
+        )
+    return int(found[1]), int(found[2])
+
+
+_statistics = take.repeated(
+    "--statistic",
+    "statistics",
+    metavar="NAME[=VALUE]",
+    help="Computed over all images, such as moments, histogram=64 or top_k=9.",
+)
+_one_class = click.option(
+    "--class",
+    "class_index",
+    metavar="NAME|INDEX",
+    help="The class, the same for all images; by default the predicted one of each.",
+)
+_data = take.stacked(
+    take.model,
+    click.argument("source"),
+    click.option("--out", "-o", "store", required=True, metavar="STORE", help="A folder."),
+    click.option("--resume", is_flag=True, help="Go on with what is in STORE, or begin."),
+    click.option(
+        "--shard",
+        metavar="I/N",
+        callback=_part,
+        help="Only the I-th of N parts, so that any scheduler can share STORE among processes.",
+    ),
+    click.option(
+        "--shard-size",
+        type=click.IntRange(1),
+        default=256,
+        show_default=True,
+        help="Images that are committed together; what is lost where a run is killed.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["here", "ray"]),
+        default="here",
+        show_default=True,
+        help="This process, or actors of Ray, one a GPU.",
+    ),
+    click.option("--workers", type=click.IntRange(1), help="How many actors."),
+    click.option("--address", help="Of a Ray cluster; by default Ray is begun on this machine."),
+    click.option(
+        "--max-bad", type=click.IntRange(0), metavar="N", help="Stop at more bad images than that."
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(["float32", "float16"]),
+        default="float32",
+        show_default=True,
+        help="Of real numbers in STORE.",
+    ),
+    click.option(
+        "--compression",
+        type=click.Choice(["lz4", "zstd", "none"]),
+        default="lz4",
+        show_default=True,
+        help="zstd is smaller, lz4 is faster.",
+    ),
+    click.option("--path-column", metavar="NAME", help="A table's column of paths."),
+    click.option("--image-column", metavar="NAME", help="A table's column of images' bytes."),
+    click.option("--label-column", metavar="NAME", help="A table's column of labels."),
+    take.reading,
+)
+
+
+@click.group(short_help="Run a verb over a data set: streamed, resumable, on many machines.")
+def run() -> None:
+    """Run a verb over all images of SOURCE and write what it finds into STORE.
+
+    SOURCE is a folder whose subfolders are labels, a glob, a list file (.txt), a .csv or .parquet of
+    paths and labels, a .parquet of image bytes, TFRecords, WebDataset tars, or a .npy. A run that was
+    stopped goes on with --resume.
+    """
+
+
+@run.command(short_help="Name the best class of each image.")
+@_data
+@click.option("--top-k", type=click.IntRange(1), help="Keep so many scores; by default all.")
+@take.output
+@_statistics
+def predict(**options: Any) -> None:
+    """Keep the scores of each image, and count right answers where there are labels."""
+    _run("predict", options)
+
+
+@run.command(short_help="Keep feature maps, what is pooled of them, or statistics.")
+@_data
+@take.layers
+@click.option("--pooling", type=click.Choice(["avg", "max"]), help="One number a channel.")
+@_statistics
+def activations(**options: Any) -> None:
+    """Keep the feature maps of each image.
+
+    By default of every Conv2D and MaxPooling2D. With --statistic none are kept unless --pooling is
+    given.
+    """
+    _run("activations", options)
+
+
+@run.command(short_help="Keep a map of which pixels decide, by any method.")
+@_data
+@click.option("--method", default="grad_cam", show_default=True, help="As kviz attribute has it.")
+@take.settings
+@_one_class
+@take.layers
+@take.output
+@click.option(
+    "--resize",
+    type=click.Choice(["bilinear", "nearest", "aligned", "none"]),
+    default="bilinear",
+    show_default=True,
+    help="How a layer's map gets the image's size; none keeps it small.",
+)
+@take.seed
+@_statistics
+def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options: Any) -> None:
+    """Keep a map of each image."""
+    options["resize"] = None if resize == "none" else resize
+    if layer_names:
+        settings["layer_names"] = layer_names
+    _run("attribute", options, **settings)
+
+
+@run.command(short_help="Measure whether methods' maps can be trusted.")
+@_data
+@take.method("methods")
+@take.repeated("--metric", "metrics", metavar="NAME", help="A metric; by default three.")
+@take.repeated("--baseline", "baselines", metavar="NAME", help="What covers pixels.")
+@click.option("--nulls", type=click.IntRange(1), default=4, help="Maps of random numbers.")
+@_one_class
+@take.output
+@take.seed
+def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
+    """Keep what metrics say of each image's maps, and of maps by chance."""
+    options["methods"] = methods or ["grad_cam"]
+    if baselines:
+        options["baselines"] = baselines
+    _run("evaluate", options)
+
+
+@run.command(short_help="Change each image until the model sees another class.")
+@_data
+@_one_class
+@click.option("--max-norm", type=take.ABOVE_ZERO, help="How far from the image it may go.")
+@click.option("--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured.")
+@click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="At most.")
+@click.option("--no-images", "keep_images", is_flag=True, help="Keep only what came of each.")
+@take.output
+@take.seed
+def fool(keep_images: bool, **options: Any) -> None:
+    """Keep the changed images, and how far each had to go; without --class away from its own."""
+    _run("fool", options, keep_images=not keep_images)
+
+
+# What concerns the model and what is printed.
+_OF_THE_JOB = (
+    "as_json", "model", "preprocess", "class_names", "trust", "max_memory", "max_layers",
+    "custom_objects",
+)  # fmt: skip
+
+
+def _run(verb: str, options: dict[str, Any], **more: Any) -> None:
+    source, store = options.pop("source"), options.pop("store")
+    if not re.search(r"[*?[]", source) and not Path(source).exists():
+        raise ImageError(f"There is no file or folder {sanitise(source, 120)}.")
+    modules = options["custom_objects"]
+    job = Job({key: options.pop(key) for key in _OF_THE_JOB})
+    network = job.network
+
+    from kviz import dataset
+
+    with _telling(job.as_json) as told:
+        found = dataset.run(
+            verb, network, source, store, progress=told,
+            custom_objects=imported(modules) if modules else None,
+            **{key: value for key, value in options.items() if value is not None}, **more,
+        )  # fmt: skip
+    _end(job, found, told.last)
+
+
+class _Told:
+    """What was told of a run."""
+
+    def __init__(self, tell: Callable[[Done], None]) -> None:
+        self.last: Done | None = None
+        self._tell = tell
+
+    def __call__(self, done: Done) -> None:
+        self._tell(done)
+        self.last = done
+
+
+@contextmanager
+def _telling(as_json: bool) -> Iterator[_Told]:
+    """Tell how far a run is: a bar, or a line of JSON a shard; and what is finished if it is stopped."""
+    with counting_bar("Running") as moved:
+        told = _Told(_print_line() if as_json else moved)
+        try:
+            yield told
+        except KeyboardInterrupt:
+            if told.last is not None:
+                say_note(
+                    f"{told.last.shards} of {told.last.shard_count} shards are finished; "
+                    "--resume goes on."
+                )
+            raise
+
+
+def _print_line() -> Callable[[Done], None]:
+    shards = -1
+
+    def tell(done: Done) -> None:
+        nonlocal shards
+        if done.shards != shards:
+            shards = done.shards
+            click.echo(json.dumps({"event": "shard", **_facts(done)}))
+
+    return tell
+
+
+def _facts(done: Done) -> dict[str, Any]:
+    return {**done._asdict(), "rate": round(done.rate, 3), "seconds": round(done.seconds, 3)}
+
+
+def _end(job: Job, found: Dataset, done: Done | None) -> None:
+    if job.as_json:
+        click.echo(json.dumps({"event": "end", **(_facts(done) if done else {}), **found.facts()}))
+        return
+    click.echo(found.text())
+    if done is not None and done.rate:
+        click.echo(f"{done.rate:,.1f} images a second, {done.seconds:,.1f} s")
+    for note in found.notes:
+        say_note(note)

@@ -1,0 +1,71 @@
+"""Labels of a data set as classes of a model, where they are those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kviz._caller import spelled
+from kviz._checks import sanitise
+from kviz.errors import OptionError
+
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a source's labels mean.
+
+    A label that is a number is a class's index; one that is a text is a class's name, in upper or lower
+    case, or, where the source's labels have an order and the classes no names, its place in that order.
+
+    Args:
+        class_names: the model's, or None.
+        classes: how many the model has, or None.
+        label_names: the source's, in order, or None.
+    """
+
+    class_names: Sequence[str] | None = None
+    classes: int | None = None
+    label_names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        known = {name.casefold(): place for place, name in enumerate(self.class_names or ())}
+        if not known and self.label_names and len(self.label_names) == self.classes:
+            known = {name.casefold(): place for place, name in enumerate(self.label_names)}
+        object.__setattr__(self, "_known", known)
+
+    def index(self, label: int | str | None) -> int:
+        """Return the class of a label, -1 where it is none of the model's.
+
+        >>> Labels(["cat", "dog"]).index("Dog"), Labels(classes=2).index(1), Labels().index("cat")
+        (1, 1, -1)
+        """
+        known: dict[str, int] = self._known  # type: ignore[attr-defined]
+        if isinstance(label, str):
+            if (found := known.get(label.casefold())) is not None:
+                return found
+            if not label.isascii() or not label.isdigit():
+                return UNKNOWN
+            label = int(label)
+        if label is None or not 0 <= label < (self.classes or 2**31):
+            return UNKNOWN
+        return label
+
+    def validate_fit(self, label: int | str | None) -> None:
+        """Raise an OptionError where a statistic needs labels and this one is no class."""
+        if self.index(label) != UNKNOWN:
+            return
+        if label is None:
+            raise OptionError(
+                "A statistic needs labels and the source has none: a folder of folders, a table or a "
+                "list with labels has them."
+            )
+        names = self.class_names
+        wanted = "an index" + (f" from 0 to {self.classes - 1}" if self.classes else "")
+        if names:
+            wanted += f", or a name such as {sanitise(names[0], 30)!r}"
+        raise OptionError(
+            f"The label {sanitise(label, 40)!r} is no class of the model. Expected {wanted}; "
+            f"{spelled('class_names', '…')} names the classes."
+        )

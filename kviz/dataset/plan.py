@@ -1,0 +1,113 @@
+"""What a run is: all that decides what a store holds, as text and numbers, and as a runner to be made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kviz.dataset.labels import Labels
+from kviz.dataset.runner import BEFORE, BEHIND, ShardRunner
+from kviz.dataset.sources import Source
+from kviz.dataset.store import Store
+from kviz.dataset.work import Work
+from kviz.files import file_sha256
+from kviz.formats.fitting import Wanted
+from kviz.network.network import Network
+from kviz.results.made_by import plain
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A verb over a source into a store.
+
+    It can be pickled, and is all that another process needs besides the model, which it loads for
+    itself.
+
+    Args:
+        verb: its name.
+        work: the verb with its options.
+        source: where images are.
+        wanted: what each becomes.
+        store: the folder of the store.
+        batch_size: images at once.
+        shard_size: images a shard.
+        dtype: `"float32"` or `"float16"`, of real numbers in the store.
+        compression: as the store takes it.
+    """
+
+    verb: str
+    work: Work
+    source: Source
+    wanted: Wanted
+    store: Path
+    batch_size: int
+    shard_size: int
+    dtype: str
+    compression: str
+
+    def described(self, network: Network) -> dict[str, Any]:
+        """Return what a resume is compared with: plain, without times, machines and places."""
+        settings = {
+            **self.work.settings(),
+            "batch_size": self.batch_size,
+            "fit": self.wanted.fit,
+            "target_size": self.wanted.size,
+            "bands": self.wanted.bands,
+            "dtype": self.dtype,
+            "compression": self.compression,
+        }
+        preprocess = network.preprocess
+        named = preprocess if isinstance(preprocess, str | None) else plain(preprocess)
+        return {
+            "verb": self.verb,
+            "model": {
+                "name": network.name,
+                "sha256": model_sha256(network),
+                "preprocess": named,
+                "class_names": None if network.class_names is None else list(network.class_names),
+            },
+            "settings": json.loads(json.dumps(plain(settings))),
+            "source": {
+                "kind": self.source.kind,
+                "fingerprint": self.source.fingerprint,
+                "label_names": self.source.label_names and list(self.source.label_names),
+            },
+        }
+
+    def begin(self, network: Network, *, resume: bool, shared: bool) -> Store:
+        """Return the store, begun or gone on with."""
+        return Store.begin(
+            self.store, self.described(network), count=self.source.count,
+            shard_size=self.shard_size, columns={**BEFORE, **self.work.columns, **BEHIND},
+            dtype=self.dtype, compression=self.compression, resume=resume, shared=shared,
+        )  # fmt: skip
+
+    def runner(self, network: Network, store: Store) -> ShardRunner:
+        """Return what computes its shards."""
+        labels = Labels(network.class_names, network.classes, self.source.label_names)
+        return ShardRunner(
+            network, self.work, self.source, self.wanted, labels, store, self.batch_size
+        )
+
+
+def model_sha256(network: Network) -> str:
+    """Return the SHA-256 of a model's file; of one that came from none, of its layers and weights."""
+    if network.path is not None and network.path.is_file():
+        return file_sha256(network.path)
+    digest = hashlib.sha256()
+    for weight in network.model.weights:
+        digest.update(f"{weight.path} {weight.shape}".encode())
+        digest.update(np.ascontiguousarray(weight.value).tobytes())
+    try:
+        digest.update(network.model.to_json().encode())
+    except Exception:  # noqa: BLE001 - a subclassed model need not have a config
+        digest.update(network.name.encode())
+    return digest.hexdigest()
+
+

@@ -1,0 +1,276 @@
+"""run: any verb over a data set, shard by shard, into a store."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from kviz._caller import spelled, warning_once
+from kviz._checks import sanitise, validate_choice, validate_int
+from kviz._types import ModelLike
+from kviz.dataset.opened import Dataset
+from kviz.dataset.opened import open as open_store
+from kviz.dataset.plan import Plan
+from kviz.dataset.registry import work_named
+from kviz.dataset.runner import Counts
+from kviz.dataset.sources import Source, as_source
+from kviz.dataset.store import Store
+from kviz.errors import ImageError, OptionError
+from kviz.formats.fitting import Fit
+from kviz.images import wanted_by
+from kviz.network.loading import as_network
+from kviz.network.network import Network
+
+SHARD_SIZE = 256
+BATCH_SIZE = 32
+ENGINES = ("here", "ray")
+
+
+class Done(NamedTuple):
+    """How far a run is.
+
+    Attributes:
+        rows: images done, by earlier runs too.
+        count: images that this run is for.
+        shards: shards done, by earlier runs too.
+        shard_count: shards that this run is for.
+        bad: images that could not be read, in this run.
+        rate: images a second, in this run.
+        seconds: since its first image.
+    """
+
+    rows: int
+    count: int
+    shards: int
+    shard_count: int
+    bad: int
+    rate: float
+    seconds: float
+
+
+Progress = Callable[[Done], None]
+
+
+class Engine(Protocol):
+    """What hands out shards to runners and gives back what came of them, in any order."""
+
+    def __call__(
+        self, shards: list[int], tell: Callable[[Counts], None]
+    ) -> Iterator[tuple[int, Counts | None]]:
+        """Give shards that are done with their counts, None where another process is at one."""
+
+
+def run(  # noqa: PLR0913 - a verb's options
+    verb: str,
+    model: ModelLike,
+    source: Any,
+    store: str | Path,
+    *,
+    fit: Fit = "crop",
+    target_size: int | tuple[int, int] | None = None,
+    bands: int | list[int] | None = None,
+    path_column: str | None = None,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    batch_size: int = BATCH_SIZE,
+    shard_size: int = SHARD_SIZE,
+    shard: tuple[int, int] | None = None,
+    engine: Literal["here", "ray"] = "here",
+    workers: int | None = None,
+    address: str | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    max_bad: int | None = None,
+    dtype: Literal["float32", "float16"] = "float32",
+    compression: str = "lz4",
+    progress: Progress | None = None,
+    **options: Any,
+) -> Dataset:
+    """Run a verb over a data set and write what it finds into a store, in constant memory.
+
+    The source is cut into shards. A shard is read, computed chunk by chunk and committed whole, so that
+    a run that is stopped at any moment, however it is, goes on with `resume=True` as if it had not
+    been: nothing is lost but the shard that was begun, and nothing is there twice.
+
+    Args:
+        verb: `"predict"`, `"activations"`, `"attribute"`, `"evaluate"` or `"fool"`.
+        model: a `Network`, a `keras.Model` or a path.
+        source: a folder (its subfolders are labels), a glob, a list file (`.txt`), a table of paths and
+            labels (`.csv`, `.parquet`), a `.parquet` of image bytes, TFRecords, WebDataset tars, `.npy`,
+            arrays, or a `tf.data.Dataset`.
+        store: a folder, which need not be there.
+        fit: how a photo gets the model's shape, as `kviz.load_images` takes it.
+        target_size: height and width, where the model takes any.
+        bands: which bands of the files.
+        path_column: of a table, the column of paths.
+        image_column: of a table, the column of images' bytes.
+        label_column: of a table, the column of labels.
+        batch_size: images in flight at once.
+        shard_size: images a shard: the unit of work, and of what is lost where a run is killed.
+        shard: `(i, n)` for the i-th of n parts of the shards, from 1; any scheduler can so share a
+            store among processes.
+        engine: `"here"`, this process; `"ray"`, actors of Ray, one a GPU.
+        workers: how many actors; by default one a GPU, or one in all.
+        address: of a Ray cluster; by default Ray is begun on this machine.
+        custom_objects: your own classes that the model's file names, for actors, which load it again.
+        resume: go on with what is there, and begin where there is nothing yet.
+        max_bad: stop where more images than this cannot be read.
+        dtype: of real numbers in the store.
+        compression: `"lz4"`, fast; `"zstd"`, a third smaller; `"none"`.
+        progress: called with a `Done` after each chunk.
+        **options: the verb's own, `statistics=["moments", "top_k=9"]` among them.
+
+    Returns:
+        A `Dataset`, as `kviz.dataset.open` returns it.
+
+    Raises:
+        OptionError: on an unknown verb, option or value.
+        ImageError: if the source holds nothing, or more than `max_bad` images are bad.
+        OutputError: if the store cannot be written, or is of another model, source or setting.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = run("predict", "models/fashion_cnn.keras", "notebooks/images/fashion", folder)
+    ...     len(found), found.complete
+    (10, True)
+    """
+    part = _part(shard)
+    validate_choice("engine", engine, ENGINES)
+    validate_choice("dtype", dtype, ("float32", "float16"))
+    validate_choice("compression", compression, ("lz4", "zstd", "none"))
+    work = work_named(verb, **options)
+    if max_bad is not None:
+        max_bad = validate_int("max_bad", max_bad, 0)
+    images = as_source(
+        source, path_column=path_column, image_column=image_column, label_column=label_column
+    )
+    network = as_network(model)
+    plan = Plan(
+        verb=verb,
+        work=work,
+        source=images,
+        wanted=_wanted(network, images, fit, target_size, bands),
+        store=Path(store),
+        batch_size=validate_int("batch_size", batch_size),
+        shard_size=validate_int("shard_size", shard_size),
+        dtype=dtype,
+        compression=compression,
+    )
+    kept = plan.begin(network, resume=resume, shared=part != (1, 1))
+    if engine == "here":
+        handed: Any = _here(plan, network, kept)
+    else:
+        from kviz.dataset.ray import ray_engine
+
+        handed = ray_engine(plan, network, workers, address, custom_objects)
+    with warning_once():
+        _work_off(kept, part, handed, max_bad, progress)
+    return open_store(store)
+
+
+def _part(shard: tuple[int, int] | None) -> tuple[int, int]:
+    if shard is None:
+        return 1, 1
+    whole = isinstance(shard, tuple | list) and len(shard) == 2 and all(map(_is_int, shard))
+    if not whole or not 1 <= shard[0] <= shard[1]:
+        raise OptionError(
+            f"{spelled('shard')} takes I and N, the I-th of N parts, such as 1/4. "
+            f"Received: {sanitise(shard)}"
+        )
+    return shard[0], shard[1]
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _wanted(network: Network, source: Source, fit: Fit, target_size: Any, bands: Any) -> Any:
+    names = network.engine.input_names
+    if len(names) > 1:
+        raise OptionError(
+            f"The model takes {len(names)} inputs ({sanitise(', '.join(names), 80)}); over a data set "
+            "models of one input are run."
+        )
+    wanted = wanted_by(network, fit=fit, target_size=target_size, bands=bands)
+    if None in wanted.size and not source.holds_arrays:
+        raise OptionError(
+            "The model takes images of any size, and those of a data set need one: "
+            f"{spelled('target_size', '(height, width)')}."
+        )
+    return wanted
+
+
+def _here(plan: Plan, network: Network, store: Store) -> Engine:
+    """Return what runs shards in this process."""
+
+    def handed(
+        shards: list[int], tell: Callable[[Counts], None]
+    ) -> Iterator[tuple[int, Counts | None]]:
+        runner = plan.runner(network, store)
+        for shard in shards:
+            yield shard, runner.run(shard, tell)
+
+    return handed
+
+
+@dataclass
+class _Watch:
+    """What is told while a run goes on."""
+
+    store: Store
+    shards: list[int]
+    before: set[int]
+    max_bad: int | None
+    progress: Progress | None
+    counts: Counts = field(default_factory=Counts)
+    begun: float = field(default_factory=time.monotonic)
+    finished: int = 0
+
+    def tell(self, counts: Counts) -> None:
+        self.counts += counts
+        if self.max_bad is not None and self.counts.bad > self.max_bad:
+            raise ImageError(
+                f"{self.counts.bad} of {self.counts.rows} images cannot be read, more than "
+                f"{spelled('max_bad')} allows. The index of the finished shards says why."
+            )
+        if self.progress:
+            self.progress(self.done())
+
+    def done(self) -> Done:
+        seconds = time.monotonic() - self.begun
+        earlier = sum(map(self.store.size_of, self.before))
+        return Done(
+            rows=earlier + self.counts.rows,
+            count=sum(map(self.store.size_of, self.shards)),
+            shards=len(self.before) + self.finished,
+            shard_count=len(self.shards),
+            bad=self.counts.bad,
+            rate=self.counts.rows / max(seconds, 1e-9),
+            seconds=seconds,
+        )
+
+
+def _work_off(
+    store: Store,
+    part: tuple[int, int],
+    handed: Engine,
+    max_bad: int | None,
+    progress: Progress | None,
+) -> None:
+    """Let shards be computed, and close the store when it has all of them."""
+    shards = list(range(part[0] - 1, store.shards, part[1]))
+    ready = store.done()
+    before = {shard for shard in shards if shard in ready}
+    watch = _Watch(store, shards, before, max_bad, progress)
+    left = [shard for shard in shards if shard not in ready]
+    store.log(event="begin", host=platform.node(), shards=len(left))
+    for _, counts in handed(left, watch.tell) if left else ():
+        watch.finished += counts is not None
+    if progress:
+        progress(watch.done())
+    store.log(event="end", seconds=watch.done().seconds, **watch.counts._asdict())
+    store.finish()

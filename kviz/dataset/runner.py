@@ -1,0 +1,215 @@
+"""ShardRunner: one model on one shard after another, read ahead, computed chunk by chunk, written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kviz._types import Array
+from kviz.dataset.labels import UNKNOWN, Labels
+from kviz.dataset.reading import Read, read_ahead
+from kviz.dataset.sources import Source
+from kviz.dataset.store import Store
+from kviz.dataset.work import Batch, Found, Work
+from kviz.dataset.writer import ShardWriter
+from kviz.errors import ImageError
+from kviz.formats.fitting import Wanted
+from kviz.network.network import Network
+
+
+class Counts(NamedTuple):
+    """How many images there were of what kind.
+
+    Attributes:
+        rows: in all.
+        bad: that could not be read.
+        labelled: whose class is known, and for which the model gave one.
+        correct: of these, for which it was the same.
+    """
+
+    rows: int = 0
+    bad: int = 0
+    labelled: int = 0
+    correct: int = 0
+
+    def __add__(self, other: Any) -> Counts:
+        """Return the sums."""
+        return Counts(*(mine + yours for mine, yours in zip(self, other, strict=True)))
+
+
+# Of a shard, so many notes are kept.
+_NOTES = 8
+
+# The index's columns before a work's own and behind them.
+BEFORE = {"row": "int64", "image": "string", "label": "string", "label_index": "int32"}
+BEHIND = {"error": "string"}
+
+Tell = Callable[[Counts], None]
+
+
+@dataclass
+class ShardRunner:
+    """A work with a model, a source and a store: what runs in a process, whoever hands out shards.
+
+    Attributes:
+        network: the model, loaded once.
+        work: the verb.
+        source: where images are.
+        wanted: what each becomes.
+        labels: what labels mean.
+        store: where results go.
+        batch_size: images at once.
+    """
+
+    network: Network
+    work: Work
+    source: Source
+    wanted: Wanted
+    labels: Labels
+    store: Store
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        self._step = self.work.begin(self.network, self.batch_size)
+        self._needs_labels = any(one.needs_labels for one in self.work.reductions)
+
+    def run(self, shard: int, tell: Tell = lambda _: None) -> Counts | None:
+        """Compute a shard and commit it.
+
+        Args:
+            shard: its number.
+            tell: called after each chunk with its counts.
+
+        Returns:
+            Its counts; None where it is done already or another process is at it.
+        """
+        with self.store.claim(shard) as writer:
+            if writer is None:
+                return None
+            total, states, notes = Counts(), None, dict[str, None]()
+            start, stop = self.store.rows_of(shard)
+            read = read_ahead(self.source, self.wanted, start, stop, 2 * self.batch_size)
+            for first, items in _chunked(read, start, self.batch_size):
+                counts, found = self._chunk(first, items, writer)
+                for one in found:
+                    if one.states:
+                        states = one.states if states is None else self.work.merged(states, one.states)
+                    notes.update(dict.fromkeys(one.notes))
+                total += counts
+                tell(counts)
+            if total.rows != stop - start:
+                raise ImageError(
+                    f"The source ends before its time: shard {shard} has {total.rows} images of "
+                    f"{stop - start}. It has changed since it was looked at."
+                )
+            if states:
+                writer.statistics(states)
+            writer.commit(**total._asdict(), notes=list(notes)[:_NOTES])
+            return total
+
+    def _chunk(
+        self, first: int, items: list[Read], writer: ShardWriter
+    ) -> tuple[Counts, list[Found]]:
+        """Compute and write images that follow one another; the first one's row is given."""
+        labels = [self._label(one) for one in items]
+        errors = [one.error for one in items]
+        found: list[Found] = []
+        places: list[int] = []
+        for wanted, one in self._found(first, items, labels, errors):
+            found.append(one)
+            places += wanted
+        writer.write(
+            first,
+            self._scattered([one.arrays for one in found], places, len(items)),
+            {
+                "row": list(range(first, first + len(items))),
+                "image": [one.item.name for one in items],
+                "label": [None if one.item.label is None else str(one.item.label) for one in items],
+                "label_index": [None if label == UNKNOWN else label for label in labels],
+                **self._columns([one.columns for one in found], places, len(items)),
+                "error": [error or None for error in errors],
+            },
+        )
+        if found and found[0].constants:
+            self.store.constants(found[0].constants)
+        answers = self._answers([one.columns for one in found], places, len(items))
+        pairs = [
+            (label, answer)
+            for label, answer in zip(labels, answers, strict=True)
+            if label != UNKNOWN and answer is not None
+        ]
+        correct = sum(label == answer for label, answer in pairs)
+        return Counts(len(items), sum(map(bool, errors)), len(pairs), correct), found
+
+    def _label(self, one: Read) -> int:
+        if self._needs_labels:
+            self.labels.validate_fit(one.item.label)
+        return self.labels.index(one.item.label)
+
+    def _found(
+        self, first: int, items: list[Read], labels: list[int], errors: list[str]
+    ) -> Iterator[tuple[list[int], Found]]:
+        """Give what was found of which images; of one that the verb refuses its error is noted."""
+        good = [place for place, one in enumerate(items) if one.pixels is not None]
+        waiting = [good] if good else []
+        while waiting:
+            places = waiting.pop(0)
+            batch = Batch(
+                np.stack([items[place].pixels for place in places]),  # type: ignore[misc]
+                tuple(items[place].item.name for place in places),
+                np.array([first + place for place in places], np.int64),
+                np.array([labels[place] for place in places], np.int32),
+            )
+            try:
+                yield places, self._step(batch)
+            except ImageError as error:
+                if len(places) == 1:
+                    errors[places[0]] = str(error)
+                else:  # which of them it is, is found one by one
+                    waiting = [[place] for place in places] + waiting
+
+    def _scattered(
+        self, parts: list[Mapping[str, Array]], places: list[int], count: int
+    ) -> dict[str, Array]:
+        """Return arrays in which each image has its row, bad ones too."""
+        if not parts:
+            return {}
+        joined = {
+            name: parts[0][name] if len(parts) == 1 else np.concatenate([one[name] for one in parts])
+            for name in parts[0]
+        }
+        if len(places) == count:
+            return joined
+        found = {}
+        for name, rows in joined.items():
+            fill = np.nan if rows.dtype.kind == "f" else 0
+            found[name] = np.full((count, *rows.shape[1:]), fill, rows.dtype)
+            found[name][places] = rows
+        return found
+
+    def _columns(
+        self, parts: list[Mapping[str, Any]], places: list[int], count: int
+    ) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {name: [None] * count for name in self.work.columns}
+        for name, column in found.items():
+            values = [value for one in parts for value in one[name]]
+            for place, value in zip(places, values, strict=True):
+                column[place] = value
+        return found
+
+    def _answers(
+        self, parts: list[Mapping[str, Any]], places: list[int], count: int
+    ) -> list[int | None]:
+        if self.work.answer is None:
+            return [None] * count
+        return self._columns(parts, places, count)[self.work.answer]
+
+
+def _chunked(read: Iterator[Read], start: int, size: int) -> Iterator[tuple[int, list[Read]]]:
+    while items := list(islice(read, size)):
+        yield start, items
+        start += len(items)

@@ -1,0 +1,132 @@
+"""What a work is: a verb on a chunk of a data set, and what it leaves of each image."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
+
+from kviz._types import Array
+from kviz.dataset.reductions import Reduction, merged, reductions_of
+from kviz.network.network import Network
+from kviz.results import Result
+from kviz.results.made_by import MadeBy
+
+# A state of each reduction, by what it is of and the reduction's name.
+States = Mapping[str, Mapping[str, Mapping[str, Array]]]
+
+
+class Batch(NamedTuple):
+    """Images that were read, so many at once.
+
+    Attributes:
+        pixels: array `(n, …)`, as the model takes it.
+        names: what they are called.
+        rows: int64 `(n,)`, their places in the source.
+        labels: int32 `(n,)`, their classes, -1 where nobody knows.
+    """
+
+    pixels: Array
+    names: tuple[str, ...]
+    rows: Array
+    labels: Array
+
+
+class Found(NamedTuple):
+    """What a verb found of a batch.
+
+    Attributes:
+        arrays: by name, a row an image.
+        columns: the same for the index: numbers and texts, None where there is none.
+        states: of reductions.
+        constants: what is the same for all images and said once, as JSON holds it.
+        notes: what every result should be read with.
+    """
+
+    arrays: Mapping[str, Array]
+    columns: Mapping[str, Any]
+    states: States = {}  # noqa: RUF012 - a NamedTuple's default, which nobody writes to
+    constants: Mapping[str, Any] = {}  # noqa: RUF012 - the same
+    notes: tuple[str, ...] = ()
+
+
+class Slice(NamedTuple):
+    """Some rows of a store, as a result is made of them.
+
+    Attributes:
+        arrays: by name, `(n, …)`, read when they are asked for.
+        columns: the index's, a list each.
+        constants: what the work said once.
+        settings: what the verb was asked.
+        names: what the images are called.
+        made_by: what made it.
+        notes: what it should be read with.
+    """
+
+    arrays: Mapping[str, Array]
+    columns: Mapping[str, list[Any]]
+    constants: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    names: tuple[str, ...]
+    made_by: MadeBy
+    notes: tuple[str, ...]
+
+
+Step = Callable[[Batch], Found]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work(ABC):
+    """A verb with its options. A file of `works` holds one, and its name is the verb's.
+
+    Args:
+        statistics: what is computed over all images: names such as `"moments"`, `"top_k=9"`, or
+            instances of `kviz.dataset.reductions`.
+    """
+
+    statistics: Any = ()
+
+    # The index's columns of this work, with pyarrow's names of their types.
+    columns: ClassVar[Mapping[str, str]] = {}
+    # The column that says what an image is taken for, where there is one.
+    answer: ClassVar[str | None] = None
+
+    _reductions: tuple[Reduction, ...] = field(init=False, repr=False, compare=False, default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_reductions", reductions_of(self.statistics))
+
+    @classmethod
+    def of(cls, make: Callable[..., Any], options: Mapping[str, Any]) -> Work:
+        """Return the work of a verb's options; `make` refuses those that it has not.
+
+        Args:
+            make: makes this work, as `kviz.registry.Registry.make` does.
+            options: by name.
+        """
+        made: Work = make(**options)
+        return made
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the verb is asked, under the names that it takes."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        return own | {"statistics": [str(one) for one in self._reductions]}
+
+    @property
+    def reductions(self) -> tuple[Reduction, ...]:
+        """The statistics that are computed."""
+        return self._reductions
+
+    def merged(self, left: States, right: States) -> States:
+        """Return the states of both."""
+        return merged(self._reductions, left, right)
+
+    @abstractmethod
+    def begin(self, network: Network, batch_size: int) -> Step:
+        """Return what finds something of a batch of at most so many images."""
+
+    @staticmethod
+    @abstractmethod
+    def result(rows: Slice) -> Result:
+        """Return the verb's own result of some rows of a store."""
