@@ -6,10 +6,12 @@ PNG for millions of blocks, each of which is looked at in Python. Here they are 
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import struct
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -27,7 +29,7 @@ _PASSED = 1_500 * 1_000_000
 _RUNS = 4 * MEGABYTE
 _TILES = 4_096
 
-Data = mmap.mmap
+Data = tiff.Data
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,29 @@ class Header:
     is_scaled: bool = False
 
 
+def whole(file: BinaryIO) -> AbstractContextManager[Data]:
+    """Return all bytes of an open file, which are read from the disk as they are used.
+
+    >>> with whole(io.BytesIO(b"abc")) as data:
+    ...     data[:2]
+    b'ab'
+    """
+    if isinstance(file, io.BytesIO):
+        return nullcontext(file.getvalue())  # no copy, as nobody has written to it
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 def header_of(file: BinaryIO, name: str) -> Header:
     """Return what a file says of itself.
 
     Args:
-        file: an open file, not empty.
+        file: an open file, or bytes as one; not empty.
         name: what messages call it.
 
     Raises:
         ImageError: if it asks for more than kviz gives.
     """
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with whole(file) as data:
         kind = _kind(data)
         look = _LOOKS.get(kind)
         if look is None:

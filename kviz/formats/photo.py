@@ -1,11 +1,16 @@
-"""One image file to pixels: which reader it is for, what is refused, and what is noted."""
+"""One image file to pixels: which reader it is for, what is refused, and what is noted.
+
+Several threads may read at once.
+"""
 
 from __future__ import annotations
 
+import io
 import stat
+import threading
 import warnings
-from contextlib import AbstractContextManager
-from mmap import ACCESS_READ, mmap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -18,7 +23,7 @@ from kviz.errors import ImageError
 from kviz.formats import bands, dicom, pillow, tiff
 from kviz.formats.bounds import MEGAPIXELS
 from kviz.formats.fitting import Wanted, lying
-from kviz.formats.headers import header_of
+from kviz.formats.headers import header_of, whole
 
 Array = npt.NDArray[Any]
 
@@ -39,12 +44,13 @@ class Photo(NamedTuple):
 DARK = 16
 
 
-def read(path: Path, wanted: Wanted) -> Photo:
+def read(given: Path | bytes, wanted: Wanted, name: str | None = None) -> Photo:
     """Return a photo's first frame, upright, of the wanted size and channels.
 
     Args:
-        path: a file.
+        given: a file, or the bytes of one.
         wanted: what it is to become.
+        name: what messages call it, by default the file's path.
 
     Raises:
         ImageError: if it is no image, broken, too large, or has not the bands that are wanted.
@@ -52,15 +58,12 @@ def read(path: Path, wanted: Wanted) -> Photo:
     >>> read(Path("notebooks/images/cat.png"), Wanted((64, 96))).pixels.shape
     (64, 96, 3)
     """
-    name = sanitise(path, 120)
+    name = sanitise(
+        (given if isinstance(given, Path) else "The image") if name is None else name, 120
+    )
     notes: list[str] = []
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"{name} is not a regular file.")
-        if status.st_size == 0:
-            raise ImageError(f"{name} is empty.")
-        with path.open("rb") as file, _warnings_kept(name, notes):
+        with _opened(given, name) as file, _warnings_kept(name, notes):
             pixels = _read(file, wanted, name, notes)
     except (ImageError, MemoryError):
         raise
@@ -72,7 +75,8 @@ def read(path: Path, wanted: Wanted) -> Photo:
     except UnidentifiedImageError as error:
         raise _unidentified(name) from error
     except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
-        raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
+        why = getattr(error, "strerror", None) or error  # where it lies is not for a report
+        raise ImageError(f"{name} cannot be read as an image: {sanitise(why, 100)}.") from error
     if wanted.channels == 1 and pixels.shape[2] == 3:
         pixels = np.asarray(Image.fromarray(pixels).convert("L"))[..., None]
     elif wanted.channels != 1 and wanted.shows_colours and pixels.shape[2] == 1:
@@ -87,25 +91,72 @@ def _unidentified(name: str) -> ImageError:
     )
 
 
-class _warnings_kept(AbstractContextManager[None]):  # noqa: N801 - used as a function
+def _opened(given: Path | bytes, name: str) -> BinaryIO:
+    if isinstance(given, Path):
+        status = given.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{name} is not a regular file.")
+        size = status.st_size
+    else:
+        size = len(given)
+    if size == 0:
+        raise ImageError(f"{name} is empty.")
+    return given.open("rb") if isinstance(given, Path) else io.BytesIO(given)
+
+
+# What decoders warn of in a thread that reads; `warnings.catch_warnings` is for the whole process, and
+# one that is left while another is within would stay for ever. So the first who reads enters one, the
+# last who does leaves it.
+_reading = threading.local()
+_readers = 0
+_lock = threading.Lock()
+_caught: warnings.catch_warnings[None] = warnings.catch_warnings()
+
+
+@contextmanager
+def several_readers() -> Iterator[None]:
+    """Let threads read photos within the body, while this one may catch warnings itself."""
+    global _readers, _caught
+    with _lock:
+        if _readers == 0:
+            _caught = warnings.catch_warnings()
+            _caught.__enter__()
+            warnings.simplefilter("always")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.showwarning = _kept_by_thread(warnings.showwarning)
+        _readers += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _readers -= 1
+            if _readers == 0:
+                _caught.__exit__(None, None, None)
+
+
+def _kept_by_thread(show: Callable[..., None]) -> Callable[..., None]:
+    def keep(message: Warning | str, *rest: Any, **more: Any) -> None:
+        said = getattr(_reading, "said", None)
+        if said is None:
+            show(message, *rest, **more)  # of a thread that reads nothing
+        else:
+            said.append(message)
+
+    return keep
+
+
+@contextmanager
+def _warnings_kept(name: str, notes: list[str]) -> Iterator[None]:
     """Make one note of what a decoder warns of while it reads on; a bomb stays an error."""
-
-    def __init__(self, name: str, notes: list[str]) -> None:
-        self.name, self.notes = name, notes
-        self.kept = warnings.catch_warnings(record=True)
-
-    def __enter__(self) -> None:
-        self.said = self.kept.__enter__()
-        warnings.simplefilter("always")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-
-    def __exit__(self, *error: Any) -> None:
-        self.kept.__exit__(*error)
-        if self.said and error[0] is None:
-            self.notes.append(
-                f"{self.name} is damaged and was read all the same: "
-                f"{sanitise(self.said[0].message, 100)}"
-            )
+    said: list[Warning | str] = []
+    with several_readers():
+        _reading.said = said
+        try:
+            yield
+        finally:
+            _reading.said = None
+    if said:
+        notes.append(f"{name} is damaged and was read all the same: {sanitise(said[0], 100)}")
 
 
 def _read(file: BinaryIO, wanted: Wanted, name: str, notes: list[str]) -> Array:
@@ -117,7 +168,7 @@ def _read(file: BinaryIO, wanted: Wanted, name: str, notes: list[str]) -> Array:
     if header.kind not in pillow.FORMATS:
         raise _unidentified(name)
     if header.kind == "TIFF":
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        with whole(file) as data:
             found = tiff.picture_of(data, name)
             if found is not None and bands.is_needed(found):
                 _note_frames(header.frames, name, notes)
