@@ -1,0 +1,1 @@
+"""A data set through any verb: sources, shards, a store, and statistics that merge."""
