@@ -70,10 +70,10 @@ class Result:
     def __post_init__(self) -> None:
         for name, value in list(vars(self).items()):
             if isinstance(value, np.ndarray):
-                object.__setattr__(self, name, _read_only(value))
+                object.__setattr__(self, name, read_only(value))
             elif isinstance(value, dict):
                 kept = {
-                    k: _read_only(v) if isinstance(v, np.ndarray) else v for k, v in value.items()
+                    k: read_only(v) if isinstance(v, np.ndarray) else v for k, v in value.items()
                 }
                 object.__setattr__(self, name, kept)
 
@@ -342,7 +342,12 @@ def _size(figsize: Any) -> tuple[float, float] | None:
     return width, height
 
 
-def _read_only(array: Array) -> Array:
+def read_only(array: Array) -> Array:
+    """Return an array, or a view of it, that cannot be written to.
+
+    >>> read_only(np.ones(2)).flags.writeable
+    False
+    """
     if array.flags.writeable:
         # A view: the array itself may be the caller's.
         array = array.view()

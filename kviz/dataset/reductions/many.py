@@ -1,0 +1,50 @@
+"""Several reductions at once: one look at each layer's maps, and states by reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kviz._types import Array
+from kviz.dataset.reductions.look import Look, Seen
+from kviz.dataset.reductions.reduction import Reduction, State
+from kviz.results.statistics import Statistic
+
+States = dict[str, State]
+
+
+def states_in_graph(
+    reductions: Mapping[str, Reduction], maps: Any, seen: Seen
+) -> dict[str, dict[str, Any]]:
+    """Return a batch's own states of one layer by reduction, each pass over the maps made once.
+
+    Args:
+        reductions: the reductions by name.
+        maps: real `(N, …, channels)`; None for reductions of predictions.
+        seen: what is known of the images.
+    """
+    look = Look(maps, seen)
+    return {name: reduction.batch(look) for name, reduction in reductions.items()}
+
+
+def merged(
+    reductions: Mapping[str, Reduction],
+    left: Mapping[str, Mapping[str, Array]],
+    right: Mapping[str, Mapping[str, Array]],
+) -> States:
+    """Return the states of what either has seen, by reduction."""
+    return {
+        name: reduction.merge(left.get(name, {}), right.get(name, {}))
+        for name, reduction in reductions.items()
+    }
+
+
+def results_of(
+    reductions: Mapping[str, Reduction], states: Mapping[str, Mapping[str, Array]]
+) -> dict[str, Statistic]:
+    """Return what was found by reduction; nothing of one that has seen nothing."""
+    return {
+        name: reduction.result(states[name])
+        for name, reduction in reductions.items()
+        if states.get(name)
+    }
