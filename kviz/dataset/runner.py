@@ -75,7 +75,9 @@ class ShardRunner:
 
     def __post_init__(self) -> None:
         self._step = self.work.begin(self.network, self.batch_size)
-        self._needs_labels = any(one.needs_labels for one in self.work.reductions)
+        self._needs_labels = any(
+            one.needs_labels for one in self.work.reductions.values()
+        )
 
     def run(self, shard: int, tell: Tell = lambda _: None) -> Counts | None:
         """Compute a shard and commit it.

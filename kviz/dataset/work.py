@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from kviz._types import Array
-from kviz.dataset.reductions import Reduction, merged, reductions_of
+from kviz.attribution.attribute import settings_of
+from kviz.dataset.labels import UNKNOWN
+from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged
+from kviz.dataset.reductions import states_in_graph as states_in_graph
 from kviz.network.network import Network
 from kviz.results import Result
 from kviz.results.made_by import MadeBy
@@ -92,10 +97,14 @@ class Work(ABC):
     # The column that says what an image is taken for, where there is one.
     answer: ClassVar[str | None] = None
 
-    _reductions: tuple[Reduction, ...] = field(init=False, repr=False, compare=False, default=())
+    # By name, and, where a first pass was needed, by what they are of.
+    reductions: dict[str, Reduction] = field(init=False, repr=False, compare=False)
+    settled: dict[str, dict[str, Reduction]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_reductions", reductions_of(self.statistics))
+        object.__setattr__(self, "reductions", as_reductions("statistics", self.statistics))
 
     @classmethod
     def of(cls, make: Callable[..., Any], options: Mapping[str, Any]) -> Work:
@@ -111,16 +120,41 @@ class Work(ABC):
     def settings(self) -> dict[str, Any]:
         """Return what the verb is asked, under the names that it takes."""
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
-        return own | {"statistics": [str(one) for one in self._reductions]}
+        statistics = [
+            {"name": name, **settings_of(one)} for name, one in self.reductions.items()
+        ]
+        return own | {"statistics": statistics}
 
-    @property
-    def reductions(self) -> tuple[Reduction, ...]:
-        """The statistics that are computed."""
-        return self._reductions
+    def reductions_of(self, path: str) -> dict[str, Reduction]:
+        """Return the statistics of a layer's maps, or of what else a work gives, by name."""
+        return self.settled.get(path, self.reductions)
+
+    def states(
+        self, path: str, maps: Array, batch: Batch, predictions: Any = None
+    ) -> dict[str, State]:
+        """Return the states of what a verb gave for a batch, by their reductions' names.
+
+        Args:
+            path: what it is.
+            maps: `(n, …, channels)`.
+            batch: the images.
+            predictions: int `(n,)`, what they are taken for; None where that is not known.
+        """
+        unknown = np.full(len(maps), UNKNOWN, np.int32)
+        answers = unknown if predictions is None else np.asarray(predictions, np.int32)
+        seen = Seen(batch.rows, batch.labels, answers, np.ones(len(maps), bool))
+        found = states_in_graph(self.reductions_of(path), maps, seen)
+        return {
+            name: {key: np.asarray(value) for key, value in state.items()}
+            for name, state in found.items()
+        }
 
     def merged(self, left: States, right: States) -> States:
         """Return the states of both."""
-        return merged(self._reductions, left, right)
+        return {
+            path: merged(self.reductions_of(path), left.get(path, {}), right.get(path, {}))
+            for path in dict.fromkeys([*left, *right])
+        }
 
     @abstractmethod
     def begin(self, network: Network, batch_size: int) -> Step:

@@ -114,6 +114,11 @@ class Network:
             raise ModelError(f"The model has {classes} classes. Received: {named} class names")
 
     @property
+    def stranger(self) -> bool:
+        """Whether the model is of somebody unknown, so that more is refused by default."""
+        return self._memory.stranger
+
+    @property
     def class_names(self) -> tuple[str, ...] | None:
         """What the classes are called, None where nobody said."""
         return self._class_names

@@ -11,7 +11,7 @@ import numpy as np
 from kviz import results
 from kviz._checks import sanitise, validate_choice
 from kviz._types import Array, Selector
-from kviz.dataset.reductions import Seen, in_graph
+from kviz.dataset.reductions import Seen, states_in_graph
 from kviz.dataset.work import Batch, Found, Slice, States, Step, Work
 from kviz.engine.activation_model import Pooling, maps_of
 from kviz.engine.backend import tf
@@ -81,7 +81,7 @@ class Activations(Work):
 
     @property
     def _keeps(self) -> bool:
-        return not self._reductions or self.pooling is not None
+        return not self.reductions or self.pooling is not None
 
     def _compiled(self, network: Network, pixels: Mapping[str, Array]) -> Any:
         """Return a function of an array an input and what is seen, and the layers' paths and kinds."""
@@ -95,19 +95,19 @@ class Activations(Work):
             infos = engine.table(traced).select(names, maps=True)
             maps = maps_of(traced, infos)
             states = {
-                info.path: in_graph(self._reductions, one, seen)
+                info.path: states_in_graph(self.reductions_of(info.path), one, seen)
                 for info, one in zip(infos, maps, strict=True)
+                if self.reductions
             }
             kept = [self._pooled(tf.cast(one, tf.float32)) for one in maps] if self._keeps else []
-            return (kept, states if self._reductions else {}), [
-                (info.path, info.kind) for info in infos
-            ]
+            return (kept, states), [(info.path, info.kind) for info in infos]
 
         rows = (engine.fixed_batch,)
         more = [
             tf.TensorSpec(rows, dtype) for dtype in (tf.int64, tf.int32, tf.int32, tf.bool)
         ]
-        key = ("dataset.activations", names, self.pooling, self._reductions)
+        reductions = repr((self.reductions, self.settled))
+        key = ("dataset.activations", names, self.pooling, self._keeps, reductions)
         return engine.noted(key, run, [*specs.values(), *more])
 
     def _pooled(self, maps: Any) -> Any:

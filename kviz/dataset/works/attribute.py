@@ -12,7 +12,6 @@ from kviz._checks import validate_int
 from kviz.attribution.attribute import Resize, explain, settings_of
 from kviz.attribution.method import Method
 from kviz.attribution.registry import as_method, method_name, method_named
-from kviz.dataset.reductions import update
 from kviz.dataset.work import Batch, Found, Slice, Step, Work
 from kviz.errors import OptionError
 from kviz.network.network import Network
@@ -85,12 +84,9 @@ class Attribute(Work):
                 names=batch.names, first=int(batch.rows[0]),
             )  # fmt: skip
             states = {}
-            if self._reductions:
-                state = update(
-                    self._reductions, found.maps[..., None], rows=batch.rows, labels=batch.labels,
-                    predictions=found.classes,
-                )  # fmt: skip
-                states = {found.method: state}
+            if self.reductions:
+                maps = found.maps[..., None]
+                states = {found.method: self.states(found.method, maps, batch, found.classes)}
             count = len(found.maps)
             known = found.classes >= 0
             return Found(

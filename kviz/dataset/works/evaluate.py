@@ -48,7 +48,7 @@ class Evaluate(Work):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self._reductions:
+        if self.reductions:
             raise OptionError("evaluate has no statistics: its values are few. Leave them out.")
         given = self.methods
         methods = given if isinstance(given, list | tuple) else [given]

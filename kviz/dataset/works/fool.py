@@ -68,7 +68,7 @@ class Fool(Work):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self._reductions:
+        if self.reductions:
             raise OptionError("fool has no statistics: its index holds what came of each image.")
         if self.targeted is None:
             object.__setattr__(self, "targeted", self.class_index is not None)

@@ -11,7 +11,7 @@ import numpy as np
 from kviz import look
 from kviz._checks import validate_int
 from kviz._types import Array
-from kviz.dataset.reductions import update
+from kviz.dataset.labels import UNKNOWN
 from kviz.dataset.work import Batch, Found, Slice, Step, Work
 
 from kviz.network.network import Network
@@ -55,13 +55,9 @@ class Predict(Work):
             answers = _answers(found)
             arrays = {"scores": found.scores} if found.scores.shape[1] else {}
             states = {}
-            if self._reductions:
-                classes = [-1 if answer is None else answer for answer in answers]
-                state = update(
-                    self._reductions, found.scores, rows=batch.rows, labels=batch.labels,
-                    predictions=np.array(classes, np.int32),
-                )  # fmt: skip
-                states = {"scores": state}
+            if self.reductions:
+                classes = [UNKNOWN if answer is None else answer for answer in answers]
+                states = {"scores": self.states("scores", found.scores, batch, classes)}
             if self.top_k is not None and arrays:
                 arrays = _best(found.scores, self.top_k)
             if found.maps is not None:
