@@ -65,7 +65,12 @@ def _file_sha256(path: str, _changed: int, _size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _plainly(error: OSError, path: Path) -> OutputError:
+def reason(error: OSError) -> str:
+    """Return why a file cannot be written or read, in words that end a sentence.
+
+    >>> reason(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full'
+    """
     reasons = {
         errno.ENOSPC: "the disk is full",
         errno.EFBIG: "the file would be larger than is allowed here",
@@ -78,12 +83,15 @@ def _plainly(error: OSError, path: Path) -> OutputError:
         errno.EISDIR: "a folder of that name is in the way",
         errno.ENAMETOOLONG: "the name is too long",
     }
-    reason = reasons.get(error.errno or 0, error.strerror or type(error).__name__)
     if getattr(error, "winerror", None) == 32:
-        reason = "another program has it open"
+        return "another program has it open"
+    return reasons.get(error.errno or 0, error.strerror or type(error).__name__)
+
+
+def _plainly(error: OSError, path: Path) -> OutputError:
     if isinstance(error, IsADirectoryError | FileExistsError) and error.filename:
         path = Path(os.fsdecode(error.filename))
-    return OutputError(f"Cannot write {_said(path)}: {reason}. Nothing there has changed.")
+    return OutputError(f"Cannot write {_said(path)}: {reason(error)}. Nothing there has changed.")
 
 
 def _said(path: Path, length: int = 120) -> str:
@@ -289,7 +297,7 @@ def whole_folder(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     Raises:
         OutputError: if it cannot be written, or would replace a file that kviz did not write.
     """
-    given = _plain_path(path)
+    given = plain_path(path)
     target = _followed(given)
     try:
         home = next(each for each in (target, *target.parents) if os.path.lexists(each))
@@ -326,7 +334,7 @@ def whole_files(*paths: str | Path, force: bool = False) -> Iterator[list[Path]]
     Raises:
         OutputError: if they cannot be written, or one is there that kviz did not write.
     """
-    given = [_plain_path(path) for path in paths]
+    given = [plain_path(path) for path in paths]
     now = given[0]
     try:
         with ExitStack() as stack:
@@ -354,7 +362,12 @@ def whole_file(path: str | Path, *, force: bool = False) -> Iterator[Path]:
         yield part
 
 
-def _plain_path(path: str | Path) -> Path:
+def plain_path(path: str | Path) -> Path:
+    """Return a path that a file system can hold, or raise an OutputError.
+
+    >>> plain_path("maps/conv1").name
+    'conv1'
+    """
     if "\0" in str(path):
         raise OutputError(f"A path holds no NUL. Received: {sanitise(path, 120)}")
     return Path(path)
@@ -396,7 +409,7 @@ def clear_after(process: int, token: str, path: str | Path) -> None:
         token: its `TOKEN`.
         path: the file or folder that it was told to write.
     """
-    target = _followed(_plain_path(path))
+    target = _followed(plain_path(path))
     for home in {target, target.parent, *target.parents}:
         for apart in home.glob(f"{PREFIX}{process}-{token}-*") if home.is_dir() else ():
             old = apart / OLD

@@ -1,0 +1,348 @@
+"""Dataset: a store of `kviz run` to read from, complete or not, without taking it into memory."""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from kviz._checks import sanitise, suggest
+from kviz._types import Array
+from kviz.dataset import zarr_arrays
+from kviz.dataset.extra import store_package
+from kviz.dataset.head import Head, read_head
+from kviz.dataset.lazy_array import LazyArray
+from kviz.dataset.marker import sums
+from kviz.dataset.places import Places, reading
+from kviz.dataset.slices import ReadLater, Slice
+from kviz.dataset.states import States, read_states
+from kviz.dataset.writer import index_schema
+from kviz.draw.tables import Table, text
+from kviz.errors import LayerError, OptionError, OutputError
+from kviz.files import plain_path
+from kviz.results.made_by import MadeBy
+from kviz.results.result import Result
+
+
+class Merged(Protocol):
+    """What is asked of a reduction: see `kviz.dataset.reductions`."""
+
+    def merge(self, left: Any, right: Any, /) -> Any:
+        """Return the state of both parts together."""
+
+    def result(self, state: Any, /) -> Any:
+        """Return what a state says."""
+
+
+def open(path: str | Path) -> Dataset:  # noqa: A001 - as `tarfile.open` and `wave.open` are
+    """Open a store of results over a data set.
+
+    Args:
+        path: its folder.
+
+    Returns:
+        A `Dataset`; where shards are missing it says which.
+
+    Raises:
+        OutputError: if there is no store, or it cannot be read.
+        OptionError: if a package is missing.
+    """
+    for package in ("tensorstore", "pyarrow"):
+        store_package(package)
+    places = Places(plain_path(path))
+    head = read_head(places)
+    if head is None:
+        what = "it holds no store.json" if places.root.exists() else "there is nothing there"
+        raise OutputError(f"{sanitise(places.root, 120)} is no store: {what}.")
+    return Dataset(places, head)
+
+
+class Dataset:
+    """Results over a data set: rows by number, arrays by path, the index, statistics.
+
+    `len` is the source's count; `dataset["conv1"]` is a layer's maps, read as they are indexed;
+    `dataset[0:16]` the verb's own result over these images. What is not done yet is NaN, and 0 in
+    whole numbers.
+
+    Args:
+        places: the store's files.
+        head: what it holds.
+    """
+
+    def __init__(self, places: Places, head: Head) -> None:
+        self.path = places.root
+        self._places = places
+        self._head = head
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """What made it: model, verb, settings, source."""
+        return dict(self._head.plan)
+
+    @property
+    def verb(self) -> str:
+        """Which verb's results these are."""
+        return str(self._head.plan.get("verb", ""))
+
+    @property
+    def shard_size(self) -> int:
+        """How many rows a shard has."""
+        return self._head.shard_size
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards are done."""
+        return self._places.complete.exists()
+
+    @property
+    def done(self) -> list[int]:
+        """The shards that are done, in order."""
+        with reading(self.path):
+            return sorted(self._places.shards("done"))
+
+    @property
+    def missing(self) -> list[int]:
+        """The shards that are not done, in order."""
+        return sorted(set(range(self._head.shards)) - set(self.done))
+
+    def counts(self) -> dict[str, Any]:
+        """Return what the shards that are done say together: how many rows, bad images, notes."""
+        with reading(self.path):
+            if self.complete:
+                found: dict[str, Any] = json.loads(self._places.complete.read_bytes())
+                return found
+            return sums(self._places, self.done)
+
+    def __len__(self) -> int:
+        return self._head.count
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the arrays, in the order in which they were written."""
+        return list(self._arrays)
+
+    @property
+    def _arrays(self) -> dict[str, Path]:
+        found = []
+        with reading(self._places.arrays):
+            folder = self._places.arrays
+            for each in folder.iterdir() if folder.is_dir() else ():
+                metadata = zarr_arrays.metadata_of(each)
+                if metadata is not None:
+                    about = metadata.get("attributes", {})
+                    found.append((about.get("place", 0), about.get("path", each.name), each))
+        return {path: each for _, path, each in sorted(found)}
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._arrays
+
+    def __getitem__(self, key: str | slice | int) -> Any:
+        """Return an array by its path, or the verb's result over some rows.
+
+        Args:
+            key: a path, a slice of rows, or a row's number.
+
+        Raises:
+            LayerError: if there is no array of that path.
+            IndexError: if there is no such row.
+            OutputError: if it cannot be read.
+        """
+        if isinstance(key, str):
+            return self._array(key)
+        if not isinstance(key, slice):
+            row = range(len(self))[key]
+            key = slice(row, row + 1)
+        return self.over(range(len(self))[key])
+
+    def _array(self, path: str) -> LazyArray:
+        known = self._arrays
+        if path not in known:
+            raise LayerError(f"The store holds no {sanitise(path)!r}. {suggest(path, known)}")
+        return LazyArray(path, known[path])
+
+    def over(self, rows: Sequence[int]) -> Result:
+        """Return the verb's own result over some rows, which are taken into memory.
+
+        Args:
+            rows: their numbers.
+
+        Raises:
+            OptionError: if this kviz does not know the verb.
+            OutputError: if rows are not done yet, or cannot be read.
+        """
+        from kviz.dataset.registry import work_class
+
+        found: Result = work_class(self.verb).result(self.slice(rows))
+        return found
+
+    def slice(self, rows: Sequence[int]) -> Slice:
+        """Return all that is known of some rows; arrays are read when they are asked for.
+
+        Args:
+            rows: their numbers.
+
+        Raises:
+            OutputError: if rows are not done yet, or cannot be read.
+        """
+        columns = self._columns(rows)
+        key: Any = np.asarray(rows, np.int64)
+        if isinstance(rows, range) and rows.step == 1:
+            key = builtins.slice(rows.start, rows.stop)
+        plan = self._head.plan
+        model, settings = plan.get("model", {}), plan.get("settings", {})
+        made_by = MadeBy(
+            verb=self.verb,
+            model=model.get("name", ""),
+            model_sha256=model.get("sha256"),
+            preprocess=model.get("preprocess"),
+            settings=settings,
+        )
+        return Slice(
+            ReadLater(self.paths, lambda path: self._array(path)[key]),
+            columns,
+            self.constants,
+            settings,
+            tuple(name or "" for name in columns.get("image", [])),
+            made_by,
+            tuple(self.counts().get("notes", ())),
+        )
+
+    def _columns(self, rows: Sequence[int]) -> dict[str, list[Any]]:
+        """Return the index's columns over some rows, in their order."""
+        wanted = np.asarray(rows, np.int64)
+        shards = sorted({int(shard) for shard in np.unique(wanted // self._head.shard_size)})
+        missing = [
+            shard for shard in shards if not self._places.part("done", shard, "json").exists()
+        ]
+        if missing:
+            start, stop = self._head.span(missing[0])
+            raise OutputError(
+                f"Rows {start} to {stop - 1} are not done yet: the store is incomplete."
+            )
+        with reading(self.path):
+            table = self._index_of(shards).to_table()
+            at = np.searchsorted(table["row"].to_numpy(), wanted)
+            columns: dict[str, list[Any]] = table.take(at).to_pydict()
+        return columns
+
+    @cached_property
+    def constants(self) -> dict[str, Any]:
+        """What is the same for all rows, such as the layers' kinds or the classes' names."""
+        with reading(self._places.constants):
+            if not self._places.constants.exists():
+                return {}
+            found: dict[str, Any] = json.loads(self._places.constants.read_bytes())
+            return found
+
+    @property
+    def index(self) -> Any:
+        """The whole index as a `pandas.DataFrame`, a row an image that is done, in order."""
+        return self.rows()
+
+    def rows(
+        self, columns: Iterable[str] | None = None, filter: Any = None  # noqa: A002 - pyarrow's word
+    ) -> Any:  # fmt: skip
+        """Return the index, or a part of it, as a `pandas.DataFrame`.
+
+        Args:
+            columns: which; by default all.
+            filter: which rows, as `pandas.read_parquet` takes it: `[("label", "==", "cat")]`; or a
+                `pyarrow.compute.Expression`.
+
+        Raises:
+            OptionError: if there is no such column, or pandas is missing.
+            OutputError: if it cannot be read.
+        """
+        store_package("pandas")
+        names = None if columns is None else list(columns)
+        known = self._schema.names
+        for name in names or ():
+            if name not in known:
+                raise OptionError(f"The index has no {sanitise(name)!r}. {suggest(name, known)}")
+        if isinstance(filter, list):
+            filter = store_package("pyarrow.parquet").filters_to_expression(filter)  # noqa: A001
+        with reading(self.path):
+            return self._index_of(self.done).to_table(columns=names, filter=filter).to_pandas()
+
+    @cached_property
+    def _schema(self) -> Any:
+        with reading(self._places.head):
+            return index_schema(self._head.columns)
+
+    def _index_of(self, shards: Iterable[int]) -> Any:
+        # By their markers, not by a listing: what is not done yet may be half there.
+        files = [str(self._places.part("index", shard, "parquet")) for shard in shards]
+        dataset = store_package("pyarrow.dataset")
+        return dataset.dataset(files, schema=self._schema, format="parquet")
+
+    def states(self) -> Iterator[States]:
+        """Give the states of reductions of each shard that is done, in order."""
+        for shard in self.done:
+            path = self._places.part("statistics", shard, "npz")
+            if path.exists():
+                with reading(path):
+                    states = read_states(path)
+                yield states
+
+    def statistics(self, reductions: Mapping[str, Merged]) -> dict[str, dict[str, Any]]:
+        """Merge the shards' states, and return what they say.
+
+        Args:
+            reductions: by the names that their states were kept under.
+
+        Returns:
+            By what they are of, such as a layer, and by reduction; nothing where there is no state.
+
+        Raises:
+            OutputError: if a state cannot be read.
+        """
+        merged: dict[tuple[str, str], Any] = {}
+        for states in self.states():
+            for key, state in _flat(states):
+                if key[1] in reductions:
+                    one = reductions[key[1]]
+                    merged[key] = one.merge(merged[key], state) if key in merged else state
+        found: dict[str, dict[str, Any]] = {}
+        for (of, name), state in merged.items():
+            found.setdefault(of, {})[name] = reductions[name].result(state)
+        return found
+
+    def tables(self) -> list[Table]:
+        """Return what it holds as a table."""
+        lazy = [self._array(path) for path in self.paths]
+        done = len(self.done)
+        state = "complete" if self.complete else f"{done} of {self._head.shards} shards done"
+        images = f"{len(self)} image{'s' * (len(self) != 1)}"
+        return [
+            Table(
+                f"{self.verb} over {images}, {state}",
+                ("array", "shape", "type", "MB"),
+                [
+                    (
+                        each.path,
+                        " × ".join(map(str, each.shape)),
+                        each.dtype,
+                        f"{each.nbytes / 1e6:.1f}",
+                    )
+                    for each in lazy
+                ],
+            )
+        ]
+
+    def text(self) -> str:
+        """Return the table as text."""
+        return "\n\n".join(text(table) for table in self.tables())
+
+    def __repr__(self) -> str:
+        return self.text()
+
+
+def _flat(states: States) -> Iterator[tuple[tuple[str, str], Mapping[str, Array]]]:
+    for of, reductions in states.items():
+        for name, state in reductions.items():
+            yield (of, name), state
