@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kviz import attribution as attribution
     from kviz import callbacks as callbacks
+    from kviz import dataset as dataset
     from kviz import metrics as metrics
     from kviz import scores as scores
     from kviz.attribution.compare import compare
@@ -140,7 +141,7 @@ __all__ = [
 
 
 # Modules that are a name of kviz's own.
-_MODULES = ("attribution", "callbacks", "metrics", "scores")
+_MODULES = ("attribution", "callbacks", "dataset", "metrics", "scores")
 
 
 # A type checker would take any name for one of these.

@@ -88,6 +88,10 @@ class Plan:
             dtype=self.dtype, compression=self.compression, resume=resume, shared=shared,
         )  # fmt: skip
 
+    def opened(self) -> Store:
+        """Return the store that another process has begun."""
+        return Store.at(self.store)
+
     def runner(self, network: Network, store: Store) -> ShardRunner:
         """Return what computes its shards."""
         labels = Labels(network.class_names, network.classes, self.source.label_names)

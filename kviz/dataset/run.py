@@ -149,6 +149,7 @@ def run(  # noqa: PLR0913 - a verb's options
         source, path_column=path_column, image_column=image_column, label_column=label_column
     )
     network = as_network(model)
+    work.for_model(network)
     plan = Plan(
         verb=verb,
         work=work,
@@ -196,7 +197,7 @@ def _wanted(network: Network, source: Source, fit: Fit, target_size: Any, bands:
             "models of one input are run."
         )
     wanted = wanted_by(network, fit=fit, target_size=target_size, bands=bands)
-    if None in wanted.size and not source.holds_arrays:
+    if None in wanted.size and not source.of_arrays:
         raise OptionError(
             "The model takes images of any size, and those of a data set need one: "
             f"{spelled('target_size', '(height, width)')}."

@@ -112,6 +112,19 @@ class Store:
         there.check_same(head, places.root)
         return store
 
+    @classmethod
+    def at(cls, path: str | Path) -> Store:
+        """Return a store that is there, to write to.
+
+        Raises:
+            OutputError: if there is none, or it cannot be read.
+        """
+        places = Places(plain_path(path))
+        head = read_head(places)
+        if head is None:
+            raise OutputError(f"There is no store in {sanitise(places.root, 120)} any more.")
+        return cls(places, head)
+
     @property
     def shards(self) -> int:
         """How many shards there are."""

@@ -13,13 +13,12 @@ from kviz._types import Array
 from kviz.attribution.attribute import settings_of
 from kviz.dataset.labels import UNKNOWN
 from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged
-from kviz.dataset.reductions import states_in_graph as states_in_graph
+from kviz.dataset.reductions import states_in_graph
+from kviz.dataset.slices import Slice
+from kviz.dataset.states import States
+from kviz.errors import OptionError
 from kviz.network.network import Network
-from kviz.results import Result
-from kviz.results.made_by import MadeBy
-
-# A state of each reduction, by what it is of and the reduction's name.
-States = Mapping[str, Mapping[str, Mapping[str, Array]]]
+from kviz.results.result import Result
 
 
 class Batch(NamedTuple):
@@ -56,28 +55,6 @@ class Found(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class Slice(NamedTuple):
-    """Some rows of a store, as a result is made of them.
-
-    Attributes:
-        arrays: by name, `(n, …)`, read when they are asked for.
-        columns: the index's, a list each.
-        constants: what the work said once.
-        settings: what the verb was asked.
-        names: what the images are called.
-        made_by: what made it.
-        notes: what it should be read with.
-    """
-
-    arrays: Mapping[str, Array]
-    columns: Mapping[str, list[Any]]
-    constants: Mapping[str, Any]
-    settings: Mapping[str, Any]
-    names: tuple[str, ...]
-    made_by: MadeBy
-    notes: tuple[str, ...]
-
-
 Step = Callable[[Batch], Found]
 
 
@@ -97,6 +74,9 @@ class Work(ABC):
     # The column that says what an image is taken for, where there is one.
     answer: ClassVar[str | None] = None
 
+    # What an image is taken for is known, for statistics of it.
+    predicts: ClassVar[bool] = False
+
     # By name, and, where a first pass was needed, by what they are of.
     reductions: dict[str, Reduction] = field(init=False, repr=False, compare=False)
     settled: dict[str, dict[str, Reduction]] = field(
@@ -104,7 +84,18 @@ class Work(ABC):
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "reductions", as_reductions("statistics", self.statistics))
+        found = as_reductions("statistics", self.statistics)
+        object.__setattr__(self, "reductions", found)
+        for name, one in found.items():
+            if one.of == "predictions" and not self.predicts:
+                raise OptionError(f"{name} is of what the model predicts: predict has it.")
+
+    def for_model(self, network: Network) -> None:
+        """Tell the statistics how many classes there are."""
+        count = network.classes or len(network.class_names or ())
+        if count:
+            known = {name: one.for_classes(count) for name, one in self.reductions.items()}
+            object.__setattr__(self, "reductions", known)
 
     @classmethod
     def of(cls, make: Callable[..., Any], options: Mapping[str, Any]) -> Work:

@@ -64,6 +64,8 @@ class Source:
     suffixes: ClassVar[tuple[str, ...]] = ()
     # Which of `Columns` a kind takes.
     takes: ClassVar[tuple[str, ...]] = ()
+    # Whether its images are arrays, which have the size that a model takes.
+    of_arrays: ClassVar[bool] = False
     # Whether it is for what no other kind is for.
     is_general: ClassVar[bool] = False
 

@@ -12,7 +12,9 @@ from kviz import results
 from kviz._checks import sanitise, validate_choice
 from kviz._types import Array, Selector
 from kviz.dataset.reductions import Seen, states_in_graph
-from kviz.dataset.work import Batch, Found, Slice, States, Step, Work
+from kviz.dataset.slices import Slice
+from kviz.dataset.states import States
+from kviz.dataset.work import Batch, Found, Step, Work
 from kviz.engine.activation_model import Pooling, maps_of
 from kviz.engine.backend import tf
 from kviz.engine.layers import selector_key

@@ -12,10 +12,12 @@ from kviz import results
 from kviz._checks import validate_int
 from kviz.attribution.attribute import settings_of
 from kviz.attribution.registry import as_method, method_name
-from kviz.dataset.work import Batch, Found, Slice, Step, Work
+from kviz.dataset.slices import Slice
+from kviz.dataset.work import Batch, Found, Step, Work
 from kviz.errors import OptionError
 from kviz.metrics import evaluate as measure
 from kviz.network.network import Network
+from kviz.results.null_names import ANOTHER
 
 # What is the same for all images, as `Evaluation` has it.
 _CONSTANT = ("metrics", "titles", "baselines", "better", "methods", "nulls")
@@ -69,16 +71,21 @@ class Evaluate(Work):
                 nulls=self.nulls, class_index=self.class_index, output=self.output,
                 batch_size=batch_size, seed=self.seed, names=batch.names,
             )  # fmt: skip
+            constants = {key: getattr(found, key) for key in _CONSTANT}
+            null_values = found.null_values
+            if ANOTHER not in found.nulls:  # of one image alone
+                constants["nulls"] = (*found.nulls, ANOTHER)
+                null_values = np.insert(null_values, len(found.nulls), np.nan, axis=2)
             # Every method explains the same class of an image.
             classes = [int(one) if one >= 0 else None for one in found.classes[0]]
             return Found(
                 {
                     "values": np.moveaxis(found.values, -1, 0),
-                    "null_values": np.moveaxis(found.null_values, -1, 0),
+                    "null_values": np.moveaxis(null_values, -1, 0),
                     "scores": found.scores.T,
                 },
                 {"class_index": classes, "class_name": list(found.class_names[: len(classes)])},
-                constants={key: getattr(found, key) for key in _CONSTANT},
+                constants=constants,
                 notes=found.notes,
             )
 

@@ -12,7 +12,8 @@ from kviz import look
 from kviz._checks import validate_int
 from kviz._types import Array
 from kviz.dataset.labels import UNKNOWN
-from kviz.dataset.work import Batch, Found, Slice, Step, Work
+from kviz.dataset.slices import Slice
+from kviz.dataset.work import Batch, Found, Step, Work
 
 from kviz.network.network import Network
 from kviz.results import Predictions
@@ -38,6 +39,7 @@ class Predict(Work):
         "score": "float32",
     }
     answer: ClassVar[str | None] = "prediction"
+    predicts: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

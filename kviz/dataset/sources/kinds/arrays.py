@@ -34,6 +34,7 @@ class ArrayFile(Source):
     labels: Labels | None
 
     kind: ClassVar[str] = "array"
+    of_arrays: ClassVar[bool] = True
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     takes: ClassVar[tuple[str, ...]] = ("image", "label")
 

@@ -31,6 +31,7 @@ class Memory(Source):
     labels: Labels | None
 
     kind: ClassVar[str] = "array in memory"
+    of_arrays: ClassVar[bool] = True
 
     @classmethod
     def matches(cls, given: Any) -> bool:
