@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -259,11 +259,33 @@ def _facts(done: Done) -> dict[str, Any]:
 
 
 def _end(job: Job, found: Dataset, done: Done | None) -> None:
+    """Say what was done, what was wrong, and where it is."""
+    counts = found.counts()
+    notes = counts.pop("notes", [])
     if job.as_json:
-        click.echo(json.dumps({"event": "end", **(_facts(done) if done else {}), **found.facts()}))
+        facts = {
+            "verb": found.verb, "store": str(found.path), "complete": found.complete, **counts,
+            "accuracy": _accuracy(counts), "notes": notes,
+        }  # fmt: skip
+        click.echo(json.dumps({"event": "end", **(_facts(done) if done else {}), **facts}))
         return
     click.echo(found.text())
+    if counts.get("bad"):
+        click.echo(f"{counts['bad']:,} could not be read: the column error of the index says why.")
+    if (accuracy := _accuracy(counts)) is not None:
+        click.echo(f"{accuracy:.2%} right of {counts['labelled']:,} images with a label.")
+    if counts.get("unmatched"):
+        click.echo(f"{counts['unmatched']:,} labels are no class of the model: --class-names.")
     if done is not None and done.rate:
         click.echo(f"{done.rate:,.1f} images a second, {done.seconds:,.1f} s")
-    for note in found.notes:
+    if not found.complete:
+        left = len(found.missing)
+        click.echo(f"{left:,} shards are left: of other parts, or of processes that are at them.")
+    for note in notes:
         say_note(note)
+    click.echo(f"Wrote {sanitise(found.path, 200)}")
+
+
+def _accuracy(counts: Mapping[str, int]) -> float | None:
+    """Return the share of labelled images whose label the model gave, None where there are none."""
+    return counts["correct"] / counts["labelled"] if counts.get("labelled") else None

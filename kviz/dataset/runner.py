@@ -29,12 +29,14 @@ class Counts(NamedTuple):
         bad: that could not be read.
         labelled: whose class is known, and for which the model gave one.
         correct: of these, for which it was the same.
+        unmatched: whose label is no class of the model.
     """
 
     rows: int = 0
     bad: int = 0
     labelled: int = 0
     correct: int = 0
+    unmatched: int = 0
 
     def __add__(self, other: Any) -> Counts:
         """Return the sums."""
@@ -145,7 +147,12 @@ class ShardRunner:
             if label != UNKNOWN and answer is not None
         ]
         correct = sum(label == answer for label, answer in pairs)
-        return Counts(len(items), sum(map(bool, errors)), len(pairs), correct), found
+        unmatched = sum(
+            label == UNKNOWN and one.item.label is not None
+            for label, one in zip(labels, items, strict=True)
+        )
+        bad = sum(map(bool, errors))
+        return Counts(len(items), bad, len(pairs), correct, unmatched), found
 
     def _label(self, one: Read) -> int:
         if self._needs_labels:

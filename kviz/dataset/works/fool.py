@@ -62,6 +62,7 @@ class Fool(Work):
         "fooled_class": "int32",
         "fooled_name": "string",
         "fooled_confidence": "float32",
+        "made_for": "string",
         "l2": "float32",
         "linf": "float32",
     }
@@ -124,7 +125,7 @@ class Fool(Work):
         return Synthesis(
             images=images.astype(np.float32),
             scores=np.full((1, count), np.nan, np.float32),
-            labels=tuple(name or "" for name in columns["fooled_name"]),
+            labels=tuple(name or "" for name in columns["made_for"]),
             verb="fool",
             arrived=np.array(columns["arrived"], bool),
             bounds=tuple(rows.constants["bounds"]),
@@ -165,6 +166,7 @@ def _columns(found: Synthesis) -> dict[str, Any]:
         "fooled_class": [int(one) if one >= 0 else None for one in classes[:, 1]],
         "fooled_name": [after for _, after in names],
         "fooled_confidence": confidences[:, 1].tolist(),
+        "made_for": list(found.labels),
         "l2": norms[:, 0].tolist(),
         "linf": norms[:, 1].tolist(),
     }
