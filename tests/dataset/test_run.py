@@ -1,0 +1,357 @@
+"""run: over a data set a verb finds what it finds alone, in any cut, and goes on where it was stopped."""
+
+import re
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from needed import need_fashion_mnist, need_package
+from PIL import Image
+
+import kviz
+
+need_package("tensorstore", "store")
+need_package("pyarrow", "store")
+
+ROOT = Path(__file__).parents[2]
+FASHION = ROOT / "notebooks/images/fashion"
+NAMES = sorted(path.name for path in FASHION.iterdir())
+
+
+@pytest.fixture(scope="module")
+def network():
+    return kviz.load_model(ROOT / "models/fashion_cnn.keras")
+
+
+@pytest.fixture(scope="module")
+def images(network):
+    return kviz.load_images(FASHION, network)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Ten photos in a folder of labels, which are the classes' names but one."""
+    home = tmp_path / "photos"
+    for name in NAMES:
+        label = name.partition("_")[2].removesuffix(".png")
+        label = {"t-shirt": "T-SHIRT", "ankle-boot": "ankle boot"}.get(label, label)
+        (home / label).mkdir(parents=True)
+        shutil.copy(FASHION / name, home / label / name)
+    return home
+
+
+def tree(store):
+    """Return the bytes of a store's files, less what tells of times."""
+    files = (path for path in store.rglob("*") if path.is_file() and path.name != "log.jsonl")
+    return {str(path.relative_to(store)): path.read_bytes() for path in files}
+
+
+def run(verb, network, source, store, **options):
+    return kviz.dataset.run(
+        verb, network, source, store, **{"shard_size": 4, "batch_size": 3, **options}
+    )
+
+
+def test_predictions_are_those_of_the_verb(network, images, tmp_path):
+    found = run("predict", network, FASHION, tmp_path / "store")
+    alone = kviz.predict(network, images, names=NAMES)
+    assert found.complete
+    assert len(found) == 10
+    np.testing.assert_allclose(found["scores"][:], alone.scores, atol=1e-6)
+    index = found.index
+    assert index["image"].tolist() == NAMES
+    assert index["row"].tolist() == list(range(10))
+    assert index["prediction"].tolist() == alone.scores.argmax(1).tolist()
+    assert index["predicted"].tolist() == [row[0].name for row in alone.rows]
+    np.testing.assert_allclose(index["score"], alone.scores.max(1), atol=1e-6)
+    some = found[3:9]
+    assert some.names == tuple(NAMES[3:9])
+    assert [row[0].name for row in some.rows] == [row[0].name for row in alone.rows[3:9]]
+    assert some.made_by.model_sha256 == alone.made_by.model_sha256
+
+
+def test_few_scores_are_the_best_ones(network, images, tmp_path):
+    found = run("predict", network, FASHION, tmp_path / "store", top_k=3)
+    scores = kviz.predict(network, images).scores
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :3]
+    assert np.array_equal(found["classes"][:], best)
+    np.testing.assert_allclose(
+        found["scores"][:], np.take_along_axis(scores, best, 1), rtol=1e-4, atol=1e-7
+    )
+    assert [[one.class_index for one in row] for row in found[:].rows] == best.tolist()
+
+
+def test_maps_are_those_of_the_verb(network, images, tmp_path):
+    found = run("activations", network, FASHION, tmp_path / "store", layer_names="conv*")
+    alone = kviz.activations(network, images, "conv*")
+    assert found.paths == list(alone)
+    for path in alone:
+        np.testing.assert_allclose(found[path][:], alone[path], atol=1e-5)
+    some = found[2:7]
+    assert some.kinds == alone.kinds
+    np.testing.assert_array_equal(some["conv2"], found["conv2"][2:7])
+
+
+@pytest.mark.parametrize(("pooling", "pooled"), [("avg", np.mean), ("max", np.max)])
+def test_pooled_maps_are_one_number_a_channel(network, images, tmp_path, pooling, pooled):
+    found = run(
+        "activations", network, FASHION, tmp_path / "store", layer_names="conv2", pooling=pooling
+    )
+    alone = kviz.activations(network, images, "conv2")["conv2"]
+    np.testing.assert_allclose(found["conv2"][:], pooled(alone, axis=(1, 2)), atol=1e-5)
+    assert found[0:2]["conv2"].shape == (2, 1, 1, 64)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "gradient"},
+        {"method": "grad_cam", "class_index": "bag"},
+        {"method": "smooth_grad", "samples": 3, "seed": 2},
+        {"method": "integrated_gradients", "steps": 8},
+    ],
+    ids=lambda options: options["method"],
+)
+def test_attributions_are_those_of_the_verb(network, images, tmp_path, options):
+    found = run("attribute", network, FASHION, tmp_path / "store", **options)
+    alone = kviz.attribute(network, images, **options)
+    tolerance = 1e-5 * np.abs(alone.maps).max()
+    # What is drawn at random follows from an image's place, also in another shard.
+    np.testing.assert_allclose(found[options["method"]][:], alone.maps, atol=tolerance)
+    some = found[1:6]
+    assert some.class_names == alone.class_names[1:6]
+    assert some.title == alone.title
+    np.testing.assert_allclose(some.scores, alone.scores[1:6], rtol=1e-5)
+    if alone.gaps is not None:
+        np.testing.assert_allclose(some.gaps, alone.gaps[1:6], rtol=1e-3, atol=1e-5)
+
+
+def test_values_of_metrics_are_those_of_the_verb(network, images, tmp_path):
+    options = {"metrics": "deletion", "baselines": ["black"], "nulls": 2}
+    found = run(
+        "evaluate", network, FASHION, tmp_path / "store", methods=["gradient"], batch_size=10,
+        shard_size=10, **options,
+    )  # fmt: skip
+    alone = kviz.evaluate(network, images, ["gradient"], **options)
+    some = found[:]
+    np.testing.assert_allclose(some.values, alone.values, atol=1e-4)
+    np.testing.assert_allclose(some.null_values, alone.null_values, atol=1e-4)
+    assert some.measures() == alone.measures()
+    assert some.nulls == alone.nulls
+    assert some.rank(0, 0) == alone.rank(0, 0)
+
+
+def test_a_chunk_of_one_image_has_no_other_photo(network, tmp_path):
+    found = run(
+        "evaluate", network, FASHION, tmp_path / "store", metrics="deletion", baselines="black",
+        nulls=1,
+    )  # fmt: skip
+    values = found["null_values"][:]
+    # 4 + 4 + 2 images in chunks of 3: rows 3 and 7 are alone.
+    alone = np.isnan(values[:, 0, 0, -1])
+    assert np.flatnonzero(alone).tolist() == [3, 7]
+    assert np.isfinite(values[~alone]).all()
+
+
+def test_fooling_images_are_those_of_the_verb(network, images, tmp_path):
+    found = run("fool", network, FASHION, tmp_path / "store", class_index="bag", max_norm=2000)
+    alone = kviz.fool(network, images, "bag", max_norm=2000)
+    index = found.index
+    assert index["arrived"].tolist() == alone.arrived.tolist()
+    assert index["fooled_class"].tolist() == alone.classes[:, 1].tolist()
+    np.testing.assert_allclose(index[["l2", "linf"]], alone.norms, rtol=0.05, atol=1)
+    assert found["images"].dtype == np.uint8
+    some = found[4:6]
+    assert some.predictions == alone.predictions[4:6]
+    told = kviz.predict(network, some.images).scores.argmax(1)
+    assert told.tolist() == index["fooled_class"].tolist()[4:6]
+
+
+def test_what_came_of_fooling_alone_is_kept(network, tmp_path):
+    found = run("fool", network, FASHION, tmp_path / "store", keep_images=False, steps=40)
+    assert found.paths == []
+    assert (found.index["fooled_class"] != found.index["prediction"])[found.index["arrived"]].all()
+    with pytest.raises(kviz.OptionError, match="were not kept"):
+        found[0:2]
+
+
+def test_labels_are_classes_by_name(network, photos, tmp_path):
+    found = run("predict", network, photos, tmp_path / "store")
+    counts = found.counts()
+    index = found.index.set_index("label")
+    # "T-SHIRT" is none: the class is called T-shirt/top.
+    assert np.isnan(index["label_index"]["T-SHIRT"])
+    assert index["label_index"]["ankle boot"] == 9
+    assert (counts["labelled"], counts["unmatched"]) == (9, 1)
+    assert counts["correct"] == (index["label_index"] == index["prediction"]).sum()
+
+
+def test_bad_images_are_rows_with_their_error(network, images, photos, tmp_path):
+    whole = run("predict", network, photos, tmp_path / "whole")
+    (photos / "bag/0.png").write_bytes(b"no image")
+    (photos / "zzz").mkdir()
+    (photos / "zzz/lost.png").symlink_to("nowhere")
+    found = run("predict", network, photos, tmp_path / "store")
+    index = found.index
+    bad = index["error"].notna()
+    assert index["image"][bad].tolist() == ["bag/0.png", "zzz/lost.png"]
+    assert "0.png is not an image" in index["error"][bad].iloc[0]
+    assert index["prediction"][bad].isna().all()
+    scores = found["scores"][:]
+    assert np.isnan(scores[bad]).all()
+    np.testing.assert_allclose(scores[~bad], whole["scores"][:], atol=1e-6)
+    assert found.counts()["bad"] == 2
+
+
+def test_an_image_that_the_verb_refuses_is_a_bad_row_alone(tmp_path):
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    model.layers[-1].kernel.assign(np.ones((16, 2)))  # a score of 16 times a pixel
+    pixels = np.ones((5, 4, 4, 1), np.float32)
+    pixels[2] = 3e38
+    pixels[3] = np.nan
+    found = run("attribute", kviz.Network(model), pixels, tmp_path / "store", method="gradient")
+    index = found.index
+    assert index["error"].notna().tolist() == [False, False, True, True, False]
+    assert np.isfinite(found["gradient"][:][[0, 1, 4]]).all()
+
+
+def test_too_many_bad_images_end_it(network, photos, tmp_path):
+    for place in range(3):
+        (photos / f"bag/0{place}.png").write_bytes(b"no image")
+    run("predict", network, photos, tmp_path / "store", max_bad=3)
+    with pytest.raises(kviz.ImageError, match="3 of .* images cannot be read, more than max_bad"):
+        run("predict", network, photos, tmp_path / "other", max_bad=2)
+
+
+class Stop(Exception):  # noqa: N818 - it ends a run on purpose
+    pass
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(network, tmp_path):
+    undisturbed = run("attribute", network, FASHION, tmp_path / "whole", method="gradient")
+
+    def stop(done):
+        if done.rows > 5:
+            raise Stop
+
+    store = tmp_path / "store"
+    with pytest.raises(Stop):
+        run("attribute", network, FASHION, store, method="gradient", progress=stop)
+    begun = kviz.dataset.open(store)
+    assert (begun.complete, begun.done, begun.missing) == (False, [0], [1, 2])
+    with pytest.raises(kviz.OutputError, match="Rows 4 to 7 are not done yet"):
+        begun[3:5]
+    told = []
+    resumed = run(
+        "attribute", network, FASHION, store, method="gradient", resume=True, progress=told.append
+    )
+    assert resumed.complete
+    # It begins behind what was there.
+    assert [(done.rows, done.shards) for done in told][0] == (7, 1)
+    assert told[-1][:5] == (10, 10, 3, 3, 0)
+    assert tree(store) == tree(undisturbed.path)
+
+
+def test_parts_make_the_whole(network, tmp_path):
+    whole = run("predict", network, FASHION, tmp_path / "whole")
+    for part in (2, 1):
+        found = run("predict", network, FASHION, tmp_path / "store", shard=(part, 2))
+        assert found.complete == (part == 1)
+    assert tree(found.path) == tree(whole.path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"verb": "predikt"}, "Did you mean 'predict'?"),
+        ({"top": 3}, "predict has no option 'top'"),
+        ({"shard": (3, 2)}, "shard takes I and N"),
+        ({"shard": "1/2"}, "shard takes I and N"),
+        ({"engine": "spark"}, "engine takes one of 'here', 'ray'"),
+        ({"dtype": "int8"}, "dtype takes one of"),
+        ({"compression": "gzip"}, "compression takes one of"),
+        ({"shard_size": 0}, "shard_size takes a whole number from 1"),
+        ({"batch_size": 0}, "batch_size takes a whole number from 1"),
+        ({"max_bad": -1}, "max_bad takes a whole number from 0"),
+        ({"top_k": 0}, "top_k takes a whole number from 1"),
+        ({"statistics": "momenta"}, "Did you mean 'moments'?"),
+        ({"verb": "attribute", "method": "grad_cm"}, "Did you mean 'grad_cam'"),
+        ({"verb": "attribute", "steps": 3}, "grad_cam has no option 'steps'"),
+        ({"verb": "attribute", "class_index": [1, 2]}, "takes one class"),
+        ({"verb": "activations", "pooling": "sum"}, "pooling takes one of"),
+        ({"verb": "activations", "layer_names": "convx"}, "convx"),
+        ({"verb": "evaluate", "statistics": "moments"}, "evaluate has no statistics"),
+        ({"verb": "fool", "targeted": True}, "fool takes the class"),
+        ({"target_size": 9}, "The model takes images of 28 x 28 only"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_written(network, tmp_path, options, said):
+    verb = options.pop("verb", "predict")
+    with pytest.raises(kviz.KvizError, match=re.escape(said)):
+        run(verb, network, FASHION, tmp_path / "store", **options)
+    assert not (tmp_path / "store/done").exists()
+
+
+def test_a_model_of_free_sizes_asks_for_one(tmp_path):
+    free = keras.Sequential(
+        [keras.Input((None, None, 3)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]
+    )
+    with pytest.raises(kviz.OptionError, match=r"target_size=\(height, width\)"):
+        run("predict", kviz.Network(free), FASHION, tmp_path / "store")
+    found = run("activations", kviz.Network(free), FASHION, tmp_path / "store", target_size=(9, 8))
+    assert found["conv2d"].shape[1:] == (7, 6, 2) or len(found.paths) == 1
+
+
+def test_a_model_of_several_inputs_is_refused(tmp_path):
+    two = [keras.Input((4, 4, 3), name=name) for name in ("left", "right")]
+    model = keras.Model(two, layers.Flatten()(layers.Add()(two)))
+    with pytest.raises(kviz.OptionError, match=r"takes 2 inputs \(left, right\)"):
+        run("predict", kviz.Network(model), FASHION, tmp_path / "store")
+
+
+def test_a_model_of_a_fixed_batch_is_filled(tmp_path):
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input(batch_shape=(4, 8, 8, 1))
+    x = layers.Conv2D(3, 3, name="conv")(x)
+    fixed = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(x)))
+    pixels = np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 1)).astype("float32")
+    found = run(
+        "activations", kviz.Network(fixed), pixels, tmp_path / "store", layer_names="conv",
+        pooling="avg", statistics=["moments", "top_k=2"], batch_size=4, shard_size=6,
+    )  # fmt: skip
+    alone = kviz.activations(fixed, pixels, "conv")["conv"]
+    np.testing.assert_allclose(found["conv"][:], alone.mean((1, 2)), rtol=1e-4)
+    told = found.statistics()["conv"]
+    np.testing.assert_allclose(told["moments"].mean, alone.mean((0, 1, 2)), rtol=1e-5)
+    assert (told["moments"].count == 6 * 36).all()
+
+
+def test_statistics_of_maps_are_numpys(network, images, tmp_path):
+    found = run(
+        "activations", network, FASHION, tmp_path / "store", layer_names=["conv2", "pool2"],
+        statistics=["moments", "top_k=3"],
+    )  # fmt: skip
+    assert found.paths == []
+    alone = kviz.activations(network, images, ["conv2", "pool2"])
+    for path, told in found.statistics().items():
+        maps = alone[path].astype(np.float64)
+        np.testing.assert_allclose(told["moments"].mean, maps.mean((0, 1, 2)), rtol=1e-5)
+        np.testing.assert_allclose(told["moments"].variance, maps.var((0, 1, 2)), rtol=1e-5)
+        peaks = alone[path].max((1, 2)).T
+        order = np.argsort(-peaks, axis=1, kind="stable")[:, :3]
+        assert np.array_equal(told["top_k"].row, order)
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [
+        "complete.json", "constants.json", "done", "index", "log.jsonl", "statistics", "store.json",
+    ]  # fmt: skip
+
+
+def test_statistics_that_need_labels_say_so(network, photos, tmp_path):
+    with pytest.raises(kviz.OptionError, match="A statistic needs labels"):
+        run("predict", network, FASHION, tmp_path / "store", statistics=["confusion"])
+    with pytest.raises(kviz.OptionError, match="'T-SHIRT' is no class of the model"):
+        run("predict", network, photos, tmp_path / "other", statistics=["confusion"])
+    with pytest.raises(kviz.OptionError, match="confusion is of what the model predicts"):
+        run("activations", network, photos, tmp_path / "third", statistics=["confusion"])
