@@ -117,7 +117,7 @@ def read_head(places: Places) -> Head | None:
                 f"reads {FORMAT}."
             )
         return _checked(facts)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise OutputError(f"Cannot read {root}: {reason(error)}.") from error

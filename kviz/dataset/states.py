@@ -1,8 +1,8 @@
 """States of reductions in a file: an `.npz` whose bytes depend on nothing but them.
 
 An array's name is the layer's, the reduction's and its own, as in
-`np.load(file)["conv1/moments/count"]`. As names are escaped there, and long ones cut, `header` holds all
-three as they are, in JSON.
+`np.load(file)["conv1/moments/count"]`. As names are escaped there, and long ones cut, `header` holds
+all three as they are, in JSON.
 """
 
 from __future__ import annotations

@@ -261,6 +261,10 @@ def _check_free(places: Places) -> None:
     """Raise an OutputError where other things are in a store's folder."""
     if not places.root.exists():
         return
+    if not places.root.is_dir():
+        raise OutputError(
+            f"{sanitise(places.root, 120)} is a file, and a store is a folder: choose a new one."
+        )
     # Of a run that was killed as it began.
     own = {places.locks.name, f".{places.head.name}.part"}
     others = sorted(each.name for each in places.root.iterdir() if each.name not in own)
