@@ -64,11 +64,11 @@ class Source:
     suffixes: ClassVar[tuple[str, ...]] = ()
     # Which of `Columns` a kind takes.
     takes: ClassVar[tuple[str, ...]] = ()
-    # Whether it is for what no other kind is for.
-    is_general: ClassVar[bool] = False
+    # Of the kinds that match, the lowest is taken: a glob is for what no other kind is for.
+    rank: ClassVar[int] = 0
 
     @classmethod
-    def matches(cls, given: Any) -> bool:
+    def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
         """Return whether this kind is made from what was given, by default a file's name or a glob."""
         return isinstance(given, str | Path) and str(given).lower().endswith(cls.suffixes)
 
@@ -128,13 +128,16 @@ class Fingerprint:
             self._sha256.update(b"%d:" % len(data))
             self._sha256.update(data)
 
-    def add_file(self, path: str | Path, name: str = "") -> None:
-        """Take in a file by its name, size and time of change, or that it is not there."""
-        try:
-            status = os.stat(path)  # noqa: PTH116 - of a million files, a Path each would be slower
-            self.add(name, status.st_size, status.st_mtime_ns)
-        except (OSError, ValueError):
-            self.add(name, "is not there")
+    def add_file(self, path: bytes, name: bytes, *, looked_at: bool = True) -> None:
+        """Take in a file by its name and, if it is looked at, its size and time of change."""
+        size = time = -1
+        if looked_at:
+            try:
+                status = os.stat(path)  # noqa: PTH116 - of a million files, a Path each is slow
+                size, time = status.st_size, status.st_mtime_ns
+            except (OSError, ValueError):
+                size = -2  # it is not there
+        self._sha256.update(b"%d,%d,%d:%b" % (len(name), size, time, name))
 
     def hexdigest(self) -> str:
         """Return the hash of all that was taken in."""
