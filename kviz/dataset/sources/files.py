@@ -59,7 +59,7 @@ class Files(Source):
     def describe(self) -> str:
         """Return a short phrase that says what it is."""
         classes = 0 if self.labels is None else len(self.label_names or self.labels.values)
-        inside = f" in {counted(classes, 'class').replace('classs', 'classes')}" if classes else ""
+        inside = f" in {counted(classes, 'class')}" if classes else ""
         return f"{self.kind} of {counted(self.count, 'photo')}{inside}"
 
 

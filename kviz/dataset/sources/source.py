@@ -108,10 +108,11 @@ class Source:
 def counted(count: int, what: str = "image") -> str:
     """Return a number of things in words.
 
-    >>> counted(2000), counted(1)
-    ('2,000 images', '1 image')
+    >>> counted(2000), counted(1), counted(10, "class")
+    ('2,000 images', '1 image', '10 classes')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    plural = "es" if what.endswith("s") else "s"
+    return f"{count:,} {what}{'' if count == 1 else plural}"
 
 
 class Fingerprint:
@@ -163,11 +164,6 @@ def files_of(given: str | Path) -> list[Path]:
             said = "is not a file" if file.exists() else "is not there"
             raise ImageError(f"{sanitise(file, 120)} {said}.")
     return files
-
-
-def is_file_name(given: Any) -> bool:
-    """Return whether something given can be a path."""
-    return isinstance(given, str | Path)
 
 
 def validate_some(count: int, what: str) -> None:

@@ -172,9 +172,11 @@ def label_of(given: Any, what: str = "The labels") -> Label:
         given = given.item()
     if isinstance(given, bytes):
         given = given.decode("utf-8", "backslashreplace")
-    if given is None or given == "" or (isinstance(given, float) and given != given):
+    if given is None or (isinstance(given, float) and given != given):
         return None
     if isinstance(given, str):
+        if not given:
+            return None
         return given.encode("utf-8", "backslashreplace").decode()
     if isinstance(given, float) and given.is_integer():
         given = int(given)
