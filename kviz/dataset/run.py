@@ -161,6 +161,7 @@ def run(  # noqa: PLR0913 - a verb's options
         dtype=dtype,
         compression=compression,
     )
+    work.begin(network, batch_size)  # what of it the model has not is said before a file is made
     kept = plan.begin(network, resume=resume, shared=part != (1, 1))
     if engine == "here":
         handed: Any = _here(plan, network, kept)

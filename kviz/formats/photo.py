@@ -108,6 +108,8 @@ def _opened(given: Path | bytes, name: str) -> BinaryIO:
 # one that is left while another is within would stay for ever. So the first who reads enters one, the
 # last who does leaves it.
 _reading = threading.local()
+# By their modules; what others warn of goes on by the caller's own filters.
+_DECODERS = r"(PIL|pydicom|numpy|kviz\.formats)(\.|$)"
 _readers = 0
 _lock = threading.Lock()
 _caught: warnings.catch_warnings[None] = warnings.catch_warnings()
@@ -121,7 +123,7 @@ def several_readers() -> Iterator[None]:
         if _readers == 0:
             _caught = warnings.catch_warnings()
             _caught.__enter__()
-            warnings.simplefilter("always")
+            warnings.filterwarnings("always", module=_DECODERS)
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.showwarning = _kept_by_thread(warnings.showwarning)
         _readers += 1

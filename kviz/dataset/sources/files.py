@@ -59,7 +59,7 @@ class Files(Source):
     def describe(self) -> str:
         """Return a short phrase that says what it is."""
         classes = 0 if self.labels is None else len(self.label_names or self.labels.values)
-        inside = f" in {counted(classes, 'class').replace('classs', 'classes')}" if classes else ""
+        inside = f" in {counted(classes, 'class')}" if classes else ""
         return f"{self.kind} of {counted(self.count, 'photo')}{inside}"
 
 
@@ -76,12 +76,12 @@ def _fingerprint(kind: str, folder: Path, paths: Texts, labels: Labels | None) -
     shared = os.path.commonpath(roots) if roots else b""
     if len(set(roots)) == 1:
         shared = os.path.dirname(shared)  # noqa: PTH120 - of bytes
-    base = os.fsencode(folder)
+    base = os.fsencode(folder) + b"/"
     looked_at = len(paths) <= _MOST_LOOKED_AT
-    for place, path in enumerate(paths):
+    if labels is not None:
+        found.add(labels.codes.tobytes(), labels.values)
+    for path in paths:
         is_absolute = path.startswith(b"/")
-        found.add(path[len(shared) :] if is_absolute else path)
-        found.add("" if labels is None else repr(labels[place]))
-        if looked_at:
-            found.add_file(os.fsdecode(path if is_absolute else base + b"/" + path))
+        name = path[len(shared) :] if is_absolute else path
+        found.add_file(path if is_absolute else base + path, name, looked_at=looked_at)
     return found.hexdigest()

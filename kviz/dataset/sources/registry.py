@@ -52,7 +52,7 @@ def as_source(
         if column is not None and not (isinstance(column, str) and column):
             option = spelled(f"{name}_column")
             raise OptionError(f"{option} takes a name. Received: {shown(column)}")
-    kind = next((kind for kind in _kinds() if kind.matches(given)), None)
+    kind = next((kind for kind in _kinds() if kind.matches(given, columns)), None)
     if kind is None:
         raise _unknown(given)
     for name, column in columns._asdict().items():
@@ -69,8 +69,8 @@ def as_source(
 
 @cache
 def _kinds() -> list[type[Source]]:
-    """Return the kinds of sources, those last that are for what no other is for."""
-    return sorted(_found(), key=lambda kind: kind.is_general)
+    """Return the kinds of sources, by their rank."""
+    return sorted(_found(), key=lambda kind: kind.rank)
 
 
 def _found() -> Iterator[type[Source]]:

@@ -66,11 +66,11 @@ class Source:
     takes: ClassVar[tuple[str, ...]] = ()
     # Whether its images are arrays, which have the size that a model takes.
     of_arrays: ClassVar[bool] = False
-    # Whether it is for what no other kind is for.
-    is_general: ClassVar[bool] = False
+    # Of the kinds that match, the lowest is taken: a glob is for what no other kind is for.
+    rank: ClassVar[int] = 0
 
     @classmethod
-    def matches(cls, given: Any) -> bool:
+    def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
         """Return whether this kind is made from what was given, by default a file's name or a glob."""
         return isinstance(given, str | Path) and str(given).lower().endswith(cls.suffixes)
 
@@ -110,10 +110,11 @@ class Source:
 def counted(count: int, what: str = "image") -> str:
     """Return a number of things in words.
 
-    >>> counted(2000), counted(1)
-    ('2,000 images', '1 image')
+    >>> counted(2000), counted(1), counted(10, "class")
+    ('2,000 images', '1 image', '10 classes')
     """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+    plural = "es" if what.endswith("s") else "s"
+    return f"{count:,} {what}{'' if count == 1 else plural}"
 
 
 class Fingerprint:
@@ -130,13 +131,16 @@ class Fingerprint:
             self._sha256.update(b"%d:" % len(data))
             self._sha256.update(data)
 
-    def add_file(self, path: str | Path, name: str = "") -> None:
-        """Take in a file by its name, size and time of change, or that it is not there."""
-        try:
-            status = os.stat(path)  # noqa: PTH116 - of a million files, a Path each would be slower
-            self.add(name, status.st_size, status.st_mtime_ns)
-        except (OSError, ValueError):
-            self.add(name, "is not there")
+    def add_file(self, path: bytes, name: bytes, *, looked_at: bool = True) -> None:
+        """Take in a file by its name and, if it is looked at, its size and time of change."""
+        size = time = -1
+        if looked_at:
+            try:
+                status = os.stat(path)  # noqa: PTH116 - of a million files, a Path each is slow
+                size, time = status.st_size, status.st_mtime_ns
+            except (OSError, ValueError):
+                size = -2  # it is not there
+        self._sha256.update(b"%d,%d,%d:%b" % (len(name), size, time, name))
 
     def hexdigest(self) -> str:
         """Return the hash of all that was taken in."""
@@ -162,11 +166,6 @@ def files_of(given: str | Path) -> list[Path]:
             said = "is not a file" if file.exists() else "is not there"
             raise ImageError(f"{sanitise(file, 120)} {said}.")
     return files
-
-
-def is_file_name(given: Any) -> bool:
-    """Return whether something given can be a path."""
-    return isinstance(given, str | Path)
 
 
 def validate_some(count: int, what: str) -> None:

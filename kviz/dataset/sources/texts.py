@@ -35,12 +35,10 @@ class Texts:
     @classmethod
     def of(cls, texts: Iterable[str | bytes]) -> Texts:
         """Return texts packed; none of them is kept besides."""
-        data, sizes = bytearray(), _Growing(np.int64)
+        packer = TextPacker()
         for text in texts:
-            packed = text if isinstance(text, bytes) else os.fsencode(text)
-            data += packed
-            sizes.append(len(packed))
-        return cls(bytes(data), np.cumsum(sizes.array(), dtype=np.int64))
+            packer.append(text)
+        return packer.packed()
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -53,21 +51,42 @@ class Texts:
         return (self[place] for place in range(len(self)))
 
 
-class _Growing:
-    """A list of numbers, eight bytes each."""
+class Growing:
+    """A list of numbers of one type, packed as they come."""
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: Any = np.int64) -> None:
         self._data = np.empty(1024, dtype)
         self._count = 0
 
+    def __len__(self) -> int:
+        return self._count
+
     def append(self, value: int) -> None:
+        """Take in the next number."""
         if self._count == len(self._data):
             self._data = np.concatenate([self._data, np.empty_like(self._data)])
         self._data[self._count] = value
         self._count += 1
 
     def array(self) -> npt.NDArray[Any]:
+        """Return all of them."""
         return self._data[: self._count].copy()
+
+
+class TextPacker:
+    """Texts that come one by one, packed as they come."""
+
+    def __init__(self) -> None:
+        self._data, self._ends = bytearray(), Growing()
+
+    def append(self, text: str | bytes) -> None:
+        """Take in the next text."""
+        self._data += text if isinstance(text, bytes) else os.fsencode(text)
+        self._ends.append(len(self._data))
+
+    def packed(self) -> Texts:
+        """Return all of them."""
+        return Texts(bytes(self._data), self._ends.array())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,36 +105,56 @@ class Labels:
     def of(cls, labels: Iterable[Any], what: str = "The labels") -> Labels | None:
         """Return labels packed, or None if there is none at all.
 
-        Texts that all are whole numbers become these.
-
         Raises:
             ImageError: if one is no class's name or number.
         """
-        places: dict[int | str, int] = {}
-        codes = _Growing(np.int32)
+        packer = LabelPacker(what)
         for label in labels:
-            one = label_of(label, what)
-            codes.append(-1 if one is None else places.setdefault(one, len(places)))
-        values: tuple[int | str, ...] = tuple(places)
-        if not values:
-            return None
-        if all(isinstance(one, int) or _WHOLE.fullmatch(one) for one in values):
-            return cls._merged(codes.array(), [int(str(one).partition(".")[0]) for one in values])
-        if not all(isinstance(one, str) for one in values):
-            return cls._merged(codes.array(), [str(one) for one in values])
-        return cls(codes.array(), values)
-
-    @classmethod
-    def _merged(cls, codes: npt.NDArray[Any], values: list[Any]) -> Labels:
-        """Return labels of which some have become the same: 7 and "07"."""
-        known = tuple(dict.fromkeys(values))
-        places = {value: place for place, value in enumerate(known)}
-        new = np.array([*(places[value] for value in values), -1], np.int32)
-        return cls(new[codes], known)
+            packer.append(label)
+        return packer.packed()
 
     def __getitem__(self, place: int) -> Label:
         code = int(self.codes[place])
         return None if code < 0 else self.values[code]
+
+
+class LabelPacker:
+    """Labels that come one by one, packed as they come."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._places: dict[int | str, int] = {}
+        self._codes = Growing(np.int32)
+
+    def append(self, label: Any) -> None:
+        """Take in the label of the next image."""
+        one = label_of(label, self._what)
+        new = len(self._places)
+        self._codes.append(-1 if one is None else self._places.setdefault(one, new))
+
+    def packed(self) -> Labels | None:
+        """Return the labels, None if there was none; texts that all are whole numbers become these."""
+        codes, values = self._codes.array(), list(self._places)
+        if not values:
+            return None
+        if all(isinstance(one, int) or _WHOLE.fullmatch(one) for one in values):
+            values = [int(str(one).partition(".")[0]) for one in values]
+        elif any(isinstance(one, int) for one in values):
+            values = [str(one) for one in values]
+        known = tuple(dict.fromkeys(values))  # of which some may have become the same: 7 and "07"
+        places = {value: place for place, value in enumerate(known)}
+        return Labels(np.array([*map(places.get, values), -1], np.int32)[codes], known)
+
+
+def _one_of(array: npt.NDArray[Any]) -> Any:
+    """Return the only value of an array, or the class of which it holds 1 and of others 0."""
+    flat = array.reshape(-1)
+    if flat.size == 1:
+        return flat[0]
+    is_one_hot = flat.size > 1 and flat.dtype.kind in "fiub" and array.ndim == 1
+    if is_one_hot and (flat == 1).sum() == 1 and (flat == 0).sum() == flat.size - 1:
+        return int(flat.argmax())
+    return array
 
 
 def label_of(given: Any, what: str = "The labels") -> Label:
@@ -124,18 +163,20 @@ def label_of(given: Any, what: str = "The labels") -> Label:
     Raises:
         ImageError: if it is none of these.
 
-    >>> label_of(b"cat"), label_of(3.0), label_of(""), label_of(float("nan"))
-    ('cat', 3, None, None)
+    >>> label_of(b"cat"), label_of(3.0), label_of(""), label_of(np.array([0, 1, 0]))
+    ('cat', 3, None, 1)
     """
-    if isinstance(given, np.ndarray) and given.size == 1:
-        given = given.reshape(-1)[0]
+    if isinstance(given, np.ndarray):
+        given = _one_of(given)
     if isinstance(given, np.generic):
         given = given.item()
     if isinstance(given, bytes):
         given = given.decode("utf-8", "backslashreplace")
-    if given is None or given == "" or (isinstance(given, float) and given != given):
+    if given is None or (isinstance(given, float) and given != given):
         return None
     if isinstance(given, str):
+        if not given:
+            return None
         return given.encode("utf-8", "backslashreplace").decode()
     if isinstance(given, float) and given.is_integer():
         given = int(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,8 +53,8 @@ class ArrayFile(Source):
         if label_member is not None:
             labels = labels_for(read_array(path, label_member), len(images), what)
         found = Fingerprint(cls.kind)
-        found.add(path.name, member, label_member)
-        found.add_file(path)
+        found.add(member, label_member)
+        found.add_file(os.fsencode(path), os.fsencode(path.name))
         return cls(found.hexdigest(), None, path, member, images.shape, labels)
 
     @property
@@ -96,12 +97,12 @@ def labels_for(labels: Array, count: int, what: str) -> Labels | None:
     Raises:
         ImageError: if there are more or fewer of them.
     """
-    if labels.size != len(labels) or len(labels) != count:
+    if labels.ndim not in (1, 2) or len(labels) != count:
         raise ImageError(
             f"Labels of {what} have shape {sanitise(labels.shape)}. Expected one for each of "
             f"{counted(count)}."
         )
-    return Labels.of(labels.reshape(-1), f"Labels of {what}")
+    return Labels.of(labels, f"Labels of {what}")
 
 
 def _members(path: Path, columns: Columns, what: str) -> tuple[str, str | None]:

@@ -27,7 +27,7 @@ class Folder(Files):
     kind: ClassVar[str] = "folder"
 
     @classmethod
-    def matches(cls, given: Any) -> bool:
+    def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
         """Return whether it is a folder."""
         return isinstance(given, str | Path) and bool(str(given)) and Path(given).is_dir()
 

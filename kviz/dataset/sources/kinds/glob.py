@@ -18,10 +18,10 @@ class Glob(Files):
     """A glob, or a photo alone. Where the pattern names no suffix, only photos are taken."""
 
     kind: ClassVar[str] = "glob"
-    is_general: ClassVar[bool] = True
+    rank: ClassVar[int] = 2
 
     @classmethod
-    def matches(cls, given: Any) -> bool:
+    def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
         """Return whether it is a pattern, or a photo."""
         if not isinstance(given, str | Path) or not str(given):
             return False

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from kviz._checks import sanitise
 from kviz.dataset.sources.files import Files
 from kviz.dataset.sources.source import Columns, validate_some
-from kviz.dataset.sources.texts import Labels, Texts
+from kviz.dataset.sources.texts import LabelPacker, Texts
 from kviz.errors import ImageError
 from kviz.formats.paths import SUFFIXES
 
@@ -34,20 +34,22 @@ class ListFile(Files):
         if not path.is_file():
             said = "is no file" if path.exists() else "is not there"
             raise ImageError(f"The list {name} {said}.")
-        texts = Texts.of(file for file, _ in _lines(path))
+        labels = LabelPacker(f"Labels of {name}")
+        texts = Texts.of(_files(path, labels))
         validate_some(len(texts), f"The list {name}")
-        labels = Labels.of((label for _, label in _lines(path)), f"Labels of {name}")
-        return cls.listed(path.parent, texts, labels)
+        return cls.listed(path.parent, texts, labels.packed())
 
 
-def _lines(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Give paths and labels; lines that are empty are left out."""
+def _files(path: Path, labels: LabelPacker) -> Iterator[bytes]:
+    """Give paths, and take in their labels; lines that are empty are left out."""
     with path.open("rb") as file:
         for number, line in enumerate(file):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line
             text = text.strip(b" \r\n")
             if text:
-                yield _split(text)
+                file_name, label = _split(text)
+                labels.append(label)
+                yield file_name
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:

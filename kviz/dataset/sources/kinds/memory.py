@@ -34,7 +34,7 @@ class Memory(Source):
     of_arrays: ClassVar[bool] = True
 
     @classmethod
-    def matches(cls, given: Any) -> bool:
+    def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
         """Return whether it is an array, or one and labels."""
         is_pair = isinstance(given, tuple) and len(given) == 2
         return isinstance(given[0] if is_pair else given, np.ndarray)

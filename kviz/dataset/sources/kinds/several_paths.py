@@ -16,7 +16,7 @@ class SeveralPaths(Files):
     kind: ClassVar[str] = "list of paths"
 
     @classmethod
-    def matches(cls, given: Any) -> bool:
+    def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
         """Return whether it is a list of paths."""
         several = isinstance(given, list | tuple) and len(given) > 0
         return several and all(isinstance(one, str | os.PathLike) for one in given)
