@@ -24,8 +24,8 @@ class Statistic:
         settings: what it was asked.
         drawn: how it is drawn.
 
-    >>> Statistic({"mean": np.ones(3)}, {"mean": ("channel",)}).mean.sum()
-    3.0
+    >>> Statistic({"mean": np.ones(3)}, {"mean": ("channel",)}).mean.tolist()
+    [1.0, 1.0, 1.0]
     """
 
     values: dict[str, Array]

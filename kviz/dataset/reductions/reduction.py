@@ -20,6 +20,7 @@ import numpy as np
 from kviz._types import Array
 from kviz.attribution.options import validate_fields
 from kviz.dataset.reductions.look import Look, Seen
+from kviz.engine.backend import tf
 from kviz.errors import OptionError
 from kviz.results.statistics import Statistic
 
@@ -144,3 +145,31 @@ class Reduction:
         raise OptionError(
             "Two parts of a statistic are of maps of different sizes, or of different settings."
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByClass(Reduction):
+    """A reduction that tells classes apart."""
+
+    classes: int | None = None
+
+    def needed(self) -> int:
+        """Return how many classes there are.
+
+        Raises:
+            OptionError: if it is not known.
+        """
+        if self.classes is None:
+            raise OptionError(
+                f"{type(self).__name__} needs to know how many classes there are: its option classes."
+            )
+        return self.classes
+
+    def known(self, labels: Any) -> tuple[Any, Any]:
+        """Return labels with -1 for what is none, and how many these are, int64."""
+        there = (labels >= 0) & (labels < self.needed())
+        return tf.where(there, labels, -1), tf.math.count_nonzero(~there)
+
+    def summed(self, values: Any, labels: Any) -> Any:
+        """Return the sum of what belongs to each label: `(classes, …)`; -1 belongs to none."""
+        return tf.math.unsorted_segment_sum(values, labels, self.needed())
