@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import zlib
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -27,16 +27,18 @@ ROOT = Path(__file__).parents[1]
 def pytest_collection_modifyitems(items):
     """Of a family of cases that is marked `some`, leave the rest to the slow run.
 
-    Which some is another for each test, so that what several tests are run on is looked at by some.
+    Which some is another for each test, so that what several tests are run on is looked at by some;
+    one at least is.
     """
-    cases = Counter()
+    families = defaultdict(list)
     for item in items:
-        some = item.get_closest_marker("some")
-        if some:
-            family = item.nodeid.partition("[")[0]
-            turn = cases[family] + zlib.crc32(item.originalname.encode())
-            cases[family] += 1
-            if turn % some.kwargs["every"]:
+        if item.get_closest_marker("some") and not item.get_closest_marker("slow"):
+            families[item.nodeid.partition("[")[0]].append(item)
+    for cases in families.values():
+        every = cases[0].get_closest_marker("some").kwargs["every"]
+        first = zlib.crc32(cases[0].originalname.encode()) % min(every, len(cases))
+        for place, item in enumerate(cases):
+            if place % every != first:
                 item.add_marker("slow")
 
 

@@ -295,6 +295,7 @@ def test_a_method_changes_nothing(name, models, five):
     compare_endings(model, five, ways)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("name", ["grad_cam", "guided_backprop", "smooth_grad", "lrp"])
 def test_a_score_that_fails_while_it_is_traced_changes_nothing(name, models, five):
     model, method = models["whole"], little(name)
@@ -314,6 +315,7 @@ def test_a_score_that_fails_while_it_is_traced_changes_nothing(name, models, fiv
     )
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("name", ["activations", "guided_backprop"])
 def test_a_subclassed_model_is_as_it_was(name, models, five):
     model = models["subclassed"]
@@ -326,6 +328,7 @@ def test_a_subclassed_model_is_as_it_was(name, models, five):
     compare_endings(model, five, endings(verb, layer_names="lost"))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("error", [CallersError, KeyboardInterrupt])
 @pytest.mark.parametrize("name", ["activations", "attribute"])
 def test_a_model_that_fails_in_its_call_is_as_it_was(name, error, five):

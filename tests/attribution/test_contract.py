@@ -73,7 +73,7 @@ def close(left, right, tolerance=1e-4):
     np.testing.assert_allclose(left / scale, right / scale, atol=tolerance)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("name", method_names())
 def test_shape_type_and_what_is_recorded(name, model, five):
     found = kviz.attribute(model, five, named(name))
@@ -89,7 +89,7 @@ def test_shape_type_and_what_is_recorded(name, model, five):
         assert found.maps.min() >= 0
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("name", method_names())
 def test_the_batch_does_not_matter(name, model, five):
     whole = kviz.attribute(model, five, named(name), class_index=2, batch_size=32)
@@ -99,14 +99,14 @@ def test_the_batch_does_not_matter(name, model, five):
         close(found.scores, whole.scores)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("name", method_names())
 def test_a_seed_gives_the_same_again(name, model, five):
     one, two = (kviz.attribute(model, five[:2], named(name), seed=7).maps for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.some(every=3)
+@pytest.mark.some(every=5)
 @pytest.mark.parametrize("name", method_names())
 def test_what_a_result_says_can_be_given_back(name, model, five):
     found = kviz.attribute(model, five[:2], named(name), seed=3, class_index=[[1, 2]])
@@ -161,7 +161,7 @@ def numeric_options():
                 yield name, field.name, whole if int in kinds else [0.1, 0.2, 0.3, 0.4, 0.7]
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(("name", "option", "values"), [*numeric_options()])
 def test_another_number_is_no_other_trace(monkeypatch, name, option, values, five):
     model = net()
@@ -181,7 +181,7 @@ def test_another_number_is_no_other_trace(monkeypatch, name, option, values, fiv
         assert not any(np.array_equal(one, two) for one, two in pairwise(maps))
 
 
-@pytest.mark.some(every=3)
+@pytest.mark.some(every=5)
 @pytest.mark.parametrize("name", method_names())
 def test_round_trip(name, model, five, tmp_path):
     found = kviz.attribute(model, five[:2], named(name), names=["a.png", "b.png"])
@@ -196,7 +196,7 @@ def test_round_trip(name, model, five, tmp_path):
 
 
 # A Sequential hands one tensor on, which attention takes twice.
-@pytest.mark.some(every=3)
+@pytest.mark.some(every=5)
 @pytest.mark.parametrize("name", sorted({*method_names()} - ATTENDING))
 def test_a_sequential_read_from_disk_and_a_nested_model(name, five, tmp_path):
     inner = keras.Sequential(
@@ -215,7 +215,7 @@ def test_a_sequential_read_from_disk_and_a_nested_model(name, five, tmp_path):
     assert found.maps.any()
 
 
-@pytest.mark.some(every=3)
+@pytest.mark.some(every=5)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("name", method_names())
 def test_a_score_that_is_not_finite_is_said(name, five, bad):
@@ -227,7 +227,7 @@ def test_a_score_that_is_not_finite_is_said(name, five, bad):
         kviz.attribute(model, five[:2], named(name), class_index=2)
 
 
-@pytest.mark.some(every=3)
+@pytest.mark.some(every=5)
 @pytest.mark.parametrize("name", method_names())
 def test_a_model_that_was_built_for_two_images(name, model, five):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 16, 16, 3)))

@@ -137,6 +137,7 @@ def recomputed_gap(network, images, found, index):
 
 
 # A loop in bare TensorFlow over 64 midpoints has a gap of .00529 too: it is the rule's own error.
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     ("rule", "steps", "most"),
     [("gauss_legendre", 64, 5e-3), ("midpoint", 64, 6e-3), ("midpoint", 128, 5e-3)],
@@ -150,6 +151,7 @@ def test_completeness_on_the_real_network(squeezenet, cat, rule, steps, most):
 
 
 # Three Gauss-Legendre points meet .02 by luck, so that it would have nothing to refine.
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(("rule", "tolerance"), [("gauss_legendre", 1e-2), ("midpoint", 2e-2)])
 def test_tolerance_refines_until_it_is_met(squeezenet, cat, rule, tolerance):
     options = {"method": "integrated_gradients", "rule": rule, "steps": 3}
@@ -161,6 +163,7 @@ def test_tolerance_refines_until_it_is_met(squeezenet, cat, rule, tolerance):
     np.testing.assert_allclose(fine.gaps, again, atol=1e-4)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("rule", ["gauss_legendre", "midpoint"])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_exact_on_a_linear_net(rule, steps):
@@ -238,6 +241,7 @@ def test_one_sigmoid_unit():
         assert found.classes.tolist() == (plain.scores > 0).astype(int).tolist()
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("last", [None, "sigmoid"])
 def test_two_names_for_one_unit(last):
     model, x = convnet(classes=1, last=last), photos(2)
@@ -416,6 +420,7 @@ def test_noise_is_a_share_of_each_images_range():
     assert np.abs(noise.mean((1, 2))).max() < 0.05 * noise.std()
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("base", ["gradient", "saliency", "guided_backprop", "input_x_gradient"])
 def test_without_noise_it_is_its_base(base):
     network, x = kviz.Network(convnet()), photos(2)
@@ -468,6 +473,7 @@ def rectified(how):
     )
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_relu_in_every_way_that_it_is_written(method):
     x = photos(2, (8, 8, 3)) - 128
@@ -519,6 +525,7 @@ def test_relu6_is_shut_above_six():
 FIVE = ("saliency", "grad_cam", "integrated_gradients", "guided_backprop", "ablation_cam")
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("method", FIVE)
 def test_a_frozen_model(method):
     model, x = convnet(), photos(2)
@@ -576,6 +583,7 @@ def test_classes_that_are_not_there(index):
         attribute(network, photos(3), "saliency", class_index=index)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "guided_backprop"])
 def test_two_inputs(method):
     keras.utils.set_random_seed(1)

@@ -36,6 +36,7 @@ def test_several_methods_side_by_side(tmp_path):
     assert "tabby" in done.stdout
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("out", ["both.npz", "both.html"])
 def test_several_methods_as_numbers_or_a_page(tmp_path, out):
     done = run(*BOTH, "--json", "-o", tmp_path / out)
@@ -145,6 +146,7 @@ def test_maps_of_several_methods_and_classes_are_certified():
     assert [line.startswith(title) for line, title in zip(said, titles, strict=True)] == [True] * 4
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("out", "form", "file"), [("f.svg", (), "f.svg"), ("d", ("--format", "pdf"), "d/attribute.pdf")]
 )

@@ -45,6 +45,7 @@ def test_pictures_numbers_and_an_animation(workplace, words, folder, film):
     assert "Wrote 2 files" in done.stdout
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.usefixtures("workplace")
 @pytest.mark.parametrize(
     ("words", "code", "said"),

@@ -9,6 +9,7 @@ from refusals import refused
 import kviz
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("frames", [6, 1, 9])
 def test_time_distributed_over_any_number_of_frames(frames):
     """Where the number of frames is unknown while tracing, Keras loops over the batch."""

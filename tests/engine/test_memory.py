@@ -92,6 +92,7 @@ MADE = {
 }
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize("verb", MADE)
 def test_what_is_made_of_images_is_made_with_fewer(verb, model, photos):
     wanted = MADE[verb](kviz.Network(model), photos)

@@ -63,6 +63,7 @@ def test_sums_go_on_behind_what_is_taken_away(between, is_taken_away):
     assert explodes(compiled(run).graph) == is_taken_away
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("make", [keras.applications.ResNet50, keras.applications.MobileNetV2])
 def test_honest_models_keep_their_optimizer(make):
     model = make(weights=None, include_top=False, input_shape=(32, 32, 3))

@@ -80,6 +80,7 @@ def test_a_class_activation_map_of_it():
     assert (field.size, field.stride) == ((3, 3), (2, 2))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     "steps",
     [
@@ -120,11 +121,11 @@ METHODS = {
 @pytest.mark.parametrize(
     ("dtype", "made_real", "nested"),
     [
-        ("uint8", "layer", True),
         ("int32", "operation", False),
         *(
             pytest.param(*case, marks=pytest.mark.slow)
             for case in (
+                ("uint8", "layer", True),
                 ("uint8", "layer", False),
                 ("uint8", "operation", False),
                 ("uint8", "operation", True),

@@ -162,6 +162,7 @@ def test_tokens_see_what_their_patches_see():
     assert table["attention"].receptive_field == "whole image"
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("size", range(7, 15))
 @pytest.mark.parametrize("window", [1, 2, 3, 5])
 @pytest.mark.parametrize("strides", [1, 2, 3])

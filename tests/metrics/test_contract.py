@@ -70,7 +70,7 @@ def test_a_metric_has_one_name_and_explains_itself(name):
         assert f"\n        {field.name}: " in said, f"{name} does not say what {field.name} is"
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=3)
 @NAMES
 def test_shapes_batch_order_and_seed(name, model, three):
     options = {"baselines": ["black"], "nulls": 2, "class_index": 1, **THERE}
@@ -91,7 +91,7 @@ def test_shapes_batch_order_and_seed(name, model, three):
     np.testing.assert_allclose(other.null_values, whole.null_values[..., order], atol=2e-4)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=3)
 @NAMES
 def test_a_model_that_was_built_for_two_images(name, model, three):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 12, 12, 3)))
@@ -103,7 +103,7 @@ def test_a_model_that_was_built_for_two_images(name, model, three):
     np.testing.assert_allclose(two.values, one.values, atol=2e-4)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=3)
 @NAMES
 def test_what_a_result_says_can_be_given_back(name, model, three, tmp_path):
     options = {"baselines": ["blur"], "nulls": 1, **THERE}
@@ -117,7 +117,7 @@ def test_what_a_result_says_can_be_given_back(name, model, three, tmp_path):
     assert len(loaded.tiles()) == 1 + bool(loaded.curves)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=3)
 @NAMES
 def test_nothing_of_the_model_changes(name, model, three):
     before = [np.array(weight) for weight in model.weights]

@@ -58,6 +58,7 @@ def test_shapes_and_what_is_recorded(whole):
     assert (settings["nulls"], settings["seed"]) == (3, 0)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_the_batch_does_not_matter(model, five, whole, batch_size):
     methods = ["saliency", "grad_cam"]

@@ -43,6 +43,7 @@ def layer(page, path):
     return page.locator(f"#layer-{slug(path)}")
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize("path", ["conv1", "fire6_squeeze1x1", "fire9_expand3x3"])
 @pytest.mark.parametrize("scale", ["channel", "layer"])
 def test_a_mosaic_is_the_tile_that_kviz_draws(opened, made, path, scale):
@@ -155,6 +156,7 @@ def test_the_value_follows_the_pointer(opened, made):
     assert abs(float(number) - value) <= np.ptp(plane) / 510 + 1e-3 * abs(value)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("method", ["grad_cam", "input_x_gradient"])
 def test_an_attribution_has_the_colours_of_its_tile(opened, made, method):
     page = opened(made.path)
@@ -374,6 +376,7 @@ def test_a_link_that_leads_nowhere_stops_nothing(opened, hostile):
     page.wait_for_selector("html[data-ready]", state="attached")
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_is_wider_than_the_window(opened, made, width):
     page = opened(made.path, width=width)

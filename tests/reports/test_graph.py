@@ -44,6 +44,7 @@ def test_squeezenets_sources_are_keras_own(squeezenet):
     assert by_kviz(squeezenet) == by_keras(squeezenet.model)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     "name",
     [

@@ -436,7 +436,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.some(every=3)
+@pytest.mark.some(every=6)
 @pytest.mark.usefixtures("short_dreams")
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(case):
@@ -457,6 +457,7 @@ def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(case):
     assert ("Not shown: what the model answers." in text) == ("predictions" in reasons)
 
 
+@pytest.mark.usefixtures("short_dreams")
 def test_dead_filters_and_empty_channels_are_named():
     make, images, _ = CASES["dead"]
     report = kviz.report(make(), images, methods=["gradient"])
@@ -493,6 +494,7 @@ def test_a_fault_of_a_part_takes_no_other_along(monkeypatch, squeezenet, cat):
     assert report.facts()["fooled"]
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("part", ["feature maps", "class images", "page"])
 def test_an_interrupt_leaves_what_was_there(part, tmp_path):
     path = tmp_path / "report.html"

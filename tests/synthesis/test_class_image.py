@@ -9,6 +9,8 @@ import kviz
 from kviz.scores import ClassScore
 
 KINDS = pytest.mark.parametrize("kind", ["pixel", "fourier", "maco"])
+# A kind in each: which one is another for each test.
+ONE_OF_THE_KINDS = pytest.mark.some(every=3)
 
 
 def photos(count, shape=(16, 16, 3), seed=0):
@@ -71,6 +73,7 @@ def test_a_class_image_is_taken_for_its_class(kind, model):
     assert found.made_by.settings["class_index"] == (3, 0, 1, 2, 4)
 
 
+@ONE_OF_THE_KINDS
 @KINDS
 def test_it_is_more_of_its_class_than_noise_is(kind, model):
     found = kviz.class_image(model, range(5), parametrization=kind, steps=64)
@@ -78,6 +81,7 @@ def test_it_is_more_of_its_class_than_noise_is(kind, model):
     assert (np.diag(answers(model, found.images)) > usual.mean(0) + usual.std(0)).all()
 
 
+@ONE_OF_THE_KINDS
 @KINDS
 def test_the_scale_of_the_logits_does_not_matter(kind):
     options = {"parametrization": kind, "steps": 64}
@@ -87,6 +91,7 @@ def test_the_scale_of_the_logits_does_not_matter(kind):
     assert np.abs(steeper - found).mean() < 0.01 * apart
 
 
+@ONE_OF_THE_KINDS
 @KINDS
 def test_a_seed_gives_the_same_again(kind, model):
     one, again, other = (
@@ -99,6 +104,7 @@ def test_a_seed_gives_the_same_again(kind, model):
     assert np.abs(one[0] - one[1]).mean() > 0.3
 
 
+@ONE_OF_THE_KINDS
 @KINDS
 def test_results_do_not_depend_on_the_batch(kind, model):
     whole = kviz.class_image(model, range(5), parametrization=kind, steps=12)
@@ -144,6 +150,7 @@ def test_a_model_of_one_free_side():
         kviz.class_image(model, 0, target_size=(12, 21), steps=2)
 
 
+@ONE_OF_THE_KINDS
 @KINDS
 def test_grey_models(kind):
     model = net((14, 11, 1), last="softmax")
@@ -201,6 +208,7 @@ def test_a_model_that_was_built_for_two_images(model):
     assert calls[-1][0] == calls[-1][1]
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("names", [("cat", "dog"), ()])
 def test_one_unit(names):
     model = net(last="sigmoid", classes=1, gain=20)
@@ -244,6 +252,7 @@ def test_a_function_as_score(model):
     assert (sure[:, 1] + sure[:, 2] > (before[:, 1] + before[:, 2]).max()).all()
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("dtype", ["mixed_float16", "float64"])
 def test_half_and_double_precision(dtype, model):
     other = net(last="softmax", dtype=dtype)
@@ -388,6 +397,7 @@ def highest(gradient):
     return np.linalg.solve(matrix, right).reshape(gradient.shape)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(11, 2), (3, 5, 4, 1), (7,), (30, 1)])
 def test_of_a_linear_model_it_is_what_equations_say(shape):
     model, weights = linear(shape)

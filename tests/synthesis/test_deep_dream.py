@@ -72,6 +72,7 @@ def test_one_octave_by_hand(model):
     assert found.scores.shape == (2, 2)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(24, 20, 3), (None, None, 3)])
 def test_scores_are_of_the_images_but_for_shifts(shape):
     """A layer of single pixels does not see shifts, so that it can be asked about the image."""
@@ -111,6 +112,7 @@ def test_a_photo_smaller_than_the_smallest_octave():
     assert squares(model, found.images, "first") > squares(model, photos(1, (12, 11, 3)), "first")
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(24, 20, 1), (None, None, 1), (None, 20, 1)])
 def test_grey_models(shape):
     found = kviz.deep_dream(net(shape), photos(2, (24, 20, 1)), "second", octaves=2, steps=4)
@@ -186,6 +188,7 @@ def test_a_dead_layer_is_no_dream():
     np.testing.assert_array_equal(found.images, photos(1))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("after", [3, 9])
 def test_an_interrupt_returns_the_images_so_far(after, model):
     """With nine looks at an octave the third comes from the first, and the image is whole."""
@@ -209,6 +212,7 @@ def test_an_interrupt_returns_the_images_so_far(after, model):
     assert (squares(model, found.images, "first") > squares(model, x[:2], "first")).all()
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(24, 20, 3), (None, None, 3)])
 def test_frames_are_of_the_photos_size(shape):
     found = kviz.deep_dream(

@@ -331,6 +331,7 @@ def test_a_filter_that_sees_a_whole_signal_has_its_kernel_as_its_pattern(activat
         assert np.corrcoef(image.ravel(), kernel.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("shape", "conv"), [((50, 2), layers.Conv1D), ((5, 8, 9, 1), layers.Conv3D)]
 )
@@ -384,6 +385,7 @@ def test_an_interrupt_returns_the_images_so_far(model):
     assert np.isfinite(found.scores).sum(0).tolist()[:2] == [11, 11]
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("after", [12, 14, 25])
 def test_an_interrupt_at_a_later_start_of_the_dead_is_one_too(after):
     """The first start of ten steps asks eleven times; the dead one has three more starts."""

@@ -69,7 +69,7 @@ def called(network, verb, option, value):
     return kviz.filter_patterns(network, "conv", **colours | {option: value})
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(
     ("verb", "option"), [(verb, option) for verb, options in OPTIONS.items() for option in options]
 )

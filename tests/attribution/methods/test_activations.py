@@ -38,6 +38,7 @@ class Pausing(layers.Layer):
         return keras.ops.relu(inputs)
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize("method", RULES)
 def test_another_thread_that_traces_in_that_moment_keeps_its_gradients(method):
     pausing = Pausing()

@@ -141,6 +141,7 @@ def test_the_input_is_what_the_first_weights_take():
     close(one.maps, other.maps)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(12, 2), (6,), (4, 4, 6, 1)])
 def test_signals_vectors_and_volumes(shape):
     inputs = keras.Input(shape)
@@ -154,13 +155,11 @@ def test_signals_vectors_and_volumes(shape):
     assert found.gaps.max() < 1e-5
 
 
-def test_on_a_real_network():
-    found = attribute("models/squeezenet.keras", "notebooks/images/cat.png", "full_grad")
+def test_on_a_real_network(squeezenet, cat):
+    found = attribute(squeezenet, cat, "full_grad")
     assert found.gaps[0] < 1e-5
     assert found.maps.min() >= 0
-    signed = attribute(
-        "models/squeezenet.keras", "notebooks/images/cat.png", "full_grad", signed=True
-    )
+    signed = attribute(squeezenet, cat, "full_grad", signed=True)
     np.testing.assert_allclose(signed.maps.sum(), signed.scores[0], rtol=1e-3)
 
 

@@ -25,6 +25,7 @@ def rows(count, features=6):
     return np.random.default_rng(0).normal(size=(count, features)).astype("float32")
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("features", [1, 2, 3, 6])
 def test_few_features_are_exact(features):
     model, x = network(features), rows(3, features)

@@ -49,6 +49,7 @@ def close(actual, expected):
     np.testing.assert_allclose(actual, expected, atol=2e-5 * np.abs(expected).max())
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("axes", SIZES)
 def test_layer_integrated_gradients_by_hand(axes):
     model, images = net(axes), given(axes)
@@ -81,6 +82,7 @@ def test_another_way_to_the_score_is_told_by_the_gap():
     assert found.gaps.max() > 0.01
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("axes", SIZES)
 def test_internal_influence_by_hand(axes):
     model, images = net(axes), given(axes)
@@ -95,6 +97,7 @@ def test_internal_influence_by_hand(axes):
         close(found.maps, expected)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("method", ["layer_integrated_gradients", "internal_influence"])
 def test_images_of_another_size_are_no_other_trace(method):
     keras.utils.set_random_seed(0)

@@ -72,6 +72,7 @@ def test_no_penalty_is_exact():
     np.testing.assert_allclose(found.maps[0], np.array(sums)[halves], rtol=1e-3)
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(16, 12, 3), (16, 12, 1), (16, 12, 5), (20, 2), (8, 8, 6, 1)])
 def test_shapes(shape):
     found = attribute(scored(shape), photos(2, shape), "lime", segments=6, samples=40)

@@ -477,6 +477,7 @@ def without_a_layer(x):
     return keras.ops.conv(x, numbers(3, 3, 4, 2))
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("part", "options", "message"),
     [

@@ -64,7 +64,7 @@ def nets():
     )
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(("entered", "dtype", "most"), KINDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_method(nets, name, entered, dtype, most):

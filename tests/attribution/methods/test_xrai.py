@@ -71,6 +71,7 @@ def test_the_authors_loop(model, least):
     np.testing.assert_allclose(one.maps, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize("shape", [(20, 2), (9,), (4, 6, 5, 1)])
 def test_signals_vectors_and_volumes_with_given_regions(shape):
     inputs = keras.Input(shape)
@@ -84,6 +85,7 @@ def test_signals_vectors_and_volumes_with_given_regions(shape):
         attribute(model, photos(1, shape), "xrai")
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize("shape", [(40, 30), (40, 30, 1), (40, 30, 5)])
 def test_pictures_of_other_channels(shape):
     need_package("skimage", "superpixels")
