@@ -178,7 +178,9 @@ def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
 @_data
 @_one_class
 @click.option("--max-norm", type=take.ABOVE_ZERO, help="How far from the image it may go.")
-@click.option("--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured.")
+@click.option(
+    "--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured."
+)
 @click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="At most.")
 @click.option("--no-images", "keep_images", is_flag=True, help="Keep only what came of each.")
 @take.output

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from kviz.dataset.head import Head, read_head
 from kviz.dataset.lazy_array import LazyArray, ReadLater
 from kviz.dataset.marker import sums
 from kviz.dataset.places import Places, reading
+from kviz.dataset.slices import Slice
 from kviz.dataset.states import States, read_states
 from kviz.dataset.writer import index_schema
 from kviz.draw.tables import Table, text
@@ -25,9 +26,6 @@ from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import plain_path
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Result
-
-if TYPE_CHECKING:
-    from kviz.dataset.work import Slice
 
 
 class Merged(Protocol):
@@ -190,8 +188,6 @@ class Dataset:
         Raises:
             OutputError: if rows are not done yet, or cannot be read.
         """
-        from kviz.dataset.work import Slice
-
         columns = self._columns(rows)
         key: Any = np.asarray(rows, np.int64)
         if isinstance(rows, range) and rows.step == 1:
@@ -292,11 +288,14 @@ class Dataset:
                     states = read_states(path)
                 yield states
 
-    def statistics(self, reductions: Mapping[str, Merged]) -> dict[str, dict[str, Any]]:
+    def statistics(
+        self, reductions: Mapping[str, Merged] | None = None
+    ) -> dict[str, dict[str, Any]]:
         """Merge the shards' states, and return what they say.
 
         Args:
-            reductions: by the names that their states were kept under.
+            reductions: by the names that their states were kept under; by default those that the store
+                was made with.
 
         Returns:
             By what they are of, such as a layer, and by reduction; nothing where there is no state.
@@ -304,16 +303,30 @@ class Dataset:
         Raises:
             OutputError: if a state cannot be read.
         """
+        reductions, by_path = self._reductions(reductions)
         merged: dict[tuple[str, str], Any] = {}
         for states in self.states():
             for key, state in _flat(states):
-                if key[1] in reductions:
-                    one = reductions[key[1]]
+                one = by_path.get(key[0], reductions).get(key[1])
+                if one is not None:
                     merged[key] = one.merge(merged[key], state) if key in merged else state
         found: dict[str, dict[str, Any]] = {}
         for (of, name), state in merged.items():
-            found.setdefault(of, {})[name] = reductions[name].result(state)
+            one = by_path.get(of, reductions)[name]
+            found.setdefault(of, {})[name] = one.result(state)
         return found
+
+    def _reductions(self, given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Return reductions by name, and by layer those that a first pass has settled."""
+        if given is not None:
+            return given, {}
+        from kviz.dataset.reductions import as_reductions
+        from kviz.dataset.settled import settled
+
+        asked = self._head.plan.get("settings", {}).get("statistics", [])
+        reductions = as_reductions("statistics", asked)
+        first = self._places.first
+        return reductions, settled(reductions, open(first).statistics() if first.exists() else {})
 
     def tables(self) -> list[Table]:
         """Return what it holds as a table."""

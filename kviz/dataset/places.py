@@ -66,6 +66,11 @@ class Places:
         """The folder of arrays."""
         return self.root / "arrays"
 
+    @property
+    def first(self) -> Path:
+        """The store of a first pass, where statistics needed one."""
+        return self.root / "first"
+
     def lock(self, name: str) -> Path:
         """A lock, of a shard by its number or of what is done once."""
         return self.locks / f"{name}.lock"

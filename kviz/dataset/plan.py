@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kviz.dataset.labels import Labels
+from kviz.dataset.places import Places
 from kviz.dataset.runner import BEFORE, BEHIND, ShardRunner
 from kviz.dataset.sources import Source
 from kviz.dataset.store import Store
@@ -39,6 +39,7 @@ class Plan:
         shard_size: images a shard.
         dtype: `"float32"` or `"float16"`, of real numbers in the store.
         compression: as the store takes it.
+        keeps: whether arrays are kept, or statistics alone.
     """
 
     verb: str
@@ -50,6 +51,11 @@ class Plan:
     shard_size: int
     dtype: str
     compression: str
+    keeps: bool = True
+
+    def first_pass(self, work: Work) -> Plan:
+        """Return the pass that finds what statistics have to know before."""
+        return replace(self, work=work, store=Places(self.store).first, keeps=False)
 
     def described(self, network: Network) -> dict[str, Any]:
         """Return what a resume is compared with: plain, without times, machines and places."""
@@ -96,7 +102,7 @@ class Plan:
         """Return what computes its shards."""
         labels = Labels(network.class_names, network.classes, self.source.label_names)
         return ShardRunner(
-            network, self.work, self.source, self.wanted, labels, store, self.batch_size
+            network, self.work, self.source, self.wanted, labels, store, self.batch_size, self.keeps
         )
 
 
@@ -110,8 +116,6 @@ def model_sha256(network: Network) -> str:
         digest.update(np.ascontiguousarray(weight.value).tobytes())
     try:
         digest.update(network.model.to_json().encode())
-    except Exception:  # noqa: BLE001 - a subclassed model need not have a config
+    except Exception:
         digest.update(network.name.encode())
     return digest.hexdigest()
-
-

@@ -167,7 +167,9 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         return
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     try:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(
+            address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+        )
     except (ConnectionError, ValueError, RuntimeError) as error:
         said = f" at {sanitise(address, 60)}" if address else ""
         raise OptionError(f"Ray cannot be reached{said}: {first_line(error)}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -17,9 +17,10 @@ from kviz.dataset.opened import open as open_store
 from kviz.dataset.plan import Plan
 from kviz.dataset.registry import work_named
 from kviz.dataset.runner import Counts
+from kviz.dataset.settled import firsts
 from kviz.dataset.sources import Source, as_source
 from kviz.dataset.store import Store
-from kviz.errors import ImageError, OptionError
+from kviz.errors import ImageError, OptionError, OutputError
 from kviz.formats.fitting import Fit
 from kviz.images import wanted_by
 from kviz.network.loading import as_network
@@ -163,15 +164,34 @@ def run(  # noqa: PLR0913 - a verb's options
     )
     work.begin(network, batch_size)  # what of it the model has not is said before a file is made
     kept = plan.begin(network, resume=resume, shared=part != (1, 1))
-    if engine == "here":
-        handed: Any = _here(plan, network, kept)
-    else:
+
+    def hand_out(plan: Plan, store: Store) -> Engine:
+        if engine == "here":
+            return _here(plan, network, store)
         from kviz.dataset.ray import ray_engine
 
-        handed = ray_engine(plan, network, workers, address, custom_objects)
+        handed: Engine = ray_engine(plan, network, workers, address, custom_objects)
+        return handed
+
     with warning_once():
-        _work_off(kept, part, handed, max_bad, progress)
+        if before := firsts(work.reductions):
+            first = plan.first_pass(replace(work, statistics=before))
+            begun = first.begin(network, resume=True, shared=True)
+            _work_off(begun, part, hand_out(first, begun), max_bad, progress)
+            work.settle(_first_found(first.store))
+        _work_off(kept, part, hand_out(plan, kept), max_bad, progress)
     return open_store(store)
+
+
+def _first_found(store: Path) -> Any:
+    """Return what a first pass found, once all parts of it are done."""
+    found = open_store(store)
+    if not found.complete:
+        raise OutputError(
+            f"A statistic needs a first pass over all images, of which {len(found.missing)} shards are "
+            "left to other parts. Run this part again when they are done."
+        )
+    return found.statistics()
 
 
 def _part(shard: tuple[int, int] | None) -> tuple[int, int]:

@@ -65,6 +65,7 @@ class ShardRunner:
         labels: what labels mean.
         store: where results go.
         batch_size: images at once.
+        keeps: whether arrays are kept, or statistics alone.
     """
 
     network: Network
@@ -74,12 +75,11 @@ class ShardRunner:
     labels: Labels
     store: Store
     batch_size: int
+    keeps: bool = True
 
     def __post_init__(self) -> None:
         self._step = self.work.begin(self.network, self.batch_size)
-        self._needs_labels = any(
-            one.needs_labels for one in self.work.reductions.values()
-        )
+        self._needs_labels = any(one.needs_labels for one in self.work.reductions.values())
 
     def run(self, shard: int, tell: Tell = lambda _: None) -> Counts | None:
         """Compute a shard and commit it.
@@ -101,7 +101,9 @@ class ShardRunner:
                 counts, found = self._chunk(first, items, writer)
                 for one in found:
                     if one.states:
-                        states = one.states if states is None else self.work.merged(states, one.states)
+                        states = (
+                            one.states if states is None else self.work.merged(states, one.states)
+                        )
                     notes.update(dict.fromkeys(one.notes))
                 total += counts
                 tell(counts)
@@ -128,7 +130,7 @@ class ShardRunner:
             places += wanted
         writer.write(
             first,
-            self._scattered([one.arrays for one in found], places, len(items)),
+            self._arrays([one.arrays for one in found], places, len(items)),
             {
                 "row": list(range(first, first + len(items))),
                 "image": [one.item.name for one in items],
@@ -181,14 +183,16 @@ class ShardRunner:
                 else:  # which of them it is, is found one by one
                     waiting = [[place] for place in places] + waiting
 
-    def _scattered(
+    def _arrays(
         self, parts: list[Mapping[str, Array]], places: list[int], count: int
     ) -> dict[str, Array]:
         """Return arrays in which each image has its row, bad ones too."""
-        if not parts:
+        if not parts or not self.keeps:
             return {}
         joined = {
-            name: parts[0][name] if len(parts) == 1 else np.concatenate([one[name] for one in parts])
+            name: parts[0][name]
+            if len(parts) == 1
+            else np.concatenate([one[name] for one in parts])
             for name in parts[0]
         }
         if len(places) == count:

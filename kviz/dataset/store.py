@@ -8,6 +8,7 @@
     constants.json               what is the same for all rows, such as the layers' kinds
     complete.json                the last file of all
     log.jsonl                    times and hosts: all that differs between two runs of the same
+    first/                       a store of its own, where statistics ask for a first pass
     locks/                       who is at which shard, until all are done
 
 A claim of a shard is an exclusive lock of the operating system's, which ends with its process. Who gets

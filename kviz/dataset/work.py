@@ -12,8 +12,8 @@ import numpy as np
 from kviz._types import Array
 from kviz.attribution.attribute import settings_of
 from kviz.dataset.labels import UNKNOWN
-from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged
-from kviz.dataset.reductions import states_in_graph
+from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged, states_in_graph
+from kviz.dataset.settled import settled
 from kviz.dataset.slices import Slice
 from kviz.dataset.states import States
 from kviz.errors import OptionError
@@ -51,7 +51,7 @@ class Found(NamedTuple):
     arrays: Mapping[str, Array]
     columns: Mapping[str, Any]
     states: States = {}  # noqa: RUF012 - a NamedTuple's default, which nobody writes to
-    constants: Mapping[str, Any] = {}  # noqa: RUF012 - the same
+    constants: Mapping[str, Any] = {}
     notes: tuple[str, ...] = ()
 
 
@@ -79,13 +79,11 @@ class Work(ABC):
 
     # By name, and, where a first pass was needed, by what they are of.
     reductions: dict[str, Reduction] = field(init=False, repr=False, compare=False)
-    settled: dict[str, dict[str, Reduction]] = field(
-        init=False, repr=False, compare=False, default_factory=dict
-    )
+    settled: Mapping[str, dict[str, Reduction]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         found = as_reductions("statistics", self.statistics)
-        object.__setattr__(self, "reductions", found)
+        self._take(found, {})
         for name, one in found.items():
             if one.of == "predictions" and not self.predicts:
                 raise OptionError(f"{name} is of what the model predicts: predict has it.")
@@ -95,7 +93,17 @@ class Work(ABC):
         count = network.classes or len(network.class_names or ())
         if count:
             known = {name: one.for_classes(count) for name, one in self.reductions.items()}
-            object.__setattr__(self, "reductions", known)
+            self._take(known, {})
+
+    def settle(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Tell the statistics what a first pass found, by layer and statistic."""
+        self._take(self.reductions, found)
+
+    def _take(
+        self, reductions: dict[str, Reduction], found: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        object.__setattr__(self, "reductions", reductions)
+        object.__setattr__(self, "settled", settled(reductions, found))
 
     @classmethod
     def of(cls, make: Callable[..., Any], options: Mapping[str, Any]) -> Work:
@@ -111,9 +119,7 @@ class Work(ABC):
     def settings(self) -> dict[str, Any]:
         """Return what the verb is asked, under the names that it takes."""
         own = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
-        statistics = [
-            {"name": name, **settings_of(one)} for name, one in self.reductions.items()
-        ]
+        statistics = [{"name": name, **settings_of(one)} for name, one in self.reductions.items()]
         return own | {"statistics": statistics}
 
     def reductions_of(self, path: str) -> dict[str, Reduction]:

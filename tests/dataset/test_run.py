@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from needed import need_fashion_mnist, need_package
-from PIL import Image
+from needed import need_package
 
 import kviz
 
@@ -355,3 +354,24 @@ def test_statistics_that_need_labels_say_so(network, photos, tmp_path):
         run("predict", network, photos, tmp_path / "other", statistics=["confusion"])
     with pytest.raises(kviz.OptionError, match="confusion is of what the model predicts"):
         run("activations", network, photos, tmp_path / "third", statistics=["confusion"])
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_histogram_without_edges_finds_them_in_a_first_pass(network, images, tmp_path, parts):
+    options = {"layer_names": ["conv1", "pool2"], "statistics": ["histogram=7"]}
+    store = tmp_path / "store"
+    if parts == 2:
+        with pytest.raises(kviz.OutputError, match="first pass .* 1 shards are left"):
+            run("activations", network, FASHION, store, shard=(1, 2), **options)
+        run("activations", network, FASHION, store, shard=(2, 2), **options)
+        found = run("activations", network, FASHION, store, shard=(1, 2), **options)
+    else:
+        found = run("activations", network, FASHION, store, **options)
+    assert found.complete
+    for path, told in found.statistics().items():
+        maps = kviz.activations(network, images, path)[path]
+        edges = np.linspace(maps.min(), maps.max(), 8)
+        np.testing.assert_allclose(told["histogram"].edges, edges, rtol=1e-6)
+        counts = [np.histogram(maps[..., one], told["histogram"].edges)[0] for one in range(9)]
+        assert np.array_equal(told["histogram"].counts[:9], counts)
+        assert told["histogram"].below.sum() == told["histogram"].above.sum() == 0

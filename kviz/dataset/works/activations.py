@@ -105,10 +105,8 @@ class Activations(Work):
             return (kept, states), [(info.path, info.kind) for info in infos]
 
         rows = (engine.fixed_batch,)
-        more = [
-            tf.TensorSpec(rows, dtype) for dtype in (tf.int64, tf.int32, tf.int32, tf.bool)
-        ]
-        reductions = repr((self.reductions, self.settled))
+        more = [tf.TensorSpec(rows, dtype) for dtype in (tf.int64, tf.int32, tf.int32, tf.bool)]
+        reductions = repr((self.reductions, dict(self.settled)))
         key = ("dataset.activations", names, self.pooling, self._keeps, reductions)
         return engine.noted(key, run, [*specs.values(), *more])
 

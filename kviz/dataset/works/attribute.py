@@ -54,7 +54,9 @@ class Attribute(Work):
         object.__setattr__(self, "method", as_method("method", self.method))
         validate_int("seed", self.seed, 0)
         if isinstance(self.class_index, list | tuple):
-            raise OptionError("Over a data set, class_index takes one class. Run it for each class.")
+            raise OptionError(
+                "Over a data set, class_index takes one class. Run it for each class."
+            )
 
     @classmethod
     def of(cls, make: Callable[..., Any], options: Mapping[str, Any]) -> Attribute:
@@ -120,8 +122,12 @@ class Attribute(Work):
         return Attribution(
             maps=maps,
             raw=maps,
-            scores=np.array([np.nan if one is None else one for one in columns["score"]], "float32"),
-            classes=np.array([-1 if one is None else one for one in columns["class_index"]], "int32"),
+            scores=np.array(
+                [np.nan if one is None else one for one in columns["score"]], "float32"
+            ),
+            classes=np.array(
+                [-1 if one is None else one for one in columns["class_index"]], "int32"
+            ),
             class_names=tuple(name or "" for name in columns["class_name"]),
             method=constants["method"],
             title=constants["title"],

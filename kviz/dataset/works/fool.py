@@ -115,7 +115,9 @@ class Fool(Work):
         columns, count = rows.columns, len(rows.names)
         images = rows.arrays.get("images")
         if images is None:
-            raise OptionError("The images were not kept: keep_images was False. The index has the rest.")
+            raise OptionError(
+                "The images were not kept: keep_images was False. The index has the rest."
+            )
 
         def numbers(*names: str) -> Array:
             return np.array([columns[name] for name in names], np.float32).T.reshape(count, -1)
@@ -132,9 +134,7 @@ class Fool(Work):
             norms=numbers("l2", "linf"),
             predictions=tuple(
                 (before or "", after or "")
-                for before, after in zip(
-                    columns["predicted"], columns["fooled_name"], strict=True
-                )
+                for before, after in zip(columns["predicted"], columns["fooled_name"], strict=True)
             ),
             confidences=confidences,
             classes=np.array(classes, np.int32).T,

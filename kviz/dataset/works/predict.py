@@ -14,11 +14,11 @@ from kviz._types import Array
 from kviz.dataset.labels import UNKNOWN
 from kviz.dataset.slices import Slice
 from kviz.dataset.work import Batch, Found, Step, Work
-
 from kviz.network.network import Network
 from kviz.results import Predictions
 
 _SHOWN = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(Work):
@@ -108,12 +108,14 @@ class Predict(Work):
             maps=rows.arrays.get("maps"),
         )
 
+
 def _answers(found: Predictions) -> list[Any]:
     """Return the class that each image is taken for, None where the output has no classes."""
     if found.kind == "values" or not found.scores.shape[1]:
         return [None] * len(found.scores)
     best: list[Any] = found.scores.argmax(axis=1).tolist()
     return best
+
 
 def _best(scores: Array, count: int) -> dict[str, Array]:
     places = np.argsort(-scores, axis=1, kind="stable")[:, :count]

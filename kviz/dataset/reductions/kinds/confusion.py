@@ -35,7 +35,7 @@ class Confusion(ByClass):
         """Return a batch's own state, as `Reduction` says."""
         classes = self.needed()
         known = tf.logical_and(
-            *((0 <= each) & (each < classes) for each in (look.labels, look.predictions))
+            *((each >= 0) & (each < classes) for each in (look.labels, look.predictions))
         )
         pairs = tf.boolean_mask(look.labels * classes + look.predictions, known)
         ones = tf.ones_like(pairs, tf.int64)
