@@ -84,7 +84,7 @@ def counting_bar(what: str) -> Iterator[Callable[[Any], None]]:
         def tell(done: Any) -> None:
             bad = f" · {done.bad:,} bad" if done.bad else ""
             more = f"shard {done.shards:,} of {done.shard_count:,}{bad} · {done.rate:,.1f}/s"
-            shown.update(task, completed=done.rows, total=done.count, more=more)
+            shown.update(task, completed=done.rows, total=done.total, more=more)
 
         yield tell
 

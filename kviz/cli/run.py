@@ -230,7 +230,7 @@ class _Told:
 
 @contextmanager
 def _telling(as_json: bool) -> Iterator[_Told]:
-    """Tell how far a run is: a bar, or a line of JSON a shard; and what is finished if it is stopped."""
+    """Tell how far a run is, by a bar or a line of JSON a shard, and what a stopped one has."""
     with counting_bar("Running") as moved:
         told = _Told(_print_line() if as_json else moved)
         try:

@@ -1,4 +1,4 @@
-"""What a run is: all that decides what a store holds, as text and numbers, and as a runner to be made."""
+"""What a run is: all that decides what a store holds, in words, and as a runner to be made."""
 
 from __future__ import annotations
 

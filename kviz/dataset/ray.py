@@ -1,7 +1,7 @@
 """Shards handed out by Ray: Ray Data's `map_batches` over their numbers, with a pool of actors.
 
-An actor loads the model from its file, once, and runs shards as this process would; only a shard's number
-goes to it and its counts come back, so that no image and no map passes the object store. Scheduling,
+An actor loads the model from its file, once, and runs shards as this process would; only a shard's
+number goes to it and its counts come back, so that no image and no map passes the object store. Scheduling,
 retries, back-pressure and scaling are Ray's; what is done is known by the store's markers, not by Ray.
 """
 

@@ -36,7 +36,7 @@ class Done(NamedTuple):
 
     Attributes:
         rows: images done, by earlier runs too.
-        count: images that this run is for.
+        total: images that this run is for.
         shards: shards done, by earlier runs too.
         shard_count: shards that this run is for.
         bad: images that could not be read, in this run.
@@ -45,7 +45,7 @@ class Done(NamedTuple):
     """
 
     rows: int
-    count: int
+    total: int
     shards: int
     shard_count: int
     bad: int
@@ -101,8 +101,8 @@ def run(  # noqa: PLR0913 - a verb's options
         verb: `"predict"`, `"activations"`, `"attribute"`, `"evaluate"` or `"fool"`.
         model: a `Network`, a `keras.Model` or a path.
         source: a folder (its subfolders are labels), a glob, a list file (`.txt`), a table of paths and
-            labels (`.csv`, `.parquet`), a `.parquet` of image bytes, TFRecords, WebDataset tars, `.npy`,
-            arrays, or a `tf.data.Dataset`.
+            labels (`.csv`, `.parquet`), a `.parquet` of image bytes, TFRecords, WebDataset tars,
+            `.npy`, arrays, or a `tf.data.Dataset`.
         store: a folder, which need not be there.
         fit: how a photo gets the model's shape, as `kviz.load_images` takes it.
         target_size: height and width, where the model takes any.
@@ -267,7 +267,7 @@ class _Watch:
         earlier = sum(map(self.store.size_of, self.before))
         return Done(
             rows=earlier + self.counts.rows,
-            count=sum(map(self.store.size_of, self.shards)),
+            total=sum(map(self.store.size_of, self.shards)),
             shards=len(self.before) + self.finished,
             shard_count=len(self.shards),
             bad=self.counts.bad,

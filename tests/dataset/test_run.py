@@ -1,4 +1,4 @@
-"""run: over a data set a verb finds what it finds alone, in any cut, and goes on where it was stopped."""
+"""run: a verb finds over a data set what it finds alone, in any cut, and goes on where it stopped."""
 
 import re
 import shutil
@@ -188,7 +188,7 @@ def test_labels_are_classes_by_name(network, photos, tmp_path):
     assert counts["correct"] == (index["label_index"] == index["prediction"]).sum()
 
 
-def test_bad_images_are_rows_with_their_error(network, images, photos, tmp_path):
+def test_bad_images_are_rows_with_their_error(network, photos, tmp_path):
     whole = run("predict", network, photos, tmp_path / "whole")
     (photos / "bag/0.png").write_bytes(b"no image")
     (photos / "zzz").mkdir()
@@ -221,7 +221,7 @@ def test_too_many_bad_images_end_it(network, photos, tmp_path):
     for place in range(3):
         (photos / f"bag/0{place}.png").write_bytes(b"no image")
     run("predict", network, photos, tmp_path / "store", max_bad=3)
-    with pytest.raises(kviz.ImageError, match="3 of .* images cannot be read, more than max_bad"):
+    with pytest.raises(kviz.ImageError, match=r"3 of .* images cannot be read, more than max_bad"):
         run("predict", network, photos, tmp_path / "other", max_bad=2)
 
 
@@ -249,7 +249,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(network, tmp_path)
     )
     assert resumed.complete
     # It begins behind what was there.
-    assert [(done.rows, done.shards) for done in told][0] == (7, 1)
+    assert (told[0].rows, told[0].shards) == (7, 1)
     assert told[-1][:5] == (10, 10, 3, 3, 0)
     assert tree(store) == tree(undisturbed.path)
 
@@ -361,7 +361,7 @@ def test_a_histogram_without_edges_finds_them_in_a_first_pass(network, images, t
     options = {"layer_names": ["conv1", "pool2"], "statistics": ["histogram=7"]}
     store = tmp_path / "store"
     if parts == 2:
-        with pytest.raises(kviz.OutputError, match="first pass .* 1 shards are left"):
+        with pytest.raises(kviz.OutputError, match=r"first pass .* 1 shards are left"):
             run("activations", network, FASHION, store, shard=(1, 2), **options)
         run("activations", network, FASHION, store, shard=(2, 2), **options)
         found = run("activations", network, FASHION, store, shard=(1, 2), **options)

@@ -116,7 +116,7 @@ class Fool(Work):
         images = rows.arrays.get("images")
         if images is None:
             raise OptionError(
-                "The images were not kept: keep_images was False. The index has the rest."
+                "The images were not kept (keep_images=False); the index has the rest."
             )
 
         def numbers(*names: str) -> Array:
