@@ -42,9 +42,24 @@ _statistics = take.repeated(
     metavar="NAME[=VALUE]",
     help="Computed over all images, such as moments, histogram=64 or top_k=9.",
 )
+
+
+def _one(option: str) -> Callable[..., Any]:
+    """Return what takes one of an option that other commands take several of."""
+
+    def one(_ctx: click.Context, _param: click.Parameter, values: tuple[Any, ...]) -> Any:
+        if len(values) > 1:
+            raise click.UsageError(f"Over a data set, give {option} once; run each into its own STORE.")
+        return values[0] if values else None
+
+    return one
+
+
 _one_class = click.option(
     "--class",
     "class_index",
+    multiple=True,
+    callback=_one("--class"),
     metavar="NAME|INDEX",
     help="The class, the same for all images; by default the predicted one of each.",
 )
@@ -135,7 +150,13 @@ def activations(**options: Any) -> None:
 
 @run.command(short_help="Keep a map of which pixels decide, by any method.")
 @_data
-@click.option("--method", default="grad_cam", show_default=True, help="As kviz attribute has it.")
+@click.option(
+    "--method",
+    multiple=True,
+    callback=_one("--method"),
+    metavar="NAME",
+    help="A method that kviz attribute --list names; by default grad_cam.",
+)
 @take.settings
 @_one_class
 @take.layers
@@ -151,10 +172,9 @@ def activations(**options: Any) -> None:
 @_statistics
 def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options: Any) -> None:
     """Keep a map of each image."""
-    options["resize"] = None if resize == "none" else resize
     if layer_names:
         settings["layer_names"] = layer_names
-    _run("attribute", options, **settings)
+    _run("attribute", options, **{**settings, "resize": None if resize == "none" else resize})
 
 
 @run.command(short_help="Measure whether methods' maps can be trusted.")
@@ -177,7 +197,13 @@ def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
 @run.command(short_help="Change each image until the model sees another class.")
 @_data
 @_one_class
-@click.option("--max-norm", type=take.ABOVE_ZERO, help="How far from the image it may go.")
+@click.option(
+    "--max-norm",
+    type=take.ABOVE_ZERO,
+    multiple=True,
+    callback=_one("--max-norm"),
+    help="How far from the image it may go.",
+)
 @click.option(
     "--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured."
 )

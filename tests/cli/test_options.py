@@ -1,6 +1,7 @@
 """The options that commands share: one word for one thing, and checked before any work."""
 
 import inspect
+from dataclasses import fields
 
 import click
 import keras
@@ -12,6 +13,7 @@ from keras import layers
 import kviz
 from kviz.cli import main
 from kviz.cli.group import COMMANDS
+from kviz.dataset.registry import work_class, work_names
 
 # What a command does itself: reading, writing, printing.
 OWN = {
@@ -41,11 +43,29 @@ OTHER = {"settings", "list", "away", "full"}
 OF_RESULTS = {"attribute": {"certify"}}
 
 
+# The verbs of `kviz run`, which are commands of their own.
+OF_RUN = tuple(f"run {verb}" for verb in work_names())
+ALL = (*[name for name in COMMANDS if name != "run"], *OF_RUN)
+
+
 def command(name):
-    return main.get_command(click.Context(main), name)
+    found = main
+    for word in name.split():
+        found = found.get_command(click.Context(found), word)
+    return found
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "layers"])
+@pytest.mark.parametrize("name", OF_RUN)
+def test_options_over_a_data_set_are_those_of_the_run_or_of_the_verb(name):
+    takes = set(inspect.signature(kviz.dataset.run).parameters)
+    takes |= {field.name for field in fields(work_class(name.split()[1]))}
+    given = {option.name for option in command(name).params} - OWN - OTHER
+    if name == "run attribute":
+        given -= {"layer_names"}  # of the methods that take such
+    assert given <= takes
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("layers", "run")])
 def test_options_are_named_as_the_parameters_of_the_verb(name):
     takes = set(inspect.signature(getattr(kviz, name.replace("-", "_"))).parameters)
     given = {option.name for option in command(name).params} - OWN - DRAWING - OTHER
@@ -59,7 +79,7 @@ def test_options_are_named_as_the_parameters_of_the_verb(name):
 
 def test_one_word_means_one_thing_everywhere():
     words = {}
-    for name in COMMANDS:
+    for name in ALL:
         for option in command(name).params:
             if isinstance(option, click.Option):
                 for word in option.opts:
@@ -71,13 +91,13 @@ def test_one_word_means_one_thing_everywhere():
     assert all(len(set(kinds.values())) == 1 for kinds in words.values()), words
     repeated = {word for word, kinds in words.items() if next(iter(kinds.values()))[1]}
     assert {"--class", "--layers", "--method", "--set", "--filter", "--also"} <= repeated
-    assert set(words["-o"]) == set(words["--out"]) == set(COMMANDS) - {
+    assert set(words["-o"]) == set(words["--out"]) == set(ALL) - {
         "convert", "inspect", "layers", "predict",
     }  # fmt: skip
     assert {"--compare", "--methods", "--layer", "--size", "--step", "--option"}.isdisjoint(words)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ALL)
 def test_each_option_says_what_it_is_for(name):
     assert all(o.help for o in command(name).params if isinstance(o, click.Option))
 
