@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from kviz._types import Array
 from kviz.dataset import zarr_arrays
 from kviz.dataset.extra import store_package
 from kviz.dataset.head import Head, read_head
-from kviz.dataset.lazy_array import LazyArray, ReadLater
+from kviz.dataset.lazy_array import LazyArray
 from kviz.dataset.marker import sums
 from kviz.dataset.places import Places, reading
+from kviz.dataset.slices import ReadLater, Slice
 from kviz.dataset.states import States, read_states
 from kviz.dataset.writer import index_schema
 from kviz.draw.tables import Table, text
@@ -25,9 +27,6 @@ from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import plain_path
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Result
-
-if TYPE_CHECKING:
-    from kviz.dataset.work import Slice
 
 
 class Merged(Protocol):
@@ -178,10 +177,10 @@ class Dataset:
         """
         from kviz.dataset.registry import work_class
 
-        found: Result = work_class(self.verb).result(self.part(rows))
+        found: Result = work_class(self.verb).result(self.slice(rows))
         return found
 
-    def part(self, rows: Sequence[int]) -> Slice:
+    def slice(self, rows: Sequence[int]) -> Slice:
         """Return all that is known of some rows; arrays are read when they are asked for.
 
         Args:
@@ -190,12 +189,10 @@ class Dataset:
         Raises:
             OutputError: if rows are not done yet, or cannot be read.
         """
-        from kviz.dataset.work import Slice
-
         columns = self._columns(rows)
         key: Any = np.asarray(rows, np.int64)
         if isinstance(rows, range) and rows.step == 1:
-            key = slice(rows.start, rows.stop)
+            key = builtins.slice(rows.start, rows.stop)
         plan = self._head.plan
         model, settings = plan.get("model", {}), plan.get("settings", {})
         made_by = MadeBy(
