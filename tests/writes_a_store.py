@@ -9,8 +9,18 @@ import argparse
 import os
 import resource
 import signal
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
+
+import kviz
+
+if __name__ == "__main__":
+    # Without what the package itself imports: TensorFlow takes seconds and half a gigabyte.
+    sys.modules["kviz.dataset"] = ModuleType("kviz.dataset")
+    sys.modules["kviz.dataset"].__path__ = [str(Path(kviz.__file__).with_name("dataset"))]
 
 from kviz.dataset import writer
 from kviz.dataset.store import Store

@@ -1,8 +1,7 @@
-"""LazyArray: an array of a store, of which only what is asked for is read; several of them by name."""
+"""LazyArray: an array of a store, of which only what is asked for is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,29 +91,3 @@ def _is_plain(index: Any) -> bool:
     """Return whether an index is of rows alone: a number, numbers, or True and False a row."""
     given = np.asarray(index)
     return given.dtype.kind in "iu" or (given.dtype.kind == "b" and given.ndim == 1)
-
-
-class ReadLater(Mapping[str, Array]):
-    """Arrays by name that are read when they are asked for.
-
-    Args:
-        names: what there is.
-        read: reads one.
-
-    >>> ReadLater(["conv1"], len)["conv1"]
-    5
-    """
-
-    def __init__(self, names: Sequence[str], read: Callable[[str], Any]) -> None:
-        self._names, self._read = names, read
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._read(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -15,10 +16,10 @@ from kviz._types import Array
 from kviz.dataset import zarr_arrays
 from kviz.dataset.extra import store_package
 from kviz.dataset.head import Head, read_head
-from kviz.dataset.lazy_array import LazyArray, ReadLater
+from kviz.dataset.lazy_array import LazyArray
 from kviz.dataset.marker import sums
 from kviz.dataset.places import Places, reading
-from kviz.dataset.slices import Slice
+from kviz.dataset.slices import ReadLater, Slice
 from kviz.dataset.states import States, read_states
 from kviz.dataset.writer import index_schema
 from kviz.draw.tables import Table, text
@@ -176,10 +177,10 @@ class Dataset:
         """
         from kviz.dataset.registry import work_class
 
-        found: Result = work_class(self.verb).result(self.part(rows))
+        found: Result = work_class(self.verb).result(self.slice(rows))
         return found
 
-    def part(self, rows: Sequence[int]) -> Slice:
+    def slice(self, rows: Sequence[int]) -> Slice:
         """Return all that is known of some rows; arrays are read when they are asked for.
 
         Args:
@@ -191,7 +192,7 @@ class Dataset:
         columns = self._columns(rows)
         key: Any = np.asarray(rows, np.int64)
         if isinstance(rows, range) and rows.step == 1:
-            key = slice(rows.start, rows.stop)
+            key = builtins.slice(rows.start, rows.stop)
         plan = self._head.plan
         model, settings = plan.get("model", {}), plan.get("settings", {})
         made_by = MadeBy(
@@ -310,11 +311,12 @@ class Dataset:
                 one = by_path.get(key[0], reductions).get(key[1])
                 if one is not None:
                     merged[key] = one.merge(merged[key], state) if key in merged else state
-        found: dict[str, dict[str, Any]] = {}
+        # In the order of execution, as far as the work has told it.
+        found: dict[str, dict[str, Any]] = {path: {} for path in self.constants.get("kinds", ())}
         for (of, name), state in merged.items():
             one = by_path.get(of, reductions)[name]
             found.setdefault(of, {})[name] = one.result(state)
-        return found
+        return {of: told for of, told in found.items() if told}
 
     def _reductions(self, given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Return reductions by name, and by layer those that a first pass has settled."""

@@ -9,10 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from kviz._types import Array
-from kviz.dataset.decode import decode
+from kviz.dataset.decode import Shape, decode_noted
 from kviz.dataset.sources import Item, Source
 from kviz.errors import ImageError
 from kviz.formats.fitting import Wanted
+from kviz.formats.photo import several_readers
 
 
 class Read(NamedTuple):
@@ -22,11 +23,13 @@ class Read(NamedTuple):
         item: the item.
         pixels: array `(…)`; None where it is bad.
         error: what is wrong with it, "" where nothing is.
+        notes: what it should be seen with.
     """
 
     item: Item
     pixels: Array | None
     error: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def read_ahead(source: Source, wanted: Wanted, start: int, stop: int, ahead: int) -> Iterator[Read]:
@@ -39,15 +42,15 @@ def read_ahead(source: Source, wanted: Wanted, start: int, stop: int, ahead: int
     Args:
         source: where they are.
         wanted: what each is to become.
-        start: the first.
-        stop: behind the last.
+        shape: of the model's input, batch first, by which arrays are checked; None where any will do.
+        span: the first, and behind the last.
         ahead: how many are decoded at most before they are taken.
     """
     pending: deque[tuple[Item, Future[Read]]] = deque()
-    with ThreadPoolExecutor(os.cpu_count(), "kviz-decode") as pool:
+    with several_readers(), ThreadPoolExecutor(os.cpu_count(), "kviz-decode") as pool:
         try:
-            for item in source.items(start, stop):
-                pending.append((item, pool.submit(_read, item, wanted)))
+            for item in source.items(*span):
+                pending.append((item, pool.submit(_read, item, wanted, shape)))
                 if len(pending) > ahead:
                     yield pending.popleft()[1].result()
             while pending:
@@ -57,9 +60,10 @@ def read_ahead(source: Source, wanted: Wanted, start: int, stop: int, ahead: int
                 waiting.cancel()
 
 
-def _read(item: Item, wanted: Wanted) -> Read:
+def _read(item: Item, wanted: Wanted, shape: Shape | None) -> Read:
     try:
-        return Read(item, decode(item, wanted))
+        photo = decode_noted(item, wanted, shape)
+        return Read(item, photo.pixels, notes=photo.notes)
     except ImageError as error:
         return Read(item, None, str(error))
     except MemoryError:

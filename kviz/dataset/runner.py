@@ -79,6 +79,8 @@ class ShardRunner:
 
     def __post_init__(self) -> None:
         self._step = self.work.begin(self.network, self.batch_size)
+        shapes = self.network.input_shapes
+        self._shape = tuple(shapes[0]) if shapes else None
         self._needs_labels = any(one.needs_labels for one in self.work.reductions.values())
 
     def run(self, shard: int, tell: Tell = lambda _: None) -> Counts | None:
@@ -96,7 +98,9 @@ class ShardRunner:
                 return None
             total, states, notes = Counts(), None, dict[str, None]()
             start, stop = self.store.rows_of(shard)
-            read = read_ahead(self.source, self.wanted, start, stop, 2 * self.batch_size)
+            read = read_ahead(
+                self.source, self.wanted, self._shape, (start, stop), 2 * self.batch_size
+            )
             for first, items in _chunked(read, start, self.batch_size):
                 counts, found = self._chunk(first, items, writer)
                 for one in found:

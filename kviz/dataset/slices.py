@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kviz._types import Array
@@ -29,3 +29,29 @@ class Slice(NamedTuple):
     names: tuple[str, ...]
     made_by: MadeBy
     notes: tuple[str, ...]
+
+
+class ReadLater(Mapping[str, Array]):
+    """Arrays that are read when they are asked for.
+
+    Args:
+        names: what there is.
+        read: reads one.
+
+    >>> ReadLater(["conv1"], len)["conv1"]
+    5
+    """
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Any]) -> None:
+        self._names, self._read = names, read
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -67,20 +67,21 @@ class _Stream:
         while taken < count:
             end = min(self._start + self._rows, self._stop)
             more = min(end - self._at, count - taken)
-            if values is not None:
-                self._fill(values[taken : taken + more], end)
+            self._put(None if values is None else values[taken : taken + more], more, end)
             self._at += more
             taken += more
             if self._at == end:
                 self._flush()
 
-    def _fill(self, values: Array, end: int) -> None:
+    def _put(self, values: Array | None, count: int, end: int) -> None:
+        first, fill = self._at - self._start, zarr_arrays.fill_of(self._dtype)
         if self._buffer is None:
-            shape = (end - self._start, *self._array.shape[1:])
-            self._buffer = np.full(shape, zarr_arrays.fill_of(self._dtype), self._dtype)
-        first = self._at - self._start
-        with np.errstate(over="ignore"):
-            self._buffer[first : first + len(values)] = values
+            if values is None:
+                return
+            self._buffer = np.empty((end - self._start, *self._array.shape[1:]), self._dtype)
+            self._buffer[:first] = fill
+        with np.errstate(over="ignore"):  # of half precision
+            self._buffer[first : first + count] = fill if values is None else values
 
     def _flush(self) -> None:
         # Rows of the fill value alone are not written: that is what a reader finds where nothing is.
