@@ -172,6 +172,14 @@ def test_a_list_that_was_moved_with_its_photos_is_the_same(folder, tmp_path):
     assert written(moved) != before
 
 
+def test_an_absolute_path_alone_counts_by_its_name(tmp_path):
+    prints = set()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "l.txt").write_text(f"{tmp_path}/{name}")
+        prints.add(as_source(tmp_path / "l.txt").fingerprint)
+    assert len(prints) == 2
+
+
 def test_labels_are_part_of_the_fingerprint(tmp_path):
     (tmp_path / "a.txt").write_text("a.jpg 1")
     (tmp_path / "b.txt").write_text("a.jpg 2")
