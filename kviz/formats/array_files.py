@@ -65,6 +65,27 @@ def read_array(path: Path, member: str | None = None) -> Array:
         raise ImageError(f"{name} holds no array: {sanitise(error, 120)}") from error
 
 
+def members_of(path: Path) -> list[str]:
+    """Return the names of the arrays in a `.npz`, none of a file that is none.
+
+    Raises:
+        ImageError: if it is broken, or holds far too many.
+    """
+    name = sanitise(path, 120)
+    try:
+        if not path.is_file():
+            raise ImageError(f"{name} is not a regular file.")
+        with path.open("rb") as file:
+            if file.read(4) != b"PK\3\4":
+                return []
+            with _box(file, name) as box:
+                return [one.removesuffix(".npy") for one in box.namelist()]
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # zipfile raises many
+        raise ImageError(f"{name} holds no array: {sanitise(error, 120)}") from error
+
+
 def _header(file: Any, name: str) -> tuple[tuple[int, ...], Any, np.dtype[Any]]:
     version = numpy.lib.format.read_magic(file)
     read = {
@@ -93,10 +114,14 @@ def _validate_size(shape: tuple[int, ...], dtype: np.dtype[Any], size: int, name
         )
 
 
-def _zipped(file: BinaryIO, name: str, member: str | None) -> Array:
+def _box(file: BinaryIO, name: str) -> zipfile.ZipFile:
     if directory_length(file) > MEGABYTE:
         raise ImageError(f"{name} holds far more arrays than a model has inputs.")
-    with zipfile.ZipFile(file) as box:
+    return zipfile.ZipFile(file)
+
+
+def _zipped(file: BinaryIO, name: str, member: str | None) -> Array:
+    with _box(file, name) as box:
         infos = {info.filename.removesuffix(".npy"): info for info in box.infolist()}
         if len(infos) == 1 and member not in infos:
             member = next(iter(infos))

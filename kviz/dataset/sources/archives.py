@@ -27,7 +27,7 @@ class Archives(Source):
     """Images that files hold, many each.
 
     Attributes:
-        files: in order.
+        files: in order, by absolute paths.
         ends: by file, how many images there are up to its end.
     """
 
@@ -68,6 +68,6 @@ def names_of(files: tuple[Path, ...]) -> list[str]:
     >>> names_of((Path("/a/b/c.tar"), Path("/a/d.tar")))
     ['b/c.tar', 'd.tar']
     """
-    shared = os.path.commonpath([path.parent.absolute() for path in files])
-    named = (path.absolute().relative_to(shared).as_posix() for path in files)
+    shared = os.path.commonpath([path.parent for path in files])
+    named = (path.relative_to(shared).as_posix() for path in files)
     return [os.fsencode(name).decode("utf-8", "backslashreplace") for name in named]

@@ -39,6 +39,7 @@ class Files(Source):
         label_names: tuple[str, ...] | None = None,
     ) -> Self:
         """Return files by their paths, which are looked at for the fingerprint."""
+        folder = folder.absolute()  # another process need not work in the same one
         texts = paths if isinstance(paths, Texts) else Texts.of(paths)
         return cls(
             _fingerprint(cls.kind, folder, texts, labels), label_names, folder, texts, labels

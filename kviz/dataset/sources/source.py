@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from glob import has_magic
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -148,7 +148,7 @@ class Fingerprint:
 
 
 def files_of(given: str | Path) -> list[Path]:
-    """Return the files that a file's name or a glob stands for, sorted.
+    """Return the files that a file's name or a glob stands for, sorted, by absolute paths.
 
     Raises:
         ImageError: if there is none.
@@ -156,16 +156,14 @@ def files_of(given: str | Path) -> list[Path]:
     if Path(given).exists() or not has_magic(str(given)):
         files = [Path(given)]
     else:
-        import glob
-
-        files = [Path(one) for one in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207
+        files = [Path(one) for one in sorted(glob(str(given), recursive=True))]  # noqa: PTH207
         if not files:
             raise ImageError(f"No file matches {sanitise(given, 120)}.")
     for file in files:
         if not file.is_file():
             said = "is not a file" if file.exists() else "is not there"
             raise ImageError(f"{sanitise(file, 120)} {said}.")
-    return files
+    return [file.absolute() for file in files]
 
 
 def validate_some(count: int, what: str) -> None:

@@ -59,6 +59,22 @@ def test_arrays_of_python_are_known_by_their_numbers():
     assert len(set(prints)) == 6
 
 
+def test_a_npz_file_that_changes_between_two_readings_is_read_anew(tmp_path):
+    np.savez(tmp_path / "a.npz", x=IMAGES)
+    source = as_source(tmp_path / "a.npz")
+    assert listed(source) == expected("a.npz")
+    np.savez(tmp_path / "a.npz", x=255 - IMAGES)
+    assert np.array_equal(next(source.items(0, 1)).data, 255 - IMAGES[0])
+
+
+def test_a_source_is_read_from_another_folder_too(tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", IMAGES)
+    monkeypatch.chdir(tmp_path)
+    source = as_source("x.npy")
+    monkeypatch.chdir("/")
+    assert listed(source) == expected("x.npy")
+
+
 def test_a_fingerprint_of_a_file_changes_with_it_and_not_with_its_place(tmp_path):
     np.save(tmp_path / "x.npy", IMAGES)
     before = as_source(tmp_path / "x.npy").fingerprint

@@ -116,7 +116,7 @@ def test_a_glob_is_sorted_and_named_from_its_fixed_part(folder, monkeypatch):
     assert [item.name for item in everything.items(0, 2)] == ["x.JPG", "z.png"]
     assert everything.count == 2
     (one,) = as_source("photos/a/z.png").items(0, 1)
-    assert (one.name, one.data) == ("z.png", Path("photos/a/z.png"))
+    assert (one.name, one.data) == ("z.png", folder / "a/z.png")
 
 
 def test_a_list_has_paths_and_labels(folder):
@@ -170,6 +170,14 @@ def test_a_list_that_was_moved_with_its_photos_is_the_same(folder, tmp_path):
     assert written(moved) == before
     os.utime(moved / "b/2.png", ns=(1, 1))
     assert written(moved) != before
+
+
+def test_an_absolute_path_alone_counts_by_its_name(tmp_path):
+    prints = set()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "l.txt").write_text(f"{tmp_path}/{name}")
+        prints.add(as_source(tmp_path / "l.txt").fingerprint)
+    assert len(prints) == 2
 
 
 def test_labels_are_part_of_the_fingerprint(tmp_path):

@@ -204,8 +204,9 @@ def test_an_archive_is_what_tarfile_wrote(tmp_path, how):
 def test_what_is_no_file_in_an_archive_is_left_out(tmp_path):
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as tar:
-        for place, kind in enumerate((tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE,
-                                      tarfile.FIFOTYPE, tarfile.DIRTYPE)):  # fmt: skip
+        kinds = (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE)
+        kinds += (tarfile.DIRTYPE, tarfile.GNUTYPE_SPARSE)
+        for place, kind in enumerate(kinds):
             info = tarfile.TarInfo(f"{place}.jpg")
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)

@@ -188,6 +188,23 @@ def test_what_is_wrong_is_said_in_one_sentence(photos, encoded):
         decode(first, Wanted())
 
 
+def test_files_of_one_data_set_have_the_same_columns(tmp_path):
+    pq.write_table(pa.table({"image": [b"1"], "label": [1]}), tmp_path / "1.parquet")
+    pq.write_table(pa.table({"image": [b"2"], "label": ["a"]}), tmp_path / "2.parquet")
+    with pytest.raises(ImageError, match=r"2.parquet has not the columns of .*1.parquet"):
+        as_source(f"{tmp_path}/*.parquet")
+
+
+def test_paths_have_the_classes_of_hugging_face_too(tmp_path):
+    names = {"features": {"label": {"names": ["cat", "dog"], "_type": "ClassLabel"}}}
+    table = pa.table({"path": ["a.png", "b.png"], "label": [1, -1]})
+    kept = {"huggingface": json.dumps({"info": names})}
+    pq.write_table(table.replace_schema_metadata(kept), tmp_path / "t.parquet")
+    source = as_source(tmp_path / "t.parquet")
+    assert source.label_names == ("cat", "dog")
+    assert [item.label for item in source.items(0, 2)] == [1, None]
+
+
 def test_cells_that_are_no_paths_are_rows_with_their_error(photos):
     huge = b"x" * 100_000
     (photos / "a.csv").write_bytes(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,7 +15,7 @@ from kviz.dataset.sources.columns import IMAGES, LABELS, chosen
 from kviz.dataset.sources.source import Columns, Fingerprint, Item, Source, counted, validate_some
 from kviz.dataset.sources.texts import Labels
 from kviz.errors import ImageError
-from kviz.formats.array_files import SUFFIXES, read_array
+from kviz.formats.array_files import SUFFIXES, members_of, read_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,10 @@ class ArrayFile(Source):
     @classmethod
     def of(cls, given: Any, columns: Columns) -> Self:
         """Return the images of a file, whose first axis counts them."""
-        path = Path(given)
+        path, what = Path(given).absolute(), sanitise(given, 120)
         member = label_member = None
-        what = sanitise(path, 120)
-        if zipfile.is_zipfile(path):
-            member, label_member = _members(path, columns, what)
+        if names := members_of(path):
+            member, label_member = _chosen(names, columns, what)
         images = read_array(path, member)
         validate_images(images, what)
         labels = None
@@ -64,7 +63,11 @@ class ArrayFile(Source):
 
     def items(self, start: int, stop: int) -> Iterator[Item]:
         """Give the images from one place up to another, in order."""
-        images = read_array(self.path, self.member)
+        if self.member is None:
+            images = read_array(self.path)
+        else:
+            status = self.path.stat()
+            images = _unpacked(self.path, self.member, status.st_size, status.st_mtime_ns)
         if images.shape != self.shape:
             raise ImageError(f"{sanitise(self.path, 120)} has changed while it was read.")
         name = sanitise(self.path.name, 200)
@@ -105,9 +108,13 @@ def labels_for(labels: Array, count: int, what: str) -> Labels | None:
     return Labels.of(labels, f"Labels of {what}")
 
 
-def _members(path: Path, columns: Columns, what: str) -> tuple[str, str | None]:
-    with zipfile.ZipFile(path) as box:
-        names = [name.removesuffix(".npy") for name in box.namelist()]
+@lru_cache(maxsize=1)
+def _unpacked(path: Path, member: str, *_changed: int) -> Array:
+    """Return an array of a `.npz`, at most 256 MB, which shard after shard asks for."""
+    return read_array(path, member)
+
+
+def _chosen(names: list[str], columns: Columns, what: str) -> tuple[str, str | None]:
     if len(names) == 1 and columns.image is None and columns.label is None:
         return names[0], None
     image = chosen("image_column", columns.image, names, IMAGES, what, "array of images")

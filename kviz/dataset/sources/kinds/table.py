@@ -29,9 +29,7 @@ class Table(Files):
     def of(cls, given: Any, columns: Columns) -> Self:
         """Return the files that a table, or several by a glob, list."""
         files = files_of(given)
-        folder = Path(os.path.commonpath([file.parent.absolute() for file in files]))
-        if not Path(given).is_absolute():
-            folder = Path(os.path.relpath(folder))
+        folder = Path(os.path.commonpath([file.parent for file in files]))
         name = sanitise(given, 120)
         labels = LabelPacker(f"Labels of {name}")
         first = _reader(files[0], columns)

@@ -7,6 +7,7 @@ which would take longer than decoding them.
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from collections.abc import Iterator, Mapping
@@ -76,9 +77,10 @@ class TFRecord(Archives):
         for part in self.parts(start, stop):
             before = int(self.ends[part.file - 1]) if part.file else 0
             with self.files[part.file].open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
                 for place in range(part.start, part.stop):
                     name = f"{names[part.file]}[{place}]"
-                    data = _record(file, int(self.places[before + place]), name)
+                    data = _record(file, int(self.places[before + place]), size, name)
                     yield self._item(_features(data), name)
 
     def _validate_keys(self) -> None:
@@ -86,7 +88,8 @@ class TFRecord(Archives):
         file = next(iter(np.flatnonzero(self.ends)))
         name = sanitise(self.files[file], 80)
         with self.files[file].open("rb") as opened:
-            features = _features(_record(opened, int(self.places[0]), name))
+            size = os.fstat(opened.fileno()).st_size
+            features = _features(_record(opened, int(self.places[0]), size, name))
         if features is None:
             raise ImageError(f"{name} holds records that are no tf.train.Example.")
         if _key(features, self.columns.image, IMAGES) is None:
@@ -163,14 +166,12 @@ def _table() -> Array:
 _CRC32C = _table()
 
 
-def _record(file: BinaryIO, at: int, name: str) -> bytes:
+def _record(file: BinaryIO, at: int, size: int, name: str) -> bytes:
     file.seek(at)
     head = file.read(_HEAD.size)
-    size = file.seek(0, 2)
     length = _HEAD.unpack(head)[0] if len(head) == _HEAD.size else size
     if at + _AROUND + length > size:
         raise ImageError(f"{name} has changed while it was read.")
-    file.seek(at + _HEAD.size)
     return file.read(length)
 
 
