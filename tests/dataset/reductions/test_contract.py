@@ -256,7 +256,9 @@ def test_one_look_for_all_finds_what_each_finds_alone(name):
     assert set(states) == set(NAMES)
     for key, value in alone.items():
         np.testing.assert_array_equal(states[name][key], value)
-    arrays = {one: {key: value.numpy() for key, value in state.items()} for one, state in states.items()}
+    arrays = {
+        one: {key: value.numpy() for key, value in state.items()} for one, state in states.items()
+    }
     found = results_of(reductions, merged(reductions, {}, arrays))
     assert set(found) == set(NAMES)
 
@@ -301,7 +303,10 @@ def test_reductions_are_named_as_a_command_line_names_them():
     assert list(found) == ["moments", "top_k", "gram"]
     assert found["top_k"].k == 2
     assert reduction_named("histogram,edges=0:1:2.5").edges == (0, 1, 2.5)
-    assert reduction_named("histogram=8,low=-1,high=1").all_edges.tolist() == np.linspace(-1, 1, 9).tolist()
+    assert (
+        reduction_named("histogram=8,low=-1,high=1").all_edges.tolist()
+        == np.linspace(-1, 1, 9).tolist()
+    )
     assert reduction_named("mean_map=true").by_class
     assert as_reductions("statistics", "moments").keys() == {"moments"}
     with pytest.raises(Exception, match="Received twice: 'top_k'"):

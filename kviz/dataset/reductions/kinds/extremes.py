@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Extremes(Reduction):
     >>> found.min.tolist(), found.max.tolist(), found.not_finite.tolist()
     ([-3.0], [6.0], [1])
     """
+
+    passes: ClassVar[tuple[str, ...]] = ("peaks", "lows")
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""

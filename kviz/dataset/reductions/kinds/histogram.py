@@ -26,7 +26,12 @@ def _validate_edges(name: str, value: Any) -> tuple[float, ...] | None:
         edges = np.asarray(value, np.float64)
     except (TypeError, ValueError):
         edges = np.zeros(0)
-    if edges.ndim != 1 or len(edges) < 2 or not np.isfinite(edges).all() or (np.diff(edges) <= 0).any():
+    if (
+        edges.ndim != 1
+        or len(edges) < 2
+        or not np.isfinite(edges).all()
+        or (np.diff(edges) <= 0).any()
+    ):
         raise OptionError(
             f"{name} takes two or more finite numbers, each above the one before. "
             f"Received: {shown(value)}"
@@ -85,8 +90,10 @@ class Histogram(Reduction):
         if not np.isfinite([low, high]).all():
             low, high = 0.0, 1.0
         # As NumPy has it where all values are one.
-        return replace(self, low=low, high=high) if low < high else replace(
-            self, low=low - 0.5, high=low + 0.5
+        return (
+            replace(self, low=low, high=high)
+            if low < high
+            else replace(self, low=low - 0.5, high=low + 0.5)
         )
 
     @property

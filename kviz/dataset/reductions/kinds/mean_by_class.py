@@ -32,6 +32,8 @@ class MeanByClass(ByClass):
 
     needs_labels: ClassVar[bool] = True
 
+    passes: ClassVar[tuple[str, ...]] = ("sums",)
+
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""
         labels, unknown = self.known(look.labels)

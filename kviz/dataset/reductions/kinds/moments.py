@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class Moments(Reduction):
     >>> found.mean.tolist(), found.variance.tolist()
     ([3.0], [3.5])
     """
+
+    passes: ClassVar[tuple[str, ...]] = ("sums", "norms")
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""

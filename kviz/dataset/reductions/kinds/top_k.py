@@ -35,6 +35,7 @@ class TopK(Reduction):
     """
 
     main: ClassVar[str] = "k"
+    passes: ClassVar[tuple[str, ...]] = ("peaks",)
     ragged: ClassVar[tuple[str, ...]] = ("value", "row", "cell")
 
     k: int = option(9, least=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class ZeroShare(Reduction):
     >>> found.zero_share.tolist(), found.dead_share.tolist()
     ([0.75], [0.5])
     """
+
+    passes: ClassVar[tuple[str, ...]] = ("zeros",)
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""
