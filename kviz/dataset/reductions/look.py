@@ -3,11 +3,11 @@
 A layer's maps are the largest arrays of a run. To read them from memory costs more than to add them up,
 and to write as much again, as a difference or a copy in double precision would, costs most. So all
 reductions of a layer share one `Look`. On a CPU it goes over the maps piece by piece, a few images that
-fit the cache, and makes all that is asked for of a piece while it is there: sums, norms, peaks, lows and
-zeros of each block, a few dozen cells of one image. Within a block numbers are added in single precision,
-from block to block in double precision, so that errors average out. Where a channel's mean is large
-beside its deviation, sums of squares say too little of it; that channel alone is gone over once more, its
-mean taken away, in double precision.
+fit the cache, and makes all that is asked for of a piece while it is there: sums, norms, peaks, lows
+and zeros of each block, a few dozen cells of one image. Within a block numbers are added in single
+precision, from block to block in double precision, so that errors average out. Where a channel's mean
+is large beside its deviation, sums of squares say too little of it; then all is gone over once more,
+means taken away.
 
 What is not finite is counted and left out. Whether there is any is read off the sums, which are then
 not finite either; only where there is, the maps are gone over once more.
@@ -163,7 +163,8 @@ class Look:
             )
             return [one.concat() for one in kept]
 
-        return tf.cond(count > each, looped, lambda: of(blocks))
+        made: list[Any] = tf.cond(count > each, looped, lambda: of(blocks))
+        return made
 
     def _of(self, name: str) -> Any:
         if name not in self._wanted:
@@ -213,25 +214,30 @@ class Look:
         told = tf.math.is_finite(squares) & (sums * means <= _LARGE_MEAN * squares)
         careful = ~told
 
+        # Differences from a number that single precision has are as exact as they are small.
+        pivots = tf.cast(means, self.maps.dtype)
+        wide = tf.cast(pivots, tf.float64)
+
+        def short(part: Any) -> list[Any]:
+            apart = part - pivots
+            return [_sums(apart, True), tf.square(_norms(apart, True))]
+
+        def long(part: Any) -> list[Any]:
+            apart = tf.cast(part, tf.float64)
+            apart = tf.where(tf.math.is_finite(apart), apart - wide, 0)
+            return [tf.reduce_sum(apart, 2), tf.reduce_sum(tf.square(apart), 2)]
+
         def again() -> tuple[Any, Any]:
-            which = tf.where(careful)
-            pivots = tf.gather(means, which[:, 0])
+            plain = self.finite & tf.reduce_all(tf.math.is_finite(squares)) & self._short
+            made = tf.cond(plain, lambda: self._in_pieces(short), lambda: self._in_pieces(long))
+            off, square = (tf.reduce_sum(each, (0, 1)) for each in made)
+            share = tf.math.divide_no_nan(off, counts)
+            return wide + share, tf.maximum(square - off * share, 0)
 
-            def apart(part: Any) -> list[Any]:
-                wide = tf.cast(tf.gather(part, which[:, 0], axis=3), tf.float64)
-                wide = tf.where(tf.math.is_finite(wide), wide - pivots, 0)
-                return [tf.reduce_sum(wide, (1, 2)), tf.reduce_sum(tf.square(wide), (1, 2))]
-
-            off, square = (tf.reduce_sum(each, 0) for each in self._in_pieces(apart))
-            share = tf.math.divide_no_nan(off, tf.gather(counts, which[:, 0]))
-            return (
-                tf.tensor_scatter_nd_add(means, which, share),
-                tf.tensor_scatter_nd_update(
-                    squares - sums * means, which, tf.maximum(square - off * share, 0)
-                ),
-            )
-
-        return tf.cond(tf.reduce_any(careful), again, lambda: (means, squares - sums * means))
+        found: tuple[Any, Any] = tf.cond(
+            tf.reduce_any(careful), again, lambda: (means, squares - sums * means)
+        )
+        return found
 
     @cached_property
     def peaks(self) -> Any:
@@ -293,8 +299,8 @@ def _zeros(blocks: Any, short: bool) -> Any:
 _PASSES: dict[str, Callable[[Any, bool], Any]] = {
     "sums": _sums,
     "norms": _norms,
-    "peaks": lambda blocks, short: tf.reduce_max(blocks, 2),
-    "lows": lambda blocks, short: tf.reduce_min(blocks, 2),
+    "peaks": lambda blocks, _: tf.reduce_max(blocks, 2),
+    "lows": lambda blocks, _: tf.reduce_min(blocks, 2),
     "zeros": _zeros,
 }
 _FILLS = {"sums": 0.0, "norms": 0.0, "peaks": -math.inf, "lows": math.inf, "zeros": 1.0}

@@ -8,7 +8,7 @@ from typing import Any
 from kviz._types import Array
 from kviz.dataset.reductions.look import Look, Seen
 from kviz.dataset.reductions.reduction import Reduction, State
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 States = dict[str, State]
 

@@ -22,7 +22,7 @@ from kviz.attribution.options import validate_fields
 from kviz.dataset.reductions.look import Look, Seen
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 State = dict[str, Array]
 

@@ -10,7 +10,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import ByClass
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Confusion(ByClass):
         """Return a batch's own state, as `Reduction` says."""
         classes = self.needed()
         known = tf.logical_and(
-            *((0 <= each) & (each < classes) for each in (look.labels, look.predictions))
+            *((each >= 0) & (each < classes) for each in (look.labels, look.predictions))
         )
         pairs = tf.boolean_mask(look.labels * classes + look.predictions, known)
         ones = tf.ones_like(pairs, tf.int64)

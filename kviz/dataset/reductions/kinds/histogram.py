@@ -11,12 +11,12 @@ import numpy as np
 from kviz._checks import shown
 from kviz._types import Array
 from kviz.attribution.options import option
-from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.kinds.extremes import Extremes
+from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 def _validate_edges(name: str, value: Any) -> tuple[float, ...] | None:

@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class ZeroShare(Reduction):
     >>> zeros = ZeroShare()
     >>> state = zeros.update({}, np.array([[[0.0], [0.0]], [[0.0], [6.0]]]), rows=[0, 1])
     >>> found = zeros.result(state)
-    >>> found.zero_share.tolist(), found.dead_share.tolist()
+    >>> found.share.tolist(), found.dead_share.tolist()
     ([0.75], [0.5])
     """
 
@@ -42,7 +42,7 @@ class ZeroShare(Reduction):
         """Return both shares, 0 to 1, and what they are shares of; NaN where nothing was seen."""
         with np.errstate(invalid="ignore"):
             values = {
-                "zero_share": state["zeros"] / state["cells"],
+                "share": state["zeros"] / state["cells"],
                 "dead_share": state["dead"] / state["images"],
                 **state,
             }
