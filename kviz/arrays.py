@@ -158,3 +158,16 @@ def grey_of(photo: Levels) -> Floats:
     red, green, blue = np.moveaxis(photo.astype(np.float32), -1, 0)
     grey: Floats = (299 * red + 587 * green + 114 * blue) / 1000
     return grey
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array, or a view of it, that cannot be written to.
+
+    >>> read_only(np.ones(2)).flags.writeable
+    False
+    """
+    if array.flags.writeable:
+        # A view: the array itself may be the caller's.
+        array = array.view()
+        array.flags.writeable = False
+    return array

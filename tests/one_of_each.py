@@ -10,6 +10,8 @@ from kviz.results import (
     Evaluation,
     MadeBy,
     Predictions,
+    Statistic,
+    Statistics,
     Synthesis,
     Weights,
 )  # fmt: skip
@@ -126,9 +128,39 @@ def evaluation():
     )  # fmt: skip
 
 
+def statistics():
+    """Return every way in which a statistic is drawn."""
+    channel, counts = ("channel",), np.array([[1, 0, 4], [2, 2, 0]])
+    conv = {
+        "moments": Statistic({"mean": np.array([1.5, -2]), "not_finite": counts[:, 1]},
+                             {"mean": channel, "not_finite": channel}),
+        "top_k": Statistic({"value": random(2, 3), "row": np.array([[4, 0, 1], [2, 3, 4]])},
+                           dict.fromkeys(("value", "row"), ("channel", "rank")), {"k": 3}),
+        "zero_share": Statistic({"share": np.array([0.25, 1])}, {"share": channel}, drawn="bars"),
+        "histogram": Statistic(
+            {"counts": counts, "below": counts[:, 0], "edges": np.array([-1.0, 0, 2, 3])},
+            {"counts": ("channel", "bin"), "below": channel, "edges": ("edge",)}, {}, "histogram"),
+        "gram": Statistic({"gram": np.array([[2, -1.5], [-1.5, 3]]), "cells": np.array(7)},
+                          {"gram": ("channel", "with channel"), "cells": ()}, {}, "matrix"),
+        "mean_by_class": Statistic({"mean": random(3, 2) - 100}, {"mean": ("class", "channel")}, {},
+                                   "matrix"),
+    }  # fmt: skip
+    maps = Statistic(
+        {"mean": random(3, 4, 5, 2)}, {"mean": ("class", "y", "x", "channel")}, {}, "maps"
+    )
+    confusion = Statistic(
+        {"counts": np.array([[3, 1, 0], [0, 4, 0], [2, 0, 2]]), "unknown": np.array(1)},
+        {"counts": ("class", "prediction"), "unknown": ()}, {}, "matrix",
+    )  # fmt: skip
+    return Statistics(
+        {"conv": conv, "a/pool": {"mean_map": maps}}, {"conv": "Conv2D"}, {"confusion": confusion},
+        13, ("a", "b", "c"), made_by("activations"), ("Take care.",),
+    )  # fmt: skip
+
+
 ALL = {
     "activations": activations, "weights": weights, "predictions": predictions,
     "attribution": attribution, "attribution of classes": lambda: attribution(classes=3, signed=True),
     "certified attribution": certified, "comparison": comparison, "evaluation": evaluation,
-    "class image": synthesis, "fool": fooled,
+    "class image": synthesis, "fool": fooled, "statistics": statistics,
 }  # fmt: skip

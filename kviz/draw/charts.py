@@ -68,7 +68,7 @@ def charted(
     return Tile(levels, title, detail, alt, cmap, limits, chart=chart, role=role)
 
 
-def _styled(axes: Any, across: str, up: str) -> None:
+def styled(axes: Any, across: str, up: str) -> None:
     """Say all that a style sheet of the caller's could change.
 
     So the picture is the same in each; to exchange the style for a while would exchange it for other
@@ -84,7 +84,8 @@ def _styled(axes: Any, across: str, up: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _in_one_font(axes: Any) -> None:
+def in_one_font(axes: Any) -> None:
+    """Write all that is written in axes in the font that comes with Matplotlib, as it stands."""
     from matplotlib.text import Text
 
     for written in axes.findobj(Text):
@@ -123,7 +124,7 @@ class Curves:
         """Draw it, as `kviz.tiles.Chart`."""
         from matplotlib.ticker import MaxNLocator
 
-        _styled(axes, self.across, self.up)
+        styled(axes, self.across, self.up)
         for place, (name, values) in enumerate(self.lines.items()):
             # Matplotlib leaves out of its legend what begins with a line.
             label = f" {in_font(sanitise(name, 48))}"
@@ -154,7 +155,7 @@ class Curves:
                 fontsize=8, labelcolor="black", facecolor="white", framealpha=0.7, edgecolor="none",
                 fancybox=False, handlelength=1.2, labelspacing=0.3,
             )  # fmt: skip
-        _in_one_font(axes)
+        in_one_font(axes)
 
 
 def curves(  # noqa: PLR0913 - what a chart is
@@ -232,7 +233,7 @@ class Signal:
         from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
 
         alone = self.values is not None and self.values.shape[1] == 1
-        _styled(axes, self.across, "value" if alone else "")
+        styled(axes, self.across, "value" if alone else "")
         length = len(self.values) if self.values is not None else self.length
         low, high = 0.0, float(self._lanes)
         if alone and self.values is not None:
@@ -265,7 +266,7 @@ class Signal:
         axes.grid(False)
         axes.set_xlim(-0.5, length - 0.5)
         axes.set_ylim(low, high)
-        _in_one_font(axes)
+        in_one_font(axes)
 
 
 def _least(values: Floats) -> float:
@@ -307,7 +308,7 @@ class Bars:
         """Draw it, as `kviz.tiles.Chart`."""
         from matplotlib.ticker import AutoLocator
 
-        _styled(axes, self.across, "")
+        styled(axes, self.across, "")
         places = np.arange(len(self.values))[::-1]
         # The ends of the signed palette; where nothing is below zero, a colour of the other one.
         signed = palette("bwr")[[0, 255]]
@@ -324,7 +325,7 @@ class Bars:
         axes.grid(True, axis="x", color=FAINT, alpha=0.25, linestyle="-", linewidth=0.8)
         axes.grid(False, axis="y")
         axes.set_ylim(-0.6, len(self.values) - 0.4)
-        _in_one_font(axes)
+        in_one_font(axes)
 
 
 @dataclass(frozen=True)
@@ -365,7 +366,7 @@ class Dots:
         """Draw it, as `kviz.tiles.Chart`."""
         from matplotlib.ticker import AutoLocator
 
-        _styled(axes, self.across, "")
+        styled(axes, self.across, "")
         places = np.arange(len(self.rows))[::-1]
         for place, row in zip(places, self.rows, strict=True):
             colour = _BESIDE if row.null else _COLOURS[0]
@@ -384,7 +385,7 @@ class Dots:
         axes.spines["left"].set_visible(False)
         axes.grid(True, color=FAINT, alpha=0.25, linestyle="-", linewidth=0.8)
         axes.set_ylim(-0.6, len(self.rows) - 0.4)
-        _in_one_font(axes)
+        in_one_font(axes)
 
 
 def dots(rows: Sequence[Dot], title: str, across: str) -> Tile:

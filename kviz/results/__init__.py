@@ -8,10 +8,12 @@ from kviz.results.evaluation import Evaluation
 from kviz.results.loading import AnyResult, load_result
 from kviz.results.made_by import MadeBy
 from kviz.results.predictions import Predictions
+from kviz.results.statistic import Statistic
+from kviz.results.statistics import Statistics
 from kviz.results.synthesis import Synthesis
 from kviz.results.weights import KernelForm, Weights
 
 __all__ = [
     "Activations", "AnyResult", "Attribution", "Certificate", "Comparison", "Evaluation", "KernelForm",
-    "MadeBy", "Predictions", "Synthesis", "Weights", "load_result",
+    "MadeBy", "Predictions", "Statistic", "Statistics", "Synthesis", "Weights", "load_result",
 ]  # fmt: skip

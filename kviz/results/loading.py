@@ -12,13 +12,32 @@ from kviz.results.comparison import Comparison
 from kviz.results.evaluation import Evaluation
 from kviz.results.npz import read_npz
 from kviz.results.predictions import Predictions
+from kviz.results.statistics import Statistics
 from kviz.results.synthesis import Synthesis
 from kviz.results.weights import Weights
 
-AnyResult = Activations | Attribution | Comparison | Evaluation | Predictions | Synthesis | Weights
+AnyResult = (
+    Activations
+    | Attribution
+    | Comparison
+    | Evaluation
+    | Predictions
+    | Statistics
+    | Synthesis
+    | Weights
+)
 _KINDS = {
     kind.__name__: kind
-    for kind in (Activations, Attribution, Comparison, Evaluation, Predictions, Synthesis, Weights)
+    for kind in (
+        Activations,
+        Attribution,
+        Comparison,
+        Evaluation,
+        Predictions,
+        Statistics,
+        Synthesis,
+        Weights,
+    )
 }
 
 

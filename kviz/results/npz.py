@@ -35,6 +35,7 @@ from kviz.marks import ZIP_MARK
 from kviz.results.certificate import Beside, Certificate
 from kviz.results.made_by import MadeBy
 from kviz.results.sound import Unsound, check_sound
+from kviz.results.statistic import Statistic
 
 FORMAT = 1
 # What a file may declare, in bytes, before it has to be trusted: so many times what it takes on disk,
@@ -46,7 +47,7 @@ _DIRECTORY, _MEMBERS, _HEADER, _ENTRIES, _DEPTH = 8_000_000, 20_000, 64_000_000,
 _SAFE = "/ #+=,@()[]{}!$&'"
 _LONGEST = 200
 # What results are made of, and no result is by itself.
-_PARTS = (MadeBy, Certificate, Beside)
+_PARTS = (MadeBy, Certificate, Beside, Statistic)
 
 
 def array_name(*parts: str) -> str:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from kviz._checks import sanitise, shown, suggest, validate_bool, validate_number
 from kviz._types import Array, Progress
+from kviz.arrays import read_only
 from kviz.draw.colours import coloured
 from kviz.draw.figures import DRAWN, write_figure
 from kviz.draw.pages import html
@@ -53,7 +54,9 @@ class Result:
     - `"images"`, an entry an image in order, each with its `"name"`; missing for weights;
     - `"layers"`, an entry a layer in order, each with its `"path"`, `"kind"` and `"shape"`; only where
       the result is about layers;
-    - `"measures"`, an entry a metric with a baseline and a method; only of an evaluation.
+    - `"measures"`, an entry a metric with a baseline and a method; only of an evaluation;
+    - `"count"`, how many images there are, and `"predicted"`, what was found of predictions, by name;
+      only of statistics, which name no images.
 
     A class is `{"class_index", "name", "score", "is_probability"}` everywhere, alone or in a list named
     `"classes"`; `class_index` is None for a score that is no class's.
@@ -340,19 +343,6 @@ def _size(figsize: Any) -> tuple[float, float] | None:
         )
     width, height = (validate_number("figsize", side, above=0, below=200) for side in figsize)
     return width, height
-
-
-def read_only(array: Array) -> Array:
-    """Return an array, or a view of it, that cannot be written to.
-
-    >>> read_only(np.ones(2)).flags.writeable
-    False
-    """
-    if array.flags.writeable:
-        # A view: the array itself may be the caller's.
-        array = array.view()
-        array.flags.writeable = False
-    return array
 
 
 def class_facts(index: int, name: str, score: float, is_probability: bool) -> dict[str, Any]:

@@ -214,6 +214,50 @@ def _check_synthesis(result: Any) -> None:
         _expect(channels and result.frames.dtype.itemsize == 1, "frames are no pictures")
 
 
+def _check_statistics(result: Any) -> None:
+    _expect(result.count >= 0, "it is of fewer images than none")
+    _expect(bool(result.layers or result.predicted), "there are no statistics")
+    for found in result.layers.values():
+        for one in found.values():
+            _check_statistic(one)
+    for one in result.predicted.values():
+        _check_statistic(one)
+        name, counts = one.main
+        square = counts.ndim == 2 and counts.shape[0] == counts.shape[1]
+        _expect(square and counts.dtype.kind in "iu", f"{sanitise(name, 80)} counts no pairs")
+
+
+def _check_statistic(one: Any) -> None:
+    _expect(bool(one.values), "a statistic has no values")
+    _expect(one.values.keys() == one.axes.keys(), "not each value says what its axes are")
+    sizes: dict[str, int] = {}
+    for name, array in one.values.items():
+        said = sanitise(name, 80)
+        _expect(array.ndim == len(one.axes[name]), f"{said} has shape {array.shape}")
+        _check_numbers(said, array, "iuf")
+        for axis, size in zip(one.axes[name], array.shape, strict=True):
+            _expect(sizes.setdefault(axis, size) == size, f"{said} has shape {array.shape}")
+            _expect(size > 0 or axis in ("rank", "axis"), f"{said} is empty")
+    name, array = one.main
+    said, axes = sanitise(name, 80), one.axes[name]
+    if one.drawn == "bars":
+        _expect(axes == ("channel",), f"{said} is not of channels")
+    if one.drawn == "matrix":
+        _expect(array.ndim == 2, f"{said} has shape {array.shape}")
+        _expect("class" not in axes[1:], f"{said} has classes across")
+        counts = array.dtype.kind in "iu" and array.min() >= 0 and array.shape[0] == array.shape[1]
+        _expect(axes[1] != "prediction" or bool(counts), f"{said} counts no pairs")
+    if one.drawn == "maps":
+        _expect(array.ndim in range(3, 6), f"{said} has shape {array.shape}")
+    if one.drawn == "histogram":
+        edges = one.values.get("edges")
+        _expect(edges is not None and axes == ("channel", "bin"), f"{said} counts no bins")
+        fits = edges.ndim == 1 and len(edges) == array.shape[1] + 1
+        _expect(fits, "there are not as many edges as bins have")
+        _expect(bool(np.isfinite(edges).all() and (np.diff(edges) > 0).all()), "edges do not rise")
+        _expect(array.dtype.kind in "iu" and bool(array.min() >= 0), f"{said} are no counts")
+
+
 _CHECKS = {
     "Activations": _check_activations,
     "Weights": _check_weights,
@@ -221,5 +265,6 @@ _CHECKS = {
     "Attribution": _check_attribution,
     "Comparison": _check_comparison,
     "Evaluation": _check_evaluation,
+    "Statistics": _check_statistics,
     "Synthesis": _check_synthesis,
 }

@@ -31,8 +31,12 @@ def test_one_shape(kind):
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["verb"] == facts["made_by"]["verb"] == result.verb
     assert facts["notes"] == list(result.notes)
-    assert facts.keys() - {"verb", "made_by", "notes"} <= {"images", "layers", "measures"}
-    if kind == "weights":
+    told = facts.keys() - {"verb", "made_by", "notes"}
+    if kind == "statistics":
+        assert told == {"count", "layers", "predicted"}
+    else:
+        assert told <= {"images", "layers", "measures"}
+    if kind in ("weights", "statistics"):
         assert "images" not in facts
     else:
         assert [image["name"] for image in facts["images"]] == [
@@ -45,7 +49,7 @@ def test_one_shape(kind):
     assert {type(one["class_index"]) for one in told} <= {int}
     assert {type(one["score"]) for one in told} <= {float}
     assert {type(one["is_probability"]) for one in told} <= {bool}
-    if kind not in ("weights", "activations"):
+    if kind not in ("weights", "activations", "statistics"):
         assert told
 
 

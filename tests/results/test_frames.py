@@ -13,7 +13,7 @@ import kviz
 ROWS = {
     "activations": 4, "weights": 2, "predictions": 4, "attribution": 2,
     "attribution of classes": 6, "certified attribution": 2, "comparison": 4, "class image": 2,
-    "fool": 2, "evaluation": 2 * 2 * (1 + 3) * 2,
+    "fool": 2, "statistics": 2, "evaluation": 2 * 2 * (1 + 3) * 2,
 }  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def test_a_row_for_each_thing_that_is_told(kind):
     assert isinstance(frame, pandas.DataFrame)
     assert len(frame) == ROWS[kind]
     assert len(set(frame.columns)) == len(frame.columns)
-    if kind != "weights":
+    if kind not in ("weights", "statistics"):
         assert frame.columns[0] == "image"
         assert set(frame["image"]) == {ALL[kind]()._image_name(i) for i in range(2)}
 

@@ -1,10 +1,13 @@
-"""Look: a batch of one layer's maps as reductions see them, each pass over them made once.
+"""Look: a batch of one layer's maps as reductions see them, gone over once for all of them.
 
-A layer's maps are the largest arrays of a run, and to read them costs more than to add them up. So all
-reductions of a layer share one `Look`: they ask it for sums, peaks and zeros a block of cells, and it
-goes over the maps once for each. A block is a few dozen cells of one image. Within a block numbers are
-added in single precision, from block to block in double precision: that is as exact as double precision
-throughout, and the maps are not copied to twice their size.
+A layer's maps are the largest arrays of a run. To read them from memory costs more than to add them up,
+and to write as much again, as a difference or a copy in double precision would, costs most. So all
+reductions of a layer share one `Look`. On a CPU it goes over the maps piece by piece, a few images that
+fit the cache, and makes all that is asked for of a piece while it is there: sums, norms, peaks, lows
+and zeros of each block, a few dozen cells of one image. Within a block numbers are added in single
+precision, from block to block in double precision, so that errors average out. Where a channel's mean
+is large beside its deviation, sums of squares say too little of it; then all is gone over once more,
+means taken away.
 
 What is not finite is counted and left out. Whether there is any is read off the sums, which are then
 not finite either; only where there is, the maps are gone over once more.
@@ -13,14 +16,18 @@ not finite either; only where there is, the maps are gone over once more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from kviz.engine.backend import tf
 
-# Cells a block: so many single-precision numbers add up with an error that averages out.
-_BLOCK, _LONGEST = 32, 128
+# Cells a block, and the most: a byte counts no more.
+_BLOCK, _LONGEST = 32, 127
+# Bytes of a piece: a processor's cache holds it, and to start on it costs little beside.
+_PIECE = 4_000_000
+# By what part of a sum of squares the mean may at most make it larger than the deviations do.
+_LARGE_MEAN = 0.75
 
 
 class Seen(NamedTuple):
@@ -45,13 +52,16 @@ class Look:
     Args:
         maps: real `(N, …, channels)`, or None for reductions that need predictions alone.
         seen: what is known of the images.
+        passes: what reductions will ask for of `"sums"`, `"norms"`, `"peaks"`, `"lows"`, `"zeros"`, so
+            that it is made at once.
 
     Attributes:
         maps: float32 or float64 `(N, …, channels)`, those rows alone that count.
         rows: as `Seen` has them, those that count; so the others.
     """
 
-    def __init__(self, maps: Any, seen: Seen) -> None:
+    def __init__(self, maps: Any, seen: Seen, passes: Iterable[str] = ()) -> None:
+        self._wanted = {"sums", *passes}
         valid = tf.convert_to_tensor(seen.valid)
         self.rows = tf.boolean_mask(tf.cast(seen.rows, tf.int64), valid)
         self.labels = tf.boolean_mask(tf.cast(seen.labels, tf.int32), valid)
@@ -85,54 +95,92 @@ class Look:
         return tf.shape(self.maps)[-1]
 
     @cached_property
+    def _across(self) -> Any:
+        """How many cells make a block."""
+        size = self.maps.shape[1:-1]
+        if size.is_fully_defined():
+            return block_of(math.prod(size))
+        return tf.cast(self.cells, tf.int32)
+
+    @property
+    def _short(self) -> bool:
+        """Whether the cells of a block may be added up in single precision."""
+        return isinstance(self._across, int) and self._across <= _LONGEST
+
+    @cached_property
     def blocks(self) -> Any:
         """The maps as `(N, blocks, cells of one, channels)`."""
-        return self._blocked(self.maps)
-
-    def _blocked(self, maps: Any) -> Any:
-        size, channels = self.maps.shape[1:-1], self.maps.shape[-1]
-        across = _across(math.prod(size)) if size.is_fully_defined() else tf.shape(maps)[-2]
-        return tf.reshape(maps, (-1, *self._down(across), across, channels or self.channels))
-
-    def _down(self, across: Any) -> tuple[Any]:
-        return (tf.cast(self.cells, tf.int32) // across,)
+        down = tf.cast(self.cells, tf.int32) // self._across
+        channels = self.maps.shape[-1] or self.channels
+        return tf.reshape(self.maps, (-1, down, self._across, channels))
 
     @cached_property
-    def exact(self) -> Any:
-        """Whether blocks may be added up in single precision: all is finite, and no block is long."""
-        across = tf.shape(self.blocks)[2]
-        short = tf.less_equal(across, _LONGEST) if self.maps.dtype == tf.float32 else True
-        return tf.logical_and(self.finite, short)
-
-    @cached_property
-    def _sums(self) -> Any:
-        return tf.reduce_sum(self.blocks, 2)
-
-    @cached_property
-    def finite(self) -> Any:
-        """Whether all is finite; False also where sums are not."""
-        return tf.reduce_all(tf.math.is_finite(self._sums))
-
-    def _where_finite(self, clean: Callable[[], Any], other: Callable[[], Any]) -> Any:
-        return tf.cond(self.finite, clean, other)
-
-    def filled(self, value: Any) -> Any:
-        """Return the blocks with a value in the place of what is not finite.
-
-        Args:
-            value: a number, or a tensor `(channels,)`.
-        """
-        blocks = self.blocks
-        value = tf.cast(value, blocks.dtype)
-        return self._where_finite(
-            lambda: blocks, lambda: tf.where(tf.math.is_finite(blocks), blocks, value)
+    def _made(self) -> dict[str, Any]:
+        """What passes give of each block: `(N, blocks, channels)` each."""
+        names = sorted(self._wanted)
+        made = dict(
+            zip(names, self._in_pieces(lambda part: self._passed(names, part)), strict=True)
         )
+        blocks = self.blocks
+        self.finite = tf.reduce_all(tf.math.is_finite(made["sums"]))
+
+        def anew() -> list[Any]:
+            finite = tf.math.is_finite(blocks)
+            return [_PASSES[name](tf.where(finite, blocks, _FILLS[name]), False) for name in names]
+
+        kept = tf.cond(self.finite, lambda: [made[name] for name in names], anew)
+        return dict(zip(names, kept, strict=True))
+
+    def _passed(self, names: Iterable[str], part: Any) -> list[Any]:
+        return [_PASSES[name](part, self._short) for name in names]
+
+    def _in_pieces(self, of: Callable[[Any], list[Any]]) -> list[Any]:
+        """Return what a function gives of the blocks, made of a few images after the other."""
+        blocks = self.blocks
+        if on_gpu() or not blocks.shape[1:].is_fully_defined():
+            return of(blocks)
+        each = max(1, _PIECE // (math.prod(blocks.shape[1:]) * blocks.dtype.size))
+        count = tf.shape(blocks)[0]
+        like = of(blocks[:0])
+
+        def step(start: Any, *kept: Any) -> tuple[Any, ...]:
+            made = of(blocks[start : start + each])
+            return (
+                start + each,
+                *(one.write(start // each, new) for one, new in zip(kept, made, strict=True)),
+            )
+
+        def looped() -> list[Any]:
+            first = [
+                tf.TensorArray(
+                    one.dtype, -(-count // each), infer_shape=False,
+                    element_shape=(None, *one.shape[1:]),
+                )
+                for one in like
+            ]  # fmt: skip
+            _, *kept = tf.while_loop(
+                lambda start, *_: start < count, step, (0, *first), parallel_iterations=1
+            )
+            return [one.concat() for one in kept]
+
+        made: list[Any] = tf.cond(count > each, looped, lambda: of(blocks))
+        return made
+
+    def _of(self, name: str) -> Any:
+        if name not in self._wanted:
+            return Look(self.maps, self._all_valid, [name])._of(name)
+        return self._made[name]
+
+    @property
+    def _all_valid(self) -> Seen:
+        return Seen(self.rows, self.labels, self.predictions, tf.ones_like(self.rows, tf.bool))
 
     @cached_property
     def unfinite(self) -> Any:
         """How many cells are not finite: int64 `(N, channels)`."""
-        blocks, sums = self.blocks, self._sums
-        return self._where_finite(
+        sums, blocks = self._of("sums"), self.blocks
+        return tf.cond(
+            self.finite,
             lambda: tf.zeros_like(sums[:, 0], tf.int64),
             lambda: tf.math.count_nonzero(~tf.math.is_finite(blocks), (1, 2)),
         )
@@ -150,12 +198,7 @@ class Look:
     @cached_property
     def sums(self) -> Any:
         """The sum of the finite cells of each image and channel: float64 `(N, channels)`."""
-        blocks, sums = self.blocks, self._sums
-        return tf.cond(
-            self.exact,
-            lambda: tf.reduce_sum(tf.cast(sums, tf.float64), 1),
-            lambda: tf.reduce_sum(_finite64(blocks), (1, 2)),
-        )
+        return tf.reduce_sum(self._of("sums"), 1)
 
     @cached_property
     def moments(self) -> tuple[Any, Any]:
@@ -164,76 +207,103 @@ class Look:
         Both are float64 `(channels,)`, and 0 where nothing is finite.
         """
         counts = tf.cast(self.counts, tf.float64)
-        about = tf.math.divide_no_nan(tf.reduce_sum(self.sums, 0), counts)
+        sums = tf.reduce_sum(self.sums, 0)
+        squares = tf.reduce_sum(tf.square(self._of("norms")), (0, 1))
+        means = tf.math.divide_no_nan(sums, counts)
+        # Of values beyond 1e19 squares are no single-precision numbers.
+        told = tf.math.is_finite(squares) & (sums * means <= _LARGE_MEAN * squares)
+        careful = ~told
+
         # Differences from a number that single precision has are as exact as they are small.
-        pivot = tf.cast(about, self.maps.dtype)
-        blocks, wide = self.blocks, tf.cast(pivot, tf.float64)
+        pivots = tf.cast(means, self.maps.dtype)
+        wide = tf.cast(pivots, tf.float64)
 
-        def short() -> tuple[Any, Any]:
-            apart = blocks - pivot
-            norms = tf.raw_ops.EuclideanNorm(input=apart, axis=[2])
-            sums = tf.cast(tf.reduce_sum(apart, 2), tf.float64)
-            return tf.reduce_sum(sums, (0, 1)), _square_sum(norms, (0, 1))
+        def short(part: Any) -> list[Any]:
+            apart = part - pivots
+            return [_sums(apart, True), tf.square(_norms(apart, True))]
 
-        def long() -> tuple[Any, Any]:
-            apart = _finite64(blocks, wide) - wide
-            return tf.reduce_sum(apart, (0, 1, 2)), _square_sum(apart, (0, 1, 2))
+        def long(part: Any) -> list[Any]:
+            apart = tf.cast(part, tf.float64)
+            apart = tf.where(tf.math.is_finite(apart), apart - wide, 0)
+            return [tf.reduce_sum(apart, 2), tf.reduce_sum(tf.square(apart), 2)]
 
-        sums, squares = tf.cond(self.exact, short, long)
-        # Squares have twice the range.
-        overflown = ~tf.reduce_all(tf.math.is_finite(squares))
-        sums, squares = tf.cond(overflown, long, lambda: (sums, squares))
-        off = tf.math.divide_no_nan(sums, counts)
-        return wide + off, tf.maximum(squares - sums * off, 0)
+        def again() -> tuple[Any, Any]:
+            plain = self.finite & tf.reduce_all(tf.math.is_finite(squares)) & self._short
+            made = tf.cond(plain, lambda: self._in_pieces(short), lambda: self._in_pieces(long))
+            off, square = (tf.reduce_sum(each, (0, 1)) for each in made)
+            share = tf.math.divide_no_nan(off, counts)
+            return wide + share, tf.maximum(square - off * share, 0)
 
-    @cached_property
-    def _block_peaks(self) -> Any:
-        return tf.reduce_max(self.filled(-math.inf), 2)
+        found: tuple[Any, Any] = tf.cond(
+            tf.reduce_any(careful), again, lambda: (means, squares - sums * means)
+        )
+        return found
 
     @cached_property
     def peaks(self) -> Any:
         """The largest finite value of each image and channel, -inf for none: `(N, channels)`."""
-        return tf.reduce_max(self._block_peaks, 1)
+        return tf.reduce_max(self._of("peaks"), 1)
 
     @cached_property
     def peak_cells(self) -> Any:
         """The first cell that has it, counted as the map is laid out: int64 `(N, channels)`."""
-        block = tf.argmax(self._block_peaks, 1)
+        block = tf.argmax(self._of("peaks"), 1)
         # Of each image and channel, the one block that has its peak.
-        inside = _picked(self.filled(-math.inf), block)
-        return block * tf.shape(self.blocks, tf.int64)[2] + tf.argmax(inside, 2)
+        inside = _picked(self.blocks, block)
+        inside = tf.where(tf.math.is_finite(inside), inside, _FILLS["peaks"])
+        return block * tf.cast(self._across, tf.int64) + tf.argmax(inside, 2)
 
     @cached_property
     def lows(self) -> Any:
         """The smallest finite value of each image and channel, inf for none: `(N, channels)`."""
-        return tf.reduce_min(tf.reduce_min(self.filled(math.inf), 2), 1)
+        return tf.reduce_min(self._of("lows"), 1)
 
     @cached_property
     def zeros(self) -> Any:
         """How many cells are zero: int64 `(N, channels)`."""
-        # A block is short, so bytes would hold the count of most; these are the cheapest sums of all.
-        zero = tf.cast(tf.equal(self.blocks, 0), tf.int32)
-        return tf.cast(tf.reduce_sum(zero, (1, 2)), tf.int64)
+        return tf.reduce_sum(self._of("zeros"), 1)
 
 
-def _across(cells: int) -> int:
-    """Return how many cells make a block: a divisor, near `_BLOCK` where there is one.
+def block_of(cells: int) -> int:
+    """Return how many cells make a block: a divisor, near 32 where there is one, or all.
 
-    >>> _across(56 * 56), _across(113 * 113), _across(1)
-    (32, 113, 1)
+    >>> block_of(56 * 56), block_of(113 * 113), block_of(1), block_of(10007)
+    (32, 113, 1, 10007)
     """
-    fitting = [n for n in range(1, min(cells, _LONGEST) + 1) if cells % n == 0]
-    return min(fitting, key=lambda n: abs(math.log(n / _BLOCK)), default=1)
+    fitting = [n for n in range(8, _LONGEST + 1) if cells % n == 0]
+    return min(fitting, key=lambda n: abs(math.log(n / _BLOCK)), default=cells)
 
 
-def _finite64(blocks: Any, value: Any = 0) -> Any:
-    """Return blocks in double precision with a value in the place of what is not finite."""
-    wide = tf.cast(blocks, tf.float64)
-    return tf.where(tf.math.is_finite(wide), wide, tf.cast(value, tf.float64))
+def on_gpu() -> bool:
+    """Return whether maps lie on a GPU, which needs no cache and waits for each turn of a loop."""
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
-def _square_sum(values: Any, axes: tuple[int, ...]) -> Any:
-    return tf.reduce_sum(tf.square(tf.cast(values, tf.float64)), axes)
+def _sums(blocks: Any, short: bool) -> Any:
+    return tf.cast(tf.reduce_sum(blocks if short else tf.cast(blocks, tf.float64), 2), tf.float64)
+
+
+def _norms(blocks: Any, short: bool) -> Any:
+    blocks = blocks if short else tf.cast(blocks, tf.float64)
+    return tf.cast(tf.raw_ops.EuclideanNorm(input=blocks, axis=[2]), tf.float64)
+
+
+def _zeros(blocks: Any, short: bool) -> Any:
+    # Bytes are the cheapest to write and to add up.
+    zero = tf.cast(tf.equal(blocks, 0), tf.int8 if short else tf.int32)
+    return tf.cast(tf.reduce_sum(zero, 2), tf.int64)
+
+
+# What is made of blocks `(N, blocks, cells, channels)`, told whether single precision will do, and what
+# stands there for a value that is not finite.
+_PASSES: dict[str, Callable[[Any, bool], Any]] = {
+    "sums": _sums,
+    "norms": _norms,
+    "peaks": lambda blocks, _: tf.reduce_max(blocks, 2),
+    "lows": lambda blocks, _: tf.reduce_min(blocks, 2),
+    "zeros": _zeros,
+}
+_FILLS = {"sums": 0.0, "norms": 0.0, "peaks": -math.inf, "lows": math.inf, "zeros": 1.0}
 
 
 def _picked(blocks: Any, block: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from kviz._types import Array
 from kviz.dataset.reductions.look import Look, Seen
 from kviz.dataset.reductions.reduction import Reduction, State
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 States = dict[str, State]
 
@@ -23,7 +23,8 @@ def states_in_graph(
         maps: real `(N, …, channels)`; None for reductions of predictions.
         seen: what is known of the images.
     """
-    look = Look(maps, seen)
+    passes = {each for reduction in reductions.values() for each in reduction.passes}
+    look = Look(maps, seen, passes)
     return {name: reduction.batch(look) for name, reduction in reductions.items()}
 
 

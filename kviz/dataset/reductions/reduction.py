@@ -22,7 +22,7 @@ from kviz.attribution.options import validate_fields
 from kviz.dataset.reductions.look import Look, Seen
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 State = dict[str, Array]
 
@@ -37,6 +37,8 @@ class Reduction:
     needs_labels: ClassVar[bool] = False
     # Which option a value alone is meant for, as in `top_k=9`.
     main: ClassVar[str] = ""
+    # What it asks a look for, which makes all that several ask for at once.
+    passes: ClassVar[tuple[str, ...]] = ()
     # Which arrays of a state are longer, along their second axis, where more was seen.
     ragged: ClassVar[tuple[str, ...]] = ()
 
@@ -59,7 +61,7 @@ class Reduction:
                 axis of channels; None for a reduction of predictions.
             seen: what is known of the images.
         """
-        return self.batch(Look(maps, seen))
+        return self.batch(Look(maps, seen, self.passes))
 
     def update(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction, State
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class Extremes(Reduction):
     >>> found.min.tolist(), found.max.tolist(), found.not_finite.tolist()
     ([-3.0], [6.0], [1])
     """
+
+    passes: ClassVar[tuple[str, ...]] = ("peaks", "lows")
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""

@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)

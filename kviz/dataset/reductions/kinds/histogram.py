@@ -16,7 +16,7 @@ from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 def _validate_edges(name: str, value: Any) -> tuple[float, ...] | None:

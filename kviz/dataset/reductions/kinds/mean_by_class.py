@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import ByClass
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class MeanByClass(ByClass):
     """
 
     needs_labels: ClassVar[bool] = True
+
+    passes: ClassVar[tuple[str, ...]] = ("sums",)
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""

@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import ByClass
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 _AXES = {1: ("x",), 2: ("y", "x"), 3: ("z", "y", "x")}
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction, State
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,8 @@ class Moments(Reduction):
     >>> found.mean.tolist(), found.variance.tolist()
     ([3.0], [3.5])
     """
+
+    passes: ClassVar[tuple[str, ...]] = ("sums", "norms")
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""

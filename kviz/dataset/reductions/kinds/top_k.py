@@ -13,7 +13,7 @@ from kviz.attribution.options import option
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction, State
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class TopK(Reduction):
     """
 
     main: ClassVar[str] = "k"
+    passes: ClassVar[tuple[str, ...]] = ("peaks",)
     ragged: ClassVar[tuple[str, ...]] = ("value", "row", "cell")
 
     k: int = option(9, least=1)

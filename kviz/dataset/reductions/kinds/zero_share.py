@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.dataset.reductions.look import Look
 from kviz.dataset.reductions.reduction import Reduction
 from kviz.engine.backend import tf
-from kviz.results.statistics import Statistic
+from kviz.results.statistic import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,11 @@ class ZeroShare(Reduction):
     >>> zeros = ZeroShare()
     >>> state = zeros.update({}, np.array([[[0.0], [0.0]], [[0.0], [6.0]]]), rows=[0, 1])
     >>> found = zeros.result(state)
-    >>> found.zero_share.tolist(), found.dead_share.tolist()
+    >>> found.share.tolist(), found.dead_share.tolist()
     ([0.75], [0.5])
     """
+
+    passes: ClassVar[tuple[str, ...]] = ("zeros",)
 
     def batch(self, look: Look) -> dict[str, Any]:
         """Return a batch's own state, as `Reduction` says."""
@@ -40,7 +42,7 @@ class ZeroShare(Reduction):
         """Return both shares, 0 to 1, and what they are shares of; NaN where nothing was seen."""
         with np.errstate(invalid="ignore"):
             values = {
-                "zero_share": state["zeros"] / state["cells"],
+                "share": state["zeros"] / state["cells"],
                 "dead_share": state["dead"] / state["images"],
                 **state,
             }
