@@ -23,6 +23,36 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 ROOT = Path(__file__).parents[1]
 
 
+class Examples:
+    """What the examples of kviz share: the shipped model, read and traced once for all of them."""
+
+    def __init__(self):
+        self.network = None
+
+    @pytest.fixture(autouse=True)
+    def _read_once(self, request):
+        if not isinstance(request.node, pytest.DoctestItem) or ".network." in request.node.name:
+            return
+        from kviz.network import loading
+
+        read = loading.load_model
+
+        def load_model(path, **options):
+            if path != "models/squeezenet.keras" or options:
+                return read(path, **options)
+            self.network = self.network or read(path)
+            return self.network
+
+        patch = request.getfixturevalue("monkeypatch")
+        patch.setattr(loading, "load_model", load_model)
+        patch.setattr("kviz.load_model", load_model)
+
+
+def pytest_configure(config):
+    # The examples lie beside this folder, where its fixtures are not seen.
+    config.pluginmanager.register(Examples())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Of a family of cases that is marked `some`, leave the rest to the slow run.

@@ -103,9 +103,51 @@ BAD = [
     'kviz.load_images("a.png", network, fit="shrink")',
     "kviz.Network(network, clas_names=[])",
 ]
+GOOD_METHODS = """
+    import numpy as np
+    import kviz
+
+    model, images = "model.keras", np.zeros((1, 8, 8, 3))
+    kviz.attribute(model, images)
+    kviz.attribute(model, images, relu=False, class_index=3)
+    kviz.attribute(model, images, "grad_cam", layer_names=["conv*"], resize=None)
+    kviz.attribute(model, images, method="smooth_grad", base="saliency", samples=5, seed=2)
+    kviz.attribute(model, images, "smooth_grad", base=kviz.attribution.GradCam(relu=False))
+    kviz.attribute(model, images, "occlusion", window=(3, 5), baseline="grey", batch_size=8)
+    kviz.attribute(model, images, kviz.attribution.Lrp(rule="z_plus"), names=["a"])
+    found: kviz.Attribution = kviz.attribution.attribute(model, images, "lrp", epsilon=0.1)
+    score = kviz.scores.ClassScore()
+
+
+    class Mine(kviz.attribution.Method):
+        pass
+
+
+    kviz.attribute(model, images, Mine(), score=score)
+    maps = kviz.activations(model, images)
+"""
+
+# What is wrong of methods, and how mypy calls it.
+BAD_METHODS = {
+    'kviz.attribute(model, images, method="gradcam")': "call-overload",
+    'kviz.attribute(model, images, "integrated_gradients", stpes=3)': "call-overload",
+    'kviz.attribute(model, images, "grad_cam", steps=3)': "call-overload",
+    'kviz.attribute(model, images, "grad_cam", relu="no")': "call-overload",
+    'kviz.attribute(model, images, "saliency", reduce="mean")': "call-overload",
+    'kviz.attribute(model, images, "smooth_grad", base="salience")': "call-overload",
+    "kviz.attribute(model, images, kviz.attribution.GradCam(), relu=True)": "call-overload",
+    "kviz.attribute(model, images, clas_index=3)": "call-overload",
+    "kviz.attribution.GradCam(layers=3)": "call-arg",
+    "kviz.activatons(model, images)": "attr-defined",
+    "kviz.attribution.GradCamm()": "attr-defined",
+    "kviz.scores.ClasScore()": "attr-defined",
+}
 HEAD = (
     "import kviz\nnetwork = kviz.load_model('m.keras')\n"
     "pixels = kviz.load_images('a.png', network)\n"
+)
+HEAD_METHODS = (
+    'import numpy as np\nimport kviz\nmodel, images = "m.keras", np.zeros((1, 8, 8, 3))\n'
 )
 
 
@@ -114,22 +156,30 @@ def snippets(tmp_path_factory):
     folder = tmp_path_factory.mktemp("typed")
     (folder / "good.py").write_text(textwrap.dedent(GOOD))
     (folder / "bad.py").write_text(HEAD + "\n".join(BAD) + "\n")
+    (folder / "good_methods.py").write_text(textwrap.dedent(GOOD_METHODS))
+    (folder / "bad_methods.py").write_text(HEAD_METHODS + "\n".join(BAD_METHODS) + "\n")
     return folder
 
 
-def mypy(folder, cache):
-    """Return the lines with errors, by file, that mypy finds."""
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-pretty", "--cache-dir", cache]
-    command += ["--config-file", ROOT / "pyproject.toml", "good.py", "bad.py"]
+def mypy(folder):
+    """Return the lines with errors that mypy finds, with the file and the kind of each."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-pretty"]
+    command += ["--cache-dir", folder / "cache", "--config-file", ROOT / "pyproject.toml"]
+    command += sorted(path.name for path in folder.glob("*.py"))
     # mypy finds an installed package by itself, and is told of one that lies in a folder.
     here = {"MYPYPATH": str(ROOT)} if SOURCE == ROOT else {}
     environment = {**os.environ, **here}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
-    return [tuple(one) for one in re.findall(r"^(\w+\.py):(\d+): error", done.stdout, re.M)]
+    return [
+        (file, int(line), kind)
+        for file, line, kind in re.findall(
+            r"^(\w+\.py):(\d+): error: .*\[([\w-]+)\]$", done.stdout, re.M
+        )
+    ]
 
 
 def pyright(folder):
-    """Return the lines with errors, by file, that pyright finds."""
+    """Return the lines with errors that pyright finds, with the file of each."""
     settings = {
         "extraPaths": [str(SOURCE)],
         "typeCheckingMode": "standard",
@@ -140,18 +190,21 @@ def pyright(folder):
     command += ["--pythonpath", sys.executable]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     return [
-        (Path(one["file"]).name, str(one["range"]["start"]["line"] + 1))
+        (Path(one["file"]).name, one["range"]["start"]["line"] + 1, "")
         for one in json.loads(done.stdout)["generalDiagnostics"]
         if one["severity"] == "error"
     ]
 
 
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
-def test_what_is_right_is_accepted_and_what_is_wrong_is_refused(
-    checker, snippets, tmp_path_factory
-):
-    cache = tmp_path_factory.mktemp("cache")
-    found = mypy(snippets, cache) if checker == "mypy" else pyright(snippets)
-    assert [line for file, line in found if file == "good.py"] == []
-    refused = {int(line) - HEAD.count("\n") - 1 for file, line in found if file == "bad.py"}
+@pytest.mark.parametrize("checker", [mypy, pyright], ids=lambda checker: checker.__name__)
+def test_what_is_right_is_accepted_and_what_is_wrong_is_refused(checker, snippets):
+    found = checker(snippets)
+    assert [one for one in found if one[0].startswith("good")] == []
+    refused = {line - HEAD.count("\n") - 1 for file, line, _ in found if file == "bad.py"}
     assert [BAD[place] for place in range(len(BAD)) if place not in refused] == []
+    kinds = {line: kind for file, line, kind in found if file == "bad_methods.py"}
+    if checker is mypy:
+        head = HEAD_METHODS.count("\n") + 1
+        assert kinds == dict(enumerate(BAD_METHODS.values(), start=head))
+    else:
+        assert len(kinds) == len(BAD_METHODS)

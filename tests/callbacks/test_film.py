@@ -203,6 +203,7 @@ def test_nothing_is_compiled_again_after_the_first_look(path):
     assert counts == [counts[0]] * 4
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("ending", [".gif", ".webp"])
 def test_the_film_changes_and_its_charts_keep_their_axes(ending, tmp_path):
     path = tmp_path / f"film{ending}"
@@ -232,7 +233,7 @@ def test_the_film_changes_and_its_charts_keep_their_axes(ending, tmp_path):
 
 def test_an_axis_that_grows_grows_in_all_frames(path):
     model, rates = net(), iter([0.01, 0.01, 60.0, 0.01])
-    film = Film(FEW, path)
+    film = Film(FEW, path, attributions=())
     change = keras.callbacks.LambdaCallback(
         on_epoch_begin=lambda *_: model.optimizer.learning_rate.assign(next(rates))
     )
@@ -246,21 +247,21 @@ def test_an_axis_that_grows_grows_in_all_frames(path):
         assert np.abs(label.astype(int) - labels[-1]).max() < 32
 
 
-def test_what_is_interrupted_leaves_the_film_up_to_then(path):
-    for problem in (KeyboardInterrupt, RuntimeError):
+@pytest.mark.some(every=2)
+@pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
+def test_what_is_interrupted_leaves_the_film_up_to_then(problem, path):
+    def stop(epoch, model):  # noqa: ARG001 - what Each gives
+        if epoch == 2:
+            raise problem
 
-        def stop(epoch, model, problem=problem):  # noqa: ARG001 - what Each gives
-            if epoch == 2:
-                raise problem
-
-        with pytest.raises(problem):
-            fit(net(), Film(FEW, path), Each(stop), epochs=9)
-        assert len(frames(path)) == 3
-        assert [file.name for file in path.parent.iterdir()] == ["film.gif"]
+    with pytest.raises(problem):
+        fit(net(), Film(FEW, path, attributions=()), Each(stop), epochs=9)
+    assert len(frames(path)) == 3
+    assert [file.name for file in path.parent.iterdir()] == ["film.gif"]
 
 
 def test_a_full_disk_ends_the_film_and_not_the_training(path, monkeypatch):
-    model, film = net(), Film(FEW, path)
+    model, film = net(), Film(FEW, path, attributions=())
 
     def full(*_, **__):
         raise kviz.OutputError("the disk is full")
@@ -325,18 +326,18 @@ def test_a_long_film_is_thinned_out(epochs, most, expected, path):
 
 
 def test_every_so_many_epochs_and_the_last(path):
-    film = Film(FEW, path, every=2)
+    film = Film(FEW, path, attributions=(), every=2)
     fit(net(), film, epochs=5)
     assert film.epochs == [0, 2, 4, 5]
     stop = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=100)
-    early = Film(FEW, path, every=5)
+    early = Film(FEW, path, attributions=(), every=5)
     fit(net(), early, stop, epochs=20)
     assert early.epochs == [0, 2]
     assert early.frame.epoch == 2
 
 
 def test_training_that_goes_on_goes_on_in_the_film(path):
-    model, film = net(), Film(FEW, path)
+    model, film = net(), Film(FEW, path, attributions=())
     fit(model, film, epochs=2)
     fit(model, film, epochs=4, initial_epoch=2)
     assert film.epochs == [0, 1, 2, 3, 4]
@@ -345,7 +346,7 @@ def test_training_that_goes_on_goes_on_in_the_film(path):
     assert film.epochs == [0, 1]
     before = path.read_bytes()
     for name in ("film-from-5.gif", "film-from-5-2.gif"):
-        later = Film(FEW, path)
+        later = Film(FEW, path, attributions=())
         fit(model, later, epochs=6, initial_epoch=5)
         assert later.path.name == name
         assert later.epochs == [5, 6]
@@ -354,7 +355,7 @@ def test_training_that_goes_on_goes_on_in_the_film(path):
 
 
 def test_another_model_begins_another_film(path):
-    film = Film(FEW, path)
+    film = Film(FEW, path, attributions=())
     fit(net(), film, epochs=2)
     fit(custom(), film, epochs=1)
     assert film.epochs == [0, 1]
@@ -445,20 +446,12 @@ def test_tensorboard_gets_pictures_and_numbers(path, tmp_path):
     np.testing.assert_array_equal(tf.io.decode_png(pngs[1]).numpy(), ours)
 
 
-def test_tensorboard_alone(tmp_path):
-    need_package("tensorboard", "tensorboard")
-    film = Film(FEW, None, log_dir=tmp_path / "logs")
-    fit(net(), film, epochs=1)
-    assert film.epochs == []
-    assert film.frame.epoch == 1
-    assert [step for step, _ in events(tmp_path / "logs")["conv1"]] == [0, 1]
-
-
 def test_tensorboard_alone_is_told_nothing_of_a_training_before(tmp_path):
     need_package("tensorboard", "tensorboard")
-    film, model = Film(FEW, None, log_dir=tmp_path / "logs"), net()
+    film, model = Film(FEW, None, attributions=(), log_dir=tmp_path / "logs"), net()
     fit(model, film, epochs=3)
     fit(model, film, epochs=1)
+    assert film.epochs == []
     assert film.frame.epoch == 1
     assert [step for step, _ in events(tmp_path / "logs")["conv1"]] == [0, 1, 2, 3, 0, 1]
 
@@ -470,7 +463,7 @@ def test_the_film_needs_no_tensorboard_and_its_folder_names_the_extra(path, monk
     )
     with refused(r"not installed: pip install \"keras-kviz\[tensorboard\]\"", kviz.OptionError):
         Film(FEW, path, log_dir="logs")
-    fit(net(), Film(FEW, path), epochs=1)
+    fit(net(), Film(FEW, path, attributions=()), epochs=1)
     assert path.exists()
 
 
@@ -541,5 +534,5 @@ def test_a_strangers_film_is_refused_when_training_begins(path):
     with pytest.raises(kviz.OutputError, match=r"kviz did not write .* force=True replaces it"):
         fit(net(), Film(FEW, path), epochs=1)
     assert path.read_bytes() == b"theirs"
-    fit(net(), Film(FEW, path, force=True), epochs=1)
-    fit(net(), Film(FEW, path), epochs=1)
+    fit(net(), Film(FEW, path, attributions=(), force=True), epochs=1)
+    fit(net(), Film(FEW, path, attributions=()), epochs=1)
