@@ -32,7 +32,9 @@ class Read(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_ahead(source: Source, wanted: Wanted, start: int, stop: int, ahead: int) -> Iterator[Read]:
+def read_ahead(
+    source: Source, wanted: Wanted, shape: Shape | None, span: tuple[int, int], ahead: int
+) -> Iterator[Read]:
     """Give items in order, decoded while the one who takes them is at work.
 
     Threads do it, not `tf.data`: what is read is handed over as it is, without two copies through
