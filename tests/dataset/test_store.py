@@ -222,11 +222,12 @@ def test_rows_that_another_attempt_left_are_not_those_of_this_one(tmp_path):
     store = begin(tmp_path / "store", count=20)
     with store.claim(0) as writer:
         writer.write(0, {"conv1": np.ones((20, 3), np.float32)}, columns(0, 20))
+    (tmp_path / "store/arrays/conv1/c.0.0.__lock").write_bytes(b"half")
     with store.claim(0) as writer:  # all images have become unreadable since
         writer.write(0, {}, columns(0, 20))
         writer.commit()
     assert np.isnan(opened.open(tmp_path / "store")["conv1"][:]).all()
-    assert not (tmp_path / "store/arrays/conv1/c.0.0").exists()
+    assert [path.name for path in (tmp_path / "store/arrays/conv1").iterdir()] == ["zarr.json"]
 
 
 def test_what_ends_by_an_error_is_undone_and_free_again(tmp_path):
@@ -358,6 +359,13 @@ def test_the_end_comes_with_the_last_shard(tmp_path):
         (
             {"plan": {**PLAN, "verb": "fool"}, "count": 9},
             r'verb was "activations", and is "fool" now \(and 1 more differs\)',
+        ),
+        (  # what a plan says too is told once
+            {
+                "plan": {**PLAN, "settings": {**PLAN["settings"], "dtype": "float16"}},
+                "dtype": "float16",
+            },
+            r'dtype was null, and is "float16" now\. Go on',
         ),
         (
             {"columns": {**COLUMNS, "best": "int64"}},
