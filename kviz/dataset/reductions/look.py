@@ -247,11 +247,11 @@ class Look:
     @cached_property
     def peak_cells(self) -> Any:
         """The first cell that has it, counted as the map is laid out: int64 `(N, channels)`."""
-        block = tf.argmax(self._of("peaks"), 1)
+        block = _first(self._of("peaks"), 1)
         # Of each image and channel, the one block that has its peak.
         inside = _picked(self.blocks, block)
         inside = tf.where(tf.math.is_finite(inside), inside, _FILLS["peaks"])
-        return block * tf.cast(self._across, tf.int64) + tf.argmax(inside, 2)
+        return block * tf.cast(self._across, tf.int64) + _first(inside, 2)
 
     @cached_property
     def lows(self) -> Any:
@@ -304,6 +304,14 @@ _PASSES: dict[str, Callable[[Any, bool], Any]] = {
     "zeros": _zeros,
 }
 _FILLS = {"sums": 0.0, "norms": 0.0, "peaks": -math.inf, "lows": math.inf, "zeros": 1.0}
+
+
+def _first(values: Any, axis: int) -> Any:
+    """Return the lowest place of the largest value, which `tf.argmax` does not promise: int64."""
+    largest = tf.reduce_max(values, axis, keepdims=True)
+    places = tf.range(tf.shape(values, tf.int64)[axis])
+    places = tf.reshape(places, (-1,) + (1,) * (values.shape.rank - 1 - axis))
+    return tf.reduce_min(tf.where(values == largest, places, places.dtype.max), axis)
 
 
 def _picked(blocks: Any, block: Any) -> Any:
