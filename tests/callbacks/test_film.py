@@ -128,7 +128,7 @@ def nested():
 
 
 # What there is to disturb: dropout, random flips, batch statistics, the order of the images.
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     ("made", "kwargs"),
     [

@@ -179,7 +179,7 @@ def same(left, right):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 * max(np.abs(other).max(), 1))
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(
     "kind",
     [

@@ -94,7 +94,7 @@ def test_what_an_output_is(case):
     assert found.note == ""
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("case", CASES)
 def test_predict_says_what_the_model_says(case):
     make, kind, _, is_probability = CASES[case]
@@ -135,7 +135,7 @@ def test_predict_says_what_the_model_says(case):
     np.testing.assert_allclose(found.scores, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("case", CASES)
 def test_every_class_has_a_score_and_no_other_has(case):
     make, kind, classes, _ = CASES[case]

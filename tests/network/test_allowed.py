@@ -639,6 +639,7 @@ def test_an_honest_config_in_h5_loads(tmp_path, forks, honest):
         assert (outcome.kind, outcome.acted) == ("", []), outcome
 
 
+@pytest.mark.some(every=3)
 @pytest.mark.parametrize(
     "kind",
     [

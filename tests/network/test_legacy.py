@@ -365,7 +365,7 @@ STACKS = {
 }
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("kind", STACKS)
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_sequential_file_gives_what_keras_3_gives(tmp_path, kind, listed):

@@ -436,7 +436,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.some(every=6)
+@pytest.mark.some(every=12)
 @pytest.mark.usefixtures("short_dreams")
 @pytest.mark.parametrize("case", CASES)
 def test_a_part_that_cannot_be_made_is_left_out_with_its_reason(case):

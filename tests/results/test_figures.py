@@ -20,7 +20,7 @@ def own():
         yield plt.figure()
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=5)
 @pytest.mark.parametrize("kind", PLOTTED)
 def test_plots_leave_nothing_behind(kind, own, tmp_path):
     result = ALL[kind]()

@@ -90,7 +90,7 @@ def seen(kind, tmp_path, share):
     return outcomes
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_with_one_thing_wrong_is_refused_or_can_be_shown(kind, tmp_path):
     assert "refused" in seen(kind, tmp_path, 0.03).values()

@@ -10,7 +10,7 @@ from PIL import Image
 import kviz
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind != "predictions"])
 @pytest.mark.parametrize("ending", ["pdf", "svg"])
 def test_every_result_is_saved_as_one_figure(kind, ending, tmp_path):

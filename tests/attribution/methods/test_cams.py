@@ -271,6 +271,7 @@ def net_of(axes, dtype="float32", channels=2):
     )
 
 
+@pytest.mark.some(every=2)
 @pytest.mark.parametrize("axes", AXES)
 class TestAxes:
     """Signals, pictures and volumes: maps of a layer's size come to the input's."""

@@ -105,7 +105,7 @@ COMPOSITES = [
 ]
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(("options", "rules"), COMPOSITES)
 @pytest.mark.parametrize("fused", [True, False])
 def test_rules_by_hand_for_pixels_of_both_signs(options, rules, fused):
@@ -179,7 +179,7 @@ def test_what_is_first_may_lie_behind_padding_and_scaling():
     close(kviz.attribute(padded, images, "lrp", **options).maps, expected)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(
     "options",
     [{"rule": "z_plus"}, {"rule": "alpha2_beta1"}, {"rule": "gamma"}, {"first": "flat"},
@@ -373,7 +373,7 @@ GATED = {
 }
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize(
     ("part", "rule"),
     # z+ loses the relevance of a unit to which nothing above 0 comes: none of the first layer's.
@@ -520,7 +520,7 @@ def test_bad_options(options):
         kviz.attribution.method_named("lrp", **options)
 
 
-@pytest.mark.some(every=2)
+@pytest.mark.some(every=4)
 @pytest.mark.parametrize("rule", ["z_plus", "alpha2_beta1", "gamma"])
 @pytest.mark.parametrize("dilation", [1, 2])
 def test_a_causal_convolution_is_one_that_is_padded_before(rule, dilation):
