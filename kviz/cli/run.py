@@ -49,7 +49,9 @@ def _one(option: str) -> Callable[..., Any]:
 
     def one(_ctx: click.Context, _param: click.Parameter, values: tuple[Any, ...]) -> Any:
         if len(values) > 1:
-            raise click.UsageError(f"Over a data set, give {option} once; run each into its own STORE.")
+            raise click.UsageError(
+                f"Over a data set, give {option} once; run each into its own STORE."
+            )
         return values[0] if values else None
 
     return one

@@ -1,9 +1,40 @@
-"""A data set through any verb: source, shards, store, reductions; in one process or on Ray."""
+"""A data set through any verb: source, shards, store, reductions; in one process or on Ray.
 
-from kviz.dataset.opened import Dataset
-from kviz.dataset.opened import open as open  # noqa: A004 - as gzip has it
-from kviz.dataset.registry import work_named, work_names
-from kviz.dataset.run import Done, run
-from kviz.dataset.work import Batch, Found, Work
+Nothing is imported before it is used: a store is read without TensorFlow.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kviz.dataset.opened import Dataset
+    from kviz.dataset.opened import open as open  # noqa: A004 - as gzip has it
+    from kviz.dataset.registry import work_named, work_names
+    from kviz.dataset.run_verb import Done, run
+    from kviz.dataset.work import Batch, Found, Work
+
+_HOMES = {
+    "Batch": "work",
+    "Dataset": "opened",
+    "Done": "run_verb",
+    "Found": "work",
+    "Work": "work",
+    "open": "opened",
+    "run": "run_verb",
+    "work_named": "registry",
+    "work_names": "registry",
+}
 
 __all__ = ["Batch", "Dataset", "Done", "Found", "Work", "open", "run", "work_named", "work_names"]
+
+# A type checker would take any name for one of these.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(import_module(f"kviz.dataset.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'kviz.dataset' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -201,6 +201,7 @@ class Dataset:
             model_sha256=model.get("sha256"),
             preprocess=model.get("preprocess"),
             settings=settings,
+            **self._begun(),
         )
         return Slice(
             ReadLater(self.paths, lambda path: self._array(path)[key]),
@@ -229,6 +230,15 @@ class Dataset:
             at = np.searchsorted(table["row"].to_numpy(), wanted)
             columns: dict[str, list[Any]] = table.take(at).to_pydict()
         return columns
+
+    def _begun(self) -> dict[str, Any]:
+        """Return when, by which call and which versions the store was begun, as its log says."""
+        try:
+            with self._places.log.open(encoding="utf-8") as file:
+                line = json.loads(file.readline())
+            return {"time": line["time"], "call": line["call"] or "", "versions": line["versions"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}  # the log may be gone, and is no part of what is kept
 
     @cached_property
     def constants(self) -> dict[str, Any]:

@@ -83,6 +83,12 @@ class Places:
         """A shard's file of `index`, `statistics` or `done`."""
         return self.root / what / f"{shard // _A_FOLDER:03}" / f"{shard:08}.{ending}"
 
+    def own(self) -> list[Path]:
+        """Return what is there of a store, less its locks."""
+        folders = [self.root / what for what in ("index", "statistics", "done")]
+        files = [self.head, self.complete, self.constants, self.log]
+        return [each for each in (*folders, self.arrays, self.first, *files) if each.exists()]
+
     def shards(self, what: str) -> set[int]:
         """Return the shards that have a file of that kind."""
         numbers: set[int] = set()

@@ -241,6 +241,23 @@ class Store:
         shutil.rmtree(self.places.locks, ignore_errors=True)
         return True
 
+    def abandon(self) -> None:
+        """Remove what is there again, where no shard is done and nobody is at one."""
+        if self.places.root.is_dir() and not self.done():
+            with suppress(OutputError, OSError), self._lock("begin") as held:
+                others = (each.stem for each in self.places.locks.glob("*.lock"))
+                if not held or not all(map(self._is_free, set(others) - {"begin"})):
+                    return
+                for each in self.places.own():
+                    shutil.rmtree(each) if each.is_dir() else each.unlink()
+            with suppress(OSError):
+                shutil.rmtree(self.places.locks)
+                self.places.root.rmdir()  # unless others' files are in it by now
+
+    def _is_free(self, name: str) -> bool:
+        with self._lock(name) as held:
+            return held
+
     def log(self, **facts: Any) -> None:
         """Add a line to the log: the time, this host and process, and these facts.
 

@@ -101,7 +101,7 @@ def made_by(
         settings=settings,
         call=command() or _call(verb, path, bool(pixels), settings),
         time=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=dict(_versions()),
+        versions=dict(versions()),
     )
 
 
@@ -153,7 +153,8 @@ def _hashes(pixels: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...]:
 
 
 @functools.cache
-def _versions() -> tuple[tuple[str, str], ...]:
+def versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of Python and of the packages that compute, by name."""
     packages = {"kviz": "keras-kviz", "keras": "keras", "tensorflow": "tensorflow"}
     found = [(name, version(package)) for name, package in packages.items()]
     return (*found, ("numpy", np.__version__), ("python", platform.python_version()))

@@ -11,6 +11,7 @@ from keras import layers
 from needed import need_package
 
 import kviz
+from kviz.dataset.store import Store
 
 need_package("tensorstore", "store")
 need_package("pyarrow", "store")
@@ -292,6 +293,29 @@ def test_what_cannot_be_is_said_before_anything_is_written(network, tmp_path, op
     with pytest.raises(kviz.KvizError, match=re.escape(said)):
         run(verb, network, FASHION, tmp_path / "store", **options)
     assert not (tmp_path / "store/done").exists()
+
+
+def test_a_run_that_finishes_no_shard_leaves_nothing(network, photos, tmp_path):
+    store = tmp_path / "store"
+    with pytest.raises(kviz.OptionError, match="no class of the model"):
+        run("predict", network, photos, store, statistics=["confusion"])
+    assert not store.exists()
+
+    def stop(done):
+        raise Stop
+
+    with pytest.raises(Stop):
+        run("predict", network, photos, store, progress=stop)
+    assert not store.exists()
+    # Who is at a shard keeps what is there.
+    begun = run("predict", network, photos, tmp_path / "other", shard=(1, 3))
+    shutil.rmtree(begun.path / "done")
+    with Store.at(begun.path).claim(2) as held:
+        Store.at(begun.path).abandon()
+        assert held is not None
+        assert (begun.path / "store.json").exists()
+    Store.at(begun.path).abandon()
+    assert not begun.path.exists()
 
 
 def test_a_model_of_free_sizes_asks_for_one(tmp_path):

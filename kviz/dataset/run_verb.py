@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from kviz._caller import spelled, warning_once
+from kviz._caller import command, spelled, warning_once
 from kviz._checks import sanitise, validate_choice, validate_int
 from kviz._types import ModelLike
 from kviz.dataset.opened import Dataset
@@ -25,6 +25,7 @@ from kviz.formats.fitting import Fit
 from kviz.images import wanted_by
 from kviz.network.loading import as_network
 from kviz.network.network import Network
+from kviz.results.made_by import versions
 
 SHARD_SIZE = 256
 BATCH_SIZE = 32
@@ -173,7 +174,7 @@ def run(  # noqa: PLR0913 - a verb's options
         handed: Engine = ray_engine(plan, network, workers, address, custom_objects)
         return handed
 
-    with warning_once():
+    with warning_once(), _nothing_half_done(kept):
         if before := firsts(work.reductions):
             first = plan.first_pass(replace(work, statistics=before))
             begun = first.begin(network, resume=True, shared=True)
@@ -181,6 +182,16 @@ def run(  # noqa: PLR0913 - a verb's options
             work.settle(_first_found(first.store))
         _work_off(kept, part, hand_out(plan, kept), max_bad, progress)
     return open_store(store)
+
+
+@contextmanager
+def _nothing_half_done(store: Store) -> Iterator[None]:
+    """Where a run fails before a shard is done, leave no store that other settings would not fit."""
+    try:
+        yield
+    except BaseException:
+        store.abandon()
+        raise
 
 
 def _first_found(store: Path) -> Any:
@@ -289,7 +300,7 @@ def _work_off(
     before = {shard for shard in shards if shard in ready}
     watch = _Watch(store, shards, before, max_bad, progress)
     left = [shard for shard in shards if shard not in ready]
-    store.log(event="begin", host=platform.node(), shards=len(left))
+    store.log(event="begin", call=command(), versions=dict(versions()), shards=len(left))
     for _, counts in handed(left, watch.tell) if left else ():
         watch.finished += counts is not None
     if progress:
