@@ -28,7 +28,7 @@ class Moments(Reduction):
     >>> moments = Moments()
     >>> state = moments.update({}, np.array([[[1.0], [2.0]], [[3.0], [6.0]]]), rows=[0, 1])
     >>> found = moments.result(state)
-    >>> found.mean.tolist(), found.variance.tolist()
+    >>> found.mean.tolist(), found.variance.round(6).tolist()
     ([3.0], [3.5])
     """
 
