@@ -60,7 +60,7 @@ class Loading:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         if Path(self.folder).is_dir():  # relative paths of the source are meant from there
             os.chdir(self.folder)
-        import tensorflow as tf
+        from kviz.engine.backend import tf
 
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)

@@ -135,8 +135,9 @@ WORKS = {
 
 def throughput(count=2000, parts=4, works=("predict", "pooled", "saliency", "raw")):
     """Compare verbs with their floors, a part of the images each in turn."""
-    import kviz
     from interleaved import line
+
+    import kviz
 
     model = mobilenet()
     network = kviz.Network(model, preprocess="mobilenet_v2")
@@ -281,8 +282,9 @@ def linear(counts=(1000, 2000, 5000, 10000, 20000)):
 
 def ray(count=1024, workers=2):
     """Compare Ray's actors with this process on the same cores, start-up told apart."""
-    import kviz
     from interleaved import line
+
+    import kviz
 
     with tempfile.TemporaryDirectory() as home:
         home = Path(home)

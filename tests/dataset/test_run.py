@@ -301,7 +301,7 @@ def test_a_run_that_finishes_no_shard_leaves_nothing(network, photos, tmp_path):
         run("predict", network, photos, store, statistics=["confusion"])
     assert not store.exists()
 
-    def stop(done):
+    def stop(_):
         raise Stop
 
     with pytest.raises(Stop):
