@@ -21,6 +21,8 @@ from click.testing import CliRunner
 import kviz
 from kviz.attribution import method_class, method_names
 from kviz.cli import main
+from kviz.dataset.reductions import reduction_named
+from kviz.dataset.sources.registry import suffixes
 from kviz.formats.array_files import SUFFIXES as ARRAYS
 from kviz.metrics import metric_class, metric_names
 
@@ -89,7 +91,7 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 20
+    assert len(COMMANDS) == 28
     assert sum("report" in each.split() for each in COMMANDS) == 3
 
 
@@ -97,6 +99,7 @@ def test_the_commands_are_found():
 LONG = {
     "kviz report models/squeezenet.keras notebooks/images/cat.png",
     "kviz report my_model.keras photo.jpg --out report.html",
+    *(each for each in COMMANDS if "--engine ray" in each),
 }
 
 
@@ -106,6 +109,8 @@ LONG = {
     [pytest.param(each, marks=pytest.mark.slow if each in LONG else []) for each in COMMANDS],
 )
 def test_commands(command):
+    # There is no cluster here: Ray of this machine stands in for it.
+    command = command.replace(" --address auto", "")
     done = CliRunner().invoke(main, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
 
@@ -163,6 +168,9 @@ OF_THE_READER = {
     "result.facts()",
     "result.made_by",
     "result.to_frame()",
+    'pandas.read_parquet("predicted/index")',
+    "store.json",
+    'zarr.open("pooled/arrays/conv1")',
     "(x − mean) / std × 64 + 128",
     '"-1..1"',
     '"0..1"',
@@ -192,7 +200,7 @@ def public_callables():
         for name in kviz.__all__
         if name != "ActivationModel" and not name.endswith(("Error", "Warning"))
     ]
-    given += [kviz.callbacks.Film, *(method_class(name) for name in method_names())]
+    given += [kviz.dataset.run, kviz.dataset.open, kviz.callbacks.Film, *(method_class(name) for name in method_names())]
     given += [metric_class(name) for name in metric_names()]
     for value in given:
         yield value
@@ -226,9 +234,11 @@ def parameters():
     return found
 
 
-def commands():
-    context = click.Context(main)
-    return {name: main.get_command(context, name) for name in main.list_commands(context)}
+def commands(group=main):
+    context = click.Context(group)
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    inner = [commands(one) for one in found.values() if isinstance(one, click.Group)]
+    return found | {f"run {name}": one for each in inner for name, one in each.items()}
 
 
 @cache
@@ -264,20 +274,30 @@ def chains(code):
 
 def is_word(text):
     """Return whether a quoted word is one that kviz or Keras takes somewhere."""
-    extra = re.fullmatch(r"\.\[(\w+)\]", text)
+    extras = re.fullmatch(r"\.\[([\w,]+)\]", text)
     return (
         text in set().union(*parameters().values())
         or text in OF_THE_READER
         or hasattr(keras.layers, text)
         or hasattr(keras.applications, text)
-        or (extra is not None and extra[1] in EXTRAS)
+        or (extras is not None and all(extra in EXTRAS for extra in extras[1].split(",")))
     )
+
+
+def is_statistic(code):
+    """Return whether `kviz run --statistic` takes it."""
+    try:
+        return bool(reduction_named(code))
+    except kviz.OptionError:
+        return False
 
 
 def is_something(code):
     """Return whether inline code of the README names what is there."""
     options, defaults = options_of_commands()
     if code in OF_THE_READER or (ROOT / code).exists() or code.rstrip("/") in defaults:
+        return True
+    if is_statistic(code):
         return True
     if code.startswith("-"):
         return code.split()[0] in options
@@ -296,7 +316,7 @@ def is_something(code):
         # A word is one of those that the option lists, where it lists any.
         return name in known and (not quoted or not known[name] or quoted[1] in known[name])
     if re.fullmatch(r"\.\w+", code):
-        return code in {".h5", ".keras", *ARRAYS}
+        return code in {".h5", ".keras", *ARRAYS, *suffixes()}
     if code.isidentifier():
         return (
             code in kviz.__all__

@@ -67,6 +67,15 @@ def as_source(
         raise unreadable(given, error) from error
 
 
+def suffixes() -> tuple[str, ...]:
+    """Return the endings by which files are known.
+
+    >>> ".parquet" in suffixes()
+    True
+    """
+    return tuple(suffix for kind in _kinds() for suffix in kind.suffixes)
+
+
 @cache
 def _kinds() -> list[type[Source]]:
     """Return the kinds of sources, by their rank."""
