@@ -200,7 +200,12 @@ def public_callables():
         for name in kviz.__all__
         if name != "ActivationModel" and not name.endswith(("Error", "Warning"))
     ]
-    given += [kviz.dataset.run, kviz.dataset.open, kviz.callbacks.Film, *(method_class(name) for name in method_names())]
+    given += [
+        kviz.dataset.run,
+        kviz.dataset.open,
+        kviz.callbacks.Film,
+        *(method_class(name) for name in method_names()),
+    ]
     given += [metric_class(name) for name in metric_names()]
     for value in given:
         yield value

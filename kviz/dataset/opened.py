@@ -7,10 +7,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
 
+from kviz._caller import spelled
 from kviz._checks import sanitise, suggest
 from kviz._types import Array
 from kviz.dataset import zarr_arrays
@@ -27,6 +29,7 @@ from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import plain_path
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Result
+from kviz.results.statistics import Statistics
 
 
 class Merged(Protocol):
@@ -193,23 +196,13 @@ class Dataset:
         key: Any = np.asarray(rows, np.int64)
         if isinstance(rows, range) and rows.step == 1:
             key = builtins.slice(rows.start, rows.stop)
-        plan = self._head.plan
-        model, settings = plan.get("model", {}), plan.get("settings", {})
-        made_by = MadeBy(
-            verb=self.verb,
-            model=model.get("name", ""),
-            model_sha256=model.get("sha256"),
-            preprocess=model.get("preprocess"),
-            settings=settings,
-            **self._begun(),
-        )
         return Slice(
             ReadLater(self.paths, lambda path: self._array(path)[key]),
             columns,
             self.constants,
-            settings,
+            dict(self._head.plan.get("settings", {})),
             tuple(name or "" for name in columns.get("image", [])),
-            made_by,
+            self._made_by,
             tuple(self.counts().get("notes", ())),
         )
 
@@ -230,6 +223,18 @@ class Dataset:
             at = np.searchsorted(table["row"].to_numpy(), wanted)
             columns: dict[str, list[Any]] = table.take(at).to_pydict()
         return columns
+
+    @property
+    def _made_by(self) -> MadeBy:
+        model = self._head.plan.get("model", {})
+        return MadeBy(
+            verb=self.verb,
+            model=model.get("name", ""),
+            model_sha256=model.get("sha256"),
+            preprocess=model.get("preprocess"),
+            settings=self._head.plan.get("settings", {}),
+            **self._begun(),
+        )
 
     def _begun(self) -> dict[str, Any]:
         """Return when, by which call and which versions the store was begun, as its log says."""
@@ -299,14 +304,54 @@ class Dataset:
                     states = read_states(path)
                 yield states
 
-    def statistics(
-        self, reductions: Mapping[str, Merged] | None = None
+    def statistics(self) -> Statistics:
+        """Return what its reductions found, their shards' states merged.
+
+        Returns:
+            `kviz.results.Statistics`: by layer, or what else they are of, and by reduction.
+
+        Raises:
+            OptionError: if the store was made without statistics.
+            OutputError: if a state cannot be read.
+        """
+        # Reductions compute with TensorFlow; what is read without them needs none.
+        from kviz.dataset.reductions import as_reductions
+        from kviz.dataset.settled import settled
+
+        asked = self._head.plan.get("settings", {}).get("statistics") or []
+        if not asked:
+            option = spelled("statistics", "moments")
+            raise OptionError(f"The store holds no statistics: a run with {option} has them.")
+        reductions = as_reductions("statistics", asked)
+        first = self._places.first
+        own = settled(reductions, open(first).statistics() if first.exists() else {})
+        found = self.merged(reductions, own)
+        of_answers = [name for name, one in reductions.items() if one.of == "predictions"]
+        constants = self.constants
+        return Statistics(
+            layers={
+                path: {name: one for name, one in told.items() if name not in of_answers}
+                for path, told in found.items()
+            },
+            kinds=dict(constants.get("kinds", {})),
+            predicted={
+                name: told[name] for told in found.values() for name in of_answers if name in told
+            },
+            count=self.counts().get("rows", 0) - self.counts().get("bad", 0),
+            class_names=tuple(self._head.plan.get("model", {}).get("class_names") or ()),
+            made_by=self._made_by,
+        )
+
+    def merged(
+        self,
+        reductions: Mapping[str, Merged],
+        own: Mapping[str, Mapping[str, Merged]] = MappingProxyType({}),
     ) -> dict[str, dict[str, Any]]:
         """Merge the shards' states, and return what they say.
 
         Args:
-            reductions: by the names that their states were kept under; by default those that the store
-                was made with.
+            reductions: by the names that their states were kept under.
+            own: those of layers that have their own.
 
         Returns:
             By what they are of, such as a layer, and by reduction; nothing where there is no state.
@@ -314,31 +359,17 @@ class Dataset:
         Raises:
             OutputError: if a state cannot be read.
         """
-        reductions, by_path = self._reductions(reductions)
         merged: dict[tuple[str, str], Any] = {}
         for states in self.states():
             for key, state in _flat(states):
-                one = by_path.get(key[0], reductions).get(key[1])
+                one = own.get(key[0], reductions).get(key[1])
                 if one is not None:
                     merged[key] = one.merge(merged[key], state) if key in merged else state
         # In the order of execution, as far as the work has told it.
         found: dict[str, dict[str, Any]] = {path: {} for path in self.constants.get("kinds", ())}
         for (of, name), state in merged.items():
-            one = by_path.get(of, reductions)[name]
-            found.setdefault(of, {})[name] = one.result(state)
+            found.setdefault(of, {})[name] = own.get(of, reductions)[name].result(state)
         return {of: told for of, told in found.items() if told}
-
-    def _reductions(self, given: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Return reductions by name, and by layer those that a first pass has settled."""
-        if given is not None:
-            return given, {}
-        from kviz.dataset.reductions import as_reductions
-        from kviz.dataset.settled import settled
-
-        asked = self._head.plan.get("settings", {}).get("statistics", [])
-        reductions = as_reductions("statistics", asked)
-        first = self._places.first
-        return reductions, settled(reductions, open(first).statistics() if first.exists() else {})
 
     def tables(self) -> list[Table]:
         """Return what it holds as a table."""

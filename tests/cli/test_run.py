@@ -59,7 +59,7 @@ def test_labels_follow_the_names_of_classes(run, photos):
         "--statistic", "confusion",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    told = kviz.dataset.open("store").statistics()["scores"]["confusion"]
+    told = kviz.dataset.open("store").statistics().predicted["confusion"]
     assert told.counts.sum() == 10
     assert told.counts[8].sum() == 5
 

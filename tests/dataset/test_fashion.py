@@ -46,7 +46,7 @@ def test_accuracy_and_confusion_are_keras_and_scikit_learns(fashion, network, tm
     assert accuracy > 0.9
     answers = model.predict(images.astype("float32"), verbose=0).argmax(1)
     assert found.index["prediction"].tolist() == answers.tolist()
-    told = found.statistics()["scores"]["confusion"]
+    told = found.statistics().predicted["confusion"]
     assert np.array_equal(told.counts, confusion_matrix(labels, answers))
 
 

@@ -298,13 +298,13 @@ class Sum:
 
 
 def test_states_are_merged(store, half):
-    assert store.statistics({"moments": Sum(), "others": Sum()}) == {
+    assert store.merged({"moments": Sum(), "others": Sum()}) == {
         "conv1": {"moments": {"count": COUNT, "sum": sum(range(COUNT))}}
     }
-    assert half.statistics({"moments": Sum()})["conv1"]["moments"]["sum"] == sum(
+    assert half.merged({"moments": Sum()})["conv1"]["moments"]["sum"] == sum(
         [*range(20, 40), *range(80, 100)]
     )
-    assert half.statistics({}) == {}
+    assert half.merged({}) == {}
 
 
 def test_states_keep_names_of_any_kind(tmp_path):
