@@ -174,7 +174,7 @@ def run(  # noqa: PLR0913 - a verb's options
         handed: Engine = ray_engine(plan, network, workers, address, custom_objects)
         return handed
 
-    with warning_once(), _nothing_half_done(kept):
+    with warning_once(), _nothing_half_done(kept, alone=part == (1, 1)):
         if before := firsts(work.reductions):
             first = plan.first_pass(replace(work, statistics=before))
             begun = first.begin(network, resume=True, shared=True)
@@ -185,12 +185,16 @@ def run(  # noqa: PLR0913 - a verb's options
 
 
 @contextmanager
-def _nothing_half_done(store: Store) -> Iterator[None]:
-    """Where a run fails before a shard is done, leave no store that other settings would not fit."""
+def _nothing_half_done(store: Store, *, alone: bool) -> Iterator[None]:
+    """Where a run fails before a shard is done, leave no store that other settings would not fit.
+
+    Parts leave it: the others may be about to begin.
+    """
     try:
         yield
     except BaseException:
-        store.abandon()
+        if alone:
+            store.abandon()
         raise
 
 

@@ -123,7 +123,7 @@ class Store:
         places = Places(plain_path(path))
         head = read_head(places)
         if head is None:
-            raise OutputError(f"There is no store in {sanitise(places.root, 120)} any more.")
+            raise _gone(places)
         return cls(places, head)
 
     @property
@@ -182,14 +182,25 @@ class Store:
                 self._end_lock(shard, held)
                 yield None
                 return
-            with writing(self.places.root):
-                zarr_arrays.remove_rows(self.places.arrays, *self.head.span(shard))
+            self._undo(shard)
             writer = ShardWriter(self.places, self.head, shard)
             try:
                 yield writer
             finally:
                 writer.give_up()
                 self._end_lock(shard, self._is_done(shard))
+
+    def _undo(self, shard: int) -> None:
+        """Remove what an attempt has left of a shard: its marker first, lest it speaks for what is gone.
+
+        There is one where a file server is late to tell what another host has done.
+        """
+        with writing(self.places.root):
+            if not self.places.head.exists():
+                raise _gone(self.places)
+            for what, ending in (("done", "json"), ("statistics", "npz"), ("index", "parquet")):
+                self.places.part(what, shard, ending).unlink(missing_ok=True)
+            zarr_arrays.remove_rows(self.places.arrays, *self.head.span(shard))
 
     def _is_done(self, shard: int) -> bool:
         return self.places.part("done", shard, "json").exists()
@@ -242,17 +253,35 @@ class Store:
         return True
 
     def abandon(self) -> None:
-        """Remove what is there again, where no shard is done and nobody is at one."""
-        if self.places.root.is_dir() and not self.done():
-            with suppress(OutputError, OSError), self._lock("begin") as held:
-                others = (each.stem for each in self.places.locks.glob("*.lock"))
-                if not held or not all(map(self._is_free, set(others) - {"begin"})):
-                    return
-                for each in self.places.own():
-                    shutil.rmtree(each) if each.is_dir() else each.unlink()
-            with suppress(OSError):
-                shutil.rmtree(self.places.locks)
-                self.places.root.rmdir()  # unless others' files are in it by now
+        """Remove what is there again, where no shard is done, of a first pass either, or being done.
+
+        Who takes a shard meanwhile finds that there is no store: it locks, and then looks for the head;
+        here the head goes, and then locks are looked at.
+        """
+        stores = [self, Store(Places(self.places.first), self.head)]
+        if not self.places.root.is_dir() or any(each.done() for each in stores):
+            return
+        with suppress(OutputError, OSError), self._lock("begin") as held:
+            if not held:
+                return
+            heads = [each.places.head for each in stores if each.places.head.exists()]
+            texts = {head: head.read_bytes() for head in heads}
+            for head in heads:
+                head.unlink()
+            if any(each._is_busy() for each in stores):
+                for head, text in texts.items():
+                    put(head, text)
+                return
+            for each in self.places.own():
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
+        with suppress(OSError):
+            shutil.rmtree(self.places.locks)
+            self.places.root.rmdir()  # unless others' files are in it by now
+
+    def _is_busy(self) -> bool:
+        """Return whether somebody is at a shard."""
+        names = {each.stem for each in self.places.locks.glob("*.lock")} - {"begin"}
+        return not all(map(self._is_free, names))
 
     def _is_free(self, name: str) -> bool:
         with self._lock(name) as held:
@@ -273,6 +302,10 @@ class Store:
         }
         with writing(self.places.root), self.places.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _gone(places: Places) -> OutputError:
+    return OutputError(f"There is no store in {sanitise(places.root, 120)} any more.")
 
 
 def _check_free(places: Places) -> None:

@@ -230,6 +230,34 @@ def test_rows_that_another_attempt_left_are_not_those_of_this_one(tmp_path):
     assert [path.name for path in (tmp_path / "store/arrays/conv1").iterdir()] == ["zarr.json"]
 
 
+def test_what_is_undone_has_no_marker_any_more(tmp_path, monkeypatch):
+    store = begin(tmp_path / "store")
+    write_shard(store, 0)
+    # A file server that has not told yet of another host's marker.
+    monkeypatch.setattr(Store, "_is_done", lambda *_: False)
+
+    def fail():
+        with store.claim(0):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    left = {path.name for path in (tmp_path / "store").rglob("0*") if path.is_file()}
+    assert left == {"00000000.lock"}
+    assert store.done() == set()
+
+
+def test_statistics_of_another_attempt_are_not_those_of_this_one(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "store")
+    (tmp_path / "store/complete.json").unlink()
+    (tmp_path / "store/done/000/00000002.json").unlink()
+    store = begin(tmp_path / "store", resume=True)
+    with store.claim(2) as writer:  # all images have become unreadable since
+        writer.write(40, {}, columns(40, 60))
+        writer.commit()
+    assert [len(each) for each in opened.open(tmp_path / "store").states()] == [1] * 5
+
+
 def test_what_ends_by_an_error_is_undone_and_free_again(tmp_path):
     store = begin(tmp_path / "store")
 
@@ -327,6 +355,44 @@ def test_the_end_comes_with_the_last_shard(tmp_path):
     write_shard(store, 0)
     assert store.finish()
     assert (tmp_path / "store/complete.json").exists()
+
+
+# Given up.
+
+
+def first_of(path):
+    """A store of a first pass within another."""
+    begin(path)
+    return begin(path / "first", count=40)
+
+
+def test_a_store_without_a_shard_is_removed(tmp_path):
+    first = first_of(tmp_path / "store")
+    with first.claim(0):
+        pass
+    Store.at(tmp_path / "store").abandon()
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(OutputError, match=r"There is no store in \S+ any more"), first.claim(0):
+        pass
+
+
+def test_a_first_pass_of_which_a_shard_is_done_stays(tmp_path):
+    first = first_of(tmp_path / "store")
+    write_shard(first, 1)
+    before = tree(tmp_path / "store")
+    Store.at(tmp_path / "store").abandon()
+    assert tree(tmp_path / "store") == before
+
+
+@pytest.mark.parametrize("within", ["", "first"])
+def test_who_is_at_a_shard_keeps_the_store(tmp_path, within):
+    first_of(tmp_path / "store")
+    with Store.at(tmp_path / "store" / within).claim(0) as writer:
+        before = tree(tmp_path / "store")
+        Store.at(tmp_path / "store").abandon()
+        assert writer is not None
+        after = tree(tmp_path / "store")
+        assert {name: after[name] for name in before} == before
 
 
 # Begun otherwise, or not to be begun.
