@@ -300,9 +300,8 @@ def is_statistic(code):
 def is_something(code):
     """Return whether inline code of the README names what is there."""
     options, defaults = options_of_commands()
-    if code in OF_THE_READER or (ROOT / code).exists() or code.rstrip("/") in defaults:
-        return True
-    if is_statistic(code):
+    known = code in OF_THE_READER or is_statistic(code)
+    if known or (ROOT / code).exists() or code.rstrip("/") in defaults:
         return True
     if code.startswith("-"):
         return code.split()[0] in options
