@@ -171,8 +171,7 @@ max_layers = click.option(
     metavar="N",
     help="How often layers may be called in all; by default 5,000.",
 )
-model = stacked(
-    model_file,
+loading = stacked(
     click.option(
         "--preprocess",
         metavar="NAME|RANGE",
@@ -185,6 +184,7 @@ model = stacked(
     max_layers,
     as_json,
 )
+model = stacked(model_file, loading)
 
 
 def _inputs(

@@ -66,10 +66,16 @@ _one_class = click.option(
     help="The class, the same for all images; by default the predicted one of each.",
 )
 _data = take.stacked(
-    take.model,
+    take.model_file,
     click.argument("source"),
-    click.option("--out", "-o", "store", required=True, metavar="STORE", help="A folder."),
+    click.option(
+        "--out", "-o", "store", required=True, metavar="STORE", help="The folder of the results."
+    ),
     click.option("--resume", is_flag=True, help="Go on with what is in STORE, or begin."),
+)
+_how = take.stacked(
+    take.reading,
+    take.loading,
     click.option(
         "--shard",
         metavar="I/N",
@@ -112,7 +118,6 @@ _data = take.stacked(
     click.option("--path-column", metavar="NAME", help="A table's column of paths."),
     click.option("--image-column", metavar="NAME", help="A table's column of images' bytes."),
     click.option("--label-column", metavar="NAME", help="A table's column of labels."),
-    take.reading,
 )
 
 
@@ -131,6 +136,7 @@ def run() -> None:
 @click.option("--top-k", type=click.IntRange(1), help="Keep so many scores; by default all.")
 @take.output
 @_statistics
+@_how
 def predict(**options: Any) -> None:
     """Keep the scores of each image, and count right answers where there are labels."""
     _run("predict", options)
@@ -141,6 +147,7 @@ def predict(**options: Any) -> None:
 @take.layers
 @click.option("--pooling", type=click.Choice(["avg", "max"]), help="One number a channel.")
 @_statistics
+@_how
 def activations(**options: Any) -> None:
     """Keep the feature maps of each image.
 
@@ -172,6 +179,7 @@ def activations(**options: Any) -> None:
 )
 @take.seed
 @_statistics
+@_how
 def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options: Any) -> None:
     """Keep a map of each image."""
     if layer_names:
@@ -188,6 +196,7 @@ def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options
 @_one_class
 @take.output
 @take.seed
+@_how
 def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
     """Keep what metrics say of each image's maps, and of maps by chance."""
     options["methods"] = methods or ["grad_cam"]
@@ -213,6 +222,7 @@ def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
 @click.option("--no-images", "keep_images", is_flag=True, help="Keep only what came of each.")
 @take.output
 @take.seed
+@_how
 def fool(keep_images: bool, **options: Any) -> None:
     """Keep the changed images, and how far each had to go; without --class away from its own."""
     _run("fool", options, keep_images=not keep_images)
@@ -301,16 +311,18 @@ def _end(job: Job, found: Dataset, done: Done | None) -> None:
         return
     click.echo(found.text())
     if counts.get("bad"):
-        click.echo(f"{counts['bad']:,} could not be read: the column error of the index says why.")
+        click.echo(f"Images that could not be read: {counts['bad']:,} (the index says why).")
     if (accuracy := _accuracy(counts)) is not None:
-        click.echo(f"{accuracy:.2%} right of {counts['labelled']:,} images with a label.")
+        click.echo(f"Accuracy: {accuracy:.2%} of {counts['labelled']:,} images with a label.")
     if counts.get("unmatched"):
-        click.echo(f"{counts['unmatched']:,} labels are no class of the model: --class-names.")
+        click.echo(
+            f"Labels that are no class of the model: {counts['unmatched']:,} (--class-names)."
+        )
     if done is not None and done.rate:
         click.echo(f"{done.rate:,.1f} images a second, {done.seconds:,.1f} s")
     if not found.complete:
         left = len(found.missing)
-        click.echo(f"{left:,} shards are left: of other parts, or of processes that are at them.")
+        click.echo(f"Shards that are left to other parts or processes: {left:,}.")
     for note in notes:
         say_note(note)
     click.echo(f"Wrote {sanitise(found.path, 200)}")

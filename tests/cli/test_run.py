@@ -36,9 +36,9 @@ def test_a_run_says_what_it_did(run, photos):
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0] == "predict over 11 images, complete"
-    assert "1 could not be read: the column error of the index says why." in lines
-    assert "20.00% right of 5 images with a label." in lines
-    assert "5 labels are no class of the model: --class-names." in lines
+    assert "Images that could not be read: 1 (the index says why)." in lines
+    assert "Accuracy: 20.00% of 5 images with a label." in lines
+    assert "Labels that are no class of the model: 5 (--class-names)." in lines
     assert lines[-1] == "Wrote store"
     assert kviz.dataset.open("store").complete
 
