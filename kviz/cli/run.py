@@ -310,6 +310,8 @@ def _end(job: Job, found: Dataset, done: Done | None) -> None:
         click.echo(json.dumps({"event": "end", **(_facts(done) if done else {}), **facts}))
         return
     click.echo(found.text())
+    if found.plan["settings"].get("statistics"):
+        click.echo(f"\n{found.statistics().text()}\n")
     if counts.get("bad"):
         click.echo(f"Images that could not be read: {counts['bad']:,} (the index says why).")
     if (accuracy := _accuracy(counts)) is not None:

@@ -377,10 +377,11 @@ class Dataset:
         done = len(self.done)
         state = "complete" if self.complete else f"{done} of {self._head.shards} shards done"
         images = f"{len(self)} image{'s' * (len(self) != 1)}"
+        headers = ("array", "shape", "type", "MB") if lazy else ()
         return [
             Table(
                 f"{self.verb} over {images}, {state}",
-                ("array", "shape", "type", "MB"),
+                headers,
                 [
                     (
                         each.path,

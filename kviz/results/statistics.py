@@ -181,7 +181,7 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
             ]
             told = next(found[name] for found in self.layers.values() if name in found)
             headers = ("layer", "kind", *_cells(told))
-            caption = f"{name.replace('_', ' ').capitalize()} of {self.count} images"
+            caption = self._caption(name)
             made.append(Table(caption, headers, rows))
         return made + [self._class_table(name, one) for name, one in self.predicted.items()]
 
@@ -195,7 +195,11 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
             wrong = "" if taken is None else f"{self._class(taken)} ({row[taken]})"
             rows.append((self._class(index), row.sum(), row[index], share, wrong))
         headers = ("class", "images", "right", "share", "most taken for")
-        return Table(f"{name.replace('_', ' ').capitalize()} of {self.count} images", headers, rows)
+        return Table(self._caption(name), headers, rows)
+
+    def _caption(self, name: str) -> str:
+        images = f"{self.count} image{'s' * (self.count != 1)}"
+        return f"{name.replace('_', ' ').capitalize()} of {images}"
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -244,7 +248,10 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
 def _cells(one: Statistic) -> dict[str, str]:
     """Return what a table tells of a statistic, by header."""
     cells = {}
+    main, _ = one.main
     for name, array in one.values.items():
+        if "axis" in one.axes[name] or ("rank" in one.axes[name] and name != main):
+            continue  # where the best ones are is told one by one
         kept = array[:, :1] if one.axes[name] == ("channel", "rank") else array
         if not _PICTURED.isdisjoint(one.axes[name]) or "edge" in one.axes[name]:
             cells[name] = " × ".join(map(str, array.shape))

@@ -399,3 +399,25 @@ def test_a_histogram_without_edges_finds_them_in_a_first_pass(network, images, t
         counts = [np.histogram(maps[..., one], told["histogram"].edges)[0] for one in range(9)]
         assert np.array_equal(told["histogram"].counts[:9], counts)
         assert told["histogram"].below.sum() == told["histogram"].above.sum() == 0
+
+
+def test_statistics_of_a_store_show_themselves(network, photos, tmp_path):
+    wanted = ["histogram=8,low=-9,high=9", "zero_share", "mean_map", "gram", "top_k=2", "moments"]
+    found = run(
+        "activations", network, photos, tmp_path / "store", layer_names="conv2", statistics=wanted
+    )
+    told = found.statistics()
+    assert told.count == 10
+    assert told.kinds["conv2"] == "Conv2D"
+    assert "Moments of 10 images" in told.text()
+    # States come back in the alphabet's order, and are drawn all the same.
+    titles = [tile.title for tile in told.tiles()]
+    assert [title.split(" · ")[1] for title in titles] == [
+        "gram", "histogram", "mean map", "zero share",
+    ]  # fmt: skip
+    assert len(told.to_frame()) == 64
+    assert told.made_by.verb == "activations"
+    assert told.save(tmp_path / "told.npz")
+    assert kviz.load_result(tmp_path / "told.npz")["conv2"]["top_k"].settings == {"k": 2}
+    with pytest.raises(kviz.OptionError, match="holds no statistics"):
+        run("predict", network, photos, tmp_path / "other").statistics()

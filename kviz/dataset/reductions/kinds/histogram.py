@@ -133,9 +133,11 @@ class Histogram(Reduction):
 
     def result(self, state: Mapping[str, Array]) -> Statistic:
         """Return counts `(channels, bins)`, and those below the first edge and above the last."""
-        axes = dict.fromkeys(state, ("channel",))
+        # The one that is drawn comes first, whatever order a state has.
+        names = ("counts", "below", "above", "not_finite")
+        axes: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("channel",))
         return Statistic(
-            {**state, "edges": self.all_edges},
+            {**{name: state[name] for name in names}, "edges": self.all_edges},
             {**axes, "counts": ("channel", "bin"), "edges": ("edge",)},
             {"bins": len(self.all_edges) - 1},
             "histogram",
