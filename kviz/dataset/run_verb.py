@@ -267,6 +267,12 @@ class _Watch:
     begun: float = field(default_factory=time.monotonic)
     finished: int = 0
 
+    def __post_init__(self) -> None:
+        # Once, since there can be a million shards and as many chunks.
+        self._earlier, self._total = (
+            sum(map(self.store.size_of, some)) for some in (self.before, self.shards)
+        )
+
     def tell(self, counts: Counts) -> None:
         self.counts += counts
         if self.max_bad is not None and self.counts.bad > self.max_bad:
@@ -279,10 +285,9 @@ class _Watch:
 
     def done(self) -> Done:
         seconds = time.monotonic() - self.begun
-        earlier = sum(map(self.store.size_of, self.before))
         return Done(
-            rows=earlier + self.counts.rows,
-            total=sum(map(self.store.size_of, self.shards)),
+            rows=self._earlier + self.counts.rows,
+            total=self._total,
             shards=len(self.before) + self.finished,
             shard_count=len(self.shards),
             bad=self.counts.bad,

@@ -320,7 +320,7 @@ def _shares(one: Statistic, title: str) -> Tile:
     name, shares = one.main
     shares = np.sort(np.nan_to_num(shares.astype(float)))[::-1]
     whole = int((shares >= 1).sum())
-    detail = f"mean {100 * shares.mean():.1f} % · {whole} of {len(shares)} channels are zero always"
+    detail = f"mean {100 * shares.mean():.1f} % · {whole} of {len(shares)} channels are always zero"
     chart = Steps(100 * shares, np.arange(len(shares) + 1.0), "channels, most first", f"{name}, %")
     alt = f"{title}, channels sorted: from {shares[0]:.3g} to {shares[-1]:.3g}; {detail}."
     return charted(chart, title, detail, alt)
