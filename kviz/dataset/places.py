@@ -20,7 +20,8 @@ from kviz.files import reason, slug
 
 # Of so many shards the files share a folder: no listing is of a million.
 _A_FOLDER = 1000
-_OS_ERROR = re.compile(r"\[os_error_code='(\d+)'\]")
+# As TensorStore writes it, and as it did until 0.1.7x.
+_OS_ERROR = re.compile(r"\[(?:os_error_code='|OS error )(\d+)")
 
 
 @dataclass(frozen=True)

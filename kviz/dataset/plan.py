@@ -98,12 +98,17 @@ class Plan:
         """Return the store that another process has begun."""
         return Store.at(self.store)
 
-    def runner(self, network: Network, store: Store) -> ShardRunner:
-        """Return what computes its shards."""
+    def absolute(self) -> Plan:
+        """Return the same for another process, which may be in another folder."""
+        return replace(self, store=self.store.absolute())
+
+    def runner(self, network: Network, store: Store, threads: int | None = None) -> ShardRunner:
+        """Return what computes its shards, decoding with so many threads."""
         labels = Labels(network.class_names, network.classes, self.source.label_names)
         return ShardRunner(
-            network, self.work, self.source, self.wanted, labels, store, self.batch_size, self.keeps
-        )
+            network, self.work, self.source, self.wanted, labels, store, self.batch_size, self.keeps,
+            threads,
+        )  # fmt: skip
 
 
 def model_sha256(network: Network) -> str:

@@ -33,7 +33,12 @@ class Read(NamedTuple):
 
 
 def read_ahead(
-    source: Source, wanted: Wanted, shape: Shape | None, span: tuple[int, int], ahead: int
+    source: Source,
+    wanted: Wanted,
+    shape: Shape | None,
+    span: tuple[int, int],
+    ahead: int,
+    threads: int | None = None,
 ) -> Iterator[Read]:
     """Give items in order, decoded while the one who takes them is at work.
 
@@ -47,9 +52,11 @@ def read_ahead(
         shape: of the model's input, batch first, by which arrays are checked; None where any will do.
         span: the first, and behind the last.
         ahead: how many are decoded at most before they are taken.
+        threads: how many decode; by default one a core.
     """
     pending: deque[tuple[Item, Future[Read]]] = deque()
-    with several_readers(), ThreadPoolExecutor(os.cpu_count(), "kviz-decode") as pool:
+    count = threads or os.cpu_count()
+    with several_readers(), ThreadPoolExecutor(count, "kviz-decode") as pool:
         try:
             for item in source.items(*span):
                 pending.append((item, pool.submit(_read, item, wanted, shape)))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -62,7 +62,7 @@ class Engine(Protocol):
 
     def __call__(
         self, shards: list[int], tell: Callable[[Counts], None]
-    ) -> Iterator[tuple[int, Counts | None]]:
+    ) -> Generator[tuple[int, Counts | None], None, None]:
         """Give shards that are done with their counts, None where another process is at one."""
 
 
@@ -116,8 +116,9 @@ def run(  # noqa: PLR0913 - a verb's options
         shard: `(i, n)` for the i-th of n parts of the shards, from 1; any scheduler can so share a
             store among processes.
         engine: `"here"`, this process; `"ray"`, actors of Ray, one a GPU.
-        workers: how many actors; by default one a GPU, or one in all.
-        address: of a Ray cluster; by default Ray is begun on this machine.
+        workers: how many actors; by default one a GPU, or one a node.
+        address: of a Ray cluster, `"auto"` for that of this node; by default that of RAY_ADDRESS, or
+            Ray is begun on this machine.
         custom_objects: your own classes that the model's file names, for actors, which load it again.
         resume: go on with what is there, and begin where there is nothing yet.
         max_bad: stop where more images than this cannot be read.
@@ -164,17 +165,14 @@ def run(  # noqa: PLR0913 - a verb's options
         compression=compression,
     )
     work.begin(network, batch_size)  # what of it the model has not is said before a file is made
-    kept = plan.begin(network, resume=resume, shared=part != (1, 1))
-
-    def hand_out(plan: Plan, store: Store) -> Engine:
-        if engine == "here":
-            return _here(plan, network, store)
+    if engine == "here":
+        _validate_here(workers, address)
+        engines: Any = nullcontext(lambda plan, store: _here(plan, network, store))
+    else:
         from kviz.dataset.ray import ray_engine
 
-        handed: Engine = ray_engine(plan, network, workers, address, custom_objects)
-        return handed
-
-    with warning_once(), _nothing_half_done(kept, alone=part == (1, 1)):
+        engines = ray_engine(plan, network, workers, address, custom_objects)
+    with warning_once(), engines as hand_out, _begun(plan, network, resume, part) as kept:
         if before := firsts(work.reductions):
             first = plan.first_pass(replace(work, statistics=before))
             begun = first.begin(network, resume=True, shared=True)
@@ -185,15 +183,17 @@ def run(  # noqa: PLR0913 - a verb's options
 
 
 @contextmanager
-def _nothing_half_done(store: Store, *, alone: bool) -> Iterator[None]:
-    """Where a run fails before a shard is done, leave no store that other settings would not fit.
+def _begun(plan: Plan, network: Network, resume: bool, part: tuple[int, int]) -> Iterator[Store]:
+    """Give the store; where a run fails before a shard is done, leave none that others would not fit.
 
     Parts leave it: the others may be about to begin.
     """
+    is_alone = part == (1, 1)
+    store = plan.begin(network, resume=resume, shared=not is_alone)
     try:
-        yield
+        yield store
     except BaseException:
-        if alone:
+        if is_alone:
             store.abandon()
         raise
 
@@ -241,12 +241,18 @@ def _wanted(network: Network, source: Source, fit: Fit, target_size: Any, bands:
     return wanted
 
 
+def _validate_here(workers: int | None, address: str | None) -> None:
+    for name, given in (("workers", workers), ("address", address)):
+        if given is not None:
+            raise OptionError(f"{spelled(name)} is for the engine ray only.")
+
+
 def _here(plan: Plan, network: Network, store: Store) -> Engine:
     """Return what runs shards in this process."""
 
     def handed(
         shards: list[int], tell: Callable[[Counts], None]
-    ) -> Iterator[tuple[int, Counts | None]]:
+    ) -> Generator[tuple[int, Counts | None], None, None]:
         runner = plan.runner(network, store)
         for shard in shards:
             yield shard, runner.run(shard, tell)
@@ -283,6 +289,13 @@ class _Watch:
         if self.progress:
             self.progress(self.done())
 
+    def look(self) -> None:
+        """Tell what is finished, and nobody has been told of yet."""
+        finished = self.store.done().intersection(self.shards)
+        self.finished = len(finished - self.before)
+        if self.progress:
+            self.progress(self.done())
+
     def done(self) -> Done:
         seconds = time.monotonic() - self.begun
         return Done(
@@ -310,8 +323,14 @@ def _work_off(
     watch = _Watch(store, shards, before, max_bad, progress)
     left = [shard for shard in shards if shard not in ready]
     store.log(event="begin", call=command(), versions=dict(versions()), shards=len(left))
-    for _, counts in handed(left, watch.tell) if left else ():
-        watch.finished += counts is not None
+    if left:
+        try:
+            with closing(handed(left, watch.tell)) as results:
+                for _, counts in results:
+                    watch.finished += counts is not None
+        except KeyboardInterrupt:
+            watch.look()
+            raise
     if progress:
         progress(watch.done())
     store.log(event="end", seconds=watch.done().seconds, **watch.counts._asdict())

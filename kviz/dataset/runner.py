@@ -66,6 +66,7 @@ class ShardRunner:
         store: where results go.
         batch_size: images at once.
         keeps: whether arrays are kept, or statistics alone.
+        threads: how many decode; by default one a core.
     """
 
     network: Network
@@ -76,6 +77,7 @@ class ShardRunner:
     store: Store
     batch_size: int
     keeps: bool = True
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         self._step = self.work.begin(self.network, self.batch_size)
@@ -98,8 +100,9 @@ class ShardRunner:
                 return None
             total, states, notes = Counts(), None, dict[str, None]()
             start, stop = self.store.rows_of(shard)
+            ahead = 2 * self.batch_size
             read = read_ahead(
-                self.source, self.wanted, self._shape, (start, stop), 2 * self.batch_size
+                self.source, self.wanted, self._shape, (start, stop), ahead, self.threads
             )
             for first, items in _chunked(read, start, self.batch_size):
                 counts, found = self._chunk(first, items, writer)
