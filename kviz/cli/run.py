@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -241,6 +242,8 @@ def _run(verb: str, options: dict[str, Any], **more: Any) -> None:
         raise ImageError(f"There is no file or folder {sanitise(source, 120)}.")
     modules = options["custom_objects"]
     job = Job({key: options.pop(key) for key in _OF_THE_JOB})
+    if options["engine"] == "ray":  # this process keeps no GPU's memory from the actors
+        os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     network = job.network
 
     from kviz import dataset

@@ -12,7 +12,10 @@ import pytest
 from needed import need_package
 from warm import finished, until
 
+from kviz.dataset.attempts import attempt
+from kviz.dataset.places import Places
 from kviz.dataset.ray import room
+from kviz.errors import KvizError
 
 need_package("ray", "ray")
 need_package("tensorstore", "store")
@@ -179,6 +182,25 @@ def undisturbed(source, tmp_path_factory):
 )
 def test_workers_share_what_a_cluster_has(nodes, workers, found):
     assert room(nodes, workers) == found
+
+
+def test_what_ends_its_process_again_and_again_is_not_tried_for_ever(tmp_path):
+    places = Places(tmp_path)
+
+    def tried():
+        with attempt(places, "00000012", "It"):
+            return True
+
+    for _ in range(5):
+        pid = os.fork()
+        if not pid:
+            with attempt(places, "00000012", "It"):
+                os._exit(9)
+        assert os.waitpid(pid, 0)[1] >> 8 == 9
+    with pytest.raises(KvizError, match="It died 5 times"):
+        tried()
+    assert tried()  # who asks for it once more may have mended it
+    assert not list(places.locks.iterdir())
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
