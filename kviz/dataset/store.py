@@ -310,7 +310,7 @@ def _gone(places: Places) -> OutputError:
 
 def _check_free(places: Places) -> None:
     """Raise an OutputError where other things are in a store's folder."""
-    if not places.root.exists():
+    if not places.root.exists() or places.head.exists():  # by now another process has begun it
         return
     if not places.root.is_dir():
         raise OutputError(

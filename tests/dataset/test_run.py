@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import keras
@@ -204,6 +205,61 @@ def test_bad_images_are_rows_with_their_error(network, photos, tmp_path):
     assert np.isnan(scores[bad]).all()
     np.testing.assert_allclose(scores[~bad], whole["scores"][:], atol=1e-6)
     assert found.counts()["bad"] == 2
+
+
+@pytest.mark.parametrize("verb", ["predict", "fool"])
+def test_a_bad_image_is_a_row_of_the_verbs_result(network, tmp_path, verb):
+    photos = tmp_path / "photos"
+    shutil.copytree(FASHION, photos)
+    (photos / "1_bad.png").write_bytes(b"no image")
+    options = {"predict": {"top_k": 3}, "fool": {"steps": 2}}[verb]
+    some = run(verb, network, photos, tmp_path / "store", **options)[0:4]
+    assert some.names[1] == "1_bad.png"
+    if verb == "predict":
+        assert np.isnan(some.scores).all(1).tolist() == [False, True, False, False]
+    else:
+        assert (some.classes[1] == -1).all()
+        assert (some.classes[[0, 2, 3]] >= 0).all()
+        assert np.isnan(some.norms[1]).all()
+
+
+def test_where_no_image_can_be_read_there_is_no_result(network, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for place in range(3):
+        (tmp_path / f"photos/{place}.png").write_bytes(b"no image")
+    found = run("predict", network, tmp_path / "photos", tmp_path / "store")
+    assert found.complete
+    with pytest.raises(kviz.OutputError, match="None of these images could be read"):
+        found[0:2]
+
+
+def test_an_archive_that_vanishes_is_one_sentence(network, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        for name in NAMES:
+            archive.add(FASHION / name, name)
+
+    def vanish(_):
+        (tmp_path / "photos.tar").unlink(missing_ok=True)
+
+    with pytest.raises(kviz.ImageError, match=r"photos\.tar cannot be read: No such file"):
+        run("predict", network, tmp_path / "photos.tar", tmp_path / "store", progress=vanish)
+    assert kviz.dataset.open(tmp_path / "store").done == [0]
+
+
+def test_one_unit_tells_two_classes_apart(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+    )
+    model.layers[-1].set_weights([np.ones((16, 1), np.float32) / 99, np.array([-2], np.float32)])
+    pixels = np.zeros((6, 4, 4, 1), np.float32)
+    pixels[3:] = 99
+    labels = np.array([0, 0, 1, 1, 1, 0])
+    found = run(
+        "predict", kviz.Network(model), (pixels, labels), tmp_path / "store", statistics="confusion"
+    )
+    counts = found.counts()
+    assert (counts["labelled"], counts["correct"], counts["unmatched"]) == (6, 4, 0)
+    assert found.statistics()["scores"]["confusion"].counts.tolist() == [[2, 1], [1, 2]]
 
 
 def test_an_image_that_the_verb_refuses_is_a_bad_row_alone(tmp_path):
