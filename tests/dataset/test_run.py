@@ -171,6 +171,22 @@ def test_fooling_images_are_those_of_the_verb(network, images, tmp_path):
     assert told.tolist() == index["fooled_class"].tolist()[4:6]
 
 
+@pytest.mark.parametrize(("high", "dtype"), [(255, np.uint8), (1, np.float32)])
+def test_changed_images_are_of_one_kind_whatever_they_hold(tmp_path, high, dtype):
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    model.layers[-1].set_weights([np.eye(16, 2, dtype=np.float32) / high, np.zeros(2, np.float32)])
+    pixels = np.zeros((3, 4, 4, 1), np.float32)
+    pixels[1, 0, 0] = high  # of class 0 already: it stays as it is, in whole numbers
+    pixels[[0, 2], 0, 1] = high / 4
+    pixels[:, 3, 3] = high
+    found = run(
+        "fool", kviz.Network(model), pixels, tmp_path / "store", class_index=0, bounds=(0, high),
+        batch_size=1, shard_size=1, steps=2,
+    )  # fmt: skip
+    assert found["images"].dtype == dtype
+    np.testing.assert_array_equal(found["images"][1], pixels[1])
+
+
 def test_what_came_of_fooling_alone_is_kept(network, tmp_path):
     found = run("fool", network, FASHION, tmp_path / "store", keep_images=False, steps=40)
     assert found.paths == []

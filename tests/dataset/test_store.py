@@ -287,6 +287,11 @@ def test_a_shard_is_committed_whole(tmp_path):
             writer.write(8, maps(8, 12), columns(8, 13))
         with pytest.raises(ValueError, match=r"not \{'more'\}"):
             writer.write(8, {**maps(8, 12), "more": np.zeros(4)}, columns(8, 12))
+        for other in (np.ones((4, 1), np.float32), np.ones((4, 5), np.complex64)):
+            with pytest.raises(ValueError, match=r"Expected rows \(5,\) of float32, not \("):
+                writer.write(8, {**maps(8, 12), "block/conv2": other}, columns(8, 12))
+        with pytest.raises(ValueError, match="Expected rows .* of int32, not .* of float32"):
+            writer.write(8, {**maps(8, 12), "best": np.ones(4, np.float32)}, columns(8, 12))
         with pytest.raises(ValueError, match=r"not \{'colour'\}"):
             writer.write(8, maps(8, 12), {"colour": [1, 2, 3, 4]})
     assert store.done() == set()
