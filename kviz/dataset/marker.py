@@ -9,7 +9,6 @@ from typing import Any
 
 from kviz.dataset.places import Places
 
-
 # Texts that are kept of a list: where each shard has its own, they would grow with the data set.
 _MOST = 100
 

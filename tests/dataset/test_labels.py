@@ -31,7 +31,7 @@ def test_a_label_is_the_class_it_means(labels, given, wanted):
 
 def test_what_is_no_class_says_what_would_be():
     with pytest.raises(
-        OptionError, match="'cow' is no class .* index from 0 to 2, or a name .*'cat'"
+        OptionError, match=r"'cow' is no class .* index from 0 to 2, or a name .*'cat'"
     ):
         Labels(PETS, 3).validate_fit("cow")
     with pytest.raises(OptionError, match="the source has none"):

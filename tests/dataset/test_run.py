@@ -12,6 +12,7 @@ from keras import layers
 from needed import need_package
 
 import kviz
+from kviz.dataset.sources import Item, Source
 from kviz.dataset.store import Store
 
 need_package("tensorstore", "store")
@@ -68,6 +69,7 @@ def test_predictions_are_those_of_the_verb(network, images, tmp_path):
     assert index["prediction"].tolist() == alone.scores.argmax(1).tolist()
     assert index["predicted"].tolist() == [row[0].name for row in alone.rows]
     np.testing.assert_allclose(index["score"], alone.scores.max(1), atol=1e-6)
+    assert found.counts()["unmatched"] == 0  # there are no labels
     some = found[3:9]
     assert some.names == tuple(NAMES[3:9])
     assert [row[0].name for row in some.rows] == [row[0].name for row in alone.rows[3:9]]
@@ -82,7 +84,20 @@ def test_few_scores_are_the_best_ones(network, images, tmp_path):
     np.testing.assert_allclose(
         found["scores"][:], np.take_along_axis(scores, best, 1), rtol=1e-4, atol=1e-7
     )
-    assert [[one.class_index for one in row] for row in found[:].rows] == best.tolist()
+    some = found[:]
+    assert [[one.class_index for one in row] for row in some.rows] == best.tolist()
+    # Of probabilities that were not kept nothing is left.
+    lost = scores.copy()
+    np.put_along_axis(lost, best, 0, axis=1)
+    np.testing.assert_allclose(some.scores, scores - lost, rtol=1e-4, atol=1e-7)
+
+
+def test_of_equal_scores_the_lower_class_comes_first(tmp_path):
+    model = keras.Sequential([keras.Input((1, 1, 5)), layers.Flatten()])
+    pixels = np.array([[3, 7, 7, 0, 7], [5, 5, 5, 5, 5]], np.float32).reshape(2, 1, 1, 5)
+    found = run("predict", kviz.Network(model), pixels, tmp_path / "store", top_k=4)
+    assert found["classes"][:].tolist() == [[1, 2, 4, 0], [0, 1, 2, 3]]
+    assert found["scores"][:].tolist() == [[7, 7, 7, 3], [5, 5, 5, 5]]
 
 
 def test_maps_are_those_of_the_verb(network, images, tmp_path):
@@ -262,6 +277,24 @@ def test_an_archive_that_vanishes_is_one_sentence(network, tmp_path):
     assert kviz.dataset.open(tmp_path / "store").done == [0]
 
 
+class Short(Source):
+    """Six images, of which the last is not there any more."""
+
+    kind = ""
+    of_arrays = True
+    count = 6
+
+    def items(self, start, stop):
+        for place in range(start, min(stop, 5)):
+            yield Item(str(place), None, np.zeros((28, 28, 1), np.uint8))
+
+
+def test_a_source_that_ends_early_is_one_sentence(network, tmp_path):
+    with pytest.raises(kviz.ImageError, match=r"shard 1 has 1 images of 2\. It has changed"):
+        run("predict", network, Short("f", None), tmp_path / "store")
+    assert kviz.dataset.open(tmp_path / "store").done == [0]
+
+
 def test_one_unit_tells_two_classes_apart(tmp_path):
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
@@ -438,6 +471,13 @@ def test_statistics_of_maps_are_numpys(network, images, tmp_path):
         peaks = alone[path].max((1, 2)).T
         order = np.argsort(-peaks, axis=1, kind="stable")[:, :3]
         assert np.array_equal(told["top_k"].row, order)
+    # The same layers asked for something else.
+    other = run(
+        "activations", network, FASHION, tmp_path / "other", layer_names=["conv2", "pool2"],
+        statistics=["top_k=2"],
+    ).statistics()  # fmt: skip
+    assert {path: list(one) for path, one in other.items()} == dict.fromkeys(alone, ["top_k"])
+    assert other["conv2"]["top_k"].row.shape == (64, 2)
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [
         "complete.json", "constants.json", "done", "index", "log.jsonl", "statistics", "store.json",
     ]  # fmt: skip

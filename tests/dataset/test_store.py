@@ -290,7 +290,7 @@ def test_a_shard_is_committed_whole(tmp_path):
         for other in (np.ones((4, 1), np.float32), np.ones((4, 5), np.complex64)):
             with pytest.raises(ValueError, match=r"Expected rows \(5,\) of float32, not \("):
                 writer.write(8, {**maps(8, 12), "block/conv2": other}, columns(8, 12))
-        with pytest.raises(ValueError, match="Expected rows .* of int32, not .* of float32"):
+        with pytest.raises(ValueError, match=r"Expected rows .* of int32, not .* of float32"):
             writer.write(8, {**maps(8, 12), "best": np.ones(4, np.float32)}, columns(8, 12))
         with pytest.raises(ValueError, match=r"not \{'colour'\}"):
             writer.write(8, maps(8, 12), {"colour": [1, 2, 3, 4]})
@@ -627,7 +627,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_then_its_name_is(tmp_p
     steps, sync, replace = [], os.fsync, Path.replace
 
     def synced(number):
-        path = Path(os.readlink(f"/proc/self/fd/{number}"))
+        path = Path(f"/proc/self/fd/{number}").readlink()
         steps.append(("sync", path.name, path.is_dir() or path.read_bytes()))
         sync(number)
 
