@@ -8,16 +8,24 @@ from dataclasses import dataclass
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.errors import OptionError
+from kviz.network.network import Network
 
 UNKNOWN = -1
+
+
+def class_count(network: Network) -> int | None:
+    """Return how many classes a model tells apart, None where that is not known; one unit tells two."""
+    count = network.classes or len(network.class_names or ())
+    return max(count, 2) if count else None
 
 
 @dataclass(frozen=True)
 class Labels:
     """What a source's labels mean.
 
-    A label that is a number is a class's index; one that is a text is a class's name, in upper or lower
-    case, or, where the source's labels have an order and the classes no names, its place in that order.
+    A label that is a text is a class's name, in upper or lower case, or, where the source's labels have
+    an order and the classes no names, its place in that order. One that is a number is a class's index;
+    where both sides have names, as Hugging Face's data sets do, the class of the name that it counts.
 
     Args:
         class_names: the model's, or None.
@@ -34,23 +42,30 @@ class Labels:
         if not known and self.label_names and len(self.label_names) == self.classes:
             known = {name.casefold(): place for place, name in enumerate(self.label_names)}
         object.__setattr__(self, "_known", known)
+        named = [known.get(name.casefold(), UNKNOWN) for name in self.label_names or ()]
+        by_place = len(named) == self.classes and set(named) == {UNKNOWN}
+        meant = named if self.class_names and not by_place else []
+        object.__setattr__(self, "_meant", meant)
 
     def index(self, label: int | str | None) -> int:
         """Return the class of a label, -1 where it is none of the model's.
 
         >>> Labels(["cat", "dog"]).index("Dog"), Labels(classes=2).index(1), Labels().index("cat")
         (1, 1, -1)
+        >>> Labels(["cat", "dog"], 2, ["dog", "cat"]).index(0)
+        1
         """
         known: dict[str, int] = self._known  # type: ignore[attr-defined]
+        meant: list[int] = self._meant  # type: ignore[attr-defined]
         if isinstance(label, str):
             if (found := known.get(label.casefold())) is not None:
                 return found
             if not label.isascii() or not label.isdigit():
                 return UNKNOWN
             label = int(label)
-        if label is None or not 0 <= label < (self.classes or 2**31):
+        if label is None or not 0 <= label < (len(meant) or self.classes or 2**31):
             return UNKNOWN
-        return label
+        return meant[label] if meant else label
 
     def validate_fit(self, label: int | str | None) -> None:
         """Raise an OptionError where a statistic needs labels and this one is no class."""

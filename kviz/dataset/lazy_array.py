@@ -65,8 +65,7 @@ class LazyArray:
                 )
             first = np.arange(start, stop, step)
             return np.asarray(self._rows(first)[(slice(None), *others)])
-        # NumPy says what an index means, and which is wrong: it is asked of the rows' numbers.
-        places = np.arange(len(self))[np.asarray(first)] if _is_plain(first) else None
+        places = _places(first, len(self))
         if places is None:
             return np.asarray(self._rows(slice(None))[key])
         wanted, found = np.unique(places, return_inverse=True)
@@ -87,7 +86,22 @@ class LazyArray:
         return f"<LazyArray {self.path!r} {self.shape} {self.dtype}>"
 
 
-def _is_plain(index: Any) -> bool:
-    """Return whether an index is of rows alone: a number, numbers, or True and False a row."""
+def _places(index: Any, count: int) -> Array | None:
+    """Return the rows that an index of rows alone means, None of one that is of more axes.
+
+    Raises:
+        IndexError: as NumPy does.
+    """
     given = np.asarray(index)
-    return given.dtype.kind in "iu" or (given.dtype.kind == "b" and given.ndim == 1)
+    if given.dtype.kind == "b":
+        # NumPy says whether it is as long as there are rows.
+        return np.arange(count)[given] if given.ndim == 1 else None
+    if not given.size and isinstance(index, list):
+        given = given.astype(np.int64)
+    if given.dtype.kind not in "iu":
+        raise IndexError("Rows are told by whole numbers, slices, or True and False a row.")
+    for one in (given.min(), given.max()) if given.size else ():
+        if not -count <= one < count:
+            raise IndexError(f"Row {one} is none of {count}.")
+    given = given.astype(np.int64)
+    return np.where(given < 0, given + count, given)

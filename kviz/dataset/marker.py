@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from kviz.dataset.places import Places
+
+# Texts that are kept of a list: where each shard has its own, they would grow with the data set.
+_MOST = 100
 
 
 def sums(places: Places, shards: Iterable[int]) -> dict[str, Any]:
@@ -17,7 +21,8 @@ def sums(places: Places, shards: Iterable[int]) -> dict[str, Any]:
         shards: the shards' numbers.
 
     Returns:
-        Sums by name, and `"shards"`; of lists of texts each text once, in the order of the shards.
+        Sums by name, and `"shards"`; of lists of texts each text once, in the order of the shards, at
+            most 100.
     """
     found: dict[str, Any] = {"shards": 0}
     for shard in sorted(shards):
@@ -26,7 +31,9 @@ def sums(places: Places, shards: Iterable[int]) -> dict[str, Any]:
         found["shards"] += 1
         for name, value in marker.items():
             if isinstance(value, list):
-                found[name] = list(dict.fromkeys([*found.get(name, []), *value]))
+                texts = found.setdefault(name, {})
+                new = (text for text in value if text not in texts)
+                texts.update(dict.fromkeys(islice(new, _MOST - len(texts))))
             else:
                 found[name] = found.get(name, 0) + value
-    return found
+    return {name: [*one] if isinstance(one, dict) else one for name, one in found.items()}

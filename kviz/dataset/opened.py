@@ -180,7 +180,11 @@ class Dataset:
         """
         from kviz.dataset.registry import work_class
 
-        found: Result = work_class(self.verb).result(self.slice(rows))
+        part = self.slice(rows)
+        errors = part.columns.get("error", [])
+        if not part.constants and errors and all(errors):
+            raise OutputError("None of these images could be read: the index says why.")
+        found: Result = work_class(self.verb).result(part)
         return found
 
     def slice(self, rows: Sequence[int]) -> Slice:
@@ -192,10 +196,13 @@ class Dataset:
         Raises:
             OutputError: if rows are not done yet, or cannot be read.
         """
-        columns = self._columns(rows)
+        shards = np.unique(np.asarray(rows, np.int64) // self._head.shard_size).tolist()
+        columns = self._columns(rows, shards)
         key: Any = np.asarray(rows, np.int64)
         if isinstance(rows, range) and rows.step == 1:
             key = builtins.slice(rows.start, rows.stop)
+        with reading(self.path):
+            notes = tuple(sums(self._places, shards).get("notes", ()))
         return Slice(
             ReadLater(self.paths, lambda path: self._array(path)[key]),
             columns,
@@ -203,13 +210,12 @@ class Dataset:
             dict(self._head.plan.get("settings", {})),
             tuple(name or "" for name in columns.get("image", [])),
             self._made_by,
-            tuple(self.counts().get("notes", ())),
+            notes,
         )
 
-    def _columns(self, rows: Sequence[int]) -> dict[str, list[Any]]:
-        """Return the index's columns over some rows, in their order."""
+    def _columns(self, rows: Sequence[int], shards: list[int]) -> dict[str, list[Any]]:
+        """Return the index's columns over some rows of these shards, in their order."""
         wanted = np.asarray(rows, np.int64)
-        shards = sorted({int(shard) for shard in np.unique(wanted // self._head.shard_size)})
         missing = [
             shard for shard in shards if not self._places.part("done", shard, "json").exists()
         ]

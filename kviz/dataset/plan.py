@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kviz.dataset.labels import Labels
+from kviz.dataset.labels import Labels, class_count
 from kviz.dataset.places import Places
 from kviz.dataset.runner import BEFORE, BEHIND, ShardRunner
 from kviz.dataset.sources import Source
@@ -104,7 +104,7 @@ class Plan:
 
     def runner(self, network: Network, store: Store, threads: int | None = None) -> ShardRunner:
         """Return what computes its shards, decoding with so many threads."""
-        labels = Labels(network.class_names, network.classes, self.source.label_names)
+        labels = Labels(network.class_names, class_count(network), self.source.label_names)
         return ShardRunner(
             network, self.work, self.source, self.wanted, labels, store, self.batch_size, self.keeps,
             threads,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kviz._types import Array
 from kviz.dataset.decode import Shape, decode_noted
 from kviz.dataset.sources import Item, Source
+from kviz.dataset.sources.source import unreadable
 from kviz.errors import ImageError
 from kviz.formats.fitting import Wanted
 from kviz.formats.photo import several_readers
@@ -53,12 +54,15 @@ def read_ahead(
         span: the first, and behind the last.
         ahead: how many are decoded at most before they are taken.
         threads: how many decode; by default one a core.
+
+    Raises:
+        ImageError: if what holds them cannot be read any more.
     """
     pending: deque[tuple[Item, Future[Read]]] = deque()
     count = threads or os.cpu_count()
     with several_readers(), ThreadPoolExecutor(count, "kviz-decode") as pool:
         try:
-            for item in source.items(*span):
+            for item in _items(source, span):
                 pending.append((item, pool.submit(_read, item, wanted, shape)))
                 if len(pending) > ahead:
                     yield pending.popleft()[1].result()
@@ -67,6 +71,13 @@ def read_ahead(
         finally:
             for _, waiting in pending:
                 waiting.cancel()
+
+
+def _items(source: Source, span: tuple[int, int]) -> Iterator[Item]:
+    try:
+        yield from source.items(*span)
+    except OSError as error:
+        raise unreadable(error.filename or source.describe(), error) from error
 
 
 def _read(item: Item, wanted: Wanted, shape: Shape | None) -> Read:

@@ -191,7 +191,7 @@ class Store:
                 self._end_lock(shard, self._is_done(shard))
 
     def _undo(self, shard: int) -> None:
-        """Remove what an attempt has left of a shard: its marker first, lest it speaks for what is gone.
+        """Remove what an attempt has left of a shard, its marker first, lest it tells of what is gone.
 
         There is one where a file server is late to tell what another host has done.
         """
@@ -310,7 +310,7 @@ def _gone(places: Places) -> OutputError:
 
 def _check_free(places: Places) -> None:
     """Raise an OutputError where other things are in a store's folder."""
-    if not places.root.exists():
+    if not places.root.exists() or places.head.exists():  # by now another process has begun it
         return
     if not places.root.is_dir():
         raise OutputError(

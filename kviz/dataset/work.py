@@ -10,7 +10,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.attribution.attribute import settings_of
-from kviz.dataset.labels import UNKNOWN
+from kviz.dataset.labels import UNKNOWN, class_count
 from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged, states_in_graph
 from kviz.dataset.settled import settled
 from kviz.dataset.slices import Slice
@@ -89,8 +89,7 @@ class Work:
 
     def for_model(self, network: Network) -> None:
         """Tell the statistics how many classes there are."""
-        count = network.classes or len(network.class_names or ())
-        if count:
+        if count := class_count(network):
             known = {name: one.for_classes(count) for name, one in self.reductions.items()}
             self._take(known, {})
 

@@ -61,6 +61,17 @@ class _Stream:
         self._pending = pending
         self._buffer: Array | None = None
 
+    def check(self, values: Array | None) -> None:
+        """Raise a ValueError unless rows are of the shape and kind of those before."""
+        if values is None:
+            return
+        alike = np.can_cast(values.dtype, self._dtype, "same_kind") or values.dtype.kind == "V"
+        if not alike or values.shape[1:] != self._array.shape[1:]:
+            raise ValueError(
+                f"Expected rows {self._array.shape[1:]} of {self._dtype}, not {values.shape[1:]} of "
+                f"{values.dtype}."
+            )
+
     def add(self, values: Array | None, count: int) -> None:
         """Take so many rows; None for rows that have no answer."""
         taken = 0
@@ -133,6 +144,8 @@ class ShardWriter:
         with writing(self._places.root):
             if arrays and not self._streams:
                 self._open(arrays)
+            for path, stream in self._streams.items():
+                stream.check(arrays.get(path))
             for path, stream in self._streams.items():
                 stream.add(arrays.get(path), count)
         for name, values in self._columns.items():

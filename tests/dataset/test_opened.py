@@ -211,6 +211,22 @@ def test_what_numpy_refuses_is_refused(store, key):
     assert type(ours.value) is type(theirs.value)
 
 
+def test_a_row_costs_the_same_of_however_many(tmp_path):
+    count = 10**12
+    store = begin(tmp_path / "store", count=count, shard_size=1)
+    with store.claim(count - 1) as writer:
+        writer.write(count - 1, {"conv1": np.ones((1, 3), np.float32)}, columns(0, 1))
+        writer.commit()
+    array = opened.open(tmp_path / "store")["conv1"]
+    for key in (-1, count - 1, [-1], np.array([count - 1], np.uint64), slice(-1, None)):
+        assert (array[key] == 1).all()
+        assert array[key].shape == ((3,) if isinstance(key, int) else (1, 3))
+    assert array[[]].shape == (0, 3)
+    for key in (count, [0, count], "a", 1.5):
+        with pytest.raises(IndexError):
+            array[key]
+
+
 def test_an_array_says_what_it_is(store):
     array = store["conv1"]
     assert (array.shape, array.dtype, array.ndim, len(array)) == (
@@ -356,7 +372,7 @@ def test_rows_are_the_verbs_own_result(store, monkeypatch, key, rows):
     assert found.columns["row"] == list(rows)
     assert found.settings["layer_names"] == ["conv1", "block/conv2"]
     assert found.constants == {"kinds": {"conv1": "Conv2D"}}
-    assert found.notes == ("a note",)
+    assert found.notes == (("a note",) if len(rows) else ())
     assert (found.made_by.verb, found.made_by.model, found.made_by.model_sha256) == (
         "activations", "net", "ab" * 32,
     )  # fmt: skip

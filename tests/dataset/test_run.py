@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tarfile
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ from keras import layers
 from needed import need_package
 
 import kviz
+from kviz.dataset.sources import Item, Source
 from kviz.dataset.store import Store
 
 need_package("tensorstore", "store")
@@ -67,6 +69,7 @@ def test_predictions_are_those_of_the_verb(network, images, tmp_path):
     assert index["prediction"].tolist() == alone.scores.argmax(1).tolist()
     assert index["predicted"].tolist() == [row[0].name for row in alone.rows]
     np.testing.assert_allclose(index["score"], alone.scores.max(1), atol=1e-6)
+    assert found.counts()["unmatched"] == 0  # there are no labels
     some = found[3:9]
     assert some.names == tuple(NAMES[3:9])
     assert [row[0].name for row in some.rows] == [row[0].name for row in alone.rows[3:9]]
@@ -81,7 +84,20 @@ def test_few_scores_are_the_best_ones(network, images, tmp_path):
     np.testing.assert_allclose(
         found["scores"][:], np.take_along_axis(scores, best, 1), rtol=1e-4, atol=1e-7
     )
-    assert [[one.class_index for one in row] for row in found[:].rows] == best.tolist()
+    some = found[:]
+    assert [[one.class_index for one in row] for row in some.rows] == best.tolist()
+    # Of probabilities that were not kept nothing is left.
+    lost = scores.copy()
+    np.put_along_axis(lost, best, 0, axis=1)
+    np.testing.assert_allclose(some.scores, scores - lost, rtol=1e-4, atol=1e-7)
+
+
+def test_of_equal_scores_the_lower_class_comes_first(tmp_path):
+    model = keras.Sequential([keras.Input((1, 1, 5)), layers.Flatten()])
+    pixels = np.array([[3, 7, 7, 0, 7], [5, 5, 5, 5, 5]], np.float32).reshape(2, 1, 1, 5)
+    found = run("predict", kviz.Network(model), pixels, tmp_path / "store", top_k=4)
+    assert found["classes"][:].tolist() == [[1, 2, 4, 0], [0, 1, 2, 3]]
+    assert found["scores"][:].tolist() == [[7, 7, 7, 3], [5, 5, 5, 5]]
 
 
 def test_maps_are_those_of_the_verb(network, images, tmp_path):
@@ -170,6 +186,22 @@ def test_fooling_images_are_those_of_the_verb(network, images, tmp_path):
     assert told.tolist() == index["fooled_class"].tolist()[4:6]
 
 
+@pytest.mark.parametrize(("high", "dtype"), [(255, np.uint8), (1, np.float32)])
+def test_changed_images_are_of_one_kind_whatever_they_hold(tmp_path, high, dtype):
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    model.layers[-1].set_weights([np.eye(16, 2, dtype=np.float32) / high, np.zeros(2, np.float32)])
+    pixels = np.zeros((3, 4, 4, 1), np.float32)
+    pixels[1, 0, 0] = high  # of class 0 already: it stays as it is, in whole numbers
+    pixels[[0, 2], 0, 1] = high / 4
+    pixels[:, 3, 3] = high
+    found = run(
+        "fool", kviz.Network(model), pixels, tmp_path / "store", class_index=0, bounds=(0, high),
+        batch_size=1, shard_size=1, steps=2,
+    )  # fmt: skip
+    assert found["images"].dtype == dtype
+    np.testing.assert_array_equal(found["images"][1], pixels[1])
+
+
 def test_what_came_of_fooling_alone_is_kept(network, tmp_path):
     found = run("fool", network, FASHION, tmp_path / "store", keep_images=False, steps=40)
     assert found.paths == []
@@ -204,6 +236,79 @@ def test_bad_images_are_rows_with_their_error(network, photos, tmp_path):
     assert np.isnan(scores[bad]).all()
     np.testing.assert_allclose(scores[~bad], whole["scores"][:], atol=1e-6)
     assert found.counts()["bad"] == 2
+
+
+@pytest.mark.parametrize("verb", ["predict", "fool"])
+def test_a_bad_image_is_a_row_of_the_verbs_result(network, tmp_path, verb):
+    photos = tmp_path / "photos"
+    shutil.copytree(FASHION, photos)
+    (photos / "1_bad.png").write_bytes(b"no image")
+    options = {"predict": {"top_k": 3}, "fool": {"steps": 2}}[verb]
+    some = run(verb, network, photos, tmp_path / "store", **options)[0:4]
+    assert some.names[1] == "1_bad.png"
+    if verb == "predict":
+        assert np.isnan(some.scores).all(1).tolist() == [False, True, False, False]
+    else:
+        assert (some.classes[1] == -1).all()
+        assert (some.classes[[0, 2, 3]] >= 0).all()
+        assert np.isnan(some.norms[1]).all()
+
+
+def test_where_no_image_can_be_read_there_is_no_result(network, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for place in range(3):
+        (tmp_path / f"photos/{place}.png").write_bytes(b"no image")
+    found = run("predict", network, tmp_path / "photos", tmp_path / "store")
+    assert found.complete
+    with pytest.raises(kviz.OutputError, match="None of these images could be read"):
+        found[0:2]
+
+
+def test_an_archive_that_vanishes_is_one_sentence(network, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        for name in NAMES:
+            archive.add(FASHION / name, name)
+
+    def vanish(_):
+        (tmp_path / "photos.tar").unlink(missing_ok=True)
+
+    with pytest.raises(kviz.ImageError, match=r"photos\.tar cannot be read: No such file"):
+        run("predict", network, tmp_path / "photos.tar", tmp_path / "store", progress=vanish)
+    assert kviz.dataset.open(tmp_path / "store").done == [0]
+
+
+class Short(Source):
+    """Six images, of which the last is not there any more."""
+
+    kind = ""
+    of_arrays = True
+    count = 6
+
+    def items(self, start, stop):
+        for place in range(start, min(stop, 5)):
+            yield Item(str(place), None, np.zeros((28, 28, 1), np.uint8))
+
+
+def test_a_source_that_ends_early_is_one_sentence(network, tmp_path):
+    with pytest.raises(kviz.ImageError, match=r"shard 1 has 1 images of 2\. It has changed"):
+        run("predict", network, Short("f", None), tmp_path / "store")
+    assert kviz.dataset.open(tmp_path / "store").done == [0]
+
+
+def test_one_unit_tells_two_classes_apart(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, activation="sigmoid")]
+    )
+    model.layers[-1].set_weights([np.ones((16, 1), np.float32) / 99, np.array([-2], np.float32)])
+    pixels = np.zeros((6, 4, 4, 1), np.float32)
+    pixels[3:] = 99
+    labels = np.array([0, 0, 1, 1, 1, 0])
+    found = run(
+        "predict", kviz.Network(model), (pixels, labels), tmp_path / "store", statistics="confusion"
+    )
+    counts = found.counts()
+    assert (counts["labelled"], counts["correct"], counts["unmatched"]) == (6, 4, 0)
+    assert found.statistics()["scores"]["confusion"].counts.tolist() == [[2, 1], [1, 2]]
 
 
 def test_an_image_that_the_verb_refuses_is_a_bad_row_alone(tmp_path):
@@ -366,6 +471,13 @@ def test_statistics_of_maps_are_numpys(network, images, tmp_path):
         peaks = alone[path].max((1, 2)).T
         order = np.argsort(-peaks, axis=1, kind="stable")[:, :3]
         assert np.array_equal(told["top_k"].row, order)
+    # The same layers asked for something else.
+    other = run(
+        "activations", network, FASHION, tmp_path / "other", layer_names=["conv2", "pool2"],
+        statistics=["top_k=2"],
+    ).statistics()  # fmt: skip
+    assert {path: list(one) for path, one in other.items()} == dict.fromkeys(alone, ["top_k"])
+    assert other["conv2"]["top_k"].row.shape == (64, 2)
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [
         "complete.json", "constants.json", "done", "index", "log.jsonl", "statistics", "store.json",
     ]  # fmt: skip

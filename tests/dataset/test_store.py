@@ -27,7 +27,8 @@ from writes_a_store import (
     write_shard,
 )
 
-from kviz.dataset import opened, places
+from kviz.dataset import opened, places, writer
+from kviz.dataset.head import read_head
 from kviz.dataset.store import Store
 from kviz.dataset.zarr_arrays import rows_a_file
 from kviz.errors import OptionError, OutputError
@@ -286,6 +287,11 @@ def test_a_shard_is_committed_whole(tmp_path):
             writer.write(8, maps(8, 12), columns(8, 13))
         with pytest.raises(ValueError, match=r"not \{'more'\}"):
             writer.write(8, {**maps(8, 12), "more": np.zeros(4)}, columns(8, 12))
+        for other in (np.ones((4, 1), np.float32), np.ones((4, 5), np.complex64)):
+            with pytest.raises(ValueError, match=r"Expected rows \(5,\) of float32, not \("):
+                writer.write(8, {**maps(8, 12), "block/conv2": other}, columns(8, 12))
+        with pytest.raises(ValueError, match=r"Expected rows .* of int32, not .* of float32"):
+            writer.write(8, {**maps(8, 12), "best": np.ones(4, np.float32)}, columns(8, 12))
         with pytest.raises(ValueError, match=r"not \{'colour'\}"):
             writer.write(8, maps(8, 12), {"colour": [1, 2, 3, 4]})
     assert store.done() == set()
@@ -345,6 +351,35 @@ def test_who_comes_after_the_end_leaves_no_locks(tmp_path):
     again = begin(tmp_path / "store", count=20, resume=True)
     assert again.finish()
     assert tree(tmp_path / "store") == before
+
+
+def test_the_marker_is_a_shards_last_file(tmp_path, monkeypatch):
+    made = []
+
+    def put(path, data):
+        made.append(path.parts[-3])
+        # Arrays too are whole by then.
+        assert not list((tmp_path / "store/arrays").rglob("*.__lock"))
+        assert len(list((tmp_path / "store/arrays").rglob("c.*"))) == 3
+        places.put(path, data)
+
+    monkeypatch.setattr(writer, "put", put)
+    write_shard(begin(tmp_path / "store"), 0)
+    assert made == ["index", "statistics", "done"]
+
+
+@pytest.mark.parametrize("each", [1, 60])
+def test_notes_are_told_once_and_no_more_than_a_person_reads(tmp_path, each):
+    store = begin(tmp_path / "store", count=4, shard_size=1)
+    for shard in range(4):
+        with store.claim(shard) as writing:
+            writing.write(shard, {}, columns(shard, shard + 1))
+            notes = ["of all", *(f"{shard} {place}" for place in range(each))]
+            writing.commit(notes=notes, bad=1)
+    store.finish()
+    told = opened.open(tmp_path / "store").counts()
+    every = ["of all", *(f"{shard} {place}" for shard in range(4) for place in range(each))]
+    assert told == {"shards": 4, "rows": 4, "bad": 4, "notes": every[:100]}
 
 
 def test_the_end_comes_with_the_last_shard(tmp_path):
@@ -447,6 +482,21 @@ def test_what_was_begun_otherwise_is_refused_with_what_differs(whole, how, match
     assert len(str(raised.value)) < 300
     assert "was begun otherwise" in str(raised.value)
     assert tree(whole) == before
+
+
+def test_who_begins_at_the_same_time_does_not_begin_anew(tmp_path, monkeypatch):
+    begin(tmp_path / "store")
+    before = tree(tmp_path / "store")
+    looked = []
+
+    def late(where):  # this one looked before the other had written
+        looked.append(where)
+        return None if len(looked) == 1 else read_head(where)
+
+    monkeypatch.setattr("kviz.dataset.store.read_head", late)
+    with pytest.raises(OutputError, match="count was 103, and is 104 now"):
+        begin(tmp_path / "store", count=104, shared=True)
+    assert tree(tmp_path / "store").items() >= before.items()
 
 
 def test_the_same_as_text_is_the_same(whole):
@@ -571,6 +621,27 @@ def test_a_full_disk_is_one_sentence_whatever_is_written(small):
     small.fill(0)
     with pytest.raises(OutputError, match=_FULL):
         begin(small.folder / "store")
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_then_its_name_is(tmp_path, monkeypatch):
+    steps, sync, replace = [], os.fsync, Path.replace
+
+    def synced(number):
+        path = Path(f"/proc/self/fd/{number}").readlink()
+        steps.append(("sync", path.name, path.is_dir() or path.read_bytes()))
+        sync(number)
+
+    def replaced(self, target):
+        steps.append(("rename", self.name, target.name))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    places.put(tmp_path / "done/7.json", b"all")
+    assert steps == [
+        ("sync", ".7.json.part", b"all"), ("rename", ".7.json.part", "7.json"), ("sync", "done", True),
+    ]  # fmt: skip
+    assert (tmp_path / "done/7.json").read_bytes() == b"all"
 
 
 @pytest.mark.parametrize(

@@ -70,13 +70,20 @@ def _text(path: bytes) -> str:
     return text.replace("\\", "/") if os.sep == "\\" else text
 
 
+def _shared(paths: Iterable[bytes]) -> bytes:
+    """Return the folder that absolute paths share, b"" where there are none; they are not all held."""
+    folders = map(os.path.dirname, paths)
+    shared = next(folders, b"")
+    for folder in folders:
+        if folder != shared and not folder.startswith(shared + b"/"):
+            shared = os.path.commonpath([shared, folder])
+    return shared
+
+
 def _fingerprint(kind: str, folder: Path, paths: Texts, labels: Labels | None) -> str:
     """Return the hash of names, labels, sizes, times; what absolute paths share is left out."""
     found = Fingerprint(kind)
-    roots = [path for path in paths if path.startswith(b"/")]
-    shared = os.path.commonpath(roots) if roots else b""
-    if len(set(roots)) == 1:
-        shared = os.path.dirname(shared)  # noqa: PTH120 - of bytes
+    shared = _shared(path for path in paths if path.startswith(b"/"))
     base = os.fsencode(folder) + b"/"
     looked_at = len(paths) <= _MOST_LOOKED_AT
     if labels is not None:

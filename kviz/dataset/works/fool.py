@@ -99,7 +99,7 @@ class Fool(Work):
             if found.stopped:
                 # What is half done is not kept: the data set's run ends here.
                 raise KeyboardInterrupt
-            arrays = {"images": _kept(found.images)} if self.keep_images else {}
+            arrays = {"images": _kept(found)} if self.keep_images else {}
             return Found(
                 arrays,
                 _columns(found),
@@ -123,7 +123,10 @@ class Fool(Work):
             return np.array([columns[name] for name in names], np.float32).T.reshape(count, -1)
 
         confidences = numbers("confidence", "fooled_confidence")
-        classes = [columns["prediction"], columns["fooled_class"]]
+        classes = [
+            [-1 if one is None else one for one in columns[name]]
+            for name in ("prediction", "fooled_class")
+        ]
         return Synthesis(
             images=images.astype(np.float32),
             scores=np.full((1, count), np.nan, np.float32),
@@ -145,10 +148,10 @@ class Fool(Work):
         )
 
 
-def _kept(images: Array) -> Array:
-    """Return images as bytes, where they are whole numbers 0-255."""
-    levels = images.clip(0, 255).astype(np.uint8)
-    return levels if np.array_equal(levels, images) else images
+def _kept(found: Synthesis) -> Array:
+    """Return images as bytes where fooling keeps to whole numbers 0-255, whatever these hold."""
+    whole = found.images.ndim == 4 and tuple(found.bounds or ()) == (0, 255)
+    return found.images.astype(np.uint8) if whole else found.images
 
 
 def _columns(found: Synthesis) -> dict[str, Any]:
