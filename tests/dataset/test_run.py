@@ -308,7 +308,7 @@ def test_one_unit_tells_two_classes_apart(tmp_path):
     )
     counts = found.counts()
     assert (counts["labelled"], counts["correct"], counts["unmatched"]) == (6, 4, 0)
-    assert found.statistics()["scores"]["confusion"].counts.tolist() == [[2, 1], [1, 2]]
+    assert found.statistics().predicted["confusion"].counts.tolist() == [[2, 1], [1, 2]]
 
 
 def test_an_image_that_the_verb_refuses_is_a_bad_row_alone(tmp_path):
@@ -476,7 +476,7 @@ def test_statistics_of_maps_are_numpys(network, images, tmp_path):
         "activations", network, FASHION, tmp_path / "other", layer_names=["conv2", "pool2"],
         statistics=["top_k=2"],
     ).statistics()  # fmt: skip
-    assert {path: list(one) for path, one in other.items()} == dict.fromkeys(alone, ["top_k"])
+    assert {path: list(one) for path, one in other.items()} == {path: ["top_k"] for path in alone}
     assert other["conv2"]["top_k"].row.shape == (64, 2)
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [
         "complete.json", "constants.json", "done", "index", "log.jsonl", "statistics", "store.json",
