@@ -1,5 +1,6 @@
 """run: a verb finds over a data set what it finds alone, in any cut, and goes on where it stopped."""
 
+import os
 import re
 import shutil
 import tarfile
@@ -360,6 +361,49 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(network, tmp_path)
     assert tree(store) == tree(undisturbed.path)
 
 
+def scorer(weight):
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1), name="in"),
+            layers.Flatten(name="flat"),
+            layers.Dense(2, name="out"),
+        ],
+        name="scorer",
+    )
+    model.layers[-1].set_weights([np.full((784, 2), weight, np.float32), np.zeros(2, np.float32)])
+    return model
+
+
+def test_a_run_goes_on_with_what_it_was_begun_with_only(photos, tmp_path):
+    def again(model, **options):
+        return run("predict", model, photos, tmp_path / "store", resume=True, **options)
+
+    begun = kviz.Network(scorer(1), class_names=("a", "b"))
+    before = tree(again(begun).path)
+    assert tree(again(kviz.Network(scorer(1), class_names=("a", "b"))).path) == before
+    for model, options, differs in [
+        (begun, {"fit": "pad"}, 'fit was "crop", and is "pad"'),
+        (begun, {"batch_size": 4}, "batch_size was 3, and is 4"),
+        (begun, {"shard_size": 5}, "shard_size was 4, and is 5"),
+        (begun, {"top_k": 1}, "top_k was null, and is 1"),
+        (begun, {"dtype": "float16"}, 'dtype was "float32", and is "float16"'),
+        (begun, {"statistics": "moments"}, "statistics was"),
+        (kviz.Network(scorer(2), class_names=("a", "b")), {}, "model's sha256 was"),
+        (kviz.Network(scorer(1), class_names=("a", "c")), {}, "model's class_names was"),
+        (
+            kviz.Network(scorer(1), preprocess="0..1", class_names=("a", "b")),
+            {},
+            "model's preprocess was",
+        ),
+    ]:
+        with pytest.raises(kviz.OutputError, match=f"was begun otherwise: {differs}"):
+            again(model, **options)
+    os.utime(photos / "bag" / next((photos / "bag").iterdir()).name, ns=(1, 1))
+    with pytest.raises(kviz.OutputError, match="source's fingerprint was"):
+        again(begun)
+    assert tree(tmp_path / "store") == before
+
+
 def test_parts_make_the_whole(network, tmp_path):
     whole = run("predict", network, FASHION, tmp_path / "whole")
     for part in (2, 1):
@@ -494,7 +538,9 @@ def test_statistics_that_need_labels_say_so(network, photos, tmp_path):
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_histogram_without_edges_finds_them_in_a_first_pass(network, images, tmp_path, parts):
-    options = {"layer_names": ["conv1", "pool2"], "statistics": ["histogram=7"]}
+    options = {
+        "layer_names": ["conv1", "pool2"], "statistics": ["histogram=7"], "pooling": "avg",
+    }  # fmt: skip
     store = tmp_path / "store"
     if parts == 2:
         with pytest.raises(kviz.OutputError, match=r"first pass .* 1 shards are left"):
@@ -504,6 +550,8 @@ def test_a_histogram_without_edges_finds_them_in_a_first_pass(network, images, t
     else:
         found = run("activations", network, FASHION, store, **options)
     assert found.complete
+    assert found.paths == ["conv1", "pool2"]
+    assert not (store / "first/arrays").exists()
     for path, told in found.statistics().items():
         maps = kviz.activations(network, images, path)[path]
         edges = np.linspace(maps.min(), maps.max(), 8)
