@@ -81,6 +81,7 @@ class Dataset:
         self.path = places.root
         self._places = places
         self._head = head
+        self._known: dict[str, Path] | None = None
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -131,6 +132,14 @@ class Dataset:
 
     @property
     def _arrays(self) -> dict[str, Path]:
+        if self._known is None:
+            found = self._found_arrays()
+            if not self.complete:  # others may come
+                return found
+            self._known = found
+        return self._known
+
+    def _found_arrays(self) -> dict[str, Path]:
         found = []
         with reading(self._places.arrays):
             folder = self._places.arrays

@@ -59,7 +59,7 @@ def read_ahead(
         ImageError: if what holds them cannot be read any more.
     """
     pending: deque[tuple[Item, Future[Read]]] = deque()
-    count = threads or os.cpu_count()
+    count = threads or _cores()
     with several_readers(), ThreadPoolExecutor(count, "kviz-decode") as pool:
         try:
             for item in _items(source, span):
@@ -78,6 +78,13 @@ def _items(source: Source, span: tuple[int, int]) -> Iterator[Item]:
         yield from source.items(*span)
     except OSError as error:
         raise unreadable(error.filename or source.describe(), error) from error
+
+
+def _cores() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _read(item: Item, wanted: Wanted, shape: Shape | None) -> Read:

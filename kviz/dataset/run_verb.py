@@ -284,7 +284,7 @@ class _Watch:
         if self.max_bad is not None and self.counts.bad > self.max_bad:
             raise ImageError(
                 f"{self.counts.bad} of {self.counts.rows} images cannot be read, more than "
-                f"{spelled('max_bad')} allows. The index of the finished shards says why."
+                f"{spelled('max_bad')} allows. Without it the index tells which, and why."
             )
         if self.progress:
             self.progress(self.done())

@@ -106,6 +106,7 @@ class ShardRunner:
             )
             for first, items in _chunked(read, start, self.batch_size):
                 counts, found = self._chunk(first, items, writer)
+                notes.update(dict.fromkeys(note for one in items for note in one.notes))
                 for one in found:
                     if one.states:
                         states = (
@@ -128,7 +129,9 @@ class ShardRunner:
         self, first: int, items: list[Read], writer: ShardWriter
     ) -> tuple[Counts, list[Found]]:
         """Compute and write images that follow one another; the first one's row is given."""
-        labels = [self._label(one) for one in items]
+        labels = [self.labels.index(one.item.label) for one in items]
+        if self._needs_labels:
+            self._check_labels(items, labels)
         errors = [one.error for one in items]
         found: list[Found] = []
         places: list[int] = []
@@ -163,10 +166,12 @@ class ShardRunner:
         bad = sum(map(bool, errors))
         return Counts(len(items), bad, len(pairs), correct, unmatched), found
 
-    def _label(self, one: Read) -> int:
-        if self._needs_labels:
-            self.labels.validate_fit(one.item.label)
-        return self.labels.index(one.item.label)
+    def _check_labels(self, items: list[Read], labels: list[int]) -> None:
+        """Refuse a source of which no label is a class; that a few are none is counted."""
+        if all(label == UNKNOWN for label in labels):
+            given = [one.item.label for one in items if one.item.label is not None]
+            self.labels.validate_fit(given[0] if given else None)
+        self._needs_labels = False
 
     def _found(
         self, first: int, items: list[Read], labels: list[int], errors: list[str]
@@ -174,6 +179,8 @@ class ShardRunner:
         """Give what was found of which images; of one that the verb refuses its error is noted."""
         good = [place for place, one in enumerate(items) if one.pixels is not None]
         waiting = [good] if good else []
+        if self.work.by_place:
+            waiting = _runs(good)
         while waiting:
             places = waiting.pop(0)
             batch = Batch(
@@ -227,6 +234,21 @@ class ShardRunner:
         if self.work.answer is None:
             return [None] * count
         return self._columns(parts, places, count)[self.work.answer]
+
+
+def _runs(places: list[int]) -> list[list[int]]:
+    """Return places cut where one is missing.
+
+    >>> _runs([0, 1, 3, 4, 5])
+    [[0, 1], [3, 4, 5]]
+    """
+    found: list[list[int]] = []
+    for place in places:
+        if found and found[-1][-1] == place - 1:
+            found[-1].append(place)
+        else:
+            found.append([place])
+    return found
 
 
 def _chunked(read: Iterator[Read], start: int, size: int) -> Iterator[tuple[int, list[Read]]]:

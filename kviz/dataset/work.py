@@ -73,6 +73,9 @@ class Work:
     # The column that says what an image is taken for, where there is one.
     answer: ClassVar[str | None] = None
 
+    # Whether what is drawn at random follows from an image's place: images of a batch then follow one
+    # another.
+    by_place: ClassVar[bool] = False
     # What an image is taken for is known, for statistics of it.
     predicts: ClassVar[bool] = False
 

@@ -446,8 +446,8 @@ def test_what_cannot_be_is_said_before_anything_is_written(network, tmp_path, op
 
 def test_a_run_that_finishes_no_shard_leaves_nothing(network, photos, tmp_path):
     store = tmp_path / "store"
-    with pytest.raises(kviz.OptionError, match="no class of the model"):
-        run("predict", network, photos, store, statistics=["confusion"])
+    with pytest.raises(kviz.OptionError, match="A statistic needs labels"):
+        run("predict", network, FASHION, store, statistics=["confusion"])
     assert not store.exists()
 
     def stop(_):
@@ -530,8 +530,12 @@ def test_statistics_of_maps_are_numpys(network, images, tmp_path):
 def test_statistics_that_need_labels_say_so(network, photos, tmp_path):
     with pytest.raises(kviz.OptionError, match="A statistic needs labels"):
         run("predict", network, FASHION, tmp_path / "store", statistics=["confusion"])
+    other = kviz.Network(network.model, class_names=[f"thing {place}" for place in range(10)])
     with pytest.raises(kviz.OptionError, match="'T-SHIRT' is no class of the model"):
-        run("predict", network, photos, tmp_path / "other", statistics=["confusion"])
+        run("predict", other, photos, tmp_path / "other", statistics=["confusion"])
+    found = run("predict", network, photos, tmp_path / "fourth", statistics=["confusion"])
+    told = found.statistics().predicted["confusion"]
+    assert (told.counts.sum(), told.unknown) == (9, 1)
     with pytest.raises(kviz.OptionError, match="confusion is of what the model predicts"):
         run("activations", network, photos, tmp_path / "third", statistics=["confusion"])
 
@@ -581,3 +585,16 @@ def test_statistics_of_a_store_show_themselves(network, photos, tmp_path):
     assert kviz.load_result(tmp_path / "told.npz")["conv2"]["top_k"].settings == {"k": 2}
     with pytest.raises(kviz.OptionError, match="holds no statistics"):
         run("predict", network, photos, tmp_path / "other").statistics()
+
+
+def test_what_is_drawn_at_random_follows_an_images_place_also_beside_bad_ones(network, tmp_path):
+    options = {"method": "smooth_grad", "samples": 3, "batch_size": 10, "shard_size": 10}
+    home = tmp_path / "photos"
+    shutil.copytree(FASHION, home)
+    whole = run("attribute", network, home, tmp_path / "whole", **options)["smooth_grad"][:]
+    (home / NAMES[4]).write_bytes(b"no image")
+    found = run("attribute", network, home, tmp_path / "store", **options)
+    maps = found["smooth_grad"][:]
+    others = [row for row in range(10) if row != 4]
+    np.testing.assert_allclose(maps[others], whole[others], atol=1e-5 * np.abs(whole).max())
+    assert np.isnan(maps[4]).all()

@@ -18,7 +18,7 @@ from kviz.dataset.work import Batch, Found, Step, Work
 from kviz.engine.activation_model import Pooling, maps_of
 from kviz.engine.backend import tf
 from kviz.engine.layers import selector_key
-from kviz.errors import ImageError
+from kviz.errors import LayerError
 from kviz.network.network import Network
 
 
@@ -144,7 +144,7 @@ def _padded(batch: Batch, start: int, stop: int, size: int) -> list[Array]:
 def _check_sizes(arrays: Mapping[str, Array]) -> None:
     for path, array in arrays.items():
         if 0 in array.shape:
-            raise ImageError(
+            raise LayerError(
                 f"The images are too small for layer {sanitise(path)!r}: its window does not fit into "
                 "what reaches it. Give larger images."
             )
