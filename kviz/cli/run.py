@@ -88,7 +88,7 @@ _how = take.stacked(
         type=click.IntRange(1),
         default=256,
         show_default=True,
-        help="Images that are committed together; what is lost where a run is killed.",
+        help="Images committed together; at most this many are redone after a kill.",
     ),
     click.option(
         "--engine",
@@ -98,9 +98,14 @@ _how = take.stacked(
         help="This process, or actors of Ray, one a GPU.",
     ),
     click.option("--workers", type=click.IntRange(1), help="How many actors."),
-    click.option("--address", help="Of a Ray cluster; by default Ray is begun on this machine."),
     click.option(
-        "--max-bad", type=click.IntRange(0), metavar="N", help="Stop at more bad images than that."
+        "--address", help="Address of a Ray cluster; by default Ray starts on this machine."
+    ),
+    click.option(
+        "--max-bad",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Stop when more than N images cannot be read.",
     ),
     click.option(
         "--dtype",
@@ -193,7 +198,7 @@ def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options
 @take.method("methods")
 @take.repeated("--metric", "metrics", metavar="NAME", help="A metric; by default three.")
 @take.repeated("--baseline", "baselines", metavar="NAME", help="What covers pixels.")
-@click.option("--nulls", type=click.IntRange(1), default=4, help="Maps of random numbers.")
+@click.option("--nulls", type=click.IntRange(1), default=4, help="Random maps to compare with.")
 @_one_class
 @take.output
 @take.seed
@@ -219,7 +224,9 @@ def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
 @click.option(
     "--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured."
 )
-@click.option("--steps", type=click.IntRange(1), default=100, show_default=True, help="At most.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=100, show_default=True, help="Most steps to take."
+)
 @click.option("--no-images", "keep_images", is_flag=True, help="Keep only what came of each.")
 @take.output
 @take.seed
