@@ -131,7 +131,8 @@ def _checked(facts: Mapping[str, Any]) -> Head:
     count, shard_size = facts["count"], facts["shard_size"]
     columns, plan = facts["columns"], facts["plan"]
     numbers = all(type(number) is int and 0 < number < 1 << 53 for number in (count, shard_size))
-    texts = all(isinstance(kind, str) for kind in columns.values())
-    if not numbers or not texts or not isinstance(plan, dict):
+    texts = all(isinstance(kind, str) and len(kind) < 100 for kind in columns.values())
+    parts = [plan, *(plan.get(name, {}) for name in ("model", "settings", "source"))]
+    if not numbers or not texts or not all(isinstance(part, dict) for part in parts):
         raise ValueError("not as written")
     return Head(plan, count, shard_size, columns, Packing(**facts["packing"]))

@@ -60,7 +60,7 @@ class Labels:
         if isinstance(label, str):
             if (found := known.get(label.casefold())) is not None:
                 return found
-            if not label.isascii() or not label.isdigit():
+            if not label.isascii() or not label.isdigit() or len(label) > 18:
                 return UNKNOWN
             label = int(label)
         if label is None or not 0 <= label < (len(meant) or self.classes or 2**31):

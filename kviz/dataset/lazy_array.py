@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kviz import _process
+from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.dataset import zarr_arrays
 from kviz.dataset.places import reading
+from kviz.errors import OutputError
+
+# Of fewer bytes it is not asked whether there is memory for them.
+_LARGE = 100_000_000
 
 
 class LazyArray:
@@ -33,6 +40,8 @@ class LazyArray:
             self._array = zarr_arrays.read(folder)
         self.shape: tuple[int, ...] = tuple(self._array.shape)
         self.dtype: np.dtype[Any] = np.dtype(self._array.dtype.numpy_dtype)
+        chunk = self._array.chunk_layout.read_chunk.shape
+        self._chunk_bytes = math.prod(chunk) * self.dtype.itemsize
 
     @property
     def ndim(self) -> int:
@@ -42,7 +51,7 @@ class LazyArray:
     @property
     def nbytes(self) -> int:
         """Bytes of its numbers in memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -73,6 +82,16 @@ class LazyArray:
         return np.asarray(self._rows(wanted)[(at, *others)])
 
     def _rows(self, which: slice | Array) -> Array:
+        rows = range(len(self))[which] if isinstance(which, slice) else which
+        count = len(rows)
+        size = max(self.nbytes // max(1, len(self)) * count, self._chunk_bytes)
+        free = _process.free() if size > _LARGE else None
+        # Where there is too little, the process would be ended by the system, without a word.
+        if free is not None and size > free:
+            raise OutputError(
+                f"{count} rows of {sanitise(self.path, 60)!r} take {_process.in_words(size)}, and "
+                f"{_process.in_words(free)} of memory are free. Take fewer rows at once."
+            )
         with reading(self._folder):
             found: Array = self._array[which].read().result()
         return found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from kviz.dataset.places import Places
+from kviz.dataset.places import Places, read_json
 
 # Texts that are kept of a list: where each shard has its own, they would grow with the data set.
 _MOST = 100
@@ -26,8 +25,10 @@ def sums(places: Places, shards: Iterable[int]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"shards": 0}
     for shard in sorted(shards):
-        marker = json.loads(places.part("done", shard, "json").read_bytes())
-        del marker["shard"]
+        marker = read_json(places.part("done", shard, "json"))
+        if not all(isinstance(value, list) or type(value) is int for value in marker.values()):
+            raise ValueError("not as written")
+        marker.pop("shard", None)
         found["shards"] += 1
         for name, value in marker.items():
             if isinstance(value, list):

@@ -13,14 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, suggest
+from kviz._checks import sanitise, shown, suggest
 from kviz._types import Array
 from kviz.dataset import zarr_arrays
 from kviz.dataset.extra import store_package
 from kviz.dataset.head import Head, read_head
 from kviz.dataset.lazy_array import LazyArray
 from kviz.dataset.marker import sums
-from kviz.dataset.places import Places, reading
+from kviz.dataset.places import Places, json_object, read_json, reading
 from kviz.dataset.slices import ReadLater, Slice
 from kviz.dataset.states import States, read_states
 from kviz.dataset.writer import index_schema
@@ -30,6 +30,9 @@ from kviz.files import plain_path
 from kviz.results.made_by import MadeBy
 from kviz.results.result import Result
 from kviz.results.statistics import Statistics
+
+# A billion images have four million shards; a stranger's store may tell of more than memory holds.
+_MOST_LISTED = 10_000_000
 
 
 class Merged(Protocol):
@@ -112,14 +115,19 @@ class Dataset:
     @property
     def missing(self) -> list[int]:
         """The shards that are not done, in order."""
-        return sorted(set(range(self._head.shards)) - set(self.done))
+        if self._head.shards > _MOST_LISTED:
+            raise OutputError(
+                f"{sanitise(self.path, 120)} has {self._head.shards} shards: too many to list "
+                "those that are missing."
+            )
+        done = set(self.done)
+        return [shard for shard in range(self._head.shards) if shard not in done]
 
     def counts(self) -> dict[str, Any]:
         """Return what the shards that are done say together: how many rows, bad images, notes."""
         with reading(self.path):
             if self.complete:
-                found: dict[str, Any] = json.loads(self._places.complete.read_bytes())
-                return found
+                return read_json(self._places.complete)
             return sums(self._places, self.done)
 
     def __len__(self) -> int:
@@ -146,8 +154,11 @@ class Dataset:
             for each in folder.iterdir() if folder.is_dir() else ():
                 metadata = zarr_arrays.metadata_of(each)
                 if metadata is not None:
-                    about = metadata.get("attributes", {})
-                    found.append((about.get("place", 0), about.get("path", each.name), each))
+                    about = json_object(metadata.get("attributes", {}))
+                    place, path = about.get("place", 0), about.get("path", each.name)
+                    if type(place) is not int or not isinstance(path, str):
+                        raise ValueError("not as written")
+                    found.append((place, path, each))
         return {path: each for _, path, each in sorted(found)}
 
     def __contains__(self, path: object) -> bool:
@@ -167,6 +178,11 @@ class Dataset:
         if isinstance(key, str):
             return self._array(key)
         if not isinstance(key, slice):
+            if not hasattr(key, "__index__"):
+                raise OptionError(
+                    "Expected an array's path, a row's number or a slice; over() takes several rows. "
+                    f"Received: {shown(key)}"
+                )
             row = range(len(self))[key]
             key = slice(row, row + 1)
         return self.over(range(len(self))[key])
@@ -193,7 +209,12 @@ class Dataset:
         errors = part.columns.get("error", [])
         if not part.constants and errors and all(errors):
             raise OutputError("None of these images could be read: the index says why.")
-        found: Result = work_class(self.verb).result(part)
+        try:
+            found: Result = work_class(self.verb).result(part)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise OutputError(
+                f"Cannot read {sanitise(self.path, 120)}: what it holds does not fit together."
+            ) from error
         return found
 
     def slice(self, rows: Sequence[int]) -> Slice:
@@ -205,9 +226,15 @@ class Dataset:
         Raises:
             OutputError: if rows are not done yet, or cannot be read.
         """
-        shards = np.unique(np.asarray(rows, np.int64) // self._head.shard_size).tolist()
+        key: Any = np.asarray(rows)
+        whole = key.ndim == 1 and (key.dtype.kind in "iu" or not key.size)
+        if not whole or (key.size and not 0 <= key.min() <= key.max() < len(self)):
+            raise OptionError(
+                f"rows takes numbers from 0 to {len(self) - 1}. Received: {shown(rows)}"
+            )
+        key = key.astype(np.int64)
+        shards = np.unique(key // self._head.shard_size).tolist()
         columns = self._columns(rows, shards)
-        key: Any = np.asarray(rows, np.int64)
         if isinstance(rows, range) and rows.step == 1:
             key = builtins.slice(rows.start, rows.stop)
         with reading(self.path):
@@ -235,7 +262,10 @@ class Dataset:
             )
         with reading(self.path):
             table = self._index_of(shards).to_table()
-            at = np.searchsorted(table["row"].to_numpy(), wanted)
+            there = table["row"].to_numpy()
+            at = np.searchsorted(there, wanted)
+            if len(there) <= at.max(initial=-1) or not np.array_equal(there[at], wanted):
+                raise ValueError("not as written")
             columns: dict[str, list[Any]] = table.take(at).to_pydict()
         return columns
 
@@ -260,14 +290,13 @@ class Dataset:
         except (OSError, ValueError, KeyError, TypeError):
             return {}  # the log may be gone, and is no part of what is kept
 
-    @cached_property
+    @property
     def constants(self) -> dict[str, Any]:
         """What is the same for all rows, such as the layers' kinds or the classes' names."""
         with reading(self._places.constants):
             if not self._places.constants.exists():
                 return {}
-            found: dict[str, Any] = json.loads(self._places.constants.read_bytes())
-            return found
+            return read_json(self._places.constants)
 
     @property
     def index(self) -> Any:

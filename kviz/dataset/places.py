@@ -7,12 +7,14 @@ that begin with a dot.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kviz._checks import sanitise
 from kviz.errors import OutputError
@@ -111,6 +113,25 @@ def put(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
     made.replace(path)
     sync_folder(path.parent)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file holds.
+
+    Raises:
+        ValueError: if it holds none.
+    """
+    try:
+        return json_object(json.loads(path.read_bytes()))
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+
+
+def json_object(value: Any) -> dict[str, Any]:
+    """Return a value that is an object in JSON, and raise a ValueError of another."""
+    if not isinstance(value, dict):
+        raise ValueError(f"Expected an object. Received: {type(value).__name__}")
+    return value
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kviz._caller import command, spelled, warning_once
-from kviz._checks import sanitise, validate_choice, validate_int
+from kviz._checks import sanitise, shown, validate_choice, validate_int
 from kviz._types import ModelLike
 from kviz.dataset.opened import Dataset
 from kviz.dataset.opened import open as open_store
@@ -145,6 +146,7 @@ def run(  # noqa: PLR0913 - a verb's options
     validate_choice("engine", engine, ENGINES)
     validate_choice("dtype", dtype, ("float32", "float16"))
     validate_choice("compression", compression, ("lz4", "zstd", "none"))
+    _validate_places(store, progress, engine, workers, address)
     work = work_named(verb, **options)
     if max_bad is not None:
         max_bad = validate_int("max_bad", max_bad, 0)
@@ -152,7 +154,6 @@ def run(  # noqa: PLR0913 - a verb's options
         source, path_column=path_column, image_column=image_column, label_column=label_column
     )
     network = as_network(model)
-    work.for_model(network)
     plan = Plan(
         verb=verb,
         work=work,
@@ -164,6 +165,7 @@ def run(  # noqa: PLR0913 - a verb's options
         dtype=dtype,
         compression=compression,
     )
+    work.for_model(network)
     work.begin(network, batch_size)  # what of it the model has not is said before a file is made
     if engine == "here":
         _validate_here(workers, address)
@@ -219,6 +221,24 @@ def _part(shard: tuple[int, int] | None) -> tuple[int, int]:
             f"Received: {sanitise(shard)}"
         )
     return shard[0], shard[1]
+
+
+def _validate_places(store: Any, progress: Any, engine: str, workers: Any, address: Any) -> None:
+    """Raise an OptionError where what a run is told besides the verb cannot be."""
+    if not isinstance(store, str | os.PathLike) or not os.fspath(store):
+        raise OptionError(f"store takes the path of a folder. Received: {shown(store)}")
+    if progress is not None and not callable(progress):
+        raise OptionError(f"progress takes a function of a Done. Received: {shown(progress)}")
+    if workers is not None:
+        validate_int("workers", workers)
+    if address is not None and not isinstance(address, str):
+        raise OptionError(f"{spelled('address')} takes a text. Received: {shown(address)}")
+    given = {"workers": workers, "address": address}
+    if engine == "here" and (asked := [name for name in given if given[name] is not None]):
+        raise OptionError(
+            f"{spelled(asked[0])} is for the engine ray, and this one is here. Choose "
+            f"{spelled('engine')} ray, or leave it out."
+        )
 
 
 def _is_int(value: Any) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kviz._types import Array
+from kviz.dataset.places import json_object
 from kviz.results.npz import array_name
 
 # Arrays by what they are of (a layer), their reduction's name, and their own.
@@ -46,7 +47,10 @@ def write_states(nested: States) -> bytes:
 def read_states(path: Path) -> States:
     """Return the states in a file."""
     states: dict[str, dict[str, dict[str, Array]]] = {}
-    with np.load(path, allow_pickle=False) as file:
-        for member, (of, name, key) in json.loads(str(file["header"])).items():
-            states.setdefault(of, {}).setdefault(name, {})[key] = file[member]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            for member, (of, name, key) in json_object(json.loads(str(file["header"]))).items():
+                states.setdefault(of, {}).setdefault(name, {})[key] = file[member]
+    except (KeyError, TypeError, MemoryError, zipfile.BadZipFile) as error:
+        raise ValueError("not as written") from error
     return states

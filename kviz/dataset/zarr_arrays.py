@@ -7,7 +7,6 @@ row costs to read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from kviz._checks import validate_choice
 from kviz.dataset.extra import store_package
+from kviz.dataset.places import read_json
 
 # Bytes of a Zarr shard, of all arrays' together, and of an inner chunk, before they are compressed.
 _SHARD, _SHARDS, _INNER = 64_000_000, 512_000_000, 256_000
@@ -159,10 +159,9 @@ def _opened(folder: Path, *, metadata: Mapping[str, Any] | None = None, **how: b
 def metadata_of(folder: Path) -> dict[str, Any] | None:
     """Return what an array's `zarr.json` says, None where there is none yet."""
     try:
-        found: dict[str, Any] = json.loads((folder / "zarr.json").read_bytes())
+        return read_json(folder / "zarr.json")
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found
 
 
 def remove_rows(arrays: Path, start: int, stop: int) -> None:

@@ -13,6 +13,7 @@ from keras import layers
 from needed import need_package
 
 import kviz
+from kviz.dataset.labels import Labels
 from kviz.dataset.sources import Item, Source
 from kviz.dataset.store import Store
 
@@ -598,3 +599,81 @@ def test_what_is_drawn_at_random_follows_an_images_place_also_beside_bad_ones(ne
     others = [row for row in range(10) if row != 4]
     np.testing.assert_allclose(maps[others], whole[others], atol=1e-5 * np.abs(whole).max())
     assert np.isnan(maps[4]).all()
+
+
+def two_classes(shape=(4, 4, 1), **options):
+    """A model of one unit, which is class 1 where a picture is bright."""
+    model = keras.Sequential(
+        [keras.Input(shape), layers.Flatten(), layers.Dense(1, activation="sigmoid", **options)]
+    )
+    model.layers[-1].set_weights([np.full((16, 1), 0.01), np.array([-20.0])])
+    return model
+
+
+def test_two_folders_are_the_classes_of_one_unit(tmp_path):
+    from PIL import Image
+
+    for name, level in (("dark/a", 0), ("dark/b", 9), ("light/c", 255)):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), level).save(tmp_path / f"photos/{name}.png")
+    # Beside the classes, where a store is no class.
+    store = tmp_path / "photos/store"
+    model = two_classes()
+    found = run("predict", model, tmp_path / "photos", store)
+    assert found.counts()["correct"] == 3
+    again = run("predict", model, tmp_path / "photos", store, resume=True)
+    assert again.index["label_index"].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("verb", ["predict", "activations", "attribute", "evaluate", "fool"])
+def test_a_data_set_without_a_good_image_says_so(network, tmp_path, verb):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(b"no image")
+    found = run(verb, network, tmp_path, tmp_path / "store")
+    assert found.counts()["bad"] == 2
+    with pytest.raises(kviz.OutputError, match="None of these images could be read"):
+        found[:]
+
+
+def test_a_changed_image_that_is_bad_has_no_class(network, photos, tmp_path):
+    (photos / "bag/0.png").write_bytes(b"no image")
+    found = run("fool", network, photos, tmp_path / "store", steps=2)
+    bad = found.index["error"].notna().to_numpy()
+    some = found[:]
+    assert some.classes[bad].tolist() == [[-1, -1]]
+    assert (some.classes[~bad] >= 0).all()
+    assert some.text()
+    assert found[0:0].norms.shape == (0, 2)
+
+
+def test_a_model_that_gives_an_image_has_no_scores_to_tell_of(tmp_path):
+    same = keras.Sequential([keras.Input((4, 4, 3)), layers.Conv2D(3, 1, activation="sigmoid")])
+    pixels = np.zeros((2, 4, 4, 3), np.float32)
+    with pytest.raises(kviz.OptionError, match="the model gives an image"):
+        run("predict", same, pixels, tmp_path / "store", statistics=["moments"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"store": None}, "store takes the path of a folder. Received: None"),
+        ({"store": ""}, "store takes the path of a folder"),
+        ({"store": b"store"}, "store takes the path of a folder"),
+        ({"progress": 5}, "progress takes a function"),
+        ({"workers": 2}, "workers is for the engine ray"),
+        ({"workers": 0, "engine": "ray"}, "workers takes a whole number from 1"),
+        ({"address": "auto"}, "address is for the engine ray"),
+        ({"address": 5, "engine": "ray"}, "address takes a text"),
+        ({"source": "x" * 5000}, "cannot be read: File name too long"),
+    ],
+)
+def test_what_is_no_place_is_refused(network, tmp_path, options, said):
+    given = {"store": tmp_path / "store", "source": FASHION, **options}
+    with pytest.raises(kviz.KvizError, match=re.escape(said)):
+        run("predict", network, given.pop("source"), given.pop("store"), **given)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_label_of_thousands_of_digits_is_no_class():
+    assert Labels(classes=3).index("9" * 5000) == -1
+    assert Labels(classes=3).index("2") == 2

@@ -52,7 +52,10 @@ def as_source(
         if column is not None and not (isinstance(column, str) and column):
             option = spelled(f"{name}_column")
             raise OptionError(f"{option} takes a name. Received: {shown(column)}")
-    kind = next((kind for kind in _kinds() if kind.matches(given, columns)), None)
+    try:
+        kind = next((kind for kind in _kinds() if kind.matches(given, columns)), None)
+    except OSError as error:  # of a name that is too long, or a folder that may not be seen
+        raise unreadable(given, error) from error
     if kind is None:
         raise _unknown(given)
     for name, column in columns._asdict().items():

@@ -120,7 +120,9 @@ class Fool(Work):
             )
 
         def numbers(*names: str) -> Array:
-            return np.array([columns[name] for name in names], np.float32).T.reshape(count, -1)
+            return np.array([columns[name] for name in names], np.float32).T.reshape(
+                count, len(names)
+            )
 
         confidences = numbers("confidence", "fooled_confidence")
         classes = [

@@ -14,6 +14,7 @@ from kviz._types import Array
 from kviz.dataset.labels import UNKNOWN
 from kviz.dataset.slices import Slice
 from kviz.dataset.work import Batch, Found, Step, Work
+from kviz.errors import OptionError
 from kviz.network.network import Network
 from kviz.results import Predictions
 
@@ -57,6 +58,10 @@ class Predict(Work):
             answers = _answers(found)
             arrays = {"scores": found.scores} if found.scores.shape[1] else {}
             states = {}
+            if self.reductions and not arrays:
+                raise OptionError(
+                    "Statistics of predict are of scores, and the model gives an image. Leave them out."
+                )
             if self.reductions:
                 classes = [UNKNOWN if answer is None else answer for answer in answers]
                 states = {"scores": self.states("scores", found.scores, batch, classes)}

@@ -36,7 +36,14 @@ class Folder(Files):
         """Return a folder's photos."""
         folder = Path(given)
         with os.scandir(folder) as entries:
-            names = sorted(one.name for one in entries if one.is_dir() and one.name[0] != ".")
+            names = sorted(
+                one.name
+                for one in entries
+                # A store of results may lie among the photos, and is no class of them.
+                if one.is_dir()
+                and one.name[0] != "."
+                and not (folder / one / "store.json").exists()
+            )
         texts = Texts.of(_photos(folder))
         if not len(texts):
             raise ImageError(
