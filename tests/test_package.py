@@ -306,8 +306,8 @@ def test_whatever_a_text_recommends_is_there():
             r"(?<![\w/.@-])kviz((?:\.[A-Za-z_]\w*)+)", path.read_text(encoding="utf-8")
         )
     }
-    # The group of entry points; that of metrics has the name of a module.
-    for name in named - {".methods"}:
+    # Groups of entry points; that of metrics has the name of a module.
+    for name in named - {".methods", ".reductions", ".works"}:
         try:
             operator.attrgetter(name[1:])(kviz)
         except AttributeError:

@@ -22,8 +22,8 @@ if __name__ == "__main__":
     sys.modules["kviz.dataset"] = ModuleType("kviz.dataset")
     sys.modules["kviz.dataset"].__path__ = [str(Path(kviz.__file__).with_name("dataset"))]
 
-from kviz.dataset import writer
-from kviz.dataset.store import Store
+from kviz.dataset.store import writer
+from kviz.dataset.store.store import Store
 
 COUNT, SHARD, CHUNK = 103, 20, 8
 COLUMNS = {"image": "string", "label": "string", "best": "int32", "error": "string"}

@@ -92,8 +92,8 @@ _how = take.stacked(
     ),
     click.option(
         "--engine",
-        type=click.Choice(["here", "ray"]),
-        default="here",
+        type=click.Choice(["local", "ray"]),
+        default="local",
         show_default=True,
         help="This process, or actors of Ray, one a GPU.",
     ),

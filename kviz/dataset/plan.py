@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from kviz.dataset.labels import Labels, class_count
-from kviz.dataset.places import Places
 from kviz.dataset.runner import BEFORE, BEHIND, ShardRunner
 from kviz.dataset.sources import Source
-from kviz.dataset.store import Store
-from kviz.dataset.work import Work
+from kviz.dataset.store.places import Places
+from kviz.dataset.store.store import Store
+from kviz.dataset.works.work import Work
 from kviz.files import file_sha256
 from kviz.formats.fitting import Wanted
 from kviz.network.network import Network

@@ -13,14 +13,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 from kviz._caller import command, spelled, warning_once
 from kviz._checks import sanitise, shown, validate_choice, validate_int
 from kviz._types import ModelLike
-from kviz.dataset.opened import Dataset
-from kviz.dataset.opened import open as open_store
 from kviz.dataset.plan import Plan
-from kviz.dataset.registry import work_named
+from kviz.dataset.reductions.first_pass import firsts
 from kviz.dataset.runner import Counts
-from kviz.dataset.settled import firsts
 from kviz.dataset.sources import Source, as_source
-from kviz.dataset.store import Store
+from kviz.dataset.store.opened import Dataset
+from kviz.dataset.store.opened import open as open_store
+from kviz.dataset.store.store import Store
+from kviz.dataset.works.registry import work_named
 from kviz.errors import ImageError, OptionError, OutputError
 from kviz.formats.fitting import Fit
 from kviz.images import wanted_by
@@ -30,7 +30,7 @@ from kviz.results.made_by import versions
 
 SHARD_SIZE = 256
 BATCH_SIZE = 32
-ENGINES = ("here", "ray")
+ENGINES = ("local", "ray")
 
 
 class Done(NamedTuple):
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913 - a verb's options
     batch_size: int = BATCH_SIZE,
     shard_size: int = SHARD_SIZE,
     shard: tuple[int, int] | None = None,
-    engine: Literal["here", "ray"] = "here",
+    engine: Literal["local", "ray"] = "local",
     workers: int | None = None,
     address: str | None = None,
     custom_objects: Mapping[str, Any] | None = None,
@@ -116,7 +116,7 @@ def run(  # noqa: PLR0913 - a verb's options
         shard_size: images a shard: the unit of work, and of what is lost where a run is killed.
         shard: `(i, n)` for the i-th of n parts of the shards, from 1; any scheduler can so share a
             store among processes.
-        engine: `"here"`, this process; `"ray"`, actors of Ray, one a GPU.
+        engine: `"local"`, this process; `"ray"`, actors of Ray, one a GPU.
         workers: how many actors; by default one a GPU, or one a node.
         address: of a Ray cluster, `"auto"` for that of this node; by default that of RAY_ADDRESS, or
             Ray is begun on this machine.
@@ -167,11 +167,11 @@ def run(  # noqa: PLR0913 - a verb's options
     )
     work.for_model(network)
     work.begin(network, batch_size)  # what of it the model has not is said before a file is made
-    if engine == "here":
+    if engine == "local":
         _validate_here(workers, address)
         engines: Any = nullcontext(lambda plan, store: _here(plan, network, store))
     else:
-        from kviz.dataset.ray import ray_engine
+        from kviz.dataset.engines.ray import ray_engine
 
         engines = ray_engine(plan, network, workers, address, custom_objects)
     with warning_once(), engines as hand_out, _begun(plan, network, resume, part) as kept:
@@ -234,7 +234,7 @@ def _validate_places(store: Any, progress: Any, engine: str, workers: Any, addre
     if address is not None and not isinstance(address, str):
         raise OptionError(f"{spelled('address')} takes a text. Received: {shown(address)}")
     given = {"workers": workers, "address": address}
-    if engine == "here" and (asked := [name for name in given if given[name] is not None]):
+    if engine == "local" and (asked := [name for name in given if given[name] is not None]):
         raise OptionError(
             f"{spelled(asked[0])} is for the engine ray, and this one is here. Choose "
             f"{spelled('engine')} ray, or leave it out."

@@ -11,11 +11,11 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.dataset.labels import UNKNOWN, Labels
-from kviz.dataset.reading import Read, read_ahead
 from kviz.dataset.sources import Source
-from kviz.dataset.store import Store
-from kviz.dataset.work import Batch, Found, Work
-from kviz.dataset.writer import ShardWriter
+from kviz.dataset.sources.read_ahead import Read, read_ahead
+from kviz.dataset.store.store import Store
+from kviz.dataset.store.writer import ShardWriter
+from kviz.dataset.works.work import Batch, Found, Work
 from kviz.errors import ImageError
 from kviz.formats.fitting import Wanted
 from kviz.network.network import Network

@@ -295,7 +295,7 @@ def ray(count=1024, workers=2):
         network = kviz.load_model(home / "mobilenet.keras")
         kviz.dataset.run("predict", network, source, home / "warm", shard_size=64)
         rates = {}
-        for engine, more in (("here", {}), ("ray", {"engine": "ray", "workers": workers})):
+        for engine, more in (("local", {}), ("ray", {"engine": "ray", "workers": workers})):
             marks = []
             begun = time.perf_counter()
             kviz.dataset.run(
@@ -313,7 +313,7 @@ def ray(count=1024, workers=2):
                 seconds=round(last[0] - begun, 1),
                 seconds_until_steady=round(first[0] - begun, 1),
             )
-        ratio = round(rates["ray"] / rates["here"], 3)
+        ratio = round(rates["ray"] / rates["local"], 3)
         line(work=f"Ray with {workers} workers against this process", ratio=ratio)
 
 

@@ -13,7 +13,7 @@ from keras import layers
 import kviz
 from kviz.cli import main
 from kviz.cli.group import COMMANDS
-from kviz.dataset.registry import work_class, work_names
+from kviz.dataset.works.registry import work_class, work_names
 
 # What a command does itself: reading, writing, printing.
 OWN = {

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kviz.dataset.reading import read_ahead
 from kviz.dataset.sources import Item, Source
+from kviz.dataset.sources.read_ahead import read_ahead
 from kviz.formats.fitting import Wanted
 
 

@@ -15,7 +15,7 @@ from needed import need_package
 import kviz
 from kviz.dataset.labels import Labels
 from kviz.dataset.sources import Item, Source
-from kviz.dataset.store import Store
+from kviz.dataset.store.store import Store
 
 need_package("tensorstore", "store")
 need_package("pyarrow", "store")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from kviz.dataset.sources.source import Fingerprint, Item, Source, counted
-from kviz.dataset.sources.texts import Labels, Texts
+from kviz.dataset.sources.texts import PackedLabels, Texts
 
 # Of more files than this, the fingerprint holds names only: a look at each would take minutes here and
 # hours on a file server. Names take some 50 bytes a file: of a hundred million, 5 GB.
@@ -28,14 +28,14 @@ class Files(Source):
 
     folder: Path
     paths: Texts
-    labels: Labels | None
+    labels: PackedLabels | None
 
     @classmethod
     def listed(
         cls,
         folder: Path,
         paths: Iterable[str | bytes],
-        labels: Labels | None = None,
+        labels: PackedLabels | None = None,
         label_names: tuple[str, ...] | None = None,
     ) -> Self:
         """Return files by their paths, which are looked at for the fingerprint."""
@@ -80,7 +80,7 @@ def _shared(paths: Iterable[bytes]) -> bytes:
     return shared
 
 
-def _fingerprint(kind: str, folder: Path, paths: Texts, labels: Labels | None) -> str:
+def _fingerprint(kind: str, folder: Path, paths: Texts, labels: PackedLabels | None) -> str:
     """Return the hash of names, labels, sizes, times; what absolute paths share is left out."""
     found = Fingerprint(kind)
     shared = _shared(path for path in paths if path.startswith(b"/"))

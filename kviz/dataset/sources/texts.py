@@ -90,7 +90,7 @@ class TextPacker:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Labels:
+class PackedLabels:
     """Labels as numbers of a list of those that differ.
 
     Attributes:
@@ -102,7 +102,7 @@ class Labels:
     values: tuple[int | str, ...]
 
     @classmethod
-    def of(cls, labels: Iterable[Any], what: str = "The labels") -> Labels | None:
+    def of(cls, labels: Iterable[Any], what: str = "The labels") -> PackedLabels | None:
         """Return labels packed, or None if there is none at all.
 
         Raises:
@@ -132,7 +132,7 @@ class LabelPacker:
         new = len(self._places)
         self._codes.append(-1 if one is None else self._places.setdefault(one, new))
 
-    def packed(self) -> Labels | None:
+    def packed(self) -> PackedLabels | None:
         """Return the labels, None if there was none; texts that all are whole numbers become these."""
         codes, values = self._codes.array(), list(self._places)
         if not values:
@@ -143,7 +143,7 @@ class LabelPacker:
             values = [str(one) for one in values]
         known = tuple(dict.fromkeys(values))  # of which some may have become the same: 7 and "07"
         places = {value: place for place, value in enumerate(known)}
-        return Labels(np.array([*map(places.get, values), -1], np.int32)[codes], known)
+        return PackedLabels(np.array([*map(places.get, values), -1], np.int32)[codes], known)
 
 
 def _one_of(array: npt.NDArray[Any]) -> Any:

@@ -1,1 +1,1 @@
-"""Verbs over a data set: a file each, whose name is the verb's."""
+"""Verbs over a data set: what a work is, and the works themselves, a file of `kinds` each."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from source_checks import check_slices, listed, photo
 
-from kviz.dataset.decode import decode
 from kviz.dataset.sources import as_source
+from kviz.dataset.sources.decode import decode
 from kviz.errors import ImageError, OptionError
 from kviz.formats.fitting import Wanted
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from source_checks import listed, photo
 
-from kviz.dataset.decode import decode
 from kviz.dataset.sources import as_source
+from kviz.dataset.sources.decode import decode
 from kviz.errors import ImageError, OptionError
 from kviz.formats.fitting import Wanted
 

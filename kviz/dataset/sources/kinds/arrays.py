@@ -13,7 +13,7 @@ from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.dataset.sources.columns import IMAGES, LABELS, chosen
 from kviz.dataset.sources.source import Columns, Fingerprint, Item, Source, counted, validate_some
-from kviz.dataset.sources.texts import Labels
+from kviz.dataset.sources.texts import PackedLabels
 from kviz.errors import ImageError
 from kviz.formats.array_files import SUFFIXES, members_of, read_array
 
@@ -32,7 +32,7 @@ class ArrayFile(Source):
     path: Path
     member: str | None
     shape: tuple[int, ...]
-    labels: Labels | None
+    labels: PackedLabels | None
 
     kind: ClassVar[str] = "array"
     of_arrays: ClassVar[bool] = True
@@ -78,7 +78,9 @@ class ArrayFile(Source):
         return f"array of {counted(self.count)}"
 
 
-def rows(images: Array, labels: Labels | None, name: str, start: int, stop: int) -> Iterator[Item]:
+def rows(
+    images: Array, labels: PackedLabels | None, name: str, start: int, stop: int
+) -> Iterator[Item]:
     """Give images of an array as items."""
     for place in range(start, stop):
         yield Item(f"{name}[{place}]", None if labels is None else labels[place], images[place])
@@ -94,7 +96,7 @@ def validate_images(images: Array, what: str) -> None:
     validate_some(images.size, what)
 
 
-def labels_for(labels: Array, count: int, what: str) -> Labels | None:
+def labels_for(labels: Array, count: int, what: str) -> PackedLabels | None:
     """Return labels that were an array, one an image.
 
     Raises:
@@ -105,7 +107,7 @@ def labels_for(labels: Array, count: int, what: str) -> Labels | None:
             f"Labels of {what} have shape {sanitise(labels.shape)}. Expected one for each of "
             f"{counted(count)}."
         )
-    return Labels.of(labels, f"Labels of {what}")
+    return PackedLabels.of(labels, f"Labels of {what}")
 
 
 @lru_cache(maxsize=1)

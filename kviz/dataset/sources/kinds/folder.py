@@ -12,7 +12,7 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz.dataset.sources.files import Files
 from kviz.dataset.sources.source import Columns
-from kviz.dataset.sources.texts import Labels, Texts
+from kviz.dataset.sources.texts import PackedLabels, Texts
 from kviz.errors import ImageError
 from kviz.formats.paths import SUFFIXES
 
@@ -57,7 +57,7 @@ class Folder(Files):
         if (codes < 0).all():
             return cls.listed(folder, texts)
         known = tuple(os.fsencode(name).decode("utf-8", "backslashreplace") for name in names)
-        return cls.listed(folder, texts, Labels(codes, known), known)
+        return cls.listed(folder, texts, PackedLabels(codes, known), known)
 
 
 def _photos(folder: Path) -> Iterator[str]:

@@ -12,7 +12,7 @@ from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.dataset.sources.kinds.arrays import labels_for, rows, validate_images
 from kviz.dataset.sources.source import Columns, Fingerprint, Item, Source, counted
-from kviz.dataset.sources.texts import Labels
+from kviz.dataset.sources.texts import PackedLabels
 from kviz.errors import ImageError
 
 _CHUNK = 1 << 24
@@ -28,7 +28,7 @@ class Memory(Source):
     """
 
     images: Array
-    labels: Labels | None
+    labels: PackedLabels | None
 
     kind: ClassVar[str] = "array in memory"
     of_arrays: ClassVar[bool] = True

@@ -12,9 +12,9 @@ import pytest
 from needed import need_package
 from warm import finished, until
 
-from kviz.dataset.attempts import attempt
-from kviz.dataset.places import Places
-from kviz.dataset.ray import room
+from kviz.dataset.engines.attempts import attempt
+from kviz.dataset.engines.ray import room
+from kviz.dataset.store.places import Places
 from kviz.errors import KvizError
 
 need_package("ray", "ray")

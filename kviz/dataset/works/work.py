@@ -12,9 +12,9 @@ from kviz._types import Array
 from kviz.attribution.attribute import settings_of
 from kviz.dataset.labels import UNKNOWN, class_count
 from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged, states_in_graph
-from kviz.dataset.settled import settled
-from kviz.dataset.slices import Slice
-from kviz.dataset.states import States
+from kviz.dataset.reductions.first_pass import settled
+from kviz.dataset.store.slices import Slice
+from kviz.dataset.store.states import States
 from kviz.errors import OptionError
 from kviz.network.network import Network
 from kviz.results.result import Result

@@ -12,9 +12,9 @@ from kviz import results
 from kviz._checks import sanitise, validate_choice
 from kviz._types import Array, Selector
 from kviz.dataset.reductions import Seen, states_in_graph
-from kviz.dataset.slices import Slice
-from kviz.dataset.states import States
-from kviz.dataset.work import Batch, Found, Step, Work
+from kviz.dataset.store.slices import Slice
+from kviz.dataset.store.states import States
+from kviz.dataset.works.work import Batch, Found, Step, Work
 from kviz.engine.activation_model import Pooling, maps_of
 from kviz.engine.backend import tf
 from kviz.engine.layers import selector_key

@@ -15,15 +15,15 @@ import numpy as np
 from kviz._caller import spelled
 from kviz._checks import sanitise, shown, suggest
 from kviz._types import Array
-from kviz.dataset import zarr_arrays
-from kviz.dataset.extra import store_package
-from kviz.dataset.head import Head, read_head
-from kviz.dataset.lazy_array import LazyArray
-from kviz.dataset.marker import sums
-from kviz.dataset.places import Places, json_object, read_json, reading
-from kviz.dataset.slices import ReadLater, Slice
-from kviz.dataset.states import States, read_states
-from kviz.dataset.writer import index_schema
+from kviz.dataset.store import zarr_arrays
+from kviz.dataset.store.extra import store_package
+from kviz.dataset.store.head import Head, read_head
+from kviz.dataset.store.lazy_array import LazyArray
+from kviz.dataset.store.marker import sums
+from kviz.dataset.store.places import Places, json_object, read_json, reading
+from kviz.dataset.store.slices import ReadLater, Slice
+from kviz.dataset.store.states import States, read_states
+from kviz.dataset.store.writer import index_schema
 from kviz.draw.tables import Table, text
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import plain_path
@@ -203,7 +203,7 @@ class Dataset:
             OptionError: if this kviz does not know the verb.
             OutputError: if rows are not done yet, or cannot be read.
         """
-        from kviz.dataset.registry import work_class
+        from kviz.dataset.works.registry import work_class
 
         part = self.slice(rows)
         errors = part.columns.get("error", [])
@@ -360,7 +360,7 @@ class Dataset:
         """
         # Reductions compute with TensorFlow; what is read without them needs none.
         from kviz.dataset.reductions import as_reductions
-        from kviz.dataset.settled import settled
+        from kviz.dataset.reductions.first_pass import settled
 
         asked = self._head.plan.get("settings", {}).get("statistics") or []
         if not asked:

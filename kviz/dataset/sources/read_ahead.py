@@ -9,8 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from kviz._types import Array
-from kviz.dataset.decode import Shape, decode_noted
 from kviz.dataset.sources import Item, Source
+from kviz.dataset.sources.decode import Shape, decode_noted
 from kviz.dataset.sources.source import unreadable
 from kviz.errors import ImageError
 from kviz.formats.fitting import Wanted

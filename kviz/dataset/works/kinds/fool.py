@@ -10,8 +10,8 @@ import numpy as np
 
 from kviz._checks import validate_bool, validate_choice, validate_int, validate_number
 from kviz._types import Array
-from kviz.dataset.slices import Slice
-from kviz.dataset.work import Batch, Found, Step, Work
+from kviz.dataset.store.slices import Slice
+from kviz.dataset.works.work import Batch, Found, Step, Work
 from kviz.errors import OptionError
 from kviz.network.network import Network
 from kviz.results import Synthesis

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kviz._checks import sanitise, shown
-from kviz.dataset.places import Places
-from kviz.dataset.zarr_arrays import Packing
+from kviz.dataset.store.places import Places
+from kviz.dataset.store.zarr_arrays import Packing
 from kviz.errors import OptionError, OutputError
 from kviz.files import reason
 from kviz.marks import MARK

@@ -31,13 +31,13 @@ from typing import Any
 
 from kviz._caller import spelled
 from kviz._checks import sanitise
-from kviz.dataset import zarr_arrays
-from kviz.dataset.extra import store_package
-from kviz.dataset.head import Head, read_head
-from kviz.dataset.marker import sums
-from kviz.dataset.places import Places, put, writing
-from kviz.dataset.writer import ShardWriter
-from kviz.dataset.zarr_arrays import Packing
+from kviz.dataset.store import zarr_arrays
+from kviz.dataset.store.extra import store_package
+from kviz.dataset.store.head import Head, read_head
+from kviz.dataset.store.marker import sums
+from kviz.dataset.store.places import Places, put, writing
+from kviz.dataset.store.writer import ShardWriter
+from kviz.dataset.store.zarr_arrays import Packing
 from kviz.errors import OutputError
 from kviz.files import plain_path
 from kviz.results.result import json_plain

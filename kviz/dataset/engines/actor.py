@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kviz._checks import first_line, sanitise
-from kviz.dataset.attempts import attempt
+from kviz.dataset.engines.attempts import attempt
 from kviz.errors import ImageError, KvizError, ModelError
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ class Actor:
         }  # fmt: skip
 
     def _committed(self, shard: int) -> Counts | None:
-        from kviz.dataset.marker import sums
         from kviz.dataset.runner import Counts
+        from kviz.dataset.store.marker import sums
 
         try:
             found = sums(self._store.places, [shard])
@@ -135,7 +135,7 @@ class Actor:
 
 def _set_devices(threads: int) -> None:
     """Let TensorFlow use so many threads, and of a GPU's memory what it needs; before anything else."""
-    import tensorflow as tf
+    from kviz.engine.backend import tf
 
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

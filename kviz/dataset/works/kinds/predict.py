@@ -12,8 +12,8 @@ from kviz import look
 from kviz._checks import validate_int
 from kviz._types import Array
 from kviz.dataset.labels import UNKNOWN
-from kviz.dataset.slices import Slice
-from kviz.dataset.work import Batch, Found, Step, Work
+from kviz.dataset.store.slices import Slice
+from kviz.dataset.works.work import Batch, Found, Step, Work
 from kviz.errors import OptionError
 from kviz.network.network import Network
 from kviz.results import Predictions

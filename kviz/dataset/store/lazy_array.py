@@ -12,8 +12,8 @@ import numpy.typing as npt
 from kviz import _process
 from kviz._checks import sanitise
 from kviz._types import Array
-from kviz.dataset import zarr_arrays
-from kviz.dataset.places import reading
+from kviz.dataset.store import zarr_arrays
+from kviz.dataset.store.places import reading
 from kviz.errors import OutputError
 
 # Of fewer bytes it is not asked whether there is memory for them.

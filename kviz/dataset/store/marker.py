@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from kviz.dataset.places import Places, read_json
+from kviz.dataset.store.places import Places, read_json
 
 # Texts that are kept of a list: where each shard has its own, they would grow with the data set.
 _MOST = 100

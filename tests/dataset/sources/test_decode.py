@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from kviz import originals
-from kviz.dataset.decode import decode, decode_noted
 from kviz.dataset.sources import Item
+from kviz.dataset.sources.decode import decode, decode_noted
 from kviz.errors import ImageError
 from kviz.formats.fitting import Wanted
 from kviz.formats.photo import read, several_readers

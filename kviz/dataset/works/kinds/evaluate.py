@@ -12,8 +12,8 @@ from kviz import results
 from kviz._checks import validate_int
 from kviz.attribution.attribute import settings_of
 from kviz.attribution.registry import as_method, method_name
-from kviz.dataset.slices import Slice
-from kviz.dataset.work import Batch, Found, Step, Work
+from kviz.dataset.store.slices import Slice
+from kviz.dataset.works.work import Batch, Found, Step, Work
 from kviz.errors import OptionError
 from kviz.metrics import evaluate as measure
 from kviz.network.network import Network

@@ -27,10 +27,10 @@ from writes_a_store import (
     write_shard,
 )
 
-from kviz.dataset import opened, places, writer
-from kviz.dataset.head import read_head
-from kviz.dataset.store import Store
-from kviz.dataset.zarr_arrays import rows_a_file
+from kviz.dataset.store import opened, places, writer
+from kviz.dataset.store.head import read_head
+from kviz.dataset.store.store import Store
+from kviz.dataset.store.zarr_arrays import rows_a_file
 from kviz.errors import OptionError, OutputError
 
 PROGRAM = Path(writes_a_store.__file__)
@@ -493,7 +493,7 @@ def test_who_begins_at_the_same_time_does_not_begin_anew(tmp_path, monkeypatch):
         looked.append(where)
         return None if len(looked) == 1 else read_head(where)
 
-    monkeypatch.setattr("kviz.dataset.store.read_head", late)
+    monkeypatch.setattr("kviz.dataset.store.store.read_head", late)
     with pytest.raises(OutputError, match="count was 103, and is 104 now"):
         begin(tmp_path / "store", count=104, shared=True)
     assert tree(tmp_path / "store").items() >= before.items()

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from kviz._types import Array
-from kviz.dataset import zarr_arrays
-from kviz.dataset.extra import store_package
-from kviz.dataset.head import Head
-from kviz.dataset.places import Places, put, sync_folder, writing
-from kviz.dataset.states import States, write_states
+from kviz.dataset.store import zarr_arrays
+from kviz.dataset.store.extra import store_package
+from kviz.dataset.store.head import Head
+from kviz.dataset.store.places import Places, put, sync_folder, writing
+from kviz.dataset.store.states import States, write_states
 from kviz.results.result import json_plain
 
 # Bytes that are being compressed and written while the next ones are computed.

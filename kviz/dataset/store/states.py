@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from kviz._types import Array
-from kviz.dataset.places import json_object
+from kviz.dataset.store.places import json_object
 from kviz.results.npz import array_name
 
 # Arrays by what they are of (a layer), their reduction's name, and their own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kviz.dataset.places import Places, writing
+from kviz.dataset.store.places import Places, writing
 from kviz.errors import KvizError
 
 _MOST = 5

@@ -1,4 +1,4 @@
-"""Works by name: a file of `works/` each, whose name is the verb's, and what others install.
+"""Works by name: a file of `kinds/` each, whose name is the verb's, and what others install.
 
 Another package's are found by its entry points of the group `kviz.works`:
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kviz.dataset import works
-from kviz.dataset.work import Work
+from kviz.dataset.works import kinds
+from kviz.dataset.works.work import Work
 from kviz.registry import Registry
 
 GROUP = "kviz.works"
-_WORKS: Registry[Work] = Registry(works, Work, GROUP, "verb over a data set", "predict")
+_WORKS: Registry[Work] = Registry(kinds, Work, GROUP, "verb over a data set", "predict")
 
 
 def work_names() -> list[str]:

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 from kviz._caller import spelled, warn
 from kviz._checks import first_line, sanitise, validate_int
-from kviz.dataset.actor import Actor, Loading
-from kviz.dataset.attempts import forget
+from kviz.dataset.engines.actor import Actor, Loading
+from kviz.dataset.engines.attempts import forget
 from kviz.dataset.plan import Plan
 from kviz.dataset.runner import Counts
-from kviz.dataset.store import Store
+from kviz.dataset.store.store import Store
 from kviz.errors import KvizError, OptionError
 from kviz.network.network import Network
 

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kviz._checks import validate_choice
-from kviz.dataset.extra import store_package
-from kviz.dataset.places import read_json
+from kviz.dataset.store.extra import store_package
+from kviz.dataset.store.places import read_json
 
 # Bytes of a Zarr shard, of all arrays' together, and of an inner chunk, before they are compressed.
 _SHARD, _SHARDS, _INNER = 64_000_000, 512_000_000, 256_000

@@ -13,8 +13,8 @@ from kviz._types import Array
 from kviz.attribution.attribute import Resize, explain, settings_of
 from kviz.attribution.method import Method
 from kviz.attribution.registry import as_method, method_name, method_named
-from kviz.dataset.slices import Slice
-from kviz.dataset.work import Batch, Found, Step, Work
+from kviz.dataset.store.slices import Slice
+from kviz.dataset.works.work import Batch, Found, Step, Work
 from kviz.errors import OptionError
 from kviz.network.network import Network
 from kviz.results import Attribution

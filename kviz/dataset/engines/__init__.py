@@ -1,0 +1,1 @@
+"""What hands out shards to other processes than this one."""

@@ -1,0 +1,1 @@
+"""The folder of results of a run: written shard by shard, resumed, shared, read."""
