@@ -80,7 +80,7 @@ def write_npz(path: Path, result: Any) -> None:
     header = {"format": FORMAT, **_written(result, (), arrays)}
     arrays = {"header": np.array(json.dumps(header)), **arrays}
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
-    if sum(array.nbytes for array in arrays.values()) > _most(path.stat().st_size):
+    if sum(array.nbytes for array in arrays.values()) > most_unpacked(path.stat().st_size):
         np.savez(path, **arrays)  # type: ignore[arg-type]
     with zipfile.ZipFile(path, "a") as file:
         file.comment = ZIP_MARK
@@ -131,7 +131,7 @@ def read_npz(path: Path, kinds: Mapping[str, type], *, trust: bool = False) -> A
                 raise Unsound("it has more members than a result")
             with zipfile.ZipFile(file) as archive:
                 arrays = _Arrays(archive)
-                if not trust and arrays.declared > (most := _most(path.stat().st_size)):
+                if not trust and arrays.declared > (most := most_unpacked(path.stat().st_size)):
                     raise OutputError(
                         f"{said} would unpack to {arrays.declared / 1e6:,.0f} MB, more than the "
                         f"{most / 1e6:,.0f} MB that a file of its size should hold. "
@@ -158,7 +158,7 @@ def read_npz(path: Path, kinds: Mapping[str, type], *, trust: bool = False) -> A
     )
 
 
-def _most(stored: int) -> int:
+def most_unpacked(stored: int) -> int:
     """Return how many bytes a file of this size may unpack to."""
     return _FREE + _FOLD * stored
 

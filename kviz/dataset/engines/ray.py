@@ -163,6 +163,11 @@ def _pickled(
             f"{spelled('engine', 'ray')} loads the model in each actor from its file, and this one "
             "came from none. Save it with kviz.save_model, and give the file."
         )
+    if not plan.source.travels:
+        raise OptionError(
+            f"{spelled('engine', 'ray')} reads the images in each actor, and these are in memory here. "
+            "Save them as a .npy file, and give the file."
+        )
     options = {
         "preprocess": network.preprocess,
         "class_names": network.class_names,

@@ -66,6 +66,8 @@ class Source:
     takes: ClassVar[tuple[str, ...]] = ()
     # Whether its images are arrays, which have the size that a model takes.
     of_arrays: ClassVar[bool] = False
+    # Whether it is small to send to another process: it says where images are, and does not hold them.
+    travels: ClassVar[bool] = True
     # Of the kinds that match, the lowest is taken: a glob is for what no other kind is for.
     rank: ClassVar[int] = 0
 

@@ -11,6 +11,7 @@ from writes_a_store import COUNT, write
 
 from kviz import _process
 from kviz.dataset.store import opened
+from kviz.dataset.store.states import read_states, write_states
 from kviz.errors import KvizError, OptionError, OutputError
 
 
@@ -145,3 +146,19 @@ def test_rows_that_are_none_are_refused(folder, rows):
 def test_keys_that_are_none_are_refused(folder, key):
     with pytest.raises(KvizError, match=r"over\(\) takes several rows"):
         _ = opened.open(folder)[key]
+
+
+def test_states_that_would_unpack_to_far_more_are_not_read(folder):
+    path = next((folder / "statistics").rglob("*.npz"))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.npy", b"0" * 200_000_000)
+    with pytest.raises(OutputError):
+        list(opened.open(folder).states())
+
+
+def test_states_of_zeros_are_written_so_that_they_are_read(tmp_path):
+    zeros = {"conv": {"mean_by_class": {"total": np.zeros((10_000_000,))}}}
+    path = tmp_path / "states.npz"
+    path.write_bytes(write_states(zeros))
+    assert path.stat().st_size > 80_000_000  # packed, it would look like a bomb
+    assert not read_states(path)["conv"]["mean_by_class"]["total"].any()

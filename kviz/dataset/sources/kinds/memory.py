@@ -32,6 +32,7 @@ class Memory(Source):
 
     kind: ClassVar[str] = "array in memory"
     of_arrays: ClassVar[bool] = True
+    travels: ClassVar[bool] = False
 
     @classmethod
     def matches(cls, given: Any, columns: Columns) -> bool:  # noqa: ARG003
