@@ -12,6 +12,7 @@ import pytest
 from needed import need_package
 from warm import finished, until
 
+import kviz
 from kviz.dataset.engines.attempts import attempt
 from kviz.dataset.engines.ray import room
 from kviz.dataset.store.places import Places
@@ -21,7 +22,7 @@ need_package("ray", "ray")
 need_package("tensorstore", "store")
 need_package("pyarrow", "store")
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = ROOT / "models/fashion_cnn.keras"
 COUNT, SHARD = 240, 4
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
@@ -182,6 +183,13 @@ def undisturbed(source, tmp_path_factory):
 )
 def test_workers_share_what_a_cluster_has(nodes, workers, found):
     assert room(nodes, workers) == found
+
+
+def test_images_in_memory_do_not_pass_through_ray(tmp_path):
+    images = np.zeros((3, 28, 28, 1), np.uint8)
+    with pytest.raises(kviz.OptionError, match=r"these are in memory here. Save them as a \.npy file"):
+        kviz.dataset.run("predict", MODEL, images, tmp_path / "store", engine="ray")
+    assert not (tmp_path / "store").exists()
 
 
 def test_what_ends_its_process_again_and_again_is_not_tried_for_ever(tmp_path):
