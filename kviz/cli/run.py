@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -310,36 +310,32 @@ def _facts(done: Done) -> dict[str, Any]:
 
 def _end(job: Job, found: Dataset, done: Done | None) -> None:
     """Say what was done, what was wrong, and where it is."""
-    counts = found.counts()
-    notes = counts.pop("notes", [])
+    facts = found.facts()
     if job.as_json:
-        facts = {
-            "verb": found.verb, "store": str(found.path), "complete": found.complete, **counts,
-            "accuracy": _accuracy(counts), "notes": notes,
-        }  # fmt: skip
         click.echo(json.dumps({"event": "end", **(_facts(done) if done else {}), **facts}))
         return
     click.echo(found.text())
-    if found.plan["settings"].get("statistics"):
-        click.echo(f"\n{found.statistics().text()}\n")
-    if counts.get("bad"):
-        click.echo(f"Images that could not be read: {counts['bad']:,} (the index says why).")
-    if (accuracy := _accuracy(counts)) is not None:
-        click.echo(f"Accuracy: {accuracy:.2%} of {counts['labelled']:,} images with a label.")
-    if counts.get("unmatched"):
+    for result in found.summaries():
+        click.echo(f"\n{result.text()}")
+    so_far = "" if found.complete else " so far"
+    if facts.get("bad"):
+        click.echo(f"Images that could not be read: {facts['bad']:,} (the index says why).")
+    if facts["accuracy"] is not None:
         click.echo(
-            f"Labels that are no class of the model: {counts['unmatched']:,} (--class-names)."
+            f"Accuracy{so_far}: {facts['accuracy']:.2%} of the {facts['labelled']:,} images whose "
+            "label is a class of the model."
+        )
+    if facts.get("unmatched"):
+        names = ", ".join(repr(sanitise(name, 30)) for name in found.unknown_labels())
+        click.echo(
+            f"Images whose label is no class of the model: {facts['unmatched']:,} ({names}). "
+            "Labels are class names or numbers."
         )
     if done is not None and done.rate:
         click.echo(f"{done.rate:,.1f} images a second, {done.seconds:,.1f} s")
     if not found.complete:
         left = len(found.missing)
-        click.echo(f"Shards that are left to other parts or processes: {left:,}.")
-    for note in notes:
+        click.echo(f"Shards still missing, which other parts or processes compute: {left:,}.")
+    for note in facts.get("notes", ()):
         say_note(note)
     click.echo(f"Wrote {sanitise(found.path, 200)}")
-
-
-def _accuracy(counts: Mapping[str, int]) -> float | None:
-    """Return the share of labelled images whose label the model gave, None where there are none."""
-    return counts["correct"] / counts["labelled"] if counts.get("labelled") else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kviz._caller import spelled
@@ -23,9 +24,10 @@ def class_count(network: Network) -> int | None:
 class Labels:
     """What a source's labels mean.
 
-    A label that is a text is a class's name, in upper or lower case, or, where the source's labels have
-    an order and the classes no names, its place in that order. One that is a number is a class's index;
-    where both sides have names, as Hugging Face's data sets do, the class of the name that it counts.
+    A label that is a text is a class's name, whatever its case, and with "-" or "_" for a space; or,
+    where the source's labels have an order and the classes no names, its place in that order. One that
+    is a number is a class's index; where both sides have names, as Hugging Face's data sets do, the
+    class of the name that it counts.
 
     Args:
         class_names: the model's, or None.
@@ -38,11 +40,11 @@ class Labels:
     label_names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        known = {name.casefold(): place for place, name in enumerate(self.class_names or ())}
+        known = _places(self.class_names or ())
         if not known and self.label_names and len(self.label_names) == self.classes:
-            known = {name.casefold(): place for place, name in enumerate(self.label_names)}
+            known = _places(self.label_names)
         object.__setattr__(self, "_known", known)
-        named = [known.get(name.casefold(), UNKNOWN) for name in self.label_names or ()]
+        named = [known.get(_plain(name), UNKNOWN) for name in self.label_names or ()]
         by_place = len(named) == self.classes and set(named) == {UNKNOWN}
         meant = named if self.class_names and not by_place else []
         object.__setattr__(self, "_meant", meant)
@@ -52,13 +54,15 @@ class Labels:
 
         >>> Labels(["cat", "dog"]).index("Dog"), Labels(classes=2).index(1), Labels().index("cat")
         (1, 1, -1)
+        >>> Labels(["ankle boot", "bag"]).index("Ankle-boot")
+        0
         >>> Labels(["cat", "dog"], 2, ["dog", "cat"]).index(0)
         1
         """
         known: dict[str, int] = self._known  # type: ignore[attr-defined]
         meant: list[int] = self._meant  # type: ignore[attr-defined]
         if isinstance(label, str):
-            if (found := known.get(label.casefold())) is not None:
+            if (found := known.get(_plain(label))) is not None:
                 return found
             if not label.isascii() or not label.isdigit() or len(label) > 18:
                 return UNKNOWN
@@ -84,3 +88,33 @@ class Labels:
             f"The label {sanitise(label, 40)!r} is no class of the model. Expected {wanted}; "
             f"{spelled('class_names', '…')} names the classes."
         )
+
+
+def labels_for(
+    network: Network, label_names: Sequence[str] | None, *, alone: bool = False
+) -> Labels:
+    """Return what a source's labels mean to a model.
+
+    Args:
+        network: the model.
+        label_names: the source's, in order, or None.
+        alone: whether labels stand for themselves where they are no classes of the model, since nothing
+            is compared with what it predicts.
+    """
+    found = Labels(network.class_names, class_count(network), label_names)
+    if alone and label_names and any(found.index(name) == UNKNOWN for name in label_names):
+        return Labels(label_names, len(label_names), label_names)
+    return found
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: a folder's cannot have all signs that a class's can."""
+    return re.sub(r"[\s_/-]+", " ", name.casefold()).strip()
+
+
+def _places(names: Iterable[str]) -> dict[str, int]:
+    """Return places by name as it is compared; of names that would be equal, the first counts."""
+    found: dict[str, int] = {}
+    for place, name in enumerate(names):
+        found.setdefault(_plain(name), place)
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from kviz.dataset.labels import Labels, class_count
+from kviz.dataset.labels import Labels
 from kviz.dataset.runner import BEFORE, BEHIND, ShardRunner
 from kviz.dataset.sources import Source
 from kviz.dataset.store.places import Places
@@ -33,6 +33,7 @@ class Plan:
         verb: its name.
         work: the verb with its options.
         source: where images are.
+        labels: what their labels mean.
         wanted: what each becomes.
         store: the folder of the store.
         batch_size: images at once.
@@ -45,6 +46,7 @@ class Plan:
     verb: str
     work: Work
     source: Source
+    labels: Labels
     wanted: Wanted
     store: Path
     batch_size: int
@@ -83,6 +85,7 @@ class Plan:
                 "kind": self.source.kind,
                 "fingerprint": self.source.fingerprint,
                 "label_names": self.source.label_names and list(self.source.label_names),
+                "classes": self.labels.class_names and list(self.labels.class_names),
             },
         }
 
@@ -104,10 +107,9 @@ class Plan:
 
     def runner(self, network: Network, store: Store, threads: int | None = None) -> ShardRunner:
         """Return what computes its shards, decoding with so many threads."""
-        labels = Labels(network.class_names, class_count(network), self.source.label_names)
         return ShardRunner(
-            network, self.work, self.source, self.wanted, labels, store, self.batch_size, self.keeps,
-            threads,
+            network, self.work, self.source, self.wanted, self.labels, store, self.batch_size,
+            self.keeps, threads,
         )  # fmt: skip
 
 

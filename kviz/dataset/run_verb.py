@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from kviz._caller import command, spelled, warning_once
+from kviz._caller import command, spelled, warn, warning_once
 from kviz._checks import sanitise, shown, validate_choice, validate_int
 from kviz._types import ModelLike
+from kviz.dataset.labels import labels_for
 from kviz.dataset.plan import Plan
 from kviz.dataset.reductions.first_pass import firsts
-from kviz.dataset.runner import Counts
+from kviz.dataset.runner import Counts, Tell
 from kviz.dataset.sources import Source, as_source
 from kviz.dataset.store.opened import Dataset
 from kviz.dataset.store.opened import open as open_store
@@ -62,7 +63,7 @@ class Engine(Protocol):
     """What hands out shards to runners and gives back what came of them, in any order."""
 
     def __call__(
-        self, shards: list[int], tell: Callable[[Counts], None]
+        self, shards: list[int], tell: Tell
     ) -> Generator[tuple[int, Counts | None], None, None]:
         """Give shards that are done with their counts, None where another process is at one."""
 
@@ -154,10 +155,14 @@ def run(  # noqa: PLR0913 - a verb's options
         source, path_column=path_column, image_column=image_column, label_column=label_column
     )
     network = as_network(model)
+    alone = work.needs_labels and not work.predicts
+    labels = labels_for(network, images.label_names, alone=alone)
+    work.for_classes(labels.classes)
     plan = Plan(
         verb=verb,
         work=work,
         source=images,
+        labels=labels,
         wanted=_wanted(network, images, fit, target_size, bands),
         store=Path(store),
         batch_size=validate_int("batch_size", batch_size),
@@ -165,10 +170,8 @@ def run(  # noqa: PLR0913 - a verb's options
         dtype=dtype,
         compression=compression,
     )
-    work.for_model(network)
     work.begin(network, batch_size)  # what of it the model has not is said before a file is made
     if engine == "local":
-        _validate_here(workers, address)
         engines: Any = nullcontext(lambda plan, store: _here(plan, network, store))
     else:
         from kviz.dataset.engines.ray import ray_engine
@@ -261,18 +264,10 @@ def _wanted(network: Network, source: Source, fit: Fit, target_size: Any, bands:
     return wanted
 
 
-def _validate_here(workers: int | None, address: str | None) -> None:
-    for name, given in (("workers", workers), ("address", address)):
-        if given is not None:
-            raise OptionError(f"{spelled(name)} is for the engine ray only.")
-
-
 def _here(plan: Plan, network: Network, store: Store) -> Engine:
     """Return what runs shards in this process."""
 
-    def handed(
-        shards: list[int], tell: Callable[[Counts], None]
-    ) -> Generator[tuple[int, Counts | None], None, None]:
+    def handed(shards: list[int], tell: Tell) -> Generator[tuple[int, Counts | None], None, None]:
         runner = plan.runner(network, store)
         for shard in shards:
             yield shard, runner.run(shard, tell)
@@ -292,6 +287,7 @@ class _Watch:
     counts: Counts = field(default_factory=Counts)
     begun: float = field(default_factory=time.monotonic)
     finished: int = 0
+    error: str = ""
 
     def __post_init__(self) -> None:
         # Once, since there can be a million shards and as many chunks.
@@ -299,12 +295,13 @@ class _Watch:
             sum(map(self.store.size_of, some)) for some in (self.before, self.shards)
         )
 
-    def tell(self, counts: Counts) -> None:
+    def tell(self, counts: Counts, error: str) -> None:
         self.counts += counts
+        self.error = self.error or error
         if self.max_bad is not None and self.counts.bad > self.max_bad:
             raise ImageError(
                 f"{self.counts.bad} of {self.counts.rows} images cannot be read, more than "
-                f"{spelled('max_bad')} allows. Without it the index tells which, and why."
+                f"{spelled('max_bad')} allows. {sanitise(self.error, 160)}".rstrip()
             )
         if self.progress:
             self.progress(self.done())
@@ -338,6 +335,11 @@ def _work_off(
 ) -> None:
     """Let shards be computed, and close the store when it has all of them."""
     shards = list(range(part[0] - 1, store.shards, part[1]))
+    if not shards:
+        warn(
+            f"There is no shard for this part: {store.head.count:,} images are {store.shards} of "
+            f"{store.head.shard_size:,}. A smaller {spelled('shard_size')} makes more."
+        )
     ready = store.done()
     before = {shard for shard in shards if shard in ready}
     watch = _Watch(store, shards, before, max_bad, progress)

@@ -50,7 +50,8 @@ _NOTES = 8
 BEFORE = {"row": "int64", "image": "string", "label": "string", "label_index": "int32"}
 BEHIND = {"error": "string"}
 
-Tell = Callable[[Counts], None]
+# Told what a chunk has, and what is wrong with the first of its bad images.
+Tell = Callable[[Counts, str], None]
 
 
 @dataclass
@@ -83,14 +84,14 @@ class ShardRunner:
         self._step = self.work.begin(self.network, self.batch_size)
         shapes = self.network.input_shapes
         self._shape = tuple(shapes[0]) if shapes else None
-        self._needs_labels = any(one.needs_labels for one in self.work.reductions.values())
+        self._needs_labels = self.work.needs_labels
 
-    def run(self, shard: int, tell: Tell = lambda _: None) -> Counts | None:
+    def run(self, shard: int, tell: Tell = lambda *_: None) -> Counts | None:
         """Compute a shard and commit it.
 
         Args:
             shard: its number.
-            tell: called after each chunk with its counts.
+            tell: called after each chunk with its counts and its first error, "" for none.
 
         Returns:
             Its counts; None where it is done already or another process is at it.
@@ -105,7 +106,7 @@ class ShardRunner:
                 self.source, self.wanted, self._shape, (start, stop), ahead, self.threads
             )
             for first, items in _chunked(read, start, self.batch_size):
-                counts, found = self._chunk(first, items, writer)
+                counts, found, error = self._chunk(first, items, writer)
                 notes.update(dict.fromkeys(note for one in items for note in one.notes))
                 for one in found:
                     if one.states:
@@ -114,7 +115,7 @@ class ShardRunner:
                         )
                     notes.update(dict.fromkeys(one.notes))
                 total += counts
-                tell(counts)
+                tell(counts, error)
             if total.rows != stop - start:
                 raise ImageError(
                     f"The source ends before its time: shard {shard} has {total.rows} images of "
@@ -127,7 +128,7 @@ class ShardRunner:
 
     def _chunk(
         self, first: int, items: list[Read], writer: ShardWriter
-    ) -> tuple[Counts, list[Found]]:
+    ) -> tuple[Counts, list[Found], str]:
         """Compute and write images that follow one another; the first one's row is given."""
         labels = [self.labels.index(one.item.label) for one in items]
         if self._needs_labels:
@@ -164,7 +165,8 @@ class ShardRunner:
             for label, one in zip(labels, items, strict=True)
         )
         bad = sum(map(bool, errors))
-        return Counts(len(items), bad, len(pairs), correct, unmatched), found
+        counts = Counts(len(items), bad, len(pairs), correct, unmatched)
+        return counts, found, next(filter(None, errors), "")
 
     def _check_labels(self, items: list[Read], labels: list[int]) -> None:
         """Refuse a source of which no label is a class; that a few are none is counted."""

@@ -14,7 +14,7 @@ from kviz.arrays import read_only
 Drawn = Literal["nothing", "bars", "histogram", "maps", "matrix"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Statistic:
     """What one reduction found: named arrays, which are attributes too.
 
@@ -41,6 +41,10 @@ class Statistic:
     def main(self) -> tuple[str, Array]:
         """The name of the first value, which is the one that is drawn, and the value."""
         return next(iter(self.values.items()))
+
+    def __repr__(self) -> str:
+        shapes = (f"{name} {array.shape}" for name, array in self.values.items())
+        return f"<kviz.results.Statistic: {', '.join(shapes)}>"
 
     def __getattr__(self, name: str) -> Array:
         # Before it is whole, as when it is copied, it has no values.

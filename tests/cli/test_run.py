@@ -37,8 +37,10 @@ def test_a_run_says_what_it_did(run, photos):
     lines = done.stdout.splitlines()
     assert lines[0] == "predict over 11 images, complete"
     assert "Images that could not be read: 1 (the index says why)." in lines
-    assert "Accuracy: 20.00% of 5 images with a label." in lines
-    assert "Labels that are no class of the model: 5 (--class-names)." in lines
+    assert "Accuracy: 20.00% of the 5 images whose label is a class of the model." in lines
+    assert (
+        "Images whose label is no class of the model: 5 ('thing'). Labels are class names or numbers."
+    ) in lines
     assert lines[-1] == "Wrote store"
     assert kviz.dataset.open("store").complete
 
@@ -95,7 +97,7 @@ def test_a_store_that_is_there_is_not_written_over(run, photos):
     assert run(*words).exit_code == 0
     before = {path: (Path("store") / path).read_bytes() for path in files(Path("store"))}
     assert one_line(run(*words)) == (
-        "kviz: store holds a store, 3 of its 3 shards done: --resume goes on with it."
+        "kviz: store holds a complete store. Choose another folder, or remove it first."
     )
     assert "top_k was null, and is 3 now" in one_line(run(*words, "--resume", "--top-k", 3))
     assert run(*words, "--resume").exit_code == 0

@@ -241,19 +241,19 @@ def test_bad_images_are_rows_with_their_error(network, photos, tmp_path):
 
 
 @pytest.mark.parametrize("verb", ["predict", "fool"])
-def test_a_bad_image_is_a_row_of_the_verbs_result(network, tmp_path, verb):
+def test_the_verbs_result_leaves_a_bad_image_out_and_says_so(network, tmp_path, verb):
     photos = tmp_path / "photos"
     shutil.copytree(FASHION, photos)
     (photos / "1_bad.png").write_bytes(b"no image")
     options = {"predict": {"top_k": 3}, "fool": {"steps": 2}}[verb]
     some = run(verb, network, photos, tmp_path / "store", **options)[0:4]
-    assert some.names[1] == "1_bad.png"
+    assert some.names == (NAMES[0], NAMES[1], NAMES[2])
+    assert some.notes[0] == "Left out, since they could not be read: 1_bad.png."
     if verb == "predict":
-        assert np.isnan(some.scores).all(1).tolist() == [False, True, False, False]
+        assert np.isfinite(some.scores).all()
     else:
-        assert (some.classes[1] == -1).all()
-        assert (some.classes[[0, 2, 3]] >= 0).all()
-        assert np.isnan(some.norms[1]).all()
+        assert (some.classes >= 0).all()
+        assert np.isfinite(some.norms).all()
 
 
 def test_where_no_image_can_be_read_there_is_no_result(network, tmp_path):
@@ -400,7 +400,7 @@ def test_a_run_goes_on_with_what_it_was_begun_with_only(photos, tmp_path):
         with pytest.raises(kviz.OutputError, match=f"was begun otherwise: {differs}"):
             again(model, **options)
     os.utime(photos / "bag" / next((photos / "bag").iterdir()).name, ns=(1, 1))
-    with pytest.raises(kviz.OutputError, match="source's fingerprint was"):
+    with pytest.raises(kviz.OutputError, match="was begun on other images"):
         again(begun)
     assert tree(tmp_path / "store") == before
 
@@ -420,7 +420,7 @@ def test_parts_make_the_whole(network, tmp_path):
         ({"top": 3}, "predict has no option 'top'"),
         ({"shard": (3, 2)}, "shard takes I and N"),
         ({"shard": "1/2"}, "shard takes I and N"),
-        ({"engine": "spark"}, "engine takes one of 'here', 'ray'"),
+        ({"engine": "spark"}, "engine takes one of 'local', 'ray'"),
         ({"dtype": "int8"}, "dtype takes one of"),
         ({"compression": "gzip"}, "compression takes one of"),
         ({"shard_size": 0}, "shard_size takes a whole number from 1"),
@@ -526,6 +526,23 @@ def test_statistics_of_maps_are_numpys(network, images, tmp_path):
     assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [
         "complete.json", "constants.json", "done", "index", "log.jsonl", "statistics", "store.json",
     ]  # fmt: skip
+
+
+def test_labels_that_are_no_classes_stand_for_themselves(network, photos, tmp_path):
+    for place, folder in enumerate(sorted(photos.iterdir())):
+        folder.rename(photos / f"kind {place % 2} {place}")
+    kinds = sorted(path.name for path in photos.iterdir())
+    found = run(
+        "activations", network, photos, tmp_path / "store", layer_names="conv2",
+        statistics=["mean_by_class"],
+    )  # fmt: skip
+    told = found.statistics()
+    assert told.class_names == tuple(kinds)
+    maps = kviz.activations(
+        network, kviz.load_images(sorted(photos.rglob("*.png")), network), "conv2"
+    )
+    means = maps["conv2"].mean((1, 2))
+    np.testing.assert_allclose(told["conv2"]["mean_by_class"].mean, means, rtol=1e-4, atol=1e-5)
 
 
 def test_statistics_that_need_labels_say_so(network, photos, tmp_path):
@@ -638,11 +655,10 @@ def test_a_data_set_without_a_good_image_says_so(network, tmp_path, verb):
 def test_a_changed_image_that_is_bad_has_no_class(network, photos, tmp_path):
     (photos / "bag/0.png").write_bytes(b"no image")
     found = run("fool", network, photos, tmp_path / "store", steps=2)
-    bad = found.index["error"].notna().to_numpy()
-    some = found[:]
-    assert some.classes[bad].tolist() == [[-1, -1]]
-    assert (some.classes[~bad] >= 0).all()
-    assert some.text()
+    bad = found.index["error"].notna()
+    assert found.index["fooled_class"][bad].isna().all()
+    assert len(found[:].classes) == 10
+    assert found[:].text()
     assert found[0:0].norms.shape == (0, 2)
 
 

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ from kviz._checks import first_line, sanitise, validate_int
 from kviz.dataset.engines.actor import Actor, Loading
 from kviz.dataset.engines.attempts import forget
 from kviz.dataset.plan import Plan
-from kviz.dataset.runner import Counts
+from kviz.dataset.runner import Counts, Tell
 from kviz.dataset.store.store import Store
 from kviz.errors import KvizError, OptionError
 from kviz.network.network import Network
@@ -111,7 +111,7 @@ def ray_engine(
         begun: list[Room] = []
 
         def hand_out(plan: Plan, store: Store) -> Any:
-            def handed(shards: list[int], tell: Callable[[Counts], None]) -> _Handed:
+            def handed(shards: list[int], tell: Tell) -> _Handed:
                 if not begun:
                     is_own = stack.enter_context(_connected(ray, address))
                     begun.append(_room(ray, workers, is_own=is_own))
@@ -121,7 +121,7 @@ def ray_engine(
                     for row in rows:
                         _check_row(row)
                         counts = Counts(*(int(row[name]) for name in Counts._fields))
-                        tell(counts)
+                        tell(counts, "")
                         yield int(row["shard"]), counts if row["ran"] else None
 
             return handed

@@ -73,9 +73,14 @@ class Head:
         # What a plan says too, such as the dtype, is told once.
         key, more = keys[0], len({*map(_spoken, keys)}) - 1
         others = f" (and {more} more {'differ' if more > 1 else 'differs'})" if more else ""
+        if key[-1] == "fingerprint":
+            raise OutputError(
+                f"{sanitise(root, 60)} was begun on other images: their number, names, sizes or times "
+                f"have changed since{others}. Restore them, or choose another folder."
+            )
         raise OutputError(
             f"{sanitise(root, 60)} was begun otherwise: {_spoken(key)} was "
-            f"{_value(there, key)}, and is {_value(wanted, key)} now{others}. Go on with what it was "
+            f"{_value(there, key)}, and is {_value(wanted, key)} now{others}. Give what it was "
             "begun with, or choose another folder."
         )
 

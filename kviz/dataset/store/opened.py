@@ -28,11 +28,15 @@ from kviz.draw.tables import Table, text
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.files import plain_path
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Result
+from kviz.results.result import Result, json_plain
 from kviz.results.statistics import Statistics
 
 # A billion images have four million shards; a stranger's store may tell of more than memory holds.
 _MOST_LISTED = 10_000_000
+
+
+# Images of which a result is small enough to be made to tell of them.
+_MOST_TOLD = 100_000
 
 
 class Merged(Protocol):
@@ -130,6 +134,53 @@ class Dataset:
                 return read_json(self._places.complete)
             return sums(self._places, self.done)
 
+    @property
+    def accuracy(self) -> float | None:
+        """The share of images whose label the model gave, of those whose label is a class of the model.
+
+        None where there is no such image.
+        """
+        counts = self.counts()
+        return counts["correct"] / counts["labelled"] if counts.get("labelled") else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what it holds, and what came of it, as JSON can hold it."""
+        found = {
+            "verb": self.verb,
+            "store": str(self.path),
+            "images": len(self),
+            "complete": self.complete,
+            "shards_done": len(self.done),
+            "shards": self._head.shards,
+            "arrays": {path: self._array(path).shape for path in self.paths},
+            "accuracy": self.accuracy,
+            **self.counts(),
+        }
+        plain: dict[str, Any] = json_plain(found)
+        return plain
+
+    def unknown_labels(self, most: int = 3) -> list[str]:
+        """Return labels that are no class of the model, at most so many.
+
+        Args:
+            most: how many.
+        """
+        found: dict[str, None] = {}
+        with reading(self.path):
+            dataset = self._index_of(self.done)
+            for batch in dataset.to_batches(columns=["label", "label_index"]):
+                pairs = zip(
+                    batch["label"].to_pylist(), batch["label_index"].to_pylist(), strict=True
+                )
+                found.update(
+                    dict.fromkeys(
+                        label for label, index in pairs if label is not None and index is None
+                    )
+                )
+                if len(found) >= most:
+                    break
+        return list(found)[:most]
+
     def __len__(self) -> int:
         return self._head.count
 
@@ -206,8 +257,7 @@ class Dataset:
         from kviz.dataset.works.registry import work_class
 
         part = self.slice(rows)
-        errors = part.columns.get("error", [])
-        if not part.constants and errors and all(errors):
+        if len(rows) and not part.names:
             raise OutputError("None of these images could be read: the index says why.")
         try:
             found: Result = work_class(self.verb).result(part)
@@ -218,7 +268,9 @@ class Dataset:
         return found
 
     def slice(self, rows: Sequence[int]) -> Slice:
-        """Return all that is known of some rows; arrays are read when they are asked for.
+        """Return all that is known of some rows, less those that could not be read.
+
+        Arrays are read when they are asked for.
 
         Args:
             rows: their numbers.
@@ -234,11 +286,19 @@ class Dataset:
             )
         key = key.astype(np.int64)
         shards = np.unique(key // self._head.shard_size).tolist()
-        columns = self._columns(rows, shards)
-        if isinstance(rows, range) and rows.step == 1:
+        all_columns = columns = self._columns(rows, shards)
+        bad = [place for place, error in enumerate(columns.get("error", ())) if error]
+        if bad:
+            left = [place for place in range(len(key)) if place not in set(bad)]
+            key, columns = key[left], _picked(columns, left)
+        elif isinstance(rows, range) and rows.step == 1:
             key = builtins.slice(rows.start, rows.stop)
         with reading(self.path):
             notes = tuple(sums(self._places, shards).get("notes", ()))
+        if bad:
+            names = ", ".join(sanitise(name, 40) for name in _picked(all_columns, bad)["image"][:3])
+            more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
+            notes = (f"Left out, since they could not be read: {names}{more}.", *notes)
         return Slice(
             ReadLater(self.paths, lambda path: self._array(path)[key]),
             columns,
@@ -382,9 +442,20 @@ class Dataset:
                 name: told[name] for told in found.values() for name in of_answers if name in told
             },
             count=self.counts().get("rows", 0) - self.counts().get("bad", 0),
-            class_names=tuple(self._head.plan.get("model", {}).get("class_names") or ()),
+            class_names=tuple(self._head.plan.get("source", {}).get("classes") or ()),
             made_by=self._made_by,
         )
+
+    def summaries(self) -> list[Result]:
+        """Return the results that tell of all images in few words: statistics, metrics' means."""
+        from kviz.dataset.works.registry import work_class
+
+        found: list[Result] = []
+        if self._head.plan.get("settings", {}).get("statistics"):
+            found.append(self.statistics())
+        if work_class(self.verb).tells_of_all and self.complete and len(self) <= _MOST_TOLD:
+            found.append(self[:])
+        return found
 
     def merged(
         self,
@@ -450,3 +521,7 @@ def _flat(states: States) -> Iterator[tuple[tuple[str, str], Mapping[str, Array]
     for of, reductions in states.items():
         for name, state in reductions.items():
             yield (of, name), state
+
+
+def _picked(columns: Mapping[str, list[Any]], places: Sequence[int]) -> dict[str, list[Any]]:
+    return {name: [column[place] for place in places] for name, column in columns.items()}

@@ -57,7 +57,9 @@ def read_states(path: Path) -> States:
     try:
         with zipfile.ZipFile(path) as archive:
             # Counts of nothing pack well, but not as a bomb does.
-            if sum(info.file_size for info in archive.infolist()) > most_unpacked(path.stat().st_size):
+            if sum(info.file_size for info in archive.infolist()) > most_unpacked(
+                path.stat().st_size
+            ):
                 raise ValueError("it would unpack to far more than its size")
         with np.load(path, allow_pickle=False) as file:
             for member, (of, name, key) in json_object(json.loads(str(file["header"]))).items():

@@ -105,10 +105,14 @@ class Store:
                         put(places.head, head.to_json())
                         return store
         if not resume and not shared:
-            done = len(store.done())
+            root = sanitise(places.root, 120)
+            if places.complete.exists():
+                raise OutputError(
+                    f"{root} holds a complete store. Choose another folder, or remove it first."
+                )
             raise OutputError(
-                f"{sanitise(places.root, 120)} holds a store, {done} of its {there.shards} shards "
-                f"done: {spelled('resume', 'True')} goes on with it."
+                f"{root} holds a store, {len(store.done())} of its {there.shards} shards done: "
+                f"{spelled('resume', 'True')} goes on with it."
             )
         there.check_same(head, places.root)
         return store

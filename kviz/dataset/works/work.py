@@ -10,7 +10,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.attribution.attribute import settings_of
-from kviz.dataset.labels import UNKNOWN, class_count
+from kviz.dataset.labels import UNKNOWN
 from kviz.dataset.reductions import Reduction, Seen, State, as_reductions, merged, states_in_graph
 from kviz.dataset.reductions.first_pass import settled
 from kviz.dataset.store.slices import Slice
@@ -76,6 +76,8 @@ class Work:
     # Whether what is drawn at random follows from an image's place: images of a batch then follow one
     # another.
     by_place: ClassVar[bool] = False
+    # Whether a result over all images says in few words what came of them.
+    tells_of_all: ClassVar[bool] = False
     # What an image is taken for is known, for statistics of it.
     predicts: ClassVar[bool] = False
 
@@ -90,9 +92,14 @@ class Work:
             if one.of == "predictions" and not self.predicts:
                 raise OptionError(f"{name} is of what the model predicts: predict has it.")
 
-    def for_model(self, network: Network) -> None:
-        """Tell the statistics how many classes there are."""
-        if count := class_count(network):
+    @property
+    def needs_labels(self) -> bool:
+        """Whether a statistic asks which classes images are of."""
+        return any(one.needs_labels for one in self.reductions.values())
+
+    def for_classes(self, count: int | None) -> None:
+        """Tell the statistics how many classes labels tell apart, where that is known."""
+        if count:
             known = {name: one.for_classes(count) for name, one in self.reductions.items()}
             self._take(known, {})
 

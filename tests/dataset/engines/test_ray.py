@@ -187,7 +187,9 @@ def test_workers_share_what_a_cluster_has(nodes, workers, found):
 
 def test_images_in_memory_do_not_pass_through_ray(tmp_path):
     images = np.zeros((3, 28, 28, 1), np.uint8)
-    with pytest.raises(kviz.OptionError, match=r"these are in memory here. Save them as a \.npy file"):
+    with pytest.raises(
+        kviz.OptionError, match=r"these are in memory here. Save them as a \.npy file"
+    ):
         kviz.dataset.run("predict", MODEL, images, tmp_path / "store", engine="ray")
     assert not (tmp_path / "store").exists()
 

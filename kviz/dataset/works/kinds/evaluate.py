@@ -46,6 +46,7 @@ class Evaluate(Work):
     output: int | str | None = None
     seed: int = 0
 
+    tells_of_all: ClassVar[bool] = True
     columns: ClassVar[Mapping[str, str]] = {"class_index": "int32", "class_name": "string"}
 
     def __post_init__(self) -> None:
