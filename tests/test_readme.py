@@ -170,7 +170,7 @@ OF_THE_READER = {
     "result.to_frame()",
     'pandas.read_parquet("predicted/index")',
     "store.json",
-    'zarr.open("pooled/arrays/conv1")',
+    'zarr.open("pooled/arrays/conv1", mode="r")',
     "(x − mean) / std × 64 + 128",
     '"-1..1"',
     '"0..1"',

@@ -221,6 +221,12 @@ def test_labels_are_classes_by_name(network, photos, tmp_path):
     assert index["label_index"]["ankle boot"] == 9
     assert (counts["labelled"], counts["unmatched"]) == (9, 1)
     assert counts["correct"] == (index["label_index"] == index["prediction"]).sum()
+    assert found.accuracy == counts["correct"] / 9
+    assert found.unknown_labels() == ["T-SHIRT"]
+    facts = found.facts()
+    assert (facts["verb"], facts["images"], facts["accuracy"]) == ("predict", 10, found.accuracy)
+    assert facts["arrays"] == {"scores": [10, 10]}
+    assert run("predict", network, FASHION, tmp_path / "other").accuracy is None
 
 
 def test_bad_images_are_rows_with_their_error(network, photos, tmp_path):
@@ -329,7 +335,8 @@ def test_too_many_bad_images_end_it(network, photos, tmp_path):
     for place in range(3):
         (photos / f"bag/0{place}.png").write_bytes(b"no image")
     run("predict", network, photos, tmp_path / "store", max_bad=3)
-    with pytest.raises(kviz.ImageError, match=r"3 of .* images cannot be read, more than max_bad"):
+    said = r"3 of .* images cannot be read, more than max_bad allows\. bag/00\.png is not an image"
+    with pytest.raises(kviz.ImageError, match=said):
         run("predict", network, photos, tmp_path / "other", max_bad=2)
 
 
@@ -693,3 +700,21 @@ def test_what_is_no_place_is_refused(network, tmp_path, options, said):
 def test_a_label_of_thousands_of_digits_is_no_class():
     assert Labels(classes=3).index("9" * 5000) == -1
     assert Labels(classes=3).index("2") == 2
+
+
+def test_a_part_without_a_shard_says_so(network, tmp_path):
+    with pytest.warns(kviz.KvizWarning, match=r"10 images are 3 of 4\. A smaller shard_size makes"):
+        found = run("predict", network, FASHION, tmp_path / "store", shard=(4, 4))
+    assert not found.complete
+
+
+def test_what_tells_of_all_images_is_summed_up(network, photos, tmp_path):
+    judged = run(
+        "evaluate", network, FASHION, tmp_path / "judged", metrics="deletion", baselines="black",
+        nulls=1,
+    )  # fmt: skip
+    (summary,) = judged.summaries()
+    assert summary.values.shape == (1, 1, 10)
+    told = run("predict", network, photos, tmp_path / "told", statistics=["confusion"])
+    assert [type(one).__name__ for one in told.summaries()] == ["Statistics"]
+    assert repr(told.statistics().predicted["confusion"]).startswith("<kviz.results.Statistic: ")
