@@ -505,7 +505,7 @@ def test_the_same_as_text_is_the_same(whole):
 
 
 def test_a_store_that_is_there_is_gone_on_with_only_if_that_is_said(whole, tmp_path):
-    with pytest.raises(OutputError, match="holds a complete store. Choose another folder"):
+    with pytest.raises(OutputError, match=r"holds a complete store\. Choose another folder"):
         begin(whole)
     assert begin(tmp_path / "new", resume=True).shards == 6
     assert begin(tmp_path / "newer", shared=True).shards == 6
