@@ -191,7 +191,7 @@ def test_what_is_wrong_is_said_in_one_sentence(photos, encoded):
 def test_files_of_one_data_set_have_the_same_columns(tmp_path):
     pq.write_table(pa.table({"image": [b"1"], "label": [1]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"image": [b"2"], "label": ["a"]}), tmp_path / "2.parquet")
-    with pytest.raises(ImageError, match=r"2.parquet has not the columns of .*1.parquet"):
+    with pytest.raises(ImageError, match=r"2\.par\S* has not the columns of \S*1\.par"):
         as_source(f"{tmp_path}/*.parquet")
 
 

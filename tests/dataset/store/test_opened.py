@@ -128,7 +128,8 @@ def test_half_precision_is_as_numpy_rounds(tmp_path):
 
 
 def test_bfloat16_is_kept_as_single_precision(tmp_path):
-    ml_dtypes = pytest.importorskip("ml_dtypes")  # TensorFlow brings it
+    import ml_dtypes  # TensorFlow brings it
+
     values = np.arange(8, dtype=np.float32).reshape(4, 2).astype(ml_dtypes.bfloat16)
     store = begin(tmp_path / "store", count=4)
     with store.claim(0) as writer:
