@@ -326,10 +326,15 @@ def _check(info: LayerInfo, part: Array) -> None:
         expected = (*expected[1:], expected[0])
     fits = all(size in (None, n) for size, n in zip(expected, part.shape[1:], strict=True))
     if not fits or 0 in part.shape:
-        raise ImageError(
-            f"The images are too small for layer {sanitise(info.path)!r}: its window does not fit into "
-            f"what reaches it. Give larger images; {_resizing()} resizes what is read."
-        )
+        raise ImageError(too_small(info.path))
+
+
+def too_small(path: str) -> str:
+    """Return what to say where a layer gives maps without cells."""
+    return (
+        f"The images are too small for layer {sanitise(path)!r}: its window does not fit into "
+        f"what reaches it. Give larger images; {_resizing()} resizes what is read."
+    )
 
 
 def _resizing() -> str:

@@ -24,6 +24,7 @@ if __name__ == "__main__":
 
 from kviz.dataset.store import writer
 from kviz.dataset.store.store import Store
+from kviz.dataset.store.zarr_arrays import Packing
 
 COUNT, SHARD, CHUNK = 103, 20, 8
 COLUMNS = {"image": "string", "label": "string", "best": "int32", "error": "string"}
@@ -60,8 +61,8 @@ def columns(start, stop):
     }
 
 
-def begin(path, count=COUNT, shard_size=SHARD, plan=None, **how):
-    how = {"columns": COLUMNS, **how}
+def begin(path, count=COUNT, shard_size=SHARD, plan=None, dtype=None, compression="lz4", **how):
+    how = {"columns": COLUMNS, "packing": Packing(dtype, compression), **how}
     return Store.begin(
         path, PLAN if plan is None else plan, count=count, shard_size=shard_size, **how
     )

@@ -27,15 +27,7 @@ def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @take.model
 @take.images
 @take.method("methods")
-@take.repeated(
-    "--metric", "metrics", metavar="NAME", help="A metric that --list names; by default three."
-)
-@take.repeated(
-    "--baseline", "baselines", metavar="NAME", help="What covers pixels; by default black and blur."
-)
-@click.option(
-    "--nulls", type=click.IntRange(1), default=4, show_default=True, help="Maps of random numbers."
-)
+@take.metrics
 @click.option(
     "--regions",
     metavar="PATH",

@@ -135,6 +135,29 @@ output = click.option(
 )
 
 
+metrics = stacked(
+    repeated(
+        "--metric",
+        "metrics",
+        metavar="NAME",
+        help="A metric that kviz evaluate --list names; by default three.",
+    ),
+    repeated(
+        "--baseline",
+        "baselines",
+        metavar="NAME",
+        help="What covers pixels; by default black and blur.",
+    ),
+    click.option(
+        "--nulls",
+        type=click.IntRange(1),
+        default=4,
+        show_default=True,
+        help="Maps of random numbers.",
+    ),
+)
+
+
 def _batch_size(default: int) -> Decorator:
     return click.option(
         "--batch-size",

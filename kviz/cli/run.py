@@ -196,9 +196,7 @@ def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options
 @run.command(short_help="Measure whether methods' maps can be trusted.")
 @_data
 @take.method("methods")
-@take.repeated("--metric", "metrics", metavar="NAME", help="A metric; by default three.")
-@take.repeated("--baseline", "baselines", metavar="NAME", help="What covers pixels.")
-@click.option("--nulls", type=click.IntRange(1), default=4, help="Random maps to compare with.")
+@take.metrics
 @_one_class
 @take.output
 @take.seed

@@ -7,19 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kviz.dataset.opened import Dataset
+    from kviz.dataset.opened import open as open  # noqa: A004 - as gzip has it
     from kviz.dataset.run_verb import Done, run
-    from kviz.dataset.store.opened import Dataset
-    from kviz.dataset.store.opened import open as open  # noqa: A004 - as gzip has it
     from kviz.dataset.works.registry import work_named, work_names
     from kviz.dataset.works.work import Batch, Found, Work
 
 _HOMES = {
     "Batch": "works.work",
-    "Dataset": "store.opened",
+    "Dataset": "opened",
     "Done": "run_verb",
     "Found": "works.work",
     "Work": "works.work",
-    "open": "store.opened",
+    "open": "opened",
     "run": "run_verb",
     "work_named": "works.registry",
     "work_names": "works.registry",

@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 
 from kviz.dataset.labels import Labels
-from kviz.dataset.runner import BEFORE, BEHIND, ShardRunner
 from kviz.dataset.sources import Source
 from kviz.dataset.store.places import Places
 from kviz.dataset.store.store import Store
+from kviz.dataset.store.zarr_arrays import Packing
 from kviz.dataset.works.work import Work
 from kviz.files import file_sha256
 from kviz.formats.fitting import Wanted
 from kviz.network.network import Network
 from kviz.results.made_by import plain
+
+# The index's columns before a work's own and behind them.
+BEFORE = {"row": "int64", "image": "string", "label": "string", "label_index": "int32"}
+BEHIND = {"error": "string"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +42,7 @@ class Plan:
         store: the folder of the store.
         batch_size: images at once.
         shard_size: images a shard.
-        dtype: `"float32"` or `"float16"`, of real numbers in the store.
-        compression: as the store takes it.
+        packing: how arrays are kept.
         keeps: whether arrays are kept, or statistics alone.
     """
 
@@ -51,8 +54,7 @@ class Plan:
     store: Path
     batch_size: int
     shard_size: int
-    dtype: str
-    compression: str
+    packing: Packing
     keeps: bool = True
 
     def first_pass(self, work: Work) -> Plan:
@@ -67,8 +69,6 @@ class Plan:
             "fit": self.wanted.fit,
             "target_size": self.wanted.size,
             "bands": self.wanted.bands,
-            "dtype": self.dtype,
-            "compression": self.compression,
         }
         preprocess = network.preprocess
         named = preprocess if isinstance(preprocess, str | None) else plain(preprocess)
@@ -94,7 +94,7 @@ class Plan:
         return Store.begin(
             self.store, self.described(network), count=self.source.count,
             shard_size=self.shard_size, columns={**BEFORE, **self.work.columns, **BEHIND},
-            dtype=self.dtype, compression=self.compression, resume=resume, shared=shared,
+            packing=self.packing, resume=resume, shared=shared,
         )  # fmt: skip
 
     def opened(self) -> Store:
@@ -104,13 +104,6 @@ class Plan:
     def absolute(self) -> Plan:
         """Return the same for another process, which may be in another folder."""
         return replace(self, store=self.store.absolute())
-
-    def runner(self, network: Network, store: Store, threads: int | None = None) -> ShardRunner:
-        """Return what computes its shards, decoding with so many threads."""
-        return ShardRunner(
-            network, self.work, self.source, self.wanted, self.labels, store, self.batch_size,
-            self.keeps, threads,
-        )  # fmt: skip
 
 
 def model_sha256(network: Network) -> str:

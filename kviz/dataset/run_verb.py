@@ -1,4 +1,7 @@
-"""run: any verb over a data set, shard by shard, into a store."""
+"""run: any verb over a data set, shard by shard, into a store.
+
+The file is not called `run`: `kviz.dataset.run` is the verb, which a module of that name would hide.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,14 @@ from kviz._caller import command, spelled, warn, warning_once
 from kviz._checks import sanitise, shown, validate_choice, validate_int
 from kviz._types import ModelLike
 from kviz.dataset.labels import labels_for
+from kviz.dataset.opened import Dataset
+from kviz.dataset.opened import open as open_store
 from kviz.dataset.plan import Plan
 from kviz.dataset.reductions.first_pass import firsts
-from kviz.dataset.runner import Counts, Tell
+from kviz.dataset.runner import Counts, ShardRunner, Tell
 from kviz.dataset.sources import Source, as_source
-from kviz.dataset.store.opened import Dataset
-from kviz.dataset.store.opened import open as open_store
 from kviz.dataset.store.store import Store
+from kviz.dataset.store.zarr_arrays import Packing
 from kviz.dataset.works.registry import work_named
 from kviz.errors import ImageError, OptionError, OutputError
 from kviz.formats.fitting import Fit
@@ -145,9 +149,8 @@ def run(  # noqa: PLR0913 - a verb's options
     """
     part = _part(shard)
     validate_choice("engine", engine, ENGINES)
-    validate_choice("dtype", dtype, ("float32", "float16"))
-    validate_choice("compression", compression, ("lz4", "zstd", "none"))
-    _validate_places(store, progress, engine, workers, address)
+    packing = Packing(dtype, compression)
+    _validate_told(store, progress, engine, workers, address)
     work = work_named(verb, **options)
     if max_bad is not None:
         max_bad = validate_int("max_bad", max_bad, 0)
@@ -167,8 +170,7 @@ def run(  # noqa: PLR0913 - a verb's options
         store=Path(store),
         batch_size=validate_int("batch_size", batch_size),
         shard_size=validate_int("shard_size", shard_size),
-        dtype=dtype,
-        compression=compression,
+        packing=packing,
     )
     work.begin(network, batch_size)  # what of it the model has not is said before a file is made
     if engine == "local":
@@ -226,7 +228,7 @@ def _part(shard: tuple[int, int] | None) -> tuple[int, int]:
     return shard[0], shard[1]
 
 
-def _validate_places(store: Any, progress: Any, engine: str, workers: Any, address: Any) -> None:
+def _validate_told(store: Any, progress: Any, engine: str, workers: Any, address: Any) -> None:
     """Raise an OptionError where what a run is told besides the verb cannot be."""
     if not isinstance(store, str | os.PathLike) or not os.fspath(store):
         raise OptionError(f"store takes the path of a folder. Received: {shown(store)}")
@@ -268,7 +270,7 @@ def _here(plan: Plan, network: Network, store: Store) -> Engine:
     """Return what runs shards in this process."""
 
     def handed(shards: list[int], tell: Tell) -> Generator[tuple[int, Counts | None], None, None]:
-        runner = plan.runner(network, store)
+        runner = ShardRunner(plan, network, store)
         for shard in shards:
             yield shard, runner.run(shard, tell)
 

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kviz._types import Array
-from kviz.dataset.labels import UNKNOWN, Labels
-from kviz.dataset.sources import Source
+from kviz.dataset.labels import UNKNOWN
+from kviz.dataset.plan import Plan
 from kviz.dataset.sources.read_ahead import Read, read_ahead
 from kviz.dataset.store.store import Store
 from kviz.dataset.store.writer import ShardWriter
-from kviz.dataset.works.work import Batch, Found, Work
+from kviz.dataset.works.work import Batch, Found
 from kviz.errors import ImageError
-from kviz.formats.fitting import Wanted
 from kviz.network.network import Network
 
 
@@ -46,45 +45,31 @@ class Counts(NamedTuple):
 # Of a shard, so many notes are kept.
 _NOTES = 8
 
-# The index's columns before a work's own and behind them.
-BEFORE = {"row": "int64", "image": "string", "label": "string", "label_index": "int32"}
-BEHIND = {"error": "string"}
-
 # Told what a chunk has, and what is wrong with the first of its bad images.
 Tell = Callable[[Counts, str], None]
 
 
 @dataclass
 class ShardRunner:
-    """A work with a model, a source and a store: what runs in a process, whoever hands out shards.
+    """A plan with a model and a store: what runs in a process, whoever hands out shards.
 
     Attributes:
+        plan: what is run.
         network: the model, loaded once.
-        work: the verb.
-        source: where images are.
-        wanted: what each becomes.
-        labels: what labels mean.
         store: where results go.
-        batch_size: images at once.
-        keeps: whether arrays are kept, or statistics alone.
         threads: how many decode; by default one a core.
     """
 
+    plan: Plan
     network: Network
-    work: Work
-    source: Source
-    wanted: Wanted
-    labels: Labels
     store: Store
-    batch_size: int
-    keeps: bool = True
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        self._step = self.work.begin(self.network, self.batch_size)
+        self._step = self.plan.work.begin(self.network, self.plan.batch_size)
         shapes = self.network.input_shapes
         self._shape = tuple(shapes[0]) if shapes else None
-        self._needs_labels = self.work.needs_labels
+        self._needs_labels = self.plan.work.needs_labels
 
     def run(self, shard: int, tell: Tell = lambda *_: None) -> Counts | None:
         """Compute a shard and commit it.
@@ -101,17 +86,17 @@ class ShardRunner:
                 return None
             total, states, notes = Counts(), None, dict[str, None]()
             start, stop = self.store.rows_of(shard)
-            ahead = 2 * self.batch_size
+            plan, size = self.plan, self.plan.batch_size
             read = read_ahead(
-                self.source, self.wanted, self._shape, (start, stop), ahead, self.threads
+                plan.source, plan.wanted, self._shape, (start, stop), 2 * size, self.threads
             )
-            for first, items in _chunked(read, start, self.batch_size):
+            for first, items in _chunked(read, start, size):
                 counts, found, error = self._chunk(first, items, writer)
                 notes.update(dict.fromkeys(note for one in items for note in one.notes))
                 for one in found:
                     if one.states:
                         states = (
-                            one.states if states is None else self.work.merged(states, one.states)
+                            one.states if states is None else plan.work.merged(states, one.states)
                         )
                     notes.update(dict.fromkeys(one.notes))
                 total += counts
@@ -130,7 +115,7 @@ class ShardRunner:
         self, first: int, items: list[Read], writer: ShardWriter
     ) -> tuple[Counts, list[Found], str]:
         """Compute and write images that follow one another; the first one's row is given."""
-        labels = [self.labels.index(one.item.label) for one in items]
+        labels = [self.plan.labels.index(one.item.label) for one in items]
         if self._needs_labels:
             self._check_labels(items, labels)
         errors = [one.error for one in items]
@@ -139,6 +124,7 @@ class ShardRunner:
         for wanted, one in self._found(first, items, labels, errors):
             found.append(one)
             places += wanted
+        columns = self._columns([one.columns for one in found], places, len(items))
         writer.write(
             first,
             self._arrays([one.arrays for one in found], places, len(items)),
@@ -147,16 +133,16 @@ class ShardRunner:
                 "image": [one.item.name for one in items],
                 "label": [None if one.item.label is None else str(one.item.label) for one in items],
                 "label_index": [None if label == UNKNOWN else label for label in labels],
-                **self._columns([one.columns for one in found], places, len(items)),
+                **columns,
                 "error": [error or None for error in errors],
             },
         )
         if found and found[0].constants:
             self.store.constants(found[0].constants)
-        answers = self._answers([one.columns for one in found], places, len(items))
+        answer_of = self.plan.work.answer
         pairs = [
             (label, answer)
-            for label, answer in zip(labels, answers, strict=True)
+            for label, answer in zip(labels, columns[answer_of] if answer_of else (), strict=False)
             if label != UNKNOWN and answer is not None
         ]
         correct = sum(label == answer for label, answer in pairs)
@@ -172,7 +158,7 @@ class ShardRunner:
         """Refuse a source of which no label is a class; that a few are none is counted."""
         if all(label == UNKNOWN for label in labels):
             given = [one.item.label for one in items if one.item.label is not None]
-            self.labels.validate_fit(given[0] if given else None)
+            self.plan.labels.validate_fit(given[0] if given else None)
         self._needs_labels = False
 
     def _found(
@@ -181,7 +167,7 @@ class ShardRunner:
         """Give what was found of which images; of one that the verb refuses its error is noted."""
         good = [place for place, one in enumerate(items) if one.pixels is not None]
         waiting = [good] if good else []
-        if self.work.by_place:
+        if self.plan.work.by_place:
             waiting = _runs(good)
         while waiting:
             places = waiting.pop(0)
@@ -203,7 +189,7 @@ class ShardRunner:
         self, parts: list[Mapping[str, Array]], places: list[int], count: int
     ) -> dict[str, Array]:
         """Return arrays in which each image has its row, bad ones too."""
-        if not parts or not self.keeps:
+        if not parts or not self.plan.keeps:
             return {}
         joined = {
             name: parts[0][name]
@@ -223,19 +209,12 @@ class ShardRunner:
     def _columns(
         self, parts: list[Mapping[str, Any]], places: list[int], count: int
     ) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {name: [None] * count for name in self.work.columns}
+        found: dict[str, list[Any]] = {name: [None] * count for name in self.plan.work.columns}
         for name, column in found.items():
             values = [value for one in parts for value in one[name]]
             for place, value in zip(places, values, strict=True):
                 column[place] = value
         return found
-
-    def _answers(
-        self, parts: list[Mapping[str, Any]], places: list[int], count: int
-    ) -> list[int | None]:
-        if self.work.answer is None:
-            return [None] * count
-        return self._columns(parts, places, count)[self.work.answer]
 
 
 def _runs(places: list[int]) -> list[list[int]]:

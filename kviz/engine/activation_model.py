@@ -53,6 +53,14 @@ def as_map(call: Call, info: LayerInfo) -> Any:
     return to_channels_last(tensor) if info.data_format == "channels_first" else tensor
 
 
+def pooled(maps: Any, pooling: Pooling) -> Any:
+    """Return `"avg"` or `"max"` over space of maps `(N, …, channels)`, the maps themselves for None."""
+    space = list(range(1, maps.shape.rank - 1))
+    if pooling is None:
+        return maps
+    return (tf.reduce_mean if pooling == "avg" else tf.reduce_max)(maps, space)
+
+
 def as_number(tensor: Any) -> Any:
     """Return a tensor that NumPy has a type for, half precision as float32."""
     return tf.cast(tensor, "float32") if tensor.dtype in (tf.float16, tf.bfloat16) else tensor
@@ -109,7 +117,7 @@ class FeatureMaps(keras.layers.Layer):  # type: ignore[misc]
         infos = table.select(self.layer_names, maps=True)
         self.layer_table = LayerTable(infos)
         maps = {
-            info.path: self._pooled(tf.cast(tensor, "float32"))
+            info.path: pooled(tf.cast(tensor, "float32"), self.pooling)
             for info, tensor in zip(infos, maps_of(traced, infos), strict=True)
         }
         if not self.outputs:
@@ -122,12 +130,6 @@ class FeatureMaps(keras.layers.Layer):  # type: ignore[misc]
         first = is_channels_first(self.model)
         prepared = self._prepare(to_channels_last(tensor) if first else tensor)
         return to_channels_first(prepared) if first else prepared
-
-    def _pooled(self, maps: Any) -> Any:
-        space = list(range(1, maps.shape.rank - 1))
-        if self.pooling is None:
-            return maps
-        return (tf.reduce_mean if self.pooling == "avg" else tf.reduce_max)(maps, space)
 
     def build(self, input_shape: Any = None) -> None:  # noqa: ARG002
         """Make nothing: the model's own weights are all there are."""

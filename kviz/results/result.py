@@ -376,17 +376,24 @@ def json_plain(value: Any) -> Any:
     return value
 
 
-def installed(package: str, what: str) -> Any:
-    """Return a package that kviz does not ask for, imported now that it is needed.
+def installed(module: str, what: str, extra: str = "") -> Any:
+    """Return a module of a package that kviz does not ask for, imported now that it is needed.
+
+    Args:
+        module: such as `"pyarrow.parquet"`.
+        what: needs it, as a sentence begins.
+        extra: kviz's extra that brings it, if one does.
 
     Raises:
         OptionError: if it is not installed.
     """
     try:
-        return import_module(package)
+        return import_module(module)
     except ImportError as error:
+        package = module.partition(".")[0]
+        wanted = f'"keras-kviz[{extra}]"' if extra else package
         raise OptionError(
-            f"{what} needs {package}, which is not installed: pip install {package}."
+            f"{what} needs {package}, which is not installed: pip install {wanted}."
         ) from error
 
 

@@ -394,7 +394,9 @@ def test_a_run_goes_on_with_what_it_was_begun_with_only(photos, tmp_path):
         (begun, {"batch_size": 4}, "batch_size was 3, and is 4"),
         (begun, {"shard_size": 5}, "shard_size was 4, and is 5"),
         (begun, {"top_k": 1}, "top_k was null, and is 1"),
-        (begun, {"dtype": "float16"}, 'dtype was "float32", and is "float16"'),
+        # Named once, and nothing else is said to differ.
+        (begun, {"dtype": "float16"}, r'dtype was "float32", and is "float16" now\. Give'),
+        (begun, {"compression": "zstd"}, r'compression was "lz4", and is "zstd" now\. Give'),
         (begun, {"statistics": "moments"}, "statistics was"),
         (kviz.Network(scorer(2), class_names=("a", "b")), {}, "model's sha256 was"),
         (kviz.Network(scorer(1), class_names=("a", "c")), {}, "model's class_names was"),
@@ -449,7 +451,7 @@ def test_what_cannot_be_is_said_before_anything_is_written(network, tmp_path, op
     verb = options.pop("verb", "predict")
     with pytest.raises(kviz.KvizError, match=re.escape(said)):
         run(verb, network, FASHION, tmp_path / "store", **options)
-    assert not (tmp_path / "store/done").exists()
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_run_that_finishes_no_shard_leaves_nothing(network, photos, tmp_path):

@@ -20,7 +20,7 @@ from kviz.dataset.engines.attempts import attempt
 from kviz.errors import ImageError, KvizError, ModelError
 
 if TYPE_CHECKING:
-    from kviz.dataset.runner import Counts, ShardRunner
+    from kviz.dataset.runner import Counts
     from kviz.network.network import Network
 
 
@@ -84,6 +84,7 @@ class Actor:
 
         warnings.simplefilter("ignore")  # the driver has loaded the same, and warned
         from kviz.dataset.plan import model_sha256
+        from kviz.dataset.runner import ShardRunner
 
         loading, plan = cloudpickle.loads(pickled)
         self._store = store = plan.opened()
@@ -95,7 +96,7 @@ class Actor:
             raise ModelError(
                 f"{sanitise(loading.path, 120)} is another model there than where the run began."
             )
-        self._runner: ShardRunner = plan.runner(network, store, threads)
+        self._runner = ShardRunner(plan, network, store, threads)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return what came of each shard."""

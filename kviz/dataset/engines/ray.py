@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kviz._caller import spelled, warn
-from kviz._checks import first_line, sanitise, validate_int
+from kviz._checks import first_line, sanitise
 from kviz.dataset.engines.actor import Actor, Loading
 from kviz.dataset.engines.attempts import forget
 from kviz.dataset.plan import Plan
@@ -28,6 +28,7 @@ from kviz.dataset.runner import Counts, Tell
 from kviz.dataset.store.store import Store
 from kviz.errors import KvizError, OptionError
 from kviz.network.network import Network
+from kviz.results.result import installed
 
 # Ray keeps books of each block; of a hundred million images there are more shards than it likes.
 _BLOCKS = 10_000
@@ -102,9 +103,9 @@ def ray_engine(
         OptionError: if Ray is missing or cannot be reached that way, the model came from no file, or
             what is run cannot be sent to another process.
     """
-    if workers is not None:
-        workers = validate_int("workers", workers)
-    ray = _ray()
+    installed("ray.data", spelled("engine", "ray"), "ray")
+    import ray
+
     _check_address(ray, address)
     _pickled(ray, plan, network, custom_objects)
     with ExitStack() as stack:
@@ -127,18 +128,6 @@ def ray_engine(
             return handed
 
         yield hand_out
-
-
-def _ray() -> Any:
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise OptionError(
-            f"{spelled('engine', 'ray')} needs ray, which is not installed: "
-            'pip install "keras-kviz[ray]".'
-        ) from error
-    return ray
 
 
 def _check_address(ray: Any, address: str | None) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from kviz.dataset.sources.source import unreadable
-from kviz.errors import OptionError
+from kviz.results.result import installed
 
 
 def arrow(module: str) -> Any:
@@ -17,12 +16,7 @@ def arrow(module: str) -> Any:
     Raises:
         OptionError: if pyarrow is not installed.
     """
-    try:
-        return import_module(f"pyarrow.{module}")
-    except ImportError as error:
-        raise OptionError(
-            'Tables are read by pyarrow, which is not installed: pip install "keras-kviz[store]".'
-        ) from error
+    return installed(f"pyarrow.{module}", "A table", "store")
 
 
 def parquet_schema(path: Path) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from kviz.errors import OptionError
+from kviz.results.result import installed
 
 
 def store_package(name: str) -> Any:
@@ -20,10 +19,4 @@ def store_package(name: str) -> Any:
     >>> store_package("json").dumps([1])
     '[1]'
     """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise OptionError(
-            f"A store needs {name.partition('.')[0]}, which is not installed: "
-            'pip install "keras-kviz[store]".'
-        ) from error
+    return installed(name, "A store", "store")

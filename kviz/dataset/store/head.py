@@ -70,8 +70,7 @@ class Head:
         keys = [key for key in (there | wanted) if there.get(key) != wanted.get(key)]
         if not keys:
             return
-        # What a plan says too, such as the dtype, is told once.
-        key, more = keys[0], len({*map(_spoken, keys)}) - 1
+        key, more = keys[0], len(keys) - 1
         others = f" (and {more} more {'differ' if more > 1 else 'differs'})" if more else ""
         if key[-1] == "fingerprint":
             raise OutputError(

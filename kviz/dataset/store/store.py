@@ -56,7 +56,7 @@ class Store:
     head: Head
 
     @classmethod
-    def begin(  # noqa: PLR0913 - all that a store is told
+    def begin(
         cls,
         path: str | Path,
         plan: Mapping[str, Any],
@@ -64,8 +64,7 @@ class Store:
         count: int,
         shard_size: int,
         columns: Mapping[str, str],
-        dtype: str | None = None,
-        compression: str = "lz4",
+        packing: Packing | None = None,
         resume: bool = False,
         shared: bool = False,
     ) -> Store:
@@ -77,8 +76,7 @@ class Store:
             count: images of the source.
             shard_size: images of a shard.
             columns: the index's, their types as pyarrow names them.
-            dtype: what numbers with a fraction are rounded to, `"float32"` or `"float16"`.
-            compression: of arrays, `"lz4"`, `"zstd"` or `"none"`.
+            packing: how arrays are kept; by default as they are, packed by lz4.
             resume: go on with the store that is there, if one is.
             shared: the same, for one of several processes that do a part each.
 
@@ -88,9 +86,9 @@ class Store:
         Raises:
             OutputError: if there is a store already and none of both was asked for, it holds something
                 else, other things are in the folder, or it cannot be written.
-            OptionError: if a package is missing, or there is no such dtype or compression.
+            OptionError: if a package is missing.
         """
-        head = Head(plan, count, shard_size, columns, Packing(dtype, compression))
+        head = Head(plan, count, shard_size, columns, packing or Packing())
         for package in ("tensorstore", "pyarrow", "filelock"):
             store_package(package)
         places = Places(plain_path(path))

@@ -59,7 +59,7 @@ Step = Callable[[Batch], Found]
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A verb with its options. A file of `works` holds one, and its name is the verb's.
+    """A verb with its options. A file of `kinds` holds one, and its name is the verb's.
 
     Args:
         statistics: what is computed over all images: names such as `"moments"`, `"top_k=9"`, or

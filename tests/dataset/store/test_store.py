@@ -27,7 +27,8 @@ from writes_a_store import (
     write_shard,
 )
 
-from kviz.dataset.store import opened, places, writer
+from kviz.dataset import opened
+from kviz.dataset.store import places, writer
 from kviz.dataset.store.head import read_head
 from kviz.dataset.store.store import Store
 from kviz.dataset.store.zarr_arrays import rows_a_file
@@ -460,13 +461,6 @@ def test_who_is_at_a_shard_keeps_the_store(tmp_path, within):
         (
             {"plan": {**PLAN, "verb": "fool"}, "count": 9},
             r'verb was "activations", and is "fool" now \(and 1 more differs\)',
-        ),
-        (  # what a plan says too is told once
-            {
-                "plan": {**PLAN, "settings": {**PLAN["settings"], "dtype": "float16"}},
-                "dtype": "float16",
-            },
-            r'dtype was null, and is "float16" now\. Give',
         ),
         (
             {"columns": {**COLUMNS, "best": "int64"}},

@@ -10,7 +10,7 @@ from needed import need_package
 from writes_a_store import COUNT, write
 
 from kviz import _process
-from kviz.dataset.store import opened
+from kviz.dataset import opened
 from kviz.dataset.store.states import read_states, write_states
 from kviz.errors import KvizError, OptionError, OutputError
 

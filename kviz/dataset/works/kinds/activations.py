@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from kviz import results
-from kviz._checks import sanitise, validate_choice
+from kviz import look, results
+from kviz._checks import validate_choice
 from kviz._types import Array, Selector
 from kviz.dataset.reductions import Seen, states_in_graph
 from kviz.dataset.store.slices import Slice
 from kviz.dataset.store.states import States
 from kviz.dataset.works.work import Batch, Found, Step, Work
-from kviz.engine.activation_model import Pooling, maps_of
+from kviz.engine.activation_model import Pooling, maps_of, pooled
 from kviz.engine.backend import tf
 from kviz.engine.layers import selector_key
 from kviz.errors import LayerError
@@ -47,7 +47,6 @@ class Activations(Work):
             network.layers.select(self.layer_names, maps=True)
 
         def step(batch: Batch) -> Found:
-            found: list[tuple[list[Array], States]] = []
             pixels = network.pixels(batch.pixels)
             function, infos = self._compiled(network, pixels)
 
@@ -101,7 +100,7 @@ class Activations(Work):
                 for info, one in zip(infos, maps, strict=True)
                 if self.reductions
             }
-            kept = [self._pooled(tf.cast(one, tf.float32)) for one in maps] if self._keeps else []
+            kept = [pooled(tf.cast(one, tf.float32), self.pooling) for one in maps if self._keeps]
             return (kept, states), [(info.path, info.kind) for info in infos]
 
         rows = (engine.fixed_batch,)
@@ -110,21 +109,15 @@ class Activations(Work):
         key = ("dataset.activations", names, self.pooling, self._keeps, reductions)
         return engine.noted(key, run, [*specs.values(), *more])
 
-    def _pooled(self, maps: Any) -> Any:
-        space = list(range(1, maps.shape.rank - 1))
-        if self.pooling is None:
-            return maps
-        return (tf.reduce_mean if self.pooling == "avg" else tf.reduce_max)(maps, space)
-
     @staticmethod
     def result(rows: Slice) -> results.Activations:
         """Return `Activations`, without the images; what was pooled has one cell."""
         kinds = rows.constants["kinds"]
-        pooled = rows.settings.get("pooling") is not None
+        one_cell = rows.settings.get("pooling") is not None
         maps = {}
         for path in kinds:
             array = rows.arrays[path].astype(np.float32, copy=False)
-            maps[path] = array[:, None, None] if pooled else array
+            maps[path] = array[:, None, None] if one_cell else array
         return results.Activations(
             maps=maps, kinds=dict(kinds), names=rows.names, made_by=rows.made_by, notes=rows.notes
         )
@@ -144,7 +137,4 @@ def _padded(batch: Batch, start: int, stop: int, size: int) -> list[Array]:
 def _check_sizes(arrays: Mapping[str, Array]) -> None:
     for path, array in arrays.items():
         if 0 in array.shape:
-            raise LayerError(
-                f"The images are too small for layer {sanitise(path)!r}: its window does not fit into "
-                "what reaches it. Give larger images."
-            )
+            raise LayerError(look.too_small(path))

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz._checks import validate_int
-from kviz._types import Array
 from kviz.attribution.attribute import Resize, explain, settings_of
 from kviz.attribution.method import Method
 from kviz.attribution.registry import as_method, method_name, method_named
@@ -125,9 +124,7 @@ class Attribute(Work):
         return Attribution(
             maps=maps,
             raw=maps,
-            scores=np.array(
-                [np.nan if one is None else one for one in columns["score"]], "float32"
-            ),
+            scores=np.array(columns["score"], np.float32),
             classes=np.array(
                 [-1 if one is None else one for one in columns["class_index"]], "int32"
             ),
@@ -135,14 +132,9 @@ class Attribute(Work):
             method=constants["method"],
             title=constants["title"],
             layers=tuple(constants["layers"]),
-            gaps=None if set(gaps) == {None} else _numbers(gaps),
-            negative=None if set(cut) == {None} else np.array([bool(one) for one in cut]),
+            gaps=None if None in gaps else np.array(gaps, np.float32),
+            negative=None if None in cut else np.array(cut, bool),
             names=rows.names,
             made_by=rows.made_by,
             notes=rows.notes,
         )
-
-
-def _numbers(column: list[Any]) -> Array:
-    """Return a column as numbers, NaN where there is none."""
-    return np.array([np.nan if one is None else one for one in column], np.float32)

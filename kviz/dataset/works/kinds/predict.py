@@ -96,9 +96,7 @@ class Predict(Work):
         if "classes" in rows.arrays:
             rest = 0 if constants["is_probability"] else np.nan
             scores = np.full((len(rows.names), constants["classes"]), rest, np.float32)
-            kept = rows.arrays["scores"]
-            np.put_along_axis(scores, rows.arrays["classes"], kept, axis=1)
-            scores[np.isnan(kept).all(axis=1)] = np.nan  # of images that could not be read
+            np.put_along_axis(scores, rows.arrays["classes"], rows.arrays["scores"], axis=1)
         elif "scores" in rows.arrays:
             scores = rows.arrays["scores"]
         else:

@@ -33,8 +33,6 @@ from kviz.results.statistics import Statistics
 
 # A billion images have four million shards; a stranger's store may tell of more than memory holds.
 _MOST_LISTED = 10_000_000
-
-
 # Images of which a result is small enough to be made to tell of them.
 _MOST_TOLD = 100_000
 
@@ -286,17 +284,20 @@ class Dataset:
             )
         key = key.astype(np.int64)
         shards = np.unique(key // self._head.shard_size).tolist()
-        all_columns = columns = self._columns(rows, shards)
-        bad = [place for place, error in enumerate(columns.get("error", ())) if error]
+        columns = self._columns(rows, shards)
+        errors = columns.get("error", [])
+        bad = [
+            name for name, error in zip(columns.get("image", errors), errors, strict=True) if error
+        ]
         if bad:
-            left = [place for place in range(len(key)) if place not in set(bad)]
-            key, columns = key[left], _picked(columns, left)
+            good = [place for place, error in enumerate(errors) if not error]
+            key, columns = key[good], _picked(columns, good)
         elif isinstance(rows, range) and rows.step == 1:
             key = builtins.slice(rows.start, rows.stop)
         with reading(self.path):
             notes = tuple(sums(self._places, shards).get("notes", ()))
         if bad:
-            names = ", ".join(sanitise(name, 40) for name in _picked(all_columns, bad)["image"][:3])
+            names = ", ".join(sanitise(name, 40) for name in bad[:3])
             more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
             notes = (f"Left out, since they could not be read: {names}{more}.", *notes)
         return Slice(

@@ -9,7 +9,7 @@ import pytest
 from needed import need_package
 from writes_a_store import COUNT, PLAN, begin, columns, maps, write, write_shard
 
-from kviz.dataset.store import opened
+from kviz.dataset import opened
 from kviz.dataset.store.lazy_array import LazyArray
 from kviz.dataset.works import registry
 from kviz.errors import LayerError, OptionError, OutputError
