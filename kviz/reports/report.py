@@ -25,10 +25,10 @@ from kviz.images import png
 from kviz.look import pictures
 from kviz.network.loading import as_network
 from kviz.network.network import Network
-from kviz.reports._data import plainly
-from kviz.reports._facts import facts_of
-from kviz.reports._page import MEGABYTE, page
-from kviz.reports._parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
+from kviz.reports.facts import facts_of
+from kviz.reports.page import MEGABYTE, page
+from kviz.reports.parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
+from kviz.web.packing import plainly
 
 MAX_MB = 20.0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from interleaved import line, measure
 
 import kviz
-from kviz.reports._parts import CLASS_STEPS, METHODS, PATTERN_STEPS, PATTERNS, strongest
+from kviz.reports.parts import CLASS_STEPS, METHODS, PATTERN_STEPS, PATTERNS, strongest
 
 ROOT = Path(__file__).parents[2]
 # In the middle of those whose maps are shown, as the report chooses it.

@@ -17,7 +17,7 @@ from refusals import refused
 import kviz
 from kviz._checks import sanitise
 from kviz.cli import main
-from kviz.reports._data import averaged, quantised, script_json
+from kviz.web.packing import averaged, quantised, script_json
 
 ROOT = Path(__file__).parents[2]
 CAT = str(ROOT / "notebooks/images/cat.png")
@@ -483,8 +483,8 @@ def test_a_fault_of_a_part_takes_no_other_along(monkeypatch, squeezenet, cat):
     def broken(*_, **__):
         raise RuntimeError("<b>it</b> broke")
 
-    monkeypatch.setattr("kviz.reports._parts.filter_patterns", broken)
-    monkeypatch.setattr("kviz.reports._parts.class_image", broken)
+    monkeypatch.setattr("kviz.reports.parts.filter_patterns", broken)
+    monkeypatch.setattr("kviz.reports.parts.class_image", broken)
     report = kviz.report(squeezenet, cat, methods=["grad_cam"])
     skipped = {one["part"]: one["why"] for one in report.facts()["skipped"]}
     assert skipped == dict.fromkeys(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import functools
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -23,16 +20,16 @@ from kviz.errors import OutputError
 from kviz.files import slug
 from kviz.images import png
 from kviz.look import pictures
-from kviz.reports import _blobs
-from kviz.reports._data import NAME_LENGTH, packed, script_json
-from kviz.reports._graph import HEIGHT, WIDTH, Drawing, drawings
-from kviz.reports._parts import Parts, Skipped
+from kviz.reports import blobs
+from kviz.reports.parts import Parts, Skipped
+from kviz.web.graph import HEIGHT, WIDTH, Drawing, drawings
+from kviz.web.packing import packed
+from kviz.web.shell import render
 
 MEGABYTE = 1_000_000
 CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blue–white–red"}
 # Smaller photos are enlarged without smoothing.
 _TINY = 128
-SCRIPTS = ("base.js", "files.js", "maps.js", "channel.js", "attribution.js")
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def page(
     """
     photos = _photos(parts, pixels)
     graph, why_no_graph = _graphs(parts.layers)
-    kernels = _blobs.kernels(parts)
+    kernels = blobs.kernels(parts)
     context: dict[str, Any] = {
         "facts": facts,
         "photos": photos,
@@ -106,20 +103,20 @@ def page(
         "layers": [],
         "attributions": [],
     }
-    blobs = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
-    blobs |= {item.told["blob"]: item.text for item in kernels}
+    texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
+    texts |= {item.told["blob"]: item.text for item in kernels}
     facts["page"] = {
         "longest_map_side": None,
         "attributions": "",
         "maps": "feature maps and kernels: one byte a value, a scale a channel",
     }
-    bare = len(_rendered({**context, "told": told, "blobs": blobs, "layers": []}))
-    attributions = _blobs.attributions(parts, 0.25 * (room - bare))
-    blobs |= attributions.texts
+    bare = len(render("page.html", {**context, "told": told, "blobs": texts, "layers": []}))
+    attributions = blobs.attributions(parts, 0.25 * (room - bare))
+    texts |= attributions.texts
     taken = bare + sum(map(len, attributions.texts.values()))
     # A little for what the page says of each layer.
-    layers = _blobs.layers(parts, room - taken - 3000 * len(facts["feature_maps"]) - 2000)
-    blobs |= layers.texts
+    layers = blobs.layers(parts, room - taken - 3000 * len(facts["feature_maps"]) - 2000)
+    texts |= layers.texts
     told |= {"layers": layers.told, "attributions": attributions.told}
     facts["page"] |= {
         "longest_map_side": layers.side or None,
@@ -127,7 +124,7 @@ def page(
     }
     context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
     facts["skipped"] = [vars(one) for one in parts.skipped]
-    text = _rendered({**context, "told": told, "blobs": blobs})
+    text = render("page.html", {**context, "told": told, "blobs": texts})
     size = len(text.encode())
     if size > room:
         raise OutputError(
@@ -135,51 +132,6 @@ def page(
             f"{room / MEGABYTE:g}. Give fewer images or layers, or more room ({spelled('max_mb')})."
         )
     return text
-
-
-def _rendered(context: dict[str, Any]) -> str:
-    environment, style, script = _environment()
-    text: str = environment.get_template("template.html").render(
-        **context,
-        style=style,
-        script=script,
-        style_hash=_digest(style),
-        script_hash=_digest(script),
-    )
-    return text
-
-
-@functools.cache
-def _environment() -> tuple[Any, str, str]:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        loader=PackageLoader("kviz.reports", "."),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "sanitise": lambda value: sanitise(value, NAME_LENGTH),
-        "short": lambda value, length: sanitise(value, length),
-        "slug": slug,
-        # Escaped in its own way, which a script element needs.
-        "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
-        "percent": lambda value: f"{100 * value:.0f} %",
-        "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),
-    }
-    folder = files("kviz.reports")
-    style = (folder / "style.css").read_text(encoding="utf-8")
-    bodies = [(folder / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    script = '"use strict";\n(() => {\n' + "\n".join(bodies) + "})();\n"
-    # Our own files, which hold nothing of anyone else's.
-    return environment, Markup(style), Markup(script)  # noqa: S704
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + _base64(hashlib.sha256(text.encode()).digest())
 
 
 def _base64(data: bytes) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.files import file_sha256
-from kviz.reports._parts import Parts, Settings
+from kviz.reports.parts import Parts, Settings
 from kviz.results import Activations
 from kviz.results.made_by import made_by
 from kviz.results.result import class_facts, json_plain

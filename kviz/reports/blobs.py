@@ -12,9 +12,9 @@ from kviz.arrays import empty_channels
 from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
-from kviz.reports._data import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
-from kviz.reports._parts import Parts, Skipped
+from kviz.reports.parts import Parts, Skipped
 from kviz.tiles import COLUMNS
+from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
 
 # Of a filter that reads many channels the page shows those that it weighs most.
 CHANNELS = 16

@@ -9,8 +9,8 @@ import pytest
 from hostile import HOSTILE, hostile_model
 
 import kviz
-from kviz.reports import _page
-from kviz.reports._graph import HEIGHT, WIDTH, drawings, family
+from kviz.reports import page
+from kviz.web.graph import HEIGHT, WIDTH, drawings, family
 
 layers = keras.layers
 
@@ -165,6 +165,6 @@ def test_kinds_have_families(layer, word):
 
 def test_without_the_library_the_page_says_what_to_install(squeezenet, monkeypatch):
     monkeypatch.setitem(sys.modules, "fast_sugiyama", None)
-    graphs, why = _page._graphs(squeezenet.layers)
+    graphs, why = page._graphs(squeezenet.layers)
     assert graphs == []
     assert 'pip install "keras-kviz[report]"' in why

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from properties import FLOATS, maps, tried
 
-from kviz.reports._data import averaged, coded, plainly, quantised, script_json
+from kviz.web.packing import averaged, coded, plainly, quantised, script_json
 
 
 @tried
@@ -78,6 +78,6 @@ def test_a_script_element_holds_anything(value):
 
 
 def test_packed_text_is_gzip_in_base64():
-    from kviz.reports._data import packed
+    from kviz.web.packing import packed
 
     assert gzip.decompress(base64.b64decode(packed(b"numbers" * 99))) == b"numbers" * 99

@@ -1,0 +1,85 @@
+"""The shell of a page: templates, and beside them the style sheet and the script as they are bundled.
+
+What is in the page is allowed to run by its hash alone, so that nothing that comes from a model's or a
+photo's name can.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+from kviz._checks import sanitise
+from kviz.files import slug
+from kviz.web.packing import NAME_LENGTH, script_json
+
+SCRIPTS = ("base.js", "files.js", "maps.js", "channel.js", "attribution.js")
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """Return a template of `kviz/web/templates/` filled in.
+
+    Args:
+        template: its file's name.
+        context: what it shows; a name that it lacks is an error.
+
+    Returns:
+        HTML, every value escaped.
+    """
+    style, script = bundle()
+    text: str = (
+        _environment()
+        .get_template(template)
+        .render(
+            **context,
+            style=style,
+            script=script,
+            style_hash=_digest(style),
+            script_hash=_digest(script),
+        )
+    )
+    return text
+
+
+@functools.cache
+def bundle() -> tuple[Any, Any]:
+    """Return the style sheet and the script, which a template takes as they are."""
+    from markupsafe import Markup
+
+    folder = files("kviz.web")
+    style = (folder / "style" / "style.css").read_text(encoding="utf-8")
+    bodies = [(folder / "modules" / name).read_text(encoding="utf-8") for name in SCRIPTS]
+    script = '"use strict";\n(() => {\n' + "\n".join(bodies) + "})();\n"
+    # Our own files, which hold nothing of anyone else's.
+    return Markup(style), Markup(script)  # noqa: S704
+
+
+@functools.cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        loader=PackageLoader("kviz.web", "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "sanitise": lambda value: sanitise(value, NAME_LENGTH),
+        "short": lambda value, length: sanitise(value, length),
+        "slug": slug,
+        # Escaped in its own way, which a script element needs.
+        "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
+        "percent": lambda value: f"{100 * value:.0f} %",
+        "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),
+    }
+    return environment
+
+
+def _digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
