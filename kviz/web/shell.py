@@ -16,8 +16,6 @@ from kviz._checks import sanitise
 from kviz.files import slug
 from kviz.web.packing import NAME_LENGTH, script_json
 
-SCRIPTS = ("base.js", "files.js", "maps.js", "channel.js", "attribution.js")
-
 
 def render(template: str, context: dict[str, Any]) -> str:
     """Return a template of `kviz/web/templates/` filled in.
@@ -49,12 +47,11 @@ def bundle() -> tuple[Any, Any]:
     """Return the style sheet and the script, which a template takes as they are."""
     from markupsafe import Markup
 
-    folder = files("kviz.web")
-    style = (folder / "style" / "style.css").read_text(encoding="utf-8")
-    bodies = [(folder / "modules" / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    script = '"use strict";\n(() => {\n' + "\n".join(bodies) + "})();\n"
+    folder = files("kviz.web") / "bundle"
+    texts = [(folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")]
     # Our own files, which hold nothing of anyone else's.
-    return Markup(style), Markup(script)  # noqa: S704
+    style, script = map(Markup, texts)  # noqa: S704
+    return style, script
 
 
 @functools.cache

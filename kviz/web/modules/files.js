@@ -1,6 +1,6 @@
 // Raw values as files: CSV, and npz as NumPy reads it (a ZIP archive of .npy files, stored).
 
-function save(name, parts, type) {
+export function save(name, parts, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(parts, { type }));
   link.download = name;
@@ -8,9 +8,9 @@ function save(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-const plainName = (text) => text.replace(/[^A-Za-z0-9_.-]+/g, "-").slice(0, 60) || "map";
+export const plainName = (text) => text.replace(/[^A-Za-z0-9_.-]+/g, "-").slice(0, 60) || "map";
 
-function csv(values, height, width) {
+export function csv(values, height, width) {
   const rows = [];
   for (let row = 0; row < height; row++) {
     rows.push(Array.from(values.subarray(row * width, (row + 1) * width)).join(","));
@@ -19,7 +19,7 @@ function csv(values, height, width) {
 }
 
 // Returns a float32 array as a .npy file, version 1.0.
-function npy(values, shape) {
+export function npy(values, shape) {
   const size = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   let header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${size}), }`;
   header = header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11) + "\n";
@@ -43,7 +43,7 @@ function crc32(bytes) {
 }
 
 // Returns the parts of a ZIP archive of [name, bytes] pairs, nothing compressed.
-function zip(files) {
+export function zip(files) {
   const parts = [];
   const directory = [];
   let offset = 0;
