@@ -3,9 +3,15 @@
 import { $ } from "./dom.js";
 
 export function startProvenance() {
-  const button = $("copy-python");
-  button?.addEventListener("click", async () => {
-    await navigator.clipboard.writeText($("python").textContent);
-    $("copied").textContent = "Copied.";
+  $("copy-python").addEventListener("click", async () => {
+    const text = $("python").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      $("copied").textContent = "Copied.";
+    } catch {
+      // A page in a frame may not write there; what is selected can be copied by hand.
+      getSelection().selectAllChildren($("python"));
+      $("copied").textContent = "Selected: copy it with Ctrl-C or Command-C.";
+    }
   });
 }
