@@ -1,7 +1,7 @@
-"""A bar for each layer, by depth: where bars end and what stands beside them, for a template that draws it.
+"""A bar for each layer, by depth: where bars end and what stands beside them, for a template.
 
-Where all values are small against what they could be, or lie decades apart, the scale is logarithmic, so
-that they can be told from nothing and from one another.
+Where all values are small against what they could be, or lie decades apart, the scale is logarithmic,
+so that they can be told from nothing and from one another.
 """
 
 from __future__ import annotations
