@@ -12,6 +12,7 @@ from kviz.arrays import empty_channels
 from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
+from kviz.reports.evidence import evidence_facts
 from kviz.reports.parts import Parts, Skipped
 from kviz.tiles import COLUMNS
 from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
@@ -67,6 +68,12 @@ def layers(parts: Parts, limit: float) -> Layers:
         else:
             why = "Maps of volumes are not drawn on a page."
             parts.skipped.append(Skipped("feature maps", why, path))
+    weights = {
+        path: [packed(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
+        for path in planes
+        if path in parts.channel_weights
+    }
+    limit -= sum(len(text) for texts in weights.values() for text in texts)
     texts, side = fitted(planes, limit)
     infos = {info.path: info for info in parts.layers or ()}
     made = Layers(side=side)
@@ -77,6 +84,8 @@ def layers(parts: Parts, limit: float) -> Layers:
         info = infos.get(path)
         for image, text in enumerate(texts[path]):
             made.texts[f"maps-{place}-{image}"] = text
+        names = [f"weights-{place}-{image}" for image in range(len(weights.get(path, ())))]
+        made.texts.update(zip(names, weights.get(path, ()), strict=True))
         made.told.append(
             {
                 "path": path,
@@ -89,6 +98,9 @@ def layers(parts: Parts, limit: float) -> Layers:
                 "low": [_finite(one, np.min) for one in found],
                 "high": [_finite(one, np.max) for one in found],
                 "field": _field(info),
+                # What each channel weighs for each class explained, a blob a photo.
+                "weights": names,
+                **_named(parts, path),
             }
         )
         made.sections.append(
@@ -107,6 +119,14 @@ def layers(parts: Parts, limit: float) -> Layers:
             }
         )
     return made
+
+
+def _named(parts: Parts, path: str) -> dict[str, list[str]]:
+    """Return what the channels of a layer are called where they are the classes, else nothing."""
+    if path not in parts.class_layers or parts.predictions is None:
+        return {}
+    count = parts.predictions.scores.shape[1]
+    return {"class_names": [parts.predictions.label(index) for index in range(count)]}
 
 
 def _finite(values: Array, what: Any) -> float:
@@ -179,6 +199,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
             if not whole:
                 data = coded(maps, low, span).tobytes()
             name = f"attribution-{method}-{image}"
+            said = [evidence_facts(found, image, place) for place in range(len(maps))]
             made.texts[name] = packed(data)
             made.told.append(
                 {
@@ -193,6 +214,9 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                     "high": (low + span).tolist(),
                     # What a reader sees at first: clipped, as Attribution.tiles() does.
                     "peak": [peak_of(one) for one in found.maps[image]],
+                    "zero": [one["zero"] for one in said],
+                    "nothing": [one["nothing"] for one in said],
+                    "regions": [one["regions"] for one in said],
                     "classes": [
                         {
                             "index": int(index),
