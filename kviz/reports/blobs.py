@@ -12,7 +12,7 @@ from kviz.arrays import empty_channels
 from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
-from kviz.reports.evidence import evidence_facts
+from kviz.reports.evidence import evidence_facts, sizes_only
 from kviz.reports.parts import Parts, Skipped
 from kviz.tiles import COLUMNS
 from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
@@ -204,6 +204,8 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
             made.told.append(
                 {
                     "method": method,
+                    "title": found.title or method,
+                    "kind": "sensitivity" if sizes_only(found) else "evidence",
                     "image": image,
                     "blob": name,
                     "whole": whole,

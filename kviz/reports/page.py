@@ -49,12 +49,11 @@ def page(
     graph, why_no_graph = _graphs(parts.layers)
     kernels = blobs.kernels(parts)
     first_methods = [first_method(parts.attributions, image) for image in range(len(parts.names))]
+    overlays = [overlay(parts.attributions, image, photo) for image, photo in enumerate(photos)]
     context: dict[str, Any] = {
         "facts": facts,
         "photos": photos,
-        "overlays": [
-            overlay(parts.attributions, image, photo) for image, photo in enumerate(photos)
-        ],
+        "overlays": overlays,
         "answers": _answers(parts),
         "quantity": "" if parts.predictions is None else parts.predictions.quantity,
         "dreams": _dreams(parts),
@@ -75,9 +74,17 @@ def page(
         "cmaps": list(CMAPS),
         "kernels": {item.layer: item.told for item in kernels},
         "photos": [
-            {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
-            for name, photo in zip(parts.names, photos, strict=False)
+            {
+                "name": name,
+                "width": photo.width,
+                "height": photo.height,
+                "tiny": photo.tiny,
+                # Of a card that shows the photo itself the script takes it from there.
+                "src": None if over is photo else photo.src,
+            }
+            for name, photo, over in zip(parts.names, photos, overlays, strict=False)
         ],
+        "score": "value" if _kind(parts) == "values" else "logit",
         "answers": [image["answer"] for image in facts["images"]],
         # The classes in the order of all maps and of all weights of channels.
         "explained": [
@@ -120,6 +127,10 @@ def page(
             f"{room / MEGABYTE:g}. Give fewer images or layers, or more room ({spelled('max_mb')})."
         )
     return text
+
+
+def _kind(parts: Parts) -> str:
+    return "" if parts.predictions is None else parts.predictions.kind
 
 
 def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:

@@ -7,6 +7,10 @@
 import { $ } from "./dom.js";
 
 export const told = JSON.parse($("told").textContent);
+// A photo that a card shows by itself is in the page once.
+for (const image of document.querySelectorAll("img[data-photo]")) {
+  told.photos[image.dataset.photo].src ??= image.src;
+}
 export const isLive = Boolean(told.live);
 
 const unpacked = new Map();
