@@ -89,6 +89,8 @@ def layers(parts: Parts, limit: float) -> Layers:
                 "low": [_finite(one, np.min) for one in found],
                 "high": [_finite(one, np.max) for one in found],
                 "field": _field(info),
+                "empty": empty.sum(axis=1).tolist(),
+                "bad": [int((~np.isfinite(one)).sum()) for one in found],
             }
         )
         made.sections.append(
