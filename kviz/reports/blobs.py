@@ -101,6 +101,8 @@ def layers(parts: Parts, limit: float) -> Layers:
                 # What each channel weighs for each class explained, a blob a photo.
                 "weights": names,
                 **_named(parts, path),
+                "empty": empty.sum(axis=1).tolist(),
+                "bad": [int((~np.isfinite(one)).sum()) for one in found],
             }
         )
         made.sections.append(
