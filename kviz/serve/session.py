@@ -118,3 +118,263 @@ save: `as` "report" | "png" | "python", `photos`: [ids], of png `of`: an ask (`m
 cancel: `of` id. No queue: it is answered at once, and so is what it ends.
     `ended`: whether there was such an ask.
 """
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kviz import _process
+from kviz._caller import warning_never
+from kviz._checks import sanitise
+from kviz._types import Array
+from kviz.engine.engine import pausing
+from kviz.errors import KvizError, OptionError
+from kviz.network.network import Network
+from kviz.serve.ask import Ask, Gone, Turn, ask_named
+from kviz.serve.jobs import Busy, Job, Jobs
+from kviz.serve.kept import Kept
+from kviz.serve.message import Message
+from kviz.serve.photos import Photo
+from kviz.serve.side import Side
+
+# What may be kept: replies, what was found on the way to them, photos; and the same of streams.
+KEPT_BYTES = 256_000_000
+PASSING_BYTES = 64_000_000
+
+Tell = Callable[[Message], None]
+
+
+class Session:
+    """One model, or two beside each other, and what readers ask about them.
+
+    Args:
+        networks: one or two.
+        photos: those that are there from the beginning.
+        data: an open store of statistics over a data set, or None.
+        private: folders that no reader is told of.
+        debug: whether the traceback of a fault of kviz's is printed.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        photos: Sequence[Photo] = (),
+        *,
+        data: Any = None,
+        private: Sequence[str | Path] = (),
+        debug: bool = False,
+    ) -> None:
+        most = min(KEPT_BYTES, _process.allowance() // 16)
+        passing: Kept[Any] = Kept(PASSING_BYTES)
+        found: Kept[Any] = Kept(most)
+        self.sides = [Side(network, place, found, passing) for place, network in enumerate(networks)]
+        self.given = tuple(photos)
+        self.data = data
+        self.jobs = Jobs()
+        self._debug = debug
+        self._photos: Kept[Photo] = Kept(most)
+        self._passing: Kept[Photo] = Kept(PASSING_BYTES)
+        self._replies: Kept[Message] = Kept(most)
+        self._private = _spellings([*private, *_folders(networks)])
+
+    def photo(self, which: str) -> Photo | None:
+        """Return a photo by its id, None where it is no longer kept."""
+        given = next((photo for photo in self.given if photo.id == which), None)
+        return given or self._photos.get(which) or self._passing.get(which)
+
+    def keep(self, photo: Photo) -> None:
+        """Keep a photo: all asks about it name its id."""
+        (self._passing if photo.transient else self._photos).put(photo.id, photo, photo.bytes)
+
+    def reader(self, tell: Tell) -> Reader:
+        """Return somebody who asks.
+
+        Args:
+            tell: takes each answer; called from any thread, and not to wait.
+        """
+        return Reader(self, tell)
+
+    def close(self) -> None:
+        """End all that runs and waits."""
+        self.jobs.close()
+
+    def answer(self, ask: Ask, place: int, arrays: Mapping[str, Array], tell: Any) -> Message:
+        """Return the reply to an ask, now and in this thread.
+
+        Args:
+            ask: the ask.
+            place: which model's.
+            arrays: what came with it.
+            tell: as `Turn` has it.
+        """
+        key = _key(ask, place)
+        known = None if arrays else self._replies.get(key)
+        if known is not None:
+            return known
+        made = ask.answer(Turn(self, self.sides[place], arrays, tell))
+        if made.lasting and not arrays and not self._is_passing(ask):
+            self._replies.put(key, made, made.bytes)
+        return made
+
+    def known(self, ask: Ask, place: int) -> Message | None:
+        """Return the reply that is kept, or None."""
+        return self._replies.get(_key(ask, place))
+
+    def _is_passing(self, ask: Ask) -> bool:
+        photo = getattr(ask, "photo", None)
+        return photo is not None and self._passing.get(photo) is not None
+
+    def failed(self, error: Exception) -> dict[str, Any]:
+        """Return what a reader is told of an error: a sentence without a path, and a code."""
+        if isinstance(error, Gone):
+            return {"error": str(error), "code": "gone"}
+        if isinstance(error, OptionError):
+            return {"error": self.without_paths(str(error)), "code": "option"}
+        if isinstance(error, KvizError):
+            return {"error": self.without_paths(str(error)), "code": "cannot"}
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            return {"error": "The memory is used up. Try a smaller photo.", "code": "cannot"}
+        if self._debug:
+            traceback.print_exception(error)
+        return {
+            "error": f"Unexpected {type(error).__name__}; this is a fault of kviz.",
+            "code": "fault",
+        }
+
+    def without_paths(self, text: str) -> str:
+        """Return a text without the folders that no reader is told of."""
+        for folder in self._private:
+            text = text.replace(folder, "")
+        return text
+
+    def clean(self, message: Message) -> Message:
+        """Return a message without the folders that no reader is told of."""
+        if not any(folder in json.dumps(message.head, default=str) for folder in self._private):
+            return message
+        return Message(self._cleaned(message.head), message.arrays, message.lasting)
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.without_paths(value)
+        if isinstance(value, Mapping):
+            return {key: self._cleaned(item) for key, item in value.items()}
+        return [self._cleaned(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Reader:
+    """Somebody who asks a session: a page, or a widget.
+
+    Args:
+        session: the session.
+        tell: takes each answer.
+    """
+
+    def __init__(self, session: Session, tell: Tell) -> None:
+        self._session = session
+        self._tell = tell
+
+    def ask(self, head: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Take an ask; its answers are told as they come.
+
+        Args:
+            head: from anybody.
+            arrays: what came with it.
+        """
+        options = dict(head)
+        told = {key: options.pop(key, None) for key in ("id", "ask", "model")}
+        told["model"] = told["model"] or 0
+        try:
+            self._take(told, options, arrays)
+        except Exception as error:  # whatever somebody sends
+            self._say(_named(told), self._session.failed(error))
+
+    def _take(
+        self, told: dict[str, Any], options: dict[str, Any], arrays: Mapping[str, Array]
+    ) -> None:
+        session = self._session
+        if type(told["id"]) is not int or not 0 <= told["id"] < 2**53:
+            raise OptionError("An ask has an id, a whole number from 0.")
+        if told["ask"] == "cancel":
+            self._say(told, {"ended": session.jobs.cancel(self, options.get("of"))})
+            return
+        place = told["model"]
+        if type(place) is not int or not 0 <= place < len(session.sides):
+            raise OptionError(
+                f"model takes 0{' or 1' * (len(session.sides) > 1)}. Received: {sanitise(place)}"
+            )
+        ask = ask_named(told["ask"], options)
+        if not arrays and (known := session.known(ask, place)) is not None:
+            self._say(told, known.head, known.arrays)
+            return
+        stream = f"{told['ask']} {place}" if getattr(ask, "transient", False) else None
+        job = Job(
+            reader=self,
+            key=told["id"],
+            work=lambda job: self._answer(job, told, ask, arrays),
+            end=lambda why: self._say(told, {why: True}),
+            slow=ask.takes_long,
+            stream=stream,
+            size=sum(array.nbytes for array in arrays.values()),
+        )
+        try:
+            session.jobs.submit(job)
+        except Busy:
+            busy = "Too much waits to be answered already. Ask again when some of it is."
+            self._say(told, {"error": busy, "code": "busy"})
+
+    def _answer(
+        self, job: Job, told: dict[str, Any], ask: Ask, arrays: Mapping[str, Array]
+    ) -> None:
+        def tell(done: int, total: int, more: Mapping[str, Array]) -> None:
+            job.go_on()
+            self._say(told, {"progress": [done, total]}, more)
+
+        try:
+            with warning_never(), pausing(job.go_on):
+                made = self._session.answer(ask, told["model"], arrays, tell)
+        except Exception as error:
+            self._say(told, self._session.failed(error))
+        else:
+            self._say(told, made.head, made.arrays)
+
+    def leave(self) -> None:
+        """Be gone: what was asked and not answered yet is cancelled."""
+        self._session.jobs.leave(self)
+
+    def _say(
+        self,
+        told: Mapping[str, Any],
+        head: Mapping[str, Any],
+        arrays: Mapping[str, Array] | None = None,
+    ) -> None:
+        self._tell(self._session.clean(Message({**head, **told}, dict(arrays or {}))))
+
+
+def _named(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer names an ask by, whatever that was."""
+    return {
+        "id": told["id"] if type(told["id"]) is int else None,
+        "ask": sanitise(told["ask"], 40),
+        "model": told["model"] if type(told["model"]) is int else 0,
+    }
+
+
+def _key(ask: Ask, place: int) -> Any:
+    return type(ask).__module__, place, repr(ask)
+
+
+def _folders(networks: Sequence[Network]) -> list[Path]:
+    return [network.path.absolute().parent for network in networks if network.path is not None]
+
+
+def _spellings(folders: Sequence[str | Path]) -> tuple[str, ...]:
+    """Return folders as texts that are sought, the longest first; not the root, which is everywhere."""
+    every = {
+        str(path) + "/" for folder in folders for path in (Path(folder), Path(folder).resolve())
+    }
+    plain = {text for text in every if text.count("/") > 1}
+    return tuple(sorted(plain, key=len, reverse=True))
