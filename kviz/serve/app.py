@@ -35,7 +35,7 @@ PING = 20.0
 # Connections at once: browsers open some for each page.
 CONNECTIONS = 100
 # A head and what surrounds the arrays, besides.
-_FRAME_BYTES = MESSAGE_BYTES + 1_000_000
+FRAME_BYTES = MESSAGE_BYTES + 1_000_000
 
 _HEADERS = {
     "x-content-type-options": "nosniff",
