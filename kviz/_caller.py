@@ -67,6 +67,24 @@ def warning_once() -> Iterator[None]:
         _said.reset(token)
 
 
+class _Everything(set[str]):
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+@contextmanager
+def warning_never() -> Iterator[None]:
+    """Let no warning be told within the body: who calls takes them from the results' notes.
+
+    Unlike `warnings.catch_warnings` it is of this context alone, and of no other thread.
+    """
+    token = _said.set(_Everything())
+    try:
+        yield
+    finally:
+        _said.reset(token)
+
+
 def warn(message: str) -> None:
     """Warn the caller, at the line outside of kviz that called it."""
     if (said := _said.get()) is not None:

@@ -23,7 +23,7 @@ from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 # In the order of the story that the README tells.
 COMMANDS = (
     "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "evaluate",
-    "fool", "class-image", "filter-patterns", "deep-dream", "report", "run",
+    "fool", "class-image", "filter-patterns", "deep-dream", "report", "serve", "run",
 )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kviz._types import Progress
     from kviz.network.network import Network
     from kviz.results import Attribution, Predictions
+    from kviz.serve.photos import Photo
 
 
 def watch_memory(model: str, *, trust: bool, most: str | None = None) -> None:
@@ -85,7 +86,10 @@ class Job:
         self._reading: dict[str, Any] = {}
         # Here, since a missing model or photo is said at once, and TensorFlow takes seconds.
         size_of(Path(self._model))
-        if "images" in options:
+        if "images" in options and "inputs" not in options:
+            # They are sent as they are, none as well as several.
+            self._photos = _paths(options.pop("images"))
+        elif "images" in options:
             self._photos = _paths(options.pop("images"))
             self._inputs = {name: _paths(some) for name, some in options.pop("inputs").items()}
             if bool(self._photos) == bool(self._inputs):
@@ -97,14 +101,42 @@ class Job:
     @cached_property
     def network(self) -> Network:
         """The model."""
+        return self.another(self._model)
+
+    def another(self, model: str) -> Network:
+        """Return a model, read as the command was told to read its own.
+
+        Args:
+            model: its file.
+        """
         with start_up_talk_kept_back() as screen, bar("Loading", screen):
             from kviz.network.loading import load_model
 
             if self._modules:
                 self._loading["custom_objects"] = imported(self._modules)
             trust, most = (self._loading.get(key) for key in ("trust", "max_memory"))
-            watch_memory(self._model, trust=bool(trust), most=most)
-            return load_model(self._model, **self._loading)
+            watch_memory(model, trust=bool(trust), most=most)
+            return load_model(model, **self._loading)
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where the photos are."""
+        return [path.absolute().parent for path in self._photos]
+
+    def as_sent(self) -> list[Photo]:
+        """Return the photos as a browser would send them."""
+        from kviz.images import is_array_file
+        from kviz.serve.photos import Photo
+
+        made = []
+        for path in self._photos:
+            if is_array_file(path):
+                pixels, names = self._read([path])
+                several = zip(pixels, names, strict=True)
+                made += [Photo(array=array[None], name=name) for array, name in several]
+            else:
+                made.append(Photo(file=path.read_bytes(), name=path.name))
+        return made
 
     @cached_property
     def given(self) -> tuple[Any, list[str]]:

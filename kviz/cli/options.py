@@ -243,6 +243,11 @@ reading = stacked(
     _class_names,
 )
 
+photos = stacked(
+    click.argument("images", nargs=-1, metavar="[IMAGE...]"),
+    _class_names,
+)
+
 images = stacked(
     click.argument("images", nargs=-1, metavar="IMAGE..."),
     click.option(

@@ -31,13 +31,17 @@ _guard = threading.RLock()
 
 
 class Compiled:
-    """The functions compiled for one model, at most `BOUND`.
+    """The functions compiled for one model, at most `most`.
 
     Args:
         model: the `keras.Model`, which is not kept alive.
+
+    Attributes:
+        most: how many are kept; more where somebody asks for many things again and again.
     """
 
     def __init__(self, model: Any) -> None:
+        self.most = BOUND
         self._model = weakref.ref(model)
         self._kept: OrderedDict[Any, _Entry] = OrderedDict()
 
@@ -102,7 +106,7 @@ class Compiled:
         with _guard:
             self._kept[key] = entry
             self._kept.move_to_end(key)
-            while len(self._kept) > BOUND:
+            while len(self._kept) > self.most:
                 self._kept.popitem(last=False)
         return entry
 

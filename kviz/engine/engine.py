@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -463,6 +465,8 @@ class Engine:
                 memory than it may.
         """
         self.memory.check(function, arrays)
+        if (pause := _pause.get()) is not None and tf.executing_eagerly():
+            pause()
         try:
             return function(*arrays)
         except tf.errors.ResourceExhaustedError as error:
@@ -498,6 +502,26 @@ class Engine:
                 f"preprocess {sanitise(what)} fails on pixels of shape {tuple(tensor.shape)}: "
                 f"{first_line(error)}"
             ) from error
+
+
+# Called before each run of a compiled function, within a context.
+_pause: ContextVar[Callable[[], None] | None] = ContextVar("_pause", default=None)
+
+
+@contextmanager
+def pausing(pause: Callable[[], None]) -> Iterator[None]:
+    """Have something called before each run of a compiled function within the body.
+
+    It can end what runs by an exception, or run something else in between.
+
+    Args:
+        pause: what is called.
+    """
+    token = _pause.set(pause)
+    try:
+        yield
+    finally:
+        _pause.reset(token)
 
 
 def _counts_on_sizes(layer: Any) -> bool:

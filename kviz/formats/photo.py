@@ -58,9 +58,7 @@ def read(given: Path | bytes, wanted: Wanted, name: str | None = None) -> Photo:
     >>> read(Path("notebooks/images/cat.png"), Wanted((64, 96))).pixels.shape
     (64, 96, 3)
     """
-    name = sanitise(
-        (given if isinstance(given, Path) else "The image") if name is None else name, 120
-    )
+    name = _called(given, name)
     notes: list[str] = []
     try:
         with _opened(given, name) as file, _warnings_kept(name, notes):
@@ -83,6 +81,12 @@ def read(given: Path | bytes, wanted: Wanted, name: str | None = None) -> Photo:
         pixels = np.repeat(pixels, 3, axis=2)
     notes += _of_the_dark(pixels, name)
     return Photo(pixels, tuple(dict.fromkeys(notes)))
+
+
+def _called(given: Path | bytes, name: str | None) -> str:
+    return sanitise(
+        (given if isinstance(given, Path) else "The image") if name is None else name, 120
+    )
 
 
 def _unidentified(name: str) -> ImageError:
@@ -212,18 +216,19 @@ class Lying(NamedTuple):
     turn: int
 
 
-def lying_of(path: Path) -> Lying:
+def lying_of(given: Path | bytes, name: str | None = None) -> Lying:
     """Return a photo's own size and how its file holds it.
 
     Args:
-        path: a file that `read` has read.
+        given: a file that `read` has read, or the bytes of one.
+        name: what messages call it, by default the file's path.
 
     >>> lying_of(Path("notebooks/images/coffee.png"))
     Lying(size=(600, 400), turn=1)
     """
-    name = sanitise(path, 120)
+    name = _called(given, name)
     try:
-        with path.open("rb") as file:
+        with _opened(given, name) as file:
             kind = header_of(file, name).kind
             # Pillow turns a TIFF itself, and others it does not read.
             if kind in pillow.FORMATS and kind != "TIFF":
@@ -232,5 +237,5 @@ def lying_of(path: Path) -> Lying:
                     return Lying(lying(image.size, turn), turn)
     except Exception as error:  # as in `read`
         raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
-    high, wide = read(path, Wanted(channels=None)).pixels.shape[:2]
+    high, wide = read(given, Wanted(channels=None), name).pixels.shape[:2]
     return Lying((wide, high), 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +21,9 @@ from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitt
 
 # Of a filter that reads many channels the page shows those that it weighs most.
 CHANNELS = 16
+
+# What numbers are carried as: text in a page, bytes where they are sent.
+Pack = Callable[[bytes], Any]
 
 
 def columns_of(channels: int) -> int:
@@ -41,18 +46,19 @@ class Layers:
         side: the longest side of a map that is carried, 0 where none was made smaller.
     """
 
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
     sections: list[dict[str, Any]] = field(default_factory=list)
     side: int = 0
 
 
-def layers(parts: Parts, limit: float) -> Layers:
+def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
     """Return the feature maps of all photos, within a limit.
 
     Args:
         parts: what the verbs found.
         limit: characters that they may take.
+        pack: what they are carried as.
 
     Returns:
         The maps.
@@ -74,7 +80,7 @@ def layers(parts: Parts, limit: float) -> Layers:
         if path in parts.channel_weights
     }
     limit -= sum(len(text) for texts in weights.values() for text in texts)
-    texts, side = fitted(planes, limit)
+    texts, side = fitted(planes, limit, pack)
     infos = {info.path: info for info in parts.layers or ()}
     made = Layers(side=side)
     for place, (path, found) in enumerate(planes.items()):
@@ -101,6 +107,8 @@ def layers(parts: Parts, limit: float) -> Layers:
                 # What each channel weighs for each class explained, a blob a photo.
                 "weights": names,
                 **_named(parts, path),
+                "empty": empty.sum(axis=1).tolist(),
+                "bad": [int((~np.isfinite(one)).sum()) for one in found],
             }
         )
         made.sections.append(
@@ -151,17 +159,18 @@ class Attributions:
         form: how they are carried, in words.
     """
 
-    texts: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, Any] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
     form: str = ""
 
 
-def attributions(parts: Parts, limit: float) -> Attributions:
+def attributions(parts: Parts, limit: float, pack: Pack = packed) -> Attributions:
     """Return the maps that say which pixels decide: whole float32 numbers, where they fit.
 
     Args:
         parts: what the verbs found.
         limit: characters that they may take.
+        pack: what they are carried as.
 
     Returns:
         The maps.
@@ -170,18 +179,22 @@ def attributions(parts: Parts, limit: float) -> Attributions:
     made = Attributions()
     if not parts.attributions:
         return made
+    if math.isinf(limit):
+        return _attributions(parts, True, 0, count, pack)
     for whole, side in ((True, 0), *((False, side) for side in (0, *SIDES))):
         # The first photo's tell how long all of them will be.
-        made = _attributions(parts, whole, side, 1)
+        made = _attributions(parts, whole, side, 1, pack)
         if count * sum(map(len, made.texts.values())) > limit and side != SIDES[-1]:
             continue
-        made = _attributions(parts, whole, side, count)
+        made = _attributions(parts, whole, side, count, pack)
         if sum(map(len, made.texts.values())) <= limit:
             break
     return made
 
 
-def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributions:
+def _attributions(
+    parts: Parts, whole: bool, side: int, count: int, pack: Pack
+) -> Attributions:
     form = "float32, as they were computed" if whole else "one byte a value, a scale a map"
     made = Attributions(form=form + (f", averaged to at most {side} a side" if side else ""))
     for method, found in parts.attributions.items():
@@ -200,7 +213,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                 data = coded(maps, low, span).tobytes()
             name = f"attribution-{method}-{image}"
             said = [evidence_facts(found, image, place) for place in range(len(maps))]
-            made.texts[name] = packed(data)
+            made.texts[name] = pack(data)
             made.told.append(
                 {
                     "method": method,
@@ -251,17 +264,18 @@ class Kernel:
     """A layer's kernels: packed numbers, and what the script is told of them."""
 
     layer: str
-    text: str
+    text: Any
     told: dict[str, Any]
 
 
-def kernels(parts: Parts) -> list[Kernel]:
+def kernels(parts: Parts, pack: Pack = packed) -> list[Kernel]:
     """Return the kernels of the layers shown, one for each channel, of the heaviest that it reads.
 
     Of a layer with several, as a separable convolution, it is the kernel that makes its channels.
 
     Args:
         parts: what the verbs found.
+        pack: what they are carried as.
 
     Returns:
         Kernels, a layer each; the first is that of the first convolution.
@@ -304,7 +318,7 @@ def kernels(parts: Parts) -> list[Kernel]:
             "width": width,
             "rgb": form == "rgb",
         }
-        made.append(Kernel(layer, packed(data), told))
+        made.append(Kernel(layer, pack(data), told))
     return made
 
 

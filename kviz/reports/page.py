@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kviz._caller import spelled
@@ -14,13 +14,13 @@ from kviz.arrays import photo_of, pixel_span
 from kviz.draw.colours import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
-from kviz.files import slug
 from kviz.look import pictures
 from kviz.reports import blobs
 from kviz.reports.evidence import first_method
 from kviz.reports.parts import Parts, Skipped
 from kviz.reports.pictures import Picture, as_picture, overlay
-from kviz.web.graph import HEIGHT, WIDTH, Drawing, drawings
+from kviz.reports.tree import tree
+from kviz.web.graph import HEIGHT, LEFT, Drawing, drawings
 from kviz.web.packing import packed
 from kviz.web.shell import render
 
@@ -59,9 +59,9 @@ def page(
         "dreams": _dreams(parts),
         "graphs": graph,
         "why_no_graph": why_no_graph,
-        "box": (WIDTH, HEIGHT),
+        "box_height": HEIGHT,
+        "box_left": LEFT,
         "layer_table": None if parts.layers is None else parts.layers.table(),
-        "anchors": _anchors(parts),
         "cmaps": CMAPS,
         "kernels": kernels,
         "methods": list(parts.attributions),
@@ -89,6 +89,7 @@ def page(
         "first_method": next(iter(first_methods), None),
         "model": facts["model"]["name"],
         "layers": [],
+        "tree": tree(parts.layers),
         "attributions": [],
     }
     texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
@@ -108,7 +109,11 @@ def page(
     # A little for what the page says of each layer.
     layers = blobs.layers(parts, room - taken - 3000 * len(facts["feature_maps"]) - 2000)
     texts |= layers.texts
-    told |= {"layers": layers.told, "attributions": attributions.told}
+    told |= {
+        "layers": layers.told,
+        "tree": tree(parts.layers, [layer["path"] for layer in layers.told]),
+        "attributions": attributions.told,
+    }
     facts["page"] |= {
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
@@ -194,22 +199,3 @@ def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
         return [], 'The graph of the layers needs fast-sugiyama: pip install "keras-kviz[report]".'
     except Exception as error:  # the drawing is a help, the table says the same
         return [], f"The layers could not be laid out as a graph: {type(error).__name__}."
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Where a click on a layer leads: to its maps, its own graph, or no further than its row."""
-
-    id: str
-    is_row: bool
-
-
-def _anchors(parts: Parts) -> dict[str, Anchor]:
-    """Return where a click on a layer leads, by its path."""
-    made = {}
-    for info in parts.layers or ():
-        place = "graph" if info.contains else "row"
-        if parts.activations is not None and info.path in parts.activations:
-            place = "layer"
-        made[info.path] = Anchor(f"{place}-{slug(info.path)}", place == "row")
-    return made

@@ -6,7 +6,9 @@ network, penalties count against the score, and what is to hold after each step 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -212,6 +214,8 @@ def climb(
             went = int(went)
             scores[done : done + went] = values.numpy()[:went]
             done += went
+            if (watch := _watch.get()) is not None:
+                watch(stretched(show(*pixels, target, state[0]).numpy(), *run.bounds))
             if run.progress:
                 run.progress(min(done, steps), steps)
             if ascent.verdict and bool(tf.reduce_all(state[-2])):
@@ -239,6 +243,24 @@ def climb(
         frames=np.stack(frames) if run.film else None,
         stopped=stopped,
     )
+
+
+# Shown each picture on the way, within a context.
+_watch: ContextVar[Callable[[Array], None] | None] = ContextVar("_watch", default=None)
+
+
+@contextmanager
+def watched(watch: Callable[[Array], None]) -> Iterator[None]:
+    """Have someone shown the pictures on the way of each ascent within the body, as a film keeps them.
+
+    Args:
+        watch: takes uint8 `(N, H, W, channels)`, some 25 times, before progress is told.
+    """
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 def joined(parts: Sequence[Climbed], counts: Sequence[int]) -> Climbed:

@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,7 +148,9 @@ def as_planes(maps: Array) -> Array | None:
     return maps if maps.ndim == 3 else None
 
 
-def fitted(layers: Mapping[str, list[Array]], limit: float) -> tuple[dict[str, list[str]], int]:
+def fitted(
+    layers: Mapping[str, list[Array]], limit: float, pack: Callable[[bytes], Any] = packed
+) -> tuple[dict[str, list[Any]], int]:
     """Return maps packed so that all of them take at most `limit` characters.
 
     How small they have to be is told from the first photo's, so that little is packed twice.
@@ -156,13 +158,14 @@ def fitted(layers: Mapping[str, list[Array]], limit: float) -> tuple[dict[str, l
     Args:
         layers: `(H, W, channels)` arrays by layer, one a photo.
         limit: characters; infinite leaves every map as it is.
+        pack: what they are carried as.
 
     Returns:
         Texts by layer, one a photo; and the longest side, in values, of a map that is carried: longer
         ones were averaged down to it. 0 where none was. At the smallest side it may be over the limit.
     """
-    first = {path: packed(quantised(found[0]).bytes()) for path, found in layers.items()}
-    made: dict[str, list[str]] = {}
+    first = {path: pack(quantised(found[0]).bytes()) for path, found in layers.items()}
+    made: dict[str, list[Any]] = {}
     for side in (0, *SIDES):
         expected = 0.0
         for path, found in layers.items():
@@ -176,7 +179,7 @@ def fitted(layers: Mapping[str, list[Array]], limit: float) -> tuple[dict[str, l
             factor = factor_for(found[0].shape, side)
             known = [first[path]] if factor == 1 else []
             rest = found[len(known) :]
-            made[path] = known + [packed(quantised(maps, factor).bytes()) for maps in rest]
+            made[path] = known + [pack(quantised(maps, factor).bytes()) for maps in rest]
         if sum(len(text) for texts in made.values() for text in texts) <= limit:
             break
     return made, side

@@ -1,108 +1,105 @@
-// The pane Inside: to be written
-// Gives a mosaic the size that it will have, so that nothing moves when it is drawn.
-function shape(section) {
-  const { layer, columns } = rowsOf(told.layers[Number(section.dataset.layer)]);
-  const { width, height } = sizeOf(layer, columns);
-  const canvas = section.querySelector("canvas");
-  // Small maps are shown at a few times their size, in whole steps where there is room.
-  const times = Math.max(1, Math.min(8, Math.floor(1100 / width)));
-  canvas.style.width = `${width * times}px`;
-  canvas.style.aspectRatio = `${width} / ${height}`;
-  // Squares where cells are enlarged; smooth where they are many to a pixel.
-  canvas.style.imageRendering = canvas.clientWidth < width ? "auto" : "pixelated";
-  section.querySelector(".range").textContent = drawn.scale === "channel"
-    ? `each channel ${drawn.cmap === "bwr" ? "by its largest value" : "(x − mean) / std × 64 + 128"}`
-    : `colours from ${endsOf({ layer, image: drawn.image }, 0, drawn).map(said).join(" to ")}`;
+// The pane Inside: layers as a tree and as a graph, one layer, one channel of it.
+
+import { $, option } from "./dom.js";
+import { markGraph, startGraph } from "./graph.js";
+import { inspect, inspectNothing, startInspector } from "./inspector.js";
+import { drawLayer, markChannel, startLayer } from "./layer.js";
+import { chosenChannel, chosenLayer, chosenPhoto, neighbour } from "./layers.js";
+import { told } from "./source.js";
+import { change, onChange } from "./state.js";
+import { markDead, markTree, startTree } from "./tree.js";
+
+// What is drawn: maps and weights of a layer, and which channel.
+let shown = null;
+let channel = 0;
+
+// One drawing after another: one that waits for its numbers would else cover a later choice.
+let drawing = Promise.resolve();
+const redraw = () => (drawing = drawing.then(draw, draw));
+
+async function draw() {
+  const found = await drawLayer();
+  shown = found;
+  await drawChannel();
 }
 
-const sections = [...document.querySelectorAll("article.layer")];
-const stale = new Set(sections);
-
-async function redraw(section) {
-  if (!stale.delete(section)) return;
-  const place = Number(section.dataset.layer);
-  const how = { ...drawn };
-  const maps = await mapsOf(place, how.image);
-  // While numbers were unpacked, another photo was chosen, which is drawn by itself.
-  if (how.image !== drawn.image) return;
-  const canvas = section.querySelector("canvas");
-  shape(section);
-  drawMosaic(canvas, maps, how);
-  const empty = maps.low.reduce((n, low, at) => n + (low === 0 && maps.high[at] === 0), 0);
-  section.querySelector(".empty").textContent = `${Math.round((100 * empty) / maps.count)} %`;
-  section.classList.add("drawn");
+// Shows the chosen channel; where nobody chose one and there is room, the most active.
+async function drawChannel() {
+  if (!shown) return inspectNothing();
+  const { maps, weights } = shown;
+  const chosen = chosenChannel(maps.count);
+  const strongest = maps.mean.reduce((best, mean, at) => (mean > maps.mean[best] ? at : best), 0);
+  $("inspector").classList.toggle("unasked", chosen === null);
+  markChannel();
+  channel = chosen ?? strongest;
+  await inspect(maps, channel, weights, chosen !== null);
 }
 
-const seen = new IntersectionObserver(
-  (entries) => entries.forEach((entry) => entry.isIntersecting && redraw(entry.target)),
-  { rootMargin: "600px" },
-);
-
-// What is in view first; the rest bit by bit, so that all of it is there to be printed.
-function redrawAll() {
-  delete document.documentElement.dataset.drawn;
-  sections.forEach((section) => {
-    stale.add(section);
-    seen.unobserve(section);
-    seen.observe(section);
-  });
-  const later = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 50));
-  later(async function next() {
-    const [section] = stale;
-    if (!section) {
-      document.documentElement.dataset.drawn = "";
-      return;
-    }
-    await redraw(section);
-    later(next);
-  });
+// Looks at a layer; the page moves where its heading cannot be seen.
+function chooseLayer(path) {
+  change({ layer: path, ch: "", cell: "" });
+  show($("layer-h"));
 }
 
-function tellCell(section, maps, cell) {
-  const output = section.querySelector("output");
-  if (!cell) {
-    output.textContent = "";
-    return;
-  }
-  const code = maps.codes[(cell.channel * maps.height + cell.row) * maps.width + cell.column];
-  const value = said(valueOf(maps, cell.channel, code));
-  output.textContent = `channel ${cell.channel}, row ${cell.row}, column ${cell.column}: ${value}`;
+function show(heading) {
+  const { top, bottom } = heading.getBoundingClientRect();
+  if (top < 48 || bottom > innerHeight - 80) heading.scrollIntoView({ block: "start" });
 }
 
-function listen(section) {
-  const place = Number(section.dataset.layer);
-  const canvas = section.querySelector("canvas");
-  canvas.addEventListener("pointermove", async (event) => {
-    const under = { currentTarget: canvas, clientX: event.clientX, clientY: event.clientY };
-    const maps = await mapsOf(place, drawn.image);
-    tellCell(section, maps, cellUnder(under, maps));
-  });
-  canvas.addEventListener("pointerleave", () => tellCell(section, null, null));
-  canvas.addEventListener("click", async (event) => {
-    const under = { currentTarget: canvas, clientX: event.clientX, clientY: event.clientY };
-    const maps = await mapsOf(place, drawn.image);
-    const cell = cellUnder(under, maps);
-    if (cell) enlarge(place, cell.channel, cell.row, cell.column);
-  });
-  const field = section.querySelector("input");
-  const open = () => enlarge(place, Math.min(Math.max(0, Number(field.value) | 0), Number(field.max)));
-  section.querySelector("button").addEventListener("click", open);
-  field.addEventListener("keydown", (event) => event.key === "Enter" && open());
+function chooseChannel(ch, cell, asked) {
+  change({ layer: chosenLayer(), ch, cell });
+  if (asked) drawing.then(toInspector);
 }
 
-async function startMaps() {
-  if (!sections.length) return;
-  sections.forEach(shape);
-  sections.forEach(listen);
-  for (const [id, key] of [["maps-image", "image"], ["maps-scale", "scale"], ["maps-cmap", "cmap"]]) {
-    $(id)?.addEventListener("change", (event) => {
-      drawn[key] = key === "image" ? Number(event.target.value) : event.target.value;
-      redrawAll();
+function toInspector() {
+  $("channel-h").focus({ preventScroll: true });
+  show($("channel-h"));
+}
+
+function stepChannel(by) {
+  const { count } = shown.maps;
+  change({ layer: chosenLayer(), ch: (channel + by + count) % count });
+}
+
+function follow(now, before) {
+  if (now.layer !== before.layer) mark();
+  if (now.photo !== before.photo) markDead();
+  if (["layer", "photo", "sort"].some((key) => now[key] !== before[key])) redraw();
+  else if (now.ch !== before.ch || now.cell !== before.cell) drawing = drawing.then(drawChannel, drawChannel);
+  if ($("maps-photo")) $("maps-photo").value = String(chosenPhoto());
+}
+
+function mark() {
+  markTree(chosenLayer());
+  markGraph(chosenLayer());
+}
+
+function listenPhotos() {
+  told.photos.forEach(({ name }, photo) => option($("maps-photo"), photo, name));
+  $("maps-photo-row").hidden = told.photos.length < 2;
+  $("maps-photo").value = String(chosenPhoto());
+  $("maps-photo").addEventListener("change", ({ target }) => change({ photo: target.value }));
+}
+
+export async function startInside() {
+  if (!$("inside-panes")) return;
+  startTree(chooseLayer);
+  startGraph(chooseLayer);
+  startLayer(chooseChannel, redraw);
+  startInspector(stepChannel);
+  listenPhotos();
+  $("maps-sort").addEventListener("change", ({ target }) => change({ sort: target.value }));
+  $("mosaic-look").addEventListener("click", toInspector);
+  for (const [id, by] of [["layer-before", -1], ["layer-after", 1]]) {
+    $(id).addEventListener("click", (event) => {
+      const path = neighbour(chosenLayer(), by);
+      if (path === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      chooseLayer(path);
     });
   }
-  $("maps-layer").addEventListener("change", (event) => {
-    location.hash = event.target.value;
-    openTarget();
-  });
-  redrawAll();
+  onChange(follow);
+  mark();
+  markDead();
+  await redraw();
 }

@@ -4,32 +4,20 @@ import { palettes, packedColour } from "./colours.js";
 import { clip } from "./dom.js";
 import { numbers, told } from "./source.js";
 
-// Returns a layer with the size of its maps as they are carried, and how many stand in a row.
-export function rowsOf(layer) {
-  return {
-    layer,
-    height: Math.ceil(layer.height / layer.factor),
-    width: Math.ceil(layer.width / layer.factor),
-    // On a narrow screen half as many, or they would be stamps.
-    columns: Math.min(layer.columns, innerWidth < 600 ? 8 : Infinity),
-  };
-}
+// Returns the size of a layer's maps as they are carried.
+export const carriedSize = (layer) => ({
+  height: Math.ceil(layer.height / layer.factor),
+  width: Math.ceil(layer.width / layer.factor),
+});
 
-// Returns the size of a layer's mosaic, with a gap of one pixel.
-export function sizeOf(layer, columns) {
-  const { height, width } = rowsOf(layer);
-  const rows = Math.ceil(layer.channels / columns);
-  return { width: columns * (width + 1) - 1, height: rows * (height + 1) - 1 };
-}
-
-// Returns a layer's maps of a photo: codes of one byte, and each channel's numbers.
+// Returns a promise of a layer's maps of a photo: codes of one byte, and each channel's numbers.
 export async function mapsOf(place, image) {
-  const { layer, columns, height, width } = rowsOf(told.layers[place]);
+  const layer = told.layers[place];
   const buffer = await numbers(`maps-${place}-${image}`);
   const count = layer.channels;
   const row = (at) => new Float32Array(buffer, 4 * count * at, count);
   return {
-    layer, image, height, width, count, columns,
+    layer, place, image, count, ...carriedSize(layer),
     low: row(0), high: row(1), mean: row(2), deviation: row(3),
     codes: new Uint8Array(buffer, 16 * count),
   };
@@ -38,28 +26,29 @@ export async function mapsOf(place, image) {
 export const valueOf = (maps, channel, code) =>
   maps.low[channel] + (code * (maps.high[channel] - maps.low[channel])) / 255;
 
+export function valueAt(maps, channel, row, column) {
+  return valueOf(maps, channel, maps.codes[(channel * maps.height + row) * maps.width + column]);
+}
+
+// Returns a channel's values as float32, row by row.
+export function valuesOf(maps, channel) {
+  const size = maps.height * maps.width;
+  const codes = maps.codes.subarray(channel * size, (channel + 1) * size);
+  return Float32Array.from(codes, (code) => valueOf(maps, channel, code));
+}
+
 // Returns the limits of the colours of a layer, null where each channel has its own.
 export function limitsOf(maps, scale) {
-  const layers = scale === "model" ? told.layers : scale === "layer" ? [maps.layer] : null;
-  return layers && [
+  if (scale === "channel") return null;
+  const layers = (scale === "model" ? told.layers : [maps.layer]).filter((layer) => maps.image in (layer.low ?? []));
+  return [
     Math.min(...layers.map((layer) => layer.low[maps.image])),
     Math.max(...layers.map((layer) => layer.high[maps.image])),
   ];
 }
 
-// Returns the values at the ends of the colours, of a channel where each has its own.
-export function endsOf(maps, channel, { scale, cmap }) {
-  const limits = limitsOf(maps, scale);
-  const [low, high] = limits ?? [maps.low[channel], maps.high[channel]];
-  const peak = Math.max(Math.abs(low), Math.abs(high));
-  if (cmap === "bwr") return [-peak, peak];
-  if (limits) return limits;
-  const [mean, deviation] = [maps.mean[channel], maps.deviation[channel]];
-  return [mean - 2 * deviation, mean + (127 / 64) * deviation];
-}
-
 // Returns the function from values to levels 0-255 of one channel.
-export function levelsOf(maps, channel, { scale, cmap }, limits) {
+function levelsOf(maps, channel, { scale, cmap }, limits) {
   if (cmap === "bwr") {
     const [low, high] = limits ?? [maps.low[channel], maps.high[channel]];
     const peak = Math.max(Math.abs(low), Math.abs(high));
@@ -82,4 +71,27 @@ export function coloursOf(maps, channel, how, limits) {
   return Uint32Array.from({ length: 256 }, (_, code) =>
     packedColour(palette, level(valueOf(maps, channel, code))),
   );
+}
+
+// Returns how one channel alone is drawn, on a linear scale: its palette and the values at its ends.
+export function linearScale(maps, channel) {
+  const [low, high] = [maps.low[channel], maps.high[channel]];
+  const peak = Math.max(Math.abs(low), Math.abs(high));
+  return low < 0 ? { cmap: "bwr", low: -peak, high: peak } : { cmap: "viridis", low, high };
+}
+
+// Draws one channel alone on a canvas of its own size.
+export function drawChannel(canvas, maps, channel) {
+  const { cmap, low, high } = linearScale(maps, channel);
+  const size = maps.height * maps.width;
+  Object.assign(canvas, { width: maps.width, height: maps.height });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(maps.width, maps.height);
+  const out = new Uint32Array(image.data.buffer);
+  const level = (value) => (high > low ? clip(Math.round(((value - low) * 255) / (high - low))) : low === 0 ? 0 : 128);
+  const colours = Uint32Array.from({ length: 256 }, (_, code) =>
+    packedColour(palettes[cmap], level(valueOf(maps, channel, code))),
+  );
+  for (let at = 0; at < size; at++) out[at] = colours[maps.codes[channel * size + at]];
+  context.putImageData(image, 0, 0);
 }

@@ -5,7 +5,7 @@ import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
 import { link } from "./server.js";
 import { pictured, run } from "./jobs.js";
-import { painted, trouble } from "./photos.js";
+import { trouble } from "./photos.js";
 
 const cellOf = ({ cell }) => cell.split(",").map(Number);
 const isChosen = ({ layer, ch }) => layer !== "" && ch !== "";
@@ -87,8 +87,7 @@ async function drawPins() {
   $("pins").hidden = !pins.length;
   const figures = await Promise.all(pins.map(async ({ layer, ch }) => {
     const file = await link.ask("save", { as: "png", photos: [told.photos[Number(photo)].id], of: { ask: "maps", layer, channel: Number(ch) } });
-    const source = URL.createObjectURL(new Blob([file.arrays.file], { type: "image/png" }));
-    return [layer, ch, source];
+    return [layer, ch, `data:image/png;base64,${btoa(String.fromCharCode(...file.arrays.file))}`];
   }));
   $("pins").replaceChildren(...figures.map(([layer, ch, src], at) => {
     const open = element("button", { type: "button", title: "Look at it" }, element("img", { src, alt: `${layer}, channel ${ch}` }), `${layer} ${ch}`);

@@ -1,0 +1,93 @@
+"""kviz serve."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kviz.cli import options as take
+from kviz.cli.group import say_note
+from kviz.cli.job import Job
+from kviz.cli.output import print_json
+
+
+@click.command(short_help="Look at it live, in a browser.")
+@take.model
+@take.photos
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default="a free one",
+    help="Where it is served.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to serve at; any other than this one lets other machines in.",
+)
+@click.option("--no-open", is_flag=True, help="Do not open a browser.")
+@click.option("--compare", metavar="MODEL", help="A second model, beside the first.")
+@click.option(
+    "--data",
+    metavar="STORE",
+    help="A store that kviz run has made of a data set, with --statistic top_k: its best patches.",
+)
+def serve(**options: Any) -> None:
+    """Look into MODEL live, in a browser: drop a photo, and see what it makes of it.
+
+    It is served to this machine alone, to who has the address that is printed. Ctrl-C ends it.
+    """
+    own = {key: options.pop(key) for key in ("port", "host", "no_open", "compare", "data")}
+    job = Job(options)
+
+    from kviz.serve.server import Server, is_this_machine_alone, listening, open_browser
+
+    bound = listening(own["host"], own["port"])
+    try:
+        session = _session(job, own["compare"], own["data"])
+        from kviz.serve.app import make_app, origin_of
+
+        port = bound.getsockname()[1]
+        token = secrets.token_urlsafe(24)
+        server = Server(make_app(session, token, (own["host"],)), bound)
+        if not is_this_machine_alone(own["host"]):
+            say_note(
+                f"{own['host']} is reached from other machines: whoever there has the address with "
+                "its token can use this model, and what is sent is not encrypted."
+            )
+        address = f"{origin_of(own['host'], port)}/?token={token}"
+        server.start()
+        if job.as_json:
+            print_json({"address": address, "port": port})
+        else:
+            click.echo(address)
+        if not own["no_open"]:
+            open_browser(address)
+        try:
+            server.wait()
+        finally:
+            server.stop()
+            session.close()
+    finally:
+        bound.close()
+
+
+def _session(job: Job, compare: str | None, data: str | None) -> Any:
+    from kviz.serve.session import Session
+
+    networks = [job.network]
+    if compare is not None:
+        networks.append(job.another(compare))
+    store = None
+    if data is not None:
+        import kviz
+
+        store = kviz.dataset.open(data)
+    private = [Path.cwd(), Path.home(), *job.folders]
+    return Session(networks, job.as_sent(), data=store, private=private)

@@ -1,0 +1,72 @@
+"""attribution: which pixels decide, by a method, for one class or several."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kviz._checks import sanitise
+from kviz.attribution import attribute, method_named
+from kviz.attribution.options import option
+from kviz.errors import LayerError, OptionError
+from kviz.reports import blobs
+from kviz.serve.ask import Ask, Turn, validate_class
+from kviz.serve.message import Message
+
+
+# Methods that are one pass, or one and the way back: all others are jobs.
+QUICK = (
+    "attention_rollout", "cam", "chefer", "deconvnet", "eigen_cam", "finer_cam", "full_grad", "grad_cam",
+    "grad_cam_plus_plus", "gradient", "guided_backprop", "guided_grad_cam", "hires_cam",
+    "input_x_gradient", "layer_cam", "loss_gradient", "lrp", "saliency", "xgrad_cam",
+)  # fmt: skip
+
+
+def _options(_: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise OptionError(f"options takes names and values. Received: {sanitise(repr(value))}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskAttribution(Ask):
+    """A method's map of a photo."""
+
+    photo: str
+    method: str
+    class_index: Any = option(None, check=validate_class)
+    options: Any = option(default_factory=dict, check=_options)
+    seed: int = option(0, least=0)
+
+    @property
+    def takes_long(self) -> bool:
+        """Whether the method takes many passes."""
+        return self.method not in QUICK
+
+    def answer(self, turn: Turn) -> Message:
+        """Return the reply."""
+        side, photo = turn.side, turn.photo(self.photo)
+        method = method_named(self.method, **self.options)
+        classes, explained = side.explained(photo, self.class_index)
+        found = attribute(
+            side.network, side.fitted(photo).pixels, method, class_index=[classes], seed=self.seed,
+            names=[photo.name], progress=turn.progress,
+        )  # fmt: skip
+        parts = side.parts(
+            photo,
+            attributions={self.method: found},
+            predictions=side.predictions(photo),
+            classes=[classes],
+            explained=explained,
+        )
+        made = blobs.attributions(parts, math.inf, bytes)
+        if not made.told:
+            raise LayerError("The method's maps are no pictures.")
+        (told,) = made.told
+        data = made.texts[told.pop("blob")]
+        shape = found.maps.shape[1:]
+        head = {**told, "photo": photo.id, "title": found.title, "notes": list(found.notes)}
+        return Message(head, {"maps": np.frombuffer(data, "<f4").reshape(shape)})

@@ -1,0 +1,43 @@
+"""class_image: the picture that the model most takes for a class, arriving step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from kviz.attribution.options import option
+from kviz.errors import OptionError
+from kviz.serve.ask import Ask, Turn, validate_class, validate_size_option
+from kviz.serve.dreaming import MOST_STEPS, arriving, dreamt
+from kviz.serve.message import Message
+from kviz.synthesis.class_image import class_image
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassImage(Ask):
+    """A class's picture."""
+
+    slow: ClassVar[bool] = True
+
+    class_index: Any = option(check=validate_class)
+    seed: int = option(0, least=0)
+    steps: int = 128
+    size: Any = option(None, check=validate_size_option)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps > MOST_STEPS:
+            raise OptionError(f"steps takes at most {MOST_STEPS}. Received: {self.steps}")
+
+    def answer(self, turn: Turn) -> Message:
+        """Return the reply."""
+        side = turn.side
+        index = side.class_index(self.class_index)
+        found = arriving(
+            turn,
+            lambda tell: class_image(
+                side.network, index, steps=self.steps, seed=self.seed, target_size=self.size,
+                progress=tell,
+            ),
+        )  # fmt: skip
+        return dreamt(found, class_index=index)

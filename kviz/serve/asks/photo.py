@@ -1,0 +1,93 @@
+"""photo: a photo is sent, or asked for again: what the model is given of it, and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from kviz._checks import sanitise
+from kviz.attribution.options import option
+from kviz.errors import OptionError
+from kviz.results.result import class_facts
+from kviz.serve.ask import Ask, Turn, validate_size_option
+from kviz.serve.message import Message
+from kviz.serve.photos import NAME_LENGTH, Photo, photo_from
+
+# Smaller photos are enlarged without smoothing.
+_TINY = 128
+
+
+def _name(_: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise OptionError(f"name takes a text. Received: {sanitise(repr(value))}")
+    # Some browsers tell the folder too.
+    return sanitise(value.replace("\\", "/").rpartition("/")[2], NAME_LENGTH) or "photo"
+
+
+def _box(_: str, value: Any) -> Any:
+    if value is None:
+        return None
+    fits = isinstance(value, list | tuple) and len(value) == 4
+    if not fits or not all(type(x) in (int, float) and abs(x) < 1e6 for x in value):
+        raise OptionError(
+            f"box takes left, top, right and bottom in pixels. Received: {sanitise(repr(value))}"
+        )
+    return tuple(map(float, value))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskPhoto(Ask):
+    """A photo and what the model answers."""
+
+    photo: str | None = None
+    name: str | None = option(None, check=lambda name, value: value and _name(name, value))
+    box: Any = option(None, check=_box)
+    fit: Literal["crop", "pad", "stretch"] | None = None
+    size: Any = option(None, check=validate_size_option)
+    transient: bool = False
+
+    def answer(self, turn: Turn) -> Message:
+        """Return the reply."""
+        photo = self._photo(turn)
+        side = turn.side
+        fitted = side.fitted(photo)
+        # What cannot be looked at is not kept either.
+        turn.session.keep(photo)
+        predictions = side.predictions(photo, turn.progress)
+        scores = predictions.scores[0]
+        arrays = {"scores": scores}
+        picture = fitted.picture
+        if picture is not None:
+            arrays["pixels"] = np.ascontiguousarray(picture)
+        height, width = (1, 1) if picture is None else picture.shape[:2]
+        classes = [
+            class_facts(one.class_index, one.name, one.score, predictions.is_probability)
+            for one in predictions.rows[0]
+        ]
+        head = {
+            "photo": photo.id,
+            "name": photo.name,
+            "width": width,
+            "height": height,
+            "tiny": max(height, width) < _TINY,
+            "original": dict(zip(("width", "height"), fitted.extent, strict=True)),
+            "box": list(fitted.box),
+            "transient": photo.transient,
+            "predictions": {"classes": classes, "quantity": predictions.quantity},
+            "notes": list(dict.fromkeys([*fitted.notes, *predictions.notes])),
+        }
+        return Message(head, arrays)
+
+    def _photo(self, turn: Turn) -> Photo:
+        cut: dict[str, Any] = {"box": self.box, "size": self.size}
+        cut |= {"name": self.name, "fit": self.fit}
+        given = {key: value for key, value in cut.items() if value is not None}
+        if self.photo is None:
+            return photo_from(
+                {"name": "photo", **given, "transient": self.transient}, dict(turn.arrays)
+            )
+        known = turn.photo(self.photo)
+        # Another fit is one of the whole photo.
+        return replace(known, **({"box": None} if self.fit else {}), **given) if given else known

@@ -1,0 +1,253 @@
+"""Photos as readers send them, and as a model is given them: the whole, or what of them is cut out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from kviz._checks import sanitise, shown
+from kviz._types import Array
+from kviz.arrays import is_picture, photo_of, pixel_span
+from kviz.errors import ImageError, OptionError
+from kviz.formats.bounds import validate_sides
+from kviz.formats.fitting import Box, Fit, Wanted, box_of, fitted_array
+from kviz.formats.photo import lying_of, read
+from kviz.images import validate_size, wanted_by
+from kviz.network.network import Network
+
+# Where a model takes any size, a photo is made so long at most: maps of all layers are to be shown.
+LONGEST = 512
+# How long the photo is at most that a reader is shown whole.
+PREVIEW = 640
+NAME_LENGTH = 120
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo and how it is cut.
+
+    Attributes:
+        name: what it is called.
+        file: an image file's bytes, or None.
+        levels: its pixels as a canvas has them, uint8 `(H, W, 3)` or 4, or None.
+        array: what a verb takes, `(1, …)`, where it is no file and no canvas.
+        box: left, top, right and bottom of what is cut out, in the photo's own pixels, or None.
+        fit: how it gets the model's shape, where there is no box.
+        size: height and width, where the model takes any.
+        transient: whether it is one of a stream.
+    """
+
+    name: str
+    file: bytes | None = None
+    levels: Array | None = None
+    array: Array | None = None
+    box: Box | None = None
+    fit: Fit = "crop"
+    size: tuple[int, int] | None = None
+    transient: bool = False
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        digest = hashlib.sha256(repr((self.name, self.box, self.fit, self.size)).encode())
+        if self.file is not None:
+            digest.update(self.file)
+        for array in (self.levels, self.array):
+            if array is not None:
+                digest.update(repr((array.shape, array.dtype.str)).encode())
+                digest.update(np.ascontiguousarray(array).data)
+        object.__setattr__(self, "id", digest.hexdigest()[:32])
+
+    @property
+    def bytes(self) -> int:
+        """What it takes to be kept."""
+        arrays = (self.levels, self.array)
+        return len(self.file or b"") + sum(a.nbytes for a in arrays if a is not None)
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Width and height of the photo itself, upright."""
+        if self.file is not None:
+            lying = lying_of(self.file, self.name)
+            return lying.size
+        array = self.levels if self.levels is not None else self.array
+        assert array is not None  # noqa: S101 - it is one of the three
+        high, wide = array.shape[-3:-1]
+        return wide, high
+
+    def whole(self) -> Array | None:
+        """Return the photo itself, RGB, uint8 `(H, W, 3)`; None of what is no picture."""
+        if self.file is not None:
+            return read(self.file, Wanted(), self.name).pixels
+        if self.levels is not None:
+            return _opaque(self.levels)
+        assert self.array is not None  # noqa: S101 - it is one of the three
+        return photo_of(self.array[0], pixel_span(self.array)) if is_picture(self.array) else None
+
+    def preview(self) -> Array | None:
+        """Return the same, at most `PREVIEW` pixels a side."""
+        whole = self.whole()
+        if whole is None:
+            return None
+        image = Image.fromarray(np.ascontiguousarray(whole))
+        image.thumbnail((PREVIEW, PREVIEW))
+        return np.asarray(image)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A photo as a model is given it.
+
+    Attributes:
+        pixels: `(1, …)`.
+        extent: width and height of the photo itself.
+        box: what of it is seen.
+        notes: what it should be seen with.
+    """
+
+    pixels: Array
+    extent: tuple[int, int]
+    box: Box
+    notes: tuple[str, ...] = ()
+
+    @property
+    def picture(self) -> Array | None:
+        """The pixels as RGB, uint8 `(H, W, 3)`; None where they are no picture."""
+        if not is_picture(self.pixels):
+            return None
+        return photo_of(self.pixels[0], pixel_span(self.pixels))
+
+
+def fitted(photo: Photo, network: Network) -> Fitted:
+    """Return a photo as a model is given it.
+
+    Args:
+        photo: the photo.
+        network: the model.
+
+    Raises:
+        ImageError: if it is no image, or the model takes none.
+        OptionError: if the box does not lie within the photo.
+    """
+    if photo.array is not None:
+        pixels = next(iter(network.pixels(photo.array).values()))
+        wide, high = photo.extent if pixels.ndim == 4 else (1, 1)
+        return Fitted(pixels, (wide, high), (0.0, 0.0, float(wide), float(high)))
+    shapes = network.input_shapes or [(None, None, None, 3)]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        raise ImageError(
+            f"Photos are shown to models that take one. This one takes {sanitise(shapes, 120)}."
+        )
+    extent = photo.extent
+    validate_sides(photo.name, *extent)
+    target, notes = _target(photo, network, extent)
+    size = (target[1], target[0])
+    wanted = wanted_by(network, fit=photo.fit, target_size=target)
+    if photo.box is not None:
+        return Fitted(_cut(photo, extent, wanted)[None], extent, photo.box, notes)
+    if photo.file is not None:
+        found = read(photo.file, wanted, photo.name)
+        pixels, notes = found.pixels, (*found.notes, *notes)
+    else:
+        pixels = _of_levels(photo, wanted)
+    return Fitted(pixels[None], extent, box_of(extent, size, photo.fit), notes)
+
+
+def _target(
+    photo: Photo, network: Network, extent: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """Return the height and width that a model is given, and what is to be said of them."""
+    own = network.image_size
+    if photo.size is not None:
+        high, wide = validate_size(photo.size, own)
+        return (high, wide), ()
+    if own[0] is not None and own[1] is not None:
+        return (own[0], own[1]), ()
+    wide, high = extent
+    if photo.box is not None:
+        left, top, right, bottom = photo.box
+        wide, high = round(right - left), round(bottom - top)
+    scale = min(1.0, LONGEST / max(wide, high))
+    size = (own[0] or max(1, round(high * scale)), own[1] or max(1, round(wide * scale)))
+    if scale == 1.0:
+        return size, ()
+    return size, (f"The model takes any size; it is given the photo as {size[1]} × {size[0]}.",)
+
+
+def _cut(photo: Photo, extent: tuple[int, int], wanted: Wanted) -> Array:
+    """Return what of a photo lies in its box, resized as `kviz.load_images` does."""
+    whole = photo.whole()
+    assert whole is not None  # noqa: S101 - a file or a canvas is a picture
+    assert photo.box is not None  # noqa: S101 - who calls has looked
+    _validate_colours(wanted)
+    left, top, right, bottom = photo.box
+    if not (0 <= left < right <= extent[0] and 0 <= top < bottom <= extent[1]):
+        raise OptionError(
+            f"box takes left, top, right and bottom within {extent[0]} × {extent[1]} pixels. "
+            f"Received: {shown(photo.box, 80)}"
+        )
+    image = Image.fromarray(np.ascontiguousarray(whole))
+    size = (wanted.size[1] or 1, wanted.size[0] or 1)
+    image = image.resize(size, Image.Resampling.BICUBIC, box=photo.box)
+    return _coloured(np.asarray(image), wanted)
+
+
+def _of_levels(photo: Photo, wanted: Wanted) -> Array:
+    assert photo.levels is not None  # noqa: S101 - who calls has looked
+    if wanted.channels == photo.levels.shape[2] == 4:
+        return fitted_array(photo.levels, wanted)
+    _validate_colours(wanted)
+    opaque = _opaque(photo.levels)
+    same = wanted.size == opaque.shape[:2]
+    return _coloured(opaque if same else fitted_array(opaque, wanted), wanted)
+
+
+def _validate_colours(wanted: Wanted) -> None:
+    if wanted.channels not in (1, 3, None):
+        raise ImageError(
+            f"The model takes {wanted.channels} channels, which these pixels have not. Send a file "
+            "that has them, whole."
+        )
+
+
+def _coloured(levels: Array, wanted: Wanted) -> Array:
+    if wanted.channels == 1:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(levels)).convert("L"))[..., None]
+    return levels
+
+
+def _opaque(levels: Array) -> Array:
+    """Return a canvas's pixels as RGB, what is transparent over white."""
+    if levels.shape[2] == 3:
+        return levels
+    image = Image.fromarray(np.ascontiguousarray(levels))
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB"))
+
+
+def photo_from(options: dict[str, Any], arrays: dict[str, Array]) -> Photo:
+    """Return a photo that a reader has sent.
+
+    Args:
+        options: `name`, `box`, `fit`, `size`, `transient`, those that there are.
+        arrays: `file` or `pixels`.
+
+    Raises:
+        OptionError: if it is neither, or of another shape or type than the session's language has.
+    """
+    file, levels = arrays.get("file"), arrays.get("pixels")
+    if (file is None) == (levels is None):
+        raise OptionError("photo takes one array, file or pixels, or the id of a photo.")
+    if file is not None:
+        if file.dtype != np.uint8 or file.ndim != 1:
+            raise OptionError(f"file is uint8 (n,). Received: {file.dtype} {file.shape}")
+        return Photo(file=file.tobytes(), **options)
+    assert levels is not None  # noqa: S101 - one of them is there
+    fits = levels.dtype == np.uint8 and levels.ndim == 3 and levels.shape[2] in (3, 4)
+    if not fits or 0 in levels.shape:
+        raise OptionError(f"pixels is uint8 (H, W, 3 or 4). Received: {levels.dtype} {levels.shape}")
+    validate_sides("The photo", levels.shape[1], levels.shape[0])
+    return Photo(levels=np.ascontiguousarray(levels), **options)

@@ -1,0 +1,127 @@
+"""The server: a socket that is there before the model is read, and a thread that serves the app."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from typing import Any
+
+from kviz._caller import spelled
+from kviz._checks import first_line, sanitise
+from kviz.errors import OptionError
+from kviz.results.result import installed
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address, of which nobody can take anything yet.
+
+    Args:
+        host: a name or number of this machine.
+        port: 0 for a free one.
+
+    Raises:
+        OptionError: if the address cannot be had.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, proto, _, address = found[0]
+        bound = socket.socket(family, kind, proto)
+    except OSError as error:
+        raise OptionError(
+            f"{spelled('host')} takes an address of this machine. Received: {sanitise(host)}"
+        ) from error
+    if os.name == "posix":
+        # Else the port of a server that has just ended could not be had for minutes.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise OptionError(
+            f"Port {port} of {sanitise(host)} cannot be had: {first_line(error)}. "
+            f"{spelled('port', '0')} takes a free one."
+        ) from error
+    return bound
+
+
+def is_this_machine_alone(host: str) -> bool:
+    """Return whether an address is reached from this machine only.
+
+    >>> is_this_machine_alone("127.0.0.1"), is_this_machine_alone("0.0.0.0")
+    (True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Server:
+    """Serves an app in a thread of its own until it is told to stop.
+
+    Args:
+        app: as ASGI has it.
+        bound: as `listening` gives it.
+    """
+
+    def __init__(self, app: Any, bound: socket.socket) -> None:
+        uvicorn = installed("uvicorn", "The app", "serve")
+        installed("websockets", "The app", "serve")
+        from kviz.serve.app import CONNECTIONS, FRAME_BYTES, PING
+
+        config = uvicorn.Config(
+            app, log_config=None, log_level="critical", access_log=False, lifespan="off",
+            proxy_headers=False, server_header=False, limit_concurrency=CONNECTIONS,
+            ws="websockets-sansio", ws_max_size=FRAME_BYTES, ws_ping_interval=PING,
+            ws_ping_timeout=PING, ws_per_message_deflate=False, timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        self._bound = bound
+        self._server = uvicorn.Server(config)
+        # Not in the main thread: there signals are for whoever has begun the process.
+        self._thread = threading.Thread(target=self._run, name="kviz-serve", daemon=True)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._bound])
+
+    def start(self) -> None:
+        """Begin, and return once browsers are answered."""
+        self._thread.start()
+        while not self._server.started and self._thread.is_alive():
+            time.sleep(0.005)
+
+    def wait(self) -> None:
+        """Wait until it stops, or whoever waits is interrupted."""
+        while self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def stop(self) -> None:
+        """Stop: what is open is closed, and the port is free."""
+        self._server.should_exit = True
+        self._thread.join(5)
+        self._bound.close()
+
+
+def open_browser(address: str) -> bool:
+    """Open an address in the user's browser, where there is a screen to show it.
+
+    Args:
+        address: the address.
+
+    Returns:
+        Whether there was one.
+    """
+    screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    # Without one, Python would find a browser of the terminal, and that would take it over.
+    if sys.platform.startswith("linux") and not screen:
+        return False
+    with contextlib.suppress(webbrowser.Error, OSError):
+        return webbrowser.open(address)
+    return False

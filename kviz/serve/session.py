@@ -1,0 +1,380 @@
+"""A session: one model, or two beside each other, and the asks that it answers, whoever carries them.
+
+The app (`kviz.serve.app`, WebSocket) and the notebook (`kviz.serve.explore`, a widget's messages) speak
+the same language, which is this.
+
+**Message.** A head, JSON, and arrays. Over WebSocket it is one binary frame (`kviz.serve.frames`): the
+head's length as uint32 LE, the head in UTF-8, padded with spaces so that what follows begins at a
+multiple of 8, then the arrays, C order, little-endian, each beginning at a multiple of 8, counted from
+the frame's beginning. In a notebook the head is the message's content and the arrays are its buffers,
+in order. `head["arrays"]` tells of each `{"name", "dtype", "shape", "offset"}`: dtype is `uint8`,
+`int8`, `uint16`, `int32`, `float32`; `offset` counts bytes from the end of the padded head, and is not
+there in a notebook.
+
+**Ask** `{"id": 7, "ask": "maps", …options}`. `id` is a whole number that the reader chooses and uses
+once. With `"model": 1` it is asked of the second model (`--compare`), by default of the first, 0.
+
+**Answers** carry the ask's `id`, `ask` and `model`, and are one of:
+
+- the reply: `{"id", "ask", "model", …, "arrays"}`; none of the other keys below is in it.
+- `{"progress": [done, total]}`, any number of them before the reply; of `pattern` and `class_image` with
+  the picture so far, the array `picture`. Those that a slow reader does not take are left out.
+- `{"error": sentence, "code": word}`. Codes: `option` (something in the ask is not what it takes),
+  `gone` (the photo is no longer kept: send it again), `cannot` (the model or photo does not allow it),
+  `busy` (too many asks wait), `fault` (of kviz).
+- `{"dropped": true}`: a newer transient photo came before this one was looked at.
+- `{"cancelled": true}`: after `cancel`.
+
+The newest ask is answered first; slow ones (`"slow": true` in `hello`) wait for all others, which are
+also answered between the steps of a slow one that runs. A reader that leaves takes its asks along.
+What was answered is kept, by value and up to so many bytes: the same ask again, after a reload or from
+another reader, is answered at once.
+
+**Photos** have an id, the hash of what the model is given, so that the same photo has the same one.
+All asks about a photo name it: `"photo": id`. In a page's address the id can stand; after a reload
+`{"ask": "photo", "photo": id}` gives all of it again, or the error `gone`.
+
+Asks, their options (those with `?` may be missing) and replies. `told` means: as the report's script is
+told of the same thing, field by field.
+
+hello: nothing.
+    `protocol` 1; `version`, kviz's; `models`: a list of
+    `{"name", "file", "sha256", "parameters", "input_shapes", "size": [H, W] (null where any will do),
+    "channels", "takes_photos", "outputs": [names], "classes": count, "class_names": list or null,
+    "kind": of the head ("classes", "unit", "map", "image", "values"), "quantity": "probability" or
+    "logit" …, "layers": [{"path", "kind", "family", "output_shape", "parameters", "weights": [names],
+    "sources", "contains", "depth", "reached", "maps": whether `maps` answers, "kernels": whether
+    `kernels` does, "patch": whether `patch` does, "field": told, "arithmetic"}],
+    "graphs": [{"path", "width", "height", "nodes": [{"path", "x", "y", "family"}], "lines": [SVG
+    path data]}], "box": [width, height] of a node, "methods": [{"name", "title", "kind", "slow",
+    "options": {name: default}}], "first_method": name}`; `cmaps`: {name: title}, arrays `cmap-NAME`
+    uint8 (256, 3); `limits`: `{"message": bytes, "megapixels"}`; `photos`: [ids] of those that the
+    command was given; `data`: whether `best_patches` answers; `asks`: {name: {"slow": bool}}.
+
+photo: `name`?, one array of: `file` uint8 (n,), an image file's bytes; `pixels` uint8 (H, W, 3 or 4), as
+    a canvas has them (what is transparent is laid over white); or `photo`, an id that the session keeps,
+    to see it again or cut otherwise. `box`? [left, top, right, bottom] in the photo's own pixels,
+    which is stretched to what the model takes where the shape differs; without it `fit`? "crop" (the
+    default), "pad" or "stretch", as kviz.load_images has it. `transient`? true: of a stream, of which
+    the latest counts; neither kept for long nor in the cache. `size`? [H, W] where the model takes any.
+    `photo` id; `name`; `width`, `height` of what the model is given; `tiny`; `original`:
+    {"width", "height"}; `box`; `predictions`: {"classes": [{"index", "name", "score", "is_probability"}
+    best first], "quantity", "scores_are": …, "rival": …}; `answer`: the computed sentence and its
+    fields, as facts()["images"][i]["answer"]; `notes`: [sentences]; `card`: HTML of the answer's card,
+    or "". Arrays: `pixels` uint8 (height, width, 3), what the model is given, for people; `scores`
+    float32 (classes,); `original` uint8 (h, w, 3), the photo, at most 640 pixels a side, not of a
+    transient one.
+
+maps: `photo`, `layer` path.
+    told of the layer (`path`, `kind`, `height`, `width`, `channels`, `columns`, `factor`, `low`, `high`,
+    `field`, …; what has an entry a photo there has one entry here), `empty` [channels], `bad`. Array
+    `maps` uint8 (16 × channels + codes,): the same bytes as the report's blob, `mapsOf` reads them.
+
+attribution: `photo`, `method`, `class_index`? a class or a list (default: the predicted one and the
+    runner-up, as in the report), `options`? {name: value}, `seed`?.
+    told of the map (`method`, `height`, `width`, `low`, `high`, `peak`, `classes`, `scores`, `layers`,
+    `certificates`, `gaps`, `whole` true, `factor` 1, …), `notes`. Array `maps` float32 (classes, H, W).
+
+kernels: `layer`.
+    told (`filters`, `channels`, `kept`, `height`, `width`, `rgb`). Array `kernels` uint8 (n,), the same
+    bytes as the report's blob.
+
+weights: `photo`, `layer`, `class_index`? as attribution has it.
+    `classes` [{"index", "name"}]. Array `weights` float32 (classes, channels): the mean over all places of
+    d logit / d map, Grad-CAM's weight of each channel.
+
+patch: `photo`, `layer`, `channel`, `row`, `column` of the layer's map.
+    Of a convolution (Conv1D, Conv2D, DepthwiseConv2D, SeparableConv2D) the sum worked out: `sum` over
+    patch × kernel, `bias`, `value` (their sum, before the activation), `activation` name, `output` what
+    the model itself gives there; `kernel_size`, `input`: path of the layer whose map it reads or null,
+    `top`, `left`: where the patch begins in the layer's input, below 0 in padding; `rows`, `columns`:
+    [where each row and column of the patch stands in it]; `channels`: [those of the input that it
+    reads]; `parts`: [[channel, its part of the sum]] largest first, at most 64; `field`: {"top", "left",
+    "height", "width"} in the pixels that the model is given, or null. Of a pooling layer `value` and
+    `output` alone. Arrays `patch` and `kernel` float32 (kernel height, kernel width, channels).
+
+pattern: `layer`, `channel`, `seed`? 0, `steps`? 64, `size`? [H, W]. slow
+    `label`, `arrived` (false: the filter is dead), `scores` [at each step], `notes`. Array `picture`
+    uint8 (H, W, 3).
+
+class_image: `class_index`, `seed`?, `steps`? 128, `size`?. slow
+    as pattern.
+
+fool: `photo`, `class_index` to be classified as, `epsilon`? the most that a pixel may change, of 255
+    (default: the least change that does it), `steps`? 100, `seed`?. slow
+    `arrived`, `max_change` of 255, `l2`, `before` and `after`: {"index", "name", "score"}, `label`,
+    `photo`: id of the changed photo, which can be asked about as any other. Arrays `picture` uint8
+    (H, W, 3), `change` float32 (H, W), signed, of largest size over the channels.
+
+best_patches: `layer`, `channel`, `count`? 9; only where `hello` says `data`.
+    `patches`: [{"value", "name", "row", "column", "height", "width"}] best first, arrays `patch-0` …
+    uint8 (h, w, 3).
+
+save: `as` "report" | "png" | "python", `photos`: [ids], of png `of`: an ask (`maps` with `channel`?,
+    `attribution`, `pattern` …) whose picture it is; of the report `methods`?, `class_index`?, `layers`?,
+    `quick`? true. slow
+    `name` of a file, `type` of media, array `file` uint8 (n,). Nothing is written on the server.
+
+cancel: `of` id. No queue: it is answered at once, and so is what it ends.
+    `ended`: whether there was such an ask.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kviz import _process
+from kviz._caller import warning_never
+from kviz._checks import sanitise
+from kviz._types import Array
+from kviz.engine.engine import pausing
+from kviz.errors import KvizError, OptionError
+from kviz.network.network import Network
+from kviz.serve.ask import Ask, Gone, Turn, ask_named
+from kviz.serve.jobs import Busy, Job, Jobs
+from kviz.serve.kept import Kept
+from kviz.serve.message import Message
+from kviz.serve.photos import Photo
+from kviz.serve.side import Side
+
+# What may be kept: replies, what was found on the way to them, photos; and the same of streams.
+KEPT_BYTES = 256_000_000
+PASSING_BYTES = 64_000_000
+
+Tell = Callable[[Message], None]
+
+
+class Session:
+    """One model, or two beside each other, and what readers ask about them.
+
+    Args:
+        networks: one or two.
+        photos: those that are there from the beginning.
+        data: an open store of statistics over a data set, or None.
+        private: folders that no reader is told of.
+        debug: whether the traceback of a fault of kviz's is printed.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        photos: Sequence[Photo] = (),
+        *,
+        data: Any = None,
+        private: Sequence[str | Path] = (),
+        debug: bool = False,
+    ) -> None:
+        most = min(KEPT_BYTES, _process.allowance() // 16)
+        passing: Kept[Any] = Kept(PASSING_BYTES)
+        found: Kept[Any] = Kept(most)
+        self.sides = [Side(network, place, found, passing) for place, network in enumerate(networks)]
+        self.given = tuple(photos)
+        self.data = data
+        self.jobs = Jobs()
+        self._debug = debug
+        self._photos: Kept[Photo] = Kept(most)
+        self._passing: Kept[Photo] = Kept(PASSING_BYTES)
+        self._replies: Kept[Message] = Kept(most)
+        self._private = _spellings([*private, *_folders(networks)])
+
+    def photo(self, which: str) -> Photo | None:
+        """Return a photo by its id, None where it is no longer kept."""
+        given = next((photo for photo in self.given if photo.id == which), None)
+        return given or self._photos.get(which) or self._passing.get(which)
+
+    def keep(self, photo: Photo) -> None:
+        """Keep a photo: all asks about it name its id."""
+        (self._passing if photo.transient else self._photos).put(photo.id, photo, photo.bytes)
+
+    def reader(self, tell: Tell) -> Reader:
+        """Return somebody who asks.
+
+        Args:
+            tell: takes each answer; called from any thread, and not to wait.
+        """
+        return Reader(self, tell)
+
+    def close(self) -> None:
+        """End all that runs and waits."""
+        self.jobs.close()
+
+    def answer(self, ask: Ask, place: int, arrays: Mapping[str, Array], tell: Any) -> Message:
+        """Return the reply to an ask, now and in this thread.
+
+        Args:
+            ask: the ask.
+            place: which model's.
+            arrays: what came with it.
+            tell: as `Turn` has it.
+        """
+        key = _key(ask, place)
+        known = None if arrays else self._replies.get(key)
+        if known is not None:
+            return known
+        made = ask.answer(Turn(self, self.sides[place], arrays, tell))
+        if made.lasting and not arrays and not self._is_passing(ask):
+            self._replies.put(key, made, made.bytes)
+        return made
+
+    def known(self, ask: Ask, place: int) -> Message | None:
+        """Return the reply that is kept, or None."""
+        return self._replies.get(_key(ask, place))
+
+    def _is_passing(self, ask: Ask) -> bool:
+        photo = getattr(ask, "photo", None)
+        return photo is not None and self._passing.get(photo) is not None
+
+    def failed(self, error: Exception) -> dict[str, Any]:
+        """Return what a reader is told of an error: a sentence without a path, and a code."""
+        if isinstance(error, Gone):
+            return {"error": str(error), "code": "gone"}
+        if isinstance(error, OptionError):
+            return {"error": self.without_paths(str(error)), "code": "option"}
+        if isinstance(error, KvizError):
+            return {"error": self.without_paths(str(error)), "code": "cannot"}
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            return {"error": "The memory is used up. Try a smaller photo.", "code": "cannot"}
+        if self._debug:
+            traceback.print_exception(error)
+        return {
+            "error": f"Unexpected {type(error).__name__}; this is a fault of kviz.",
+            "code": "fault",
+        }
+
+    def without_paths(self, text: str) -> str:
+        """Return a text without the folders that no reader is told of."""
+        for folder in self._private:
+            text = text.replace(folder, "")
+        return text
+
+    def clean(self, message: Message) -> Message:
+        """Return a message without the folders that no reader is told of."""
+        if not any(folder in json.dumps(message.head, default=str) for folder in self._private):
+            return message
+        return Message(self._cleaned(message.head), message.arrays, message.lasting)
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.without_paths(value)
+        if isinstance(value, Mapping):
+            return {key: self._cleaned(item) for key, item in value.items()}
+        return [self._cleaned(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+class Reader:
+    """Somebody who asks a session: a page, or a widget.
+
+    Args:
+        session: the session.
+        tell: takes each answer.
+    """
+
+    def __init__(self, session: Session, tell: Tell) -> None:
+        self._session = session
+        self._tell = tell
+
+    def ask(self, head: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Take an ask; its answers are told as they come.
+
+        Args:
+            head: from anybody.
+            arrays: what came with it.
+        """
+        options = dict(head)
+        told = {key: options.pop(key, None) for key in ("id", "ask", "model")}
+        told["model"] = told["model"] or 0
+        try:
+            self._take(told, options, arrays)
+        except Exception as error:  # whatever somebody sends
+            self._say(_named(told), self._session.failed(error))
+
+    def _take(
+        self, told: dict[str, Any], options: dict[str, Any], arrays: Mapping[str, Array]
+    ) -> None:
+        session = self._session
+        if type(told["id"]) is not int or not 0 <= told["id"] < 2**53:
+            raise OptionError("An ask has an id, a whole number from 0.")
+        if told["ask"] == "cancel":
+            self._say(told, {"ended": session.jobs.cancel(self, options.get("of"))})
+            return
+        place = told["model"]
+        if type(place) is not int or not 0 <= place < len(session.sides):
+            raise OptionError(
+                f"model takes 0{' or 1' * (len(session.sides) > 1)}. Received: {sanitise(place)}"
+            )
+        ask = ask_named(told["ask"], options)
+        if not arrays and (known := session.known(ask, place)) is not None:
+            self._say(told, known.head, known.arrays)
+            return
+        stream = f"{told['ask']} {place}" if getattr(ask, "transient", False) else None
+        job = Job(
+            reader=self,
+            key=told["id"],
+            work=lambda job: self._answer(job, told, ask, arrays),
+            end=lambda why: self._say(told, {why: True}),
+            slow=ask.takes_long,
+            stream=stream,
+            size=sum(array.nbytes for array in arrays.values()),
+        )
+        try:
+            session.jobs.submit(job)
+        except Busy:
+            busy = "Too much waits to be answered already. Ask again when some of it is."
+            self._say(told, {"error": busy, "code": "busy"})
+
+    def _answer(
+        self, job: Job, told: dict[str, Any], ask: Ask, arrays: Mapping[str, Array]
+    ) -> None:
+        def tell(done: int, total: int, more: Mapping[str, Array]) -> None:
+            job.go_on()
+            self._say(told, {"progress": [done, total]}, more)
+
+        try:
+            with warning_never(), pausing(job.go_on):
+                made = self._session.answer(ask, told["model"], arrays, tell)
+        except Exception as error:
+            self._say(told, self._session.failed(error))
+        else:
+            self._say(told, made.head, made.arrays)
+
+    def leave(self) -> None:
+        """Be gone: what was asked and not answered yet is cancelled."""
+        self._session.jobs.leave(self)
+
+    def _say(
+        self,
+        told: Mapping[str, Any],
+        head: Mapping[str, Any],
+        arrays: Mapping[str, Array] | None = None,
+    ) -> None:
+        self._tell(self._session.clean(Message({**head, **told}, dict(arrays or {}))))
+
+
+def _named(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an answer names an ask by, whatever that was."""
+    return {
+        "id": told["id"] if type(told["id"]) is int else None,
+        "ask": sanitise(told["ask"], 40),
+        "model": told["model"] if type(told["model"]) is int else 0,
+    }
+
+
+def _key(ask: Ask, place: int) -> Any:
+    return type(ask).__module__, place, repr(ask)
+
+
+def _folders(networks: Sequence[Network]) -> list[Path]:
+    return [network.path.absolute().parent for network in networks if network.path is not None]
+
+
+def _spellings(folders: Sequence[str | Path]) -> tuple[str, ...]:
+    """Return folders as texts that are sought, the longest first; not the root, which is everywhere."""
+    every = {
+        str(path) + "/" for folder in folders for path in (Path(folder), Path(folder).resolve())
+    }
+    plain = {text for text in every if text.count("/") > 1}
+    return tuple(sorted(plain, key=len, reverse=True))
