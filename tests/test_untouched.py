@@ -342,6 +342,7 @@ def test_a_model_that_fails_in_its_call_is_as_it_was(name, error, five):
     said(differences(before, everything(model, [five])))
 
 
+@pytest.mark.slow
 def test_saving_and_showing_change_nothing(models, five, tmp_path):
     model = models["whole"]
     results = {
@@ -382,6 +383,7 @@ def fitted(five, *callbacks):
     return everything(model, [five])
 
 
+@pytest.mark.slow
 def test_a_film_changes_nothing_of_a_training(five, tmp_path):
     # A twin is what the model is, but not the same objects.
     def comparable(state):

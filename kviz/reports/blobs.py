@@ -14,6 +14,7 @@ from kviz.arrays import empty_channels
 from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
+from kviz.reports.evidence import evidence_facts, sizes_only
 from kviz.reports.parts import Parts, Skipped
 from kviz.tiles import COLUMNS
 from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
@@ -73,6 +74,12 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
         else:
             why = "Maps of volumes are not drawn on a page."
             parts.skipped.append(Skipped("feature maps", why, path))
+    weights = {
+        path: [packed(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
+        for path in planes
+        if path in parts.channel_weights
+    }
+    limit -= sum(len(text) for texts in weights.values() for text in texts)
     texts, side = fitted(planes, limit, pack)
     infos = {info.path: info for info in parts.layers or ()}
     made = Layers(side=side)
@@ -83,6 +90,8 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
         info = infos.get(path)
         for image, text in enumerate(texts[path]):
             made.texts[f"maps-{place}-{image}"] = text
+        names = [f"weights-{place}-{image}" for image in range(len(weights.get(path, ())))]
+        made.texts.update(zip(names, weights.get(path, ()), strict=True))
         made.told.append(
             {
                 "path": path,
@@ -95,6 +104,11 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
                 "low": [_finite(one, np.min) for one in found],
                 "high": [_finite(one, np.max) for one in found],
                 "field": _field(info),
+                # What each channel weighs for each class explained, a blob a photo.
+                "weights": names,
+                **_named(parts, path),
+                "empty": empty.sum(axis=1).tolist(),
+                "bad": [int((~np.isfinite(one)).sum()) for one in found],
             }
         )
         made.sections.append(
@@ -113,6 +127,14 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
             }
         )
     return made
+
+
+def _named(parts: Parts, path: str) -> dict[str, list[str]]:
+    """Return what the channels of a layer are called where they are the classes, else nothing."""
+    if path not in parts.class_layers or parts.predictions is None:
+        return {}
+    count = parts.predictions.scores.shape[1]
+    return {"class_names": [parts.predictions.label(index) for index in range(count)]}
 
 
 def _finite(values: Array, what: Any) -> float:
@@ -188,10 +210,13 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) 
             if not whole:
                 data = coded(maps, low, span).tobytes()
             name = f"attribution-{method}-{image}"
+            said = [evidence_facts(found, image, place) for place in range(len(maps))]
             made.texts[name] = pack(data)
             made.told.append(
                 {
                     "method": method,
+                    "title": found.title or method,
+                    "kind": "sensitivity" if sizes_only(found) else "evidence",
                     "image": image,
                     "blob": name,
                     "whole": whole,
@@ -202,6 +227,9 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) 
                     "high": (low + span).tolist(),
                     # What a reader sees at first: clipped, as Attribution.tiles() does.
                     "peak": [peak_of(one) for one in found.maps[image]],
+                    "zero": [one["zero"] for one in said],
+                    "nothing": [one["nothing"] for one in said],
+                    "regions": [one["regions"] for one in said],
                     "classes": [
                         {
                             "index": int(index),

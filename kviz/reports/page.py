@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise
@@ -17,40 +14,18 @@ from kviz.arrays import photo_of, pixel_span
 from kviz.draw.colours import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
-from kviz.files import slug
-from kviz.images import png
 from kviz.look import pictures
 from kviz.reports import blobs
+from kviz.reports.evidence import first_method
 from kviz.reports.parts import Parts, Skipped
-from kviz.web.graph import HEIGHT, WIDTH, Drawing, drawings
+from kviz.reports.pictures import Picture, as_picture, overlay
+from kviz.reports.tree import tree
+from kviz.web.graph import HEIGHT, LEFT, Drawing, drawings
 from kviz.web.packing import packed
 from kviz.web.shell import render
 
 MEGABYTE = 1_000_000
 CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blue–white–red"}
-# Smaller photos are enlarged without smoothing.
-_TINY = 128
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that is in the page as a file: its data URI, size, caption and alternative text.
-
-    Its legend is names with the colours, `#rrggbb`, that mean them.
-    """
-
-    src: str
-    width: int
-    height: int
-    title: str
-    detail: str
-    alt: str
-    legend: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def tiny(self) -> bool:
-        """Whether its pixels are to be seen as squares."""
-        return max(self.width, self.height) < _TINY
 
 
 def page(
@@ -73,17 +48,20 @@ def page(
     photos = _photos(parts, pixels)
     graph, why_no_graph = _graphs(parts.layers)
     kernels = blobs.kernels(parts)
+    first_methods = [first_method(parts.attributions, image) for image in range(len(parts.names))]
+    overlays = [overlay(parts.attributions, image, photo) for image, photo in enumerate(photos)]
     context: dict[str, Any] = {
         "facts": facts,
         "photos": photos,
+        "overlays": overlays,
         "answers": _answers(parts),
         "quantity": "" if parts.predictions is None else parts.predictions.quantity,
         "dreams": _dreams(parts),
         "graphs": graph,
         "why_no_graph": why_no_graph,
-        "box": (WIDTH, HEIGHT),
+        "box_height": HEIGHT,
+        "box_left": LEFT,
         "layer_table": None if parts.layers is None else parts.layers.table(),
-        "anchors": _anchors(parts),
         "cmaps": CMAPS,
         "kernels": kernels,
         "methods": list(parts.attributions),
@@ -96,11 +74,29 @@ def page(
         "cmaps": list(CMAPS),
         "kernels": {item.layer: item.told for item in kernels},
         "photos": [
-            {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
-            for name, photo in zip(parts.names, photos, strict=False)
+            {
+                "name": name,
+                "width": photo.width,
+                "height": photo.height,
+                "tiny": photo.tiny,
+                # Of a card that shows the photo itself the script takes it from there.
+                "src": None if over is photo else photo.src,
+            }
+            for name, photo, over in zip(parts.names, photos, overlays, strict=False)
         ],
+        "score": "value" if _kind(parts) == "values" else "logit",
+        "answers": [image["answer"] for image in facts["images"]],
+        # The classes in the order of all maps and of all weights of channels.
+        "explained": [
+            [*image["explained"], *([image["rival"]] if image["rival"] else [])]
+            for image in facts["images"]
+        ],
+        "first_methods": first_methods,
+        # Of the first photo.
+        "first_method": next(iter(first_methods), None),
         "model": facts["model"]["name"],
         "layers": [],
+        "tree": tree(parts.layers),
         "attributions": [],
     }
     texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
@@ -117,7 +113,11 @@ def page(
     # A little for what the page says of each layer.
     layers = blobs.layers(parts, room - taken - 3000 * len(facts["feature_maps"]) - 2000)
     texts |= layers.texts
-    told |= {"layers": layers.told, "attributions": attributions.told}
+    told |= {
+        "layers": layers.told,
+        "tree": tree(parts.layers, [layer["path"] for layer in layers.told]),
+        "attributions": attributions.told,
+    }
     facts["page"] |= {
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
@@ -134,14 +134,8 @@ def page(
     return text
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _picture(levels: Array, title: str, detail: str, alt: str) -> Picture:
-    levels = np.ascontiguousarray(levels)
-    source = f"data:image/png;base64,{_base64(png(levels))}"
-    return Picture(source, levels.shape[1], levels.shape[0], title, detail, alt)
+def _kind(parts: Parts) -> str:
+    return "" if parts.predictions is None else parts.predictions.kind
 
 
 def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
@@ -149,7 +143,7 @@ def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
     given = pictures(dict(pixels))
     span = None if given is None else pixel_span(given)
     return [
-        _picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.")
+        as_picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.")
         for array, name in zip(given if given is not None else (), parts.names, strict=False)
     ]
 
@@ -161,7 +155,7 @@ def _answers(parts: Parts) -> list[list[Picture]]:
     return [
         [
             replace(
-                _picture(tile.levels, tile.title, tile.detail, tile.alt),
+                as_picture(tile.levels, tile.title, tile.detail, tile.alt),
                 legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
             )
             for tile in parts.predictions.tiles(image=image)
@@ -183,7 +177,7 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
             continue
         # One at a time: many at once would be one grid.
         dreams[key] = [
-            _picture(tile.levels, tile.title, tile.detail, tile.alt)
+            as_picture(tile.levels, tile.title, tile.detail, tile.alt)
             for index in range(len(found.images))
             for tile in found.tiles(image=index)
             if tile.role != "curve"
@@ -209,22 +203,3 @@ def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
         return [], 'The graph of the layers needs fast-sugiyama: pip install "keras-kviz[report]".'
     except Exception as error:  # the drawing is a help, the table says the same
         return [], f"The layers could not be laid out as a graph: {type(error).__name__}."
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """Where a click on a layer leads: to its maps, its own graph, or no further than its row."""
-
-    id: str
-    is_row: bool
-
-
-def _anchors(parts: Parts) -> dict[str, Anchor]:
-    """Return where a click on a layer leads, by its path."""
-    made = {}
-    for info in parts.layers or ():
-        place = "graph" if info.contains else "row"
-        if parts.activations is not None and info.path in parts.activations:
-            place = "layer"
-        made[info.path] = Anchor(f"{place}-{slug(info.path)}", place == "row")
-    return made

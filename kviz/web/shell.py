@@ -16,8 +16,6 @@ from kviz._checks import sanitise
 from kviz.files import slug
 from kviz.web.packing import NAME_LENGTH, script_json
 
-SCRIPTS = ("base.js", "files.js", "maps.js", "channel.js", "attribution.js")
-
 
 def render(template: str, context: dict[str, Any]) -> str:
     """Return a template of `kviz/web/templates/` filled in.
@@ -49,12 +47,11 @@ def bundle() -> tuple[Any, Any]:
     """Return the style sheet and the script, which a template takes as they are."""
     from markupsafe import Markup
 
-    folder = files("kviz.web")
-    style = (folder / "style" / "style.css").read_text(encoding="utf-8")
-    bodies = [(folder / "modules" / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    script = '"use strict";\n(() => {\n' + "\n".join(bodies) + "})();\n"
+    folder = files("kviz.web") / "bundle"
+    texts = [(folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")]
     # Our own files, which hold nothing of anyone else's.
-    return Markup(style), Markup(script)  # noqa: S704
+    style, script = map(Markup, texts)
+    return style, script
 
 
 @functools.cache
@@ -75,10 +72,28 @@ def _environment() -> Any:
         "slug": slug,
         # Escaped in its own way, which a script element needs.
         "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
+        # Text of several lines, which stay apart.
+        "lines": lambda value: "\n".join(
+            sanitise(line, NAME_LENGTH) for line in str(value).splitlines()
+        ),
+        "share": told_share,
         "percent": lambda value: f"{100 * value:.0f} %",
         "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),
     }
     return environment
+
+
+def told_share(share: float) -> str:
+    """Return a share of 1 as people read it: what is not nothing is not said to be 0 %.
+
+    >>> [told_share(share) for share in (0.0, 0.0001, 0.0123, 0.5, 0.9999, 1.0)]
+    ['0 %', 'under 0.1 %', '1.2 %', '50 %', '99.9 %', '100 %']
+    """
+    if 0 < share < 0.001:
+        return "under 0.1 %"
+    if 0.999 < share < 1:
+        return "99.9 %"
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def _digest(text: str) -> str:

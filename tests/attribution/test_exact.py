@@ -136,6 +136,7 @@ def recomputed_gap(network, images, found, index):
     return np.abs(found.raw.sum((1, 2, 3)) - rise) / np.abs(rise)
 
 
+@pytest.mark.slow
 # A loop in bare TensorFlow over 64 midpoints has a gap of .00529 too: it is the rule's own error.
 @pytest.mark.some(every=3)
 @pytest.mark.parametrize(
@@ -473,6 +474,7 @@ def rectified(how):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_relu_in_every_way_that_it_is_written(method):
@@ -649,6 +651,7 @@ def test_a_subclassed_model(method):
         close(attribute(model, x, method, **options).maps, expected)
 
 
+@pytest.mark.slow
 def test_a_saved_network_inside_another(tmp_path):
     keras.utils.set_random_seed(1)
     x = photo = keras.Input((64, 64, 3))

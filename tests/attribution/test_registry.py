@@ -131,6 +131,7 @@ def test_another_packages_method_is_one_like_the_others(installed):
         kviz.attribute(model(), images, "flat", levl=1)
 
 
+@pytest.mark.slow
 def test_film_report_and_command_line_find_it(installed):
     folder = installed("flatness", {"flat": "flatness:Flat"})
     net = model()

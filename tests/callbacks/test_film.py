@@ -190,6 +190,7 @@ def test_each_frame_is_what_the_verbs_say_of_the_model_then(made, path):
     assert all((one != other).any() for one, other in pairwise(seen))
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_again_after_the_first_look(path):
     film, counts = Film(FEW, path, attributions=["grad_cam", "saliency"]), []
 
@@ -231,6 +232,7 @@ def test_the_film_changes_and_its_charts_keep_their_axes(ending, tmp_path):
         assert film.info["duration"] == 3000
 
 
+@pytest.mark.slow
 def test_an_axis_that_grows_grows_in_all_frames(path):
     model, rates = net(), iter([0.01, 0.01, 60.0, 0.01])
     film = Film(FEW, path, attributions=())
@@ -247,6 +249,7 @@ def test_an_axis_that_grows_grows_in_all_frames(path):
         assert np.abs(label.astype(int) - labels[-1]).max() < 32
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("problem", [KeyboardInterrupt, RuntimeError])
 def test_what_is_interrupted_leaves_the_film_up_to_then(problem, path):
@@ -306,6 +309,7 @@ def test_a_loss_that_is_not_finite_is_filmed(path):
     assert len(frames(path)) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("epochs", "most", "expected"),
@@ -336,6 +340,7 @@ def test_every_so_many_epochs_and_the_last(path):
     assert early.frame.epoch == 2
 
 
+@pytest.mark.slow
 def test_training_that_goes_on_goes_on_in_the_film(path):
     model, film = net(), Film(FEW, path, attributions=())
     fit(model, film, epochs=2)
@@ -354,6 +359,7 @@ def test_training_that_goes_on_goes_on_in_the_film(path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_another_model_begins_another_film(path):
     film = Film(FEW, path, attributions=())
     fit(net(), film, epochs=2)
@@ -362,6 +368,7 @@ def test_another_model_begins_another_film(path):
     assert list(film.frame.activations) == ["own"]
 
 
+@pytest.mark.slow
 def test_what_is_shown_can_be_chosen(path):
     film = Film(
         FEW[:1],
@@ -385,6 +392,7 @@ def test_what_is_shown_can_be_chosen(path):
     assert [column.title for column in only._columns(only.frame)] == ["image"]
 
 
+@pytest.mark.slow
 def test_pixels_go_through_the_preprocessing(path):
     pixels = RANDOM.integers(0, 256, (1, 12, 12, 1), "uint8")
     film = Film(pixels, path, preprocess=lambda x: x / 255)
@@ -394,6 +402,7 @@ def test_pixels_go_through_the_preprocessing(path):
     np.testing.assert_allclose(film.frame.activations["conv1"], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_of_several_inputs_without_classes(path):
     photo, size = keras.Input((12, 12, 1), name="photo"), keras.Input((4,), name="size")
     x = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3, name="conv")(photo))
@@ -446,6 +455,7 @@ def test_tensorboard_gets_pictures_and_numbers(path, tmp_path):
     np.testing.assert_array_equal(tf.io.decode_png(pngs[1]).numpy(), ours)
 
 
+@pytest.mark.slow
 def test_tensorboard_alone_is_told_nothing_of_a_training_before(tmp_path):
     need_package("tensorboard", "tensorboard")
     film, model = Film(FEW, None, attributions=(), log_dir=tmp_path / "logs"), net()
@@ -529,6 +539,7 @@ def test_callbacks_come_with_kviz_and_tensorflow_only_with_them():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_a_strangers_film_is_refused_when_training_begins(path):
     path.write_bytes(b"theirs")
     with pytest.raises(kviz.OutputError, match=r"kviz did not write .* force=True replaces it"):

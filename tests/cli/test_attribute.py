@@ -25,6 +25,7 @@ def maps_of(done):
     return [image["maps"] for image in json.loads(done.stdout)["images"]]
 
 
+@pytest.mark.slow
 def test_several_methods_side_by_side(tmp_path):
     # Each option is for the one of them that has it.
     given = ("--layers", "fire9_concat", "--set", "reduce=sum", "--class", "tabby")
@@ -104,6 +105,7 @@ def test_mistakes_are_one_line_and_write_nothing(arguments, code, words, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_how_heat_is_drawn(tmp_path):
     given = ("--cmap", "magma", "--percentile", 90, "--sign", "absolute", "--alpha", 0.5)
     done = run(*given, "--out", tmp_path / "maps")
@@ -146,6 +148,7 @@ def test_maps_of_several_methods_and_classes_are_certified():
     assert [line.startswith(title) for line, title in zip(said, titles, strict=True)] == [True] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("out", "form", "file"), [("f.svg", (), "f.svg"), ("d", ("--format", "pdf"), "d/attribute.pdf")]

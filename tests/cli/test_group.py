@@ -208,6 +208,7 @@ def test_an_image_whose_name_is_no_unicode(run, tmp_path):
         fine(run("activations", MODEL, name, "--layers", "conv1", "--out", out))
 
 
+@pytest.mark.slow
 def test_a_prediction_and_nothing_else_whatever_signs_the_terminal_lacks(tmp_path):
     names = tmp_path / "names.json"
     names.write_text(json.dumps([f"猫 🐱 {n}" for n in range(1000)]))

@@ -162,6 +162,7 @@ def test_values_of_metrics_are_those_of_the_verb(network, images, tmp_path):
     assert some.rank(0, 0) == alone.rank(0, 0)
 
 
+@pytest.mark.slow
 def test_a_chunk_of_one_image_has_no_other_photo(network, tmp_path):
     found = run(
         "evaluate", network, FASHION, tmp_path / "store", metrics="deletion", baselines="black",
@@ -204,6 +205,7 @@ def test_changed_images_are_of_one_kind_whatever_they_hold(tmp_path, high, dtype
     np.testing.assert_array_equal(found["images"][1], pixels[1])
 
 
+@pytest.mark.slow
 def test_what_came_of_fooling_alone_is_kept(network, tmp_path):
     found = run("fool", network, FASHION, tmp_path / "store", keep_images=False, steps=40)
     assert found.paths == []
@@ -571,6 +573,7 @@ def test_statistics_that_need_labels_say_so(network, photos, tmp_path):
         run("activations", network, photos, tmp_path / "third", statistics=["confusion"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [1, 2])
 def test_a_histogram_without_edges_finds_them_in_a_first_pass(network, images, tmp_path, parts):
     options = {
@@ -665,6 +668,7 @@ def test_a_data_set_without_a_good_image_says_so(network, tmp_path, verb):
         found[:]
 
 
+@pytest.mark.slow
 def test_a_changed_image_that_is_bad_has_no_class(network, photos, tmp_path):
     (photos / "bag/0.png").write_bytes(b"no image")
     found = run("fool", network, photos, tmp_path / "store", steps=2)

@@ -391,6 +391,7 @@ def test_preprocessing_by_a_function_is_refused_with_the_way_out():
         kviz.activation_model(network)
 
 
+@pytest.mark.slow
 def test_naming_the_class_in_a_fresh_process_registers_it(tmp_path):
     model, images = functional(None)
     maps = kviz.activation_model(model)

@@ -131,6 +131,7 @@ class TestTokens:
         assert nothing.raw.shape == (2, 3, 4)
         assert not nothing.raw.any()
 
+    @pytest.mark.slow
     def test_the_class_token_is_left_out(self):
         model = transformer(pooled=False)
         images = np.random.default_rng(0).integers(0, 256, (1, 12, 16, 3))
@@ -162,6 +163,7 @@ class TestTokens:
         x = WithClassToken(name="with_class")(x)
         return keras.Model(photo, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
 
+    @pytest.mark.slow
     def test_rows_and_columns_can_be_given(self):
         model = self.shuffled()
         images = np.random.default_rng(0).integers(0, 256, (2, 12, 16, 3))
@@ -186,6 +188,7 @@ class TestTokens:
         with refused(r"'patches' \(Conv2D\) gives maps", kviz.LayerError):
             kviz.attribute(model, images, grid=(3, 4), layer_names="patches")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["grad_cam", "attention_rollout"])
     def test_what_the_model_tells_counts(self, method):
         images = np.random.default_rng(0).integers(0, 256, (1, 12, 16, 3))
@@ -279,6 +282,7 @@ def unet():
     return keras.Model(photo, layers.Conv2D(3, 1, activation="softmax", name="last")(up))
 
 
+@pytest.mark.slow
 def test_of_a_class_map_the_deepest_layer_and_not_the_answer():
     images = np.random.default_rng(0).random((1, 16, 16, 1)).astype("float32")
     assert chosen(unet(), images)[0] == "bottleneck"

@@ -133,6 +133,7 @@ def test_nothing_is_traced_twice(monkeypatch):
 # Sizes.
 
 
+@pytest.mark.slow
 def test_a_model_of_any_size_takes_a_size():
     model = any_size()
     for size, expected in (((20, 27), (20, 27)), (18, (18, 18)), (np.int64(16), (16, 16))):
@@ -143,6 +144,7 @@ def test_a_model_of_any_size_takes_a_size():
     assert usual.images.shape == (1, 224, 224, 3)
 
 
+@pytest.mark.slow
 def test_a_model_of_one_free_side():
     model = any_size(shape=(None, 20))
     assert kviz.class_image(model, 0, target_size=(12, 20), steps=2).images.shape == (1, 12, 20, 3)
@@ -160,6 +162,7 @@ def test_grey_models(kind):
     assert len(found.tiles()) == 3
 
 
+@pytest.mark.slow
 def test_photos_say_which_colours():
     model = net()
     red = np.array([60, 8, 5]) * np.random.default_rng(0).normal(size=(4, 12, 10, 1)) + [
@@ -187,6 +190,7 @@ def test_photos_of_other_channels_are_refused():
 # Every kind of model.
 
 
+@pytest.mark.slow
 def test_classes_by_name():
     network = kviz.Network(net(), class_names=["cat", "dog", "owl", "pig", "yak"])
     found = kviz.class_image(network, ["Owl", "yak"], steps=2)
@@ -196,6 +200,7 @@ def test_classes_by_name():
     assert kviz.class_image(network, "pig", steps=1).labels == ("pig",)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_built_for_two_images(model):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 16, 16, 3)))
     fixed.set_weights(model.get_weights())
@@ -208,6 +213,7 @@ def test_a_model_that_was_built_for_two_images(model):
     assert calls[-1][0] == calls[-1][1]
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("names", [("cat", "dog"), ()])
 def test_one_unit(names):
@@ -232,6 +238,7 @@ def test_a_class_that_is_not_reached_is_said():
     assert "not arrived" in str(found)
 
 
+@pytest.mark.slow
 def test_one_of_two_outputs():
     inputs = keras.Input((12, 12, 3))
     keras.utils.set_random_seed(1)
@@ -243,6 +250,7 @@ def test_one_of_two_outputs():
     assert found.arrived.all()
 
 
+@pytest.mark.slow
 def test_a_function_as_score(model):
     found = kviz.class_image(
         model, [0, 0], score=lambda outputs: outputs[:, 1] + outputs[:, 2], steps=64
@@ -252,6 +260,7 @@ def test_a_function_as_score(model):
     assert (sure[:, 1] + sure[:, 2] > (before[:, 1] + before[:, 2]).max()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("dtype", ["mixed_float16", "float64"])
 def test_half_and_double_precision(dtype, model):
@@ -265,6 +274,7 @@ def test_half_and_double_precision(dtype, model):
     assert np.abs(found.images - expected.images).mean() < 1
 
 
+@pytest.mark.slow
 def test_a_subclassed_model(model):
     class Subclassed(keras.Model):
         def __init__(self):
@@ -301,6 +311,7 @@ def test_an_interrupt_returns_the_images_so_far(model):
     assert np.isfinite(found.scores).sum(0).tolist() == [21, 21, 7, 7]
 
 
+@pytest.mark.slow
 def test_a_film_ends_with_the_image(model):
     # With few steps there are more against other classes, and they are in the film too.
     for steps in (4, 64):
@@ -314,6 +325,7 @@ def test_a_film_ends_with_the_image(model):
     assert len(kviz.class_image(model, [1, 2], steps=4, film=True).frames) >= 5
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite():
     model = net()
     kernel = model.get_layer("dense").kernel
@@ -419,6 +431,7 @@ def test_features_are_a_deviation_large_on_average():
     assert np.corrcoef(images, weights[1])[0, 1] > 0.999
 
 
+@pytest.mark.slow
 def test_a_long_signal_looks_like_its_class():
     """It is shifted along the way, so that only what is slower than that is exact."""
     model, _ = linear((96, 1))
@@ -433,6 +446,7 @@ def test_a_long_signal_looks_like_its_class():
         assert np.corrcoef(image, wanted)[0, 1] > 0.97
 
 
+@pytest.mark.slow
 def test_a_long_signal_is_shifted_by_a_part_of_32_along_the_way():
     """What is highest on average over these shifts is a sum of shifted weights."""
     model, weights = linear((96, 1))
@@ -445,6 +459,7 @@ def test_a_long_signal_is_shifted_by_a_part_of_32_along_the_way():
     assert near[3] > max(near[0], near[8]) + 0.02, near
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-3, 1, 1e4])
 def test_examples_say_what_values_are_like(scale):
     """A model of data of another scale and mean, a channel at a time, has the same image in theirs."""
@@ -465,6 +480,7 @@ def test_examples_say_what_values_are_like(scale):
     )
 
 
+@pytest.mark.slow
 def test_a_channel_that_never_varies_stays():
     model, _ = linear((9, 2))
     examples = np.random.default_rng(0).normal(size=(5, 9, 2))
@@ -507,6 +523,7 @@ def test_what_is_no_photo_arrives_and_repeats(shape):
     np.testing.assert_allclose(by_two.images, whole.images, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_signal_of_any_length_needs_one():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([

@@ -91,6 +91,7 @@ def test_the_layer_in_the_middle_by_default(model):
     assert found.made_by.settings["layer_names"] == ("second",)
 
 
+@pytest.mark.slow
 def test_octaves_grow_up_to_the_photo():
     model = net((None, None, 3))
     found = kviz.deep_dream(
@@ -105,6 +106,7 @@ def test_octaves_grow_up_to_the_photo():
     assert small.scores.shape == (6 + 1, 1), "none below 16 pixels"
 
 
+@pytest.mark.slow
 def test_a_photo_smaller_than_the_smallest_octave():
     model = net((12, 11, 3))
     found = kviz.deep_dream(model, photos(1, (12, 11, 3)), "first", steps=4)
@@ -112,6 +114,7 @@ def test_a_photo_smaller_than_the_smallest_octave():
     assert squares(model, found.images, "first") > squares(model, photos(1, (12, 11, 3)), "first")
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(24, 20, 1), (None, None, 1), (None, 20, 1)])
 def test_grey_models(shape):
@@ -123,6 +126,7 @@ def test_grey_models(shape):
     assert len(found.tiles()) == 5
 
 
+@pytest.mark.slow
 def test_a_model_that_was_built_for_two_images(model):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 24, 20, 3)))
     fixed.set_weights(model.get_weights())
@@ -167,6 +171,7 @@ def test_nothing_is_traced_twice(monkeypatch):
     assert len(traces) == before
 
 
+@pytest.mark.slow
 def test_half_and_double_precision():
     keras.utils.set_random_seed(1)
     for kind in ("mixed_float16", "float64"):
@@ -263,6 +268,7 @@ def test_vectors_have_no_dreams():
         kviz.deep_dream(model, np.ones((1, 5)), "dense")
 
 
+@pytest.mark.slow
 def test_octaves_too_small_for_the_model_are_left_out_and_said():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((None, None, 3)), layers.Rescaling(1 / 255)])

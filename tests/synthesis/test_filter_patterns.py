@@ -63,6 +63,7 @@ def test_a_filter_answers_to_its_pattern_more_than_to_random_images(layer_name, 
     assert len(own) == len(found.labels) == {"first": 6, "second": 8, "third": 4}[layer_name]
 
 
+@pytest.mark.slow
 def test_of_images_with_their_magnitudes_a_filter_answers_to_its_pattern(model):
     """MACO's images are no noise: they are compared with 200 of random phases."""
     found = kviz.filter_patterns(model, "third", parametrization="maco", steps=256)
@@ -82,6 +83,7 @@ def test_the_score_is_the_mean_of_the_filters_map(model):
     assert found.made_by.settings["filter_indices"] == (5, 2)
 
 
+@pytest.mark.slow
 def test_pixels_are_for_filters_that_see_few_of_them(model):
     assert (
         kviz.filter_patterns(model, "first", 0, steps=1).made_by.settings["parametrization"]
@@ -291,6 +293,7 @@ def test_a_model_of_any_size():
         kviz.filter_patterns(net(), "first", 1, target_size=20)
 
 
+@pytest.mark.slow
 def test_photos_say_which_colours(model):
     blue = np.array([5, 10, 50]) * np.random.default_rng(0).normal(size=(4, 9, 9, 1)) + [
         30,
@@ -331,6 +334,7 @@ def test_a_filter_that_sees_a_whole_signal_has_its_kernel_as_its_pattern(activat
         assert np.corrcoef(image.ravel(), kernel.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize(
     ("shape", "conv"), [((50, 2), layers.Conv1D), ((5, 8, 9, 1), layers.Conv3D)]
@@ -385,6 +389,7 @@ def test_an_interrupt_returns_the_images_so_far(model):
     assert np.isfinite(found.scores).sum(0).tolist()[:2] == [11, 11]
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("after", [12, 14, 25])
 def test_an_interrupt_at_a_later_start_of_the_dead_is_one_too(after):

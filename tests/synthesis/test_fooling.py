@@ -137,6 +137,7 @@ def test_fgsm_bound_from_within():
 # What grows.
 
 
+@pytest.mark.slow
 def test_the_margin_changes_less_than_the_score_alone():
     """The shipped convnet: 120 test images took 1.2 times as much by the score, each its own class."""
     model = kviz.load_model(Path(__file__).parents[2] / "models/fashion_cnn.keras")
@@ -217,6 +218,7 @@ def test_values_in_0_1_are_refused_without_bounds():
     kviz.fool(model, np.zeros_like(x), targeted=False, steps=1)
 
 
+@pytest.mark.slow
 def test_of_what_is_no_photo_its_own_values_are_black_and_white():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((3, 2)), layers.Flatten(), layers.Dense(2)])
@@ -248,6 +250,7 @@ def test_bounds_of_0_1_are_those_of_the_model(tmp_path):
     np.testing.assert_array_equal(again.pixels, found.pixels)
 
 
+@pytest.mark.slow
 def test_a_model_of_0_1_takes_pixels_by_its_preprocessing():
     model, _ = takes_01()
     network = kviz.Network(model, preprocess=layers.Rescaling(1 / 255))
@@ -258,6 +261,7 @@ def test_a_model_of_0_1_takes_pixels_by_its_preprocessing():
     assert (was != now).all()
 
 
+@pytest.mark.slow
 def test_originals_that_are_rounded_are_said_to_be(model):
     x = photos(2).astype("float32") * 0.9
     found = kviz.fool(model, x, 2)
@@ -269,6 +273,7 @@ def test_originals_that_are_rounded_are_said_to_be(model):
 # The success curve.
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_several_norms_give_the_success_curve(norm, model, tmp_path):
@@ -304,6 +309,7 @@ def test_norms_that_are_none(norms, model):
 # Taken for what was asked for, by Keras and as a file.
 
 
+@pytest.mark.slow
 def test_each_photo_is_taken_for_each_class_as_a_file(model, tmp_path):
     x = photos(4).repeat(CLASSES, axis=0)
     wanted = list(range(CLASSES)) * 4
@@ -371,6 +377,7 @@ def test_scores_are_the_objective_of_the_images(last, objective, model):
         assert np.isnan(column[steps + 1 :]).all()
 
 
+@pytest.mark.slow
 def test_the_softmax_does_not_matter_wherever_it_is(model):
     expected = kviz.fool(model, photos(2), 3).images
     for other in (net(last="softmax"), net(as_layer=layers.Softmax())):
@@ -452,6 +459,7 @@ def test_confidence_to_get_away():
     assert (sure.max(1) >= 0.9).all()
 
 
+@pytest.mark.slow
 def test_ten_classes_from_noise_at_9999_in_10000(tmp_path):
     """A. Nguyen et al., "Deep Neural Networks are Easily Fooled", CVPR 2015, on clothes."""
     model = kviz.load_model(Path(__file__).parents[2] / "models/fashion_cnn.keras").model
@@ -488,6 +496,7 @@ def test_max_norm_is_kept_by_whole_numbers(norm, most, random_start, model):
     np.testing.assert_allclose(found.norms[:, int(norm == "linf")], far, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_black_and_a_white_image_stay_within_bounds(model):
     x = np.stack([np.zeros((16, 16, 3)), np.full((16, 16, 3), 255)])
     for options in ({}, {"norm": "linf"}, {"max_norm": 2000, "random_start": True}):
@@ -609,6 +618,7 @@ def fooled(model, x, target, folder=None, *, keras_model=None, **options):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("shape", [(28, 28, 1), (28, 28, 3), (11, 14, 3), (9, 16, 1)])
 def test_sizes(shape, tmp_path):
@@ -623,6 +633,7 @@ def test_grey_images_without_the_last_axis():
     assert found.images.shape == found.originals.shape == (2, 12, 12, 1)
 
 
+@pytest.mark.slow
 def test_four_channels_have_a_panel_each():
     model = net((12, 12, 4))
     found = kviz.fool(model, photos(2, (12, 12, 4)), 3)
@@ -633,6 +644,7 @@ def test_four_channels_have_a_panel_each():
     assert "a panel each channel" in found.tiles()[0].detail
 
 
+@pytest.mark.slow
 def test_a_model_of_any_size():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([
@@ -690,6 +702,7 @@ def test_half_precision(seed, count, tmp_path):
     assert found.images.dtype == np.float32
 
 
+@pytest.mark.slow
 def test_double_precision(model):
     double = net(dtype="float64")
     double.set_weights(model.get_weights())
@@ -697,6 +710,7 @@ def test_double_precision(model):
     assert np.abs(found.images - kviz.fool(model, photos(2), [2, 4]).images).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_model_that_was_built_for_two_images(model):
     fixed = keras.models.clone_model(model, input_tensors=keras.Input(batch_shape=(2, 16, 16, 3)))
     fixed.set_weights(model.get_weights())
@@ -733,6 +747,7 @@ def with_mask(kind="float32", length=None):
     return keras.Model([photo, beside], layers.Dense(4)(x))
 
 
+@pytest.mark.slow
 def test_two_inputs_of_which_one_is_changed():
     model = with_mask(length=5)
     both = {"photo": photos(3, (12, 12, 3)), "beside": np.ones((3, 5), "float32")}
@@ -752,6 +767,7 @@ def test_two_inputs_of_which_one_is_changed():
         kviz.fool(model, both, 1, input_name="phot")
 
 
+@pytest.mark.slow
 def test_a_mask_that_is_changed_within_its_own_bounds():
     model = with_mask()
     both = {"photo": photos(2, (12, 12, 3)), "beside": np.full((2, 10, 10, 1), 0.5, "float32")}
@@ -764,6 +780,7 @@ def test_a_mask_that_is_changed_within_its_own_bounds():
     assert (after == (start + 1) % 4)[found.arrived].all()
 
 
+@pytest.mark.slow
 def test_whole_numbers_beside_the_photo():
     model = with_mask("int32", 2)
     both = {"photo": photos(2, (12, 12, 3)), "beside": np.array([[0, 1], [2, 3]], "int32")}
@@ -774,6 +791,7 @@ def test_whole_numbers_beside_the_photo():
     np.testing.assert_array_equal(after.argmax(1), (start + 1) % 4)
 
 
+@pytest.mark.slow
 def test_one_of_two_outputs():
     keras.utils.set_random_seed(1)
     inputs = keras.Input((12, 12, 3))
@@ -791,6 +809,7 @@ def test_one_of_two_outputs():
     np.testing.assert_array_equal(chosen.images, found.images)
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("last", ["sigmoid", None])
 def test_one_unit_of_two_named_classes(last):
@@ -810,6 +829,7 @@ def test_one_unit_of_two_named_classes(last):
     assert ((answers(model, found.images)[:, 0] > middle) != was).all()
 
 
+@pytest.mark.slow
 def test_one_unit_with_a_score_of_ones_own():
     """It goes where the score goes, and has arrived where the unit says so."""
     model = net(last="sigmoid", classes=1)
@@ -820,6 +840,7 @@ def test_one_unit_with_a_score_of_ones_own():
     assert [after for _, after in found.predictions] == ["dog"] * 4
 
 
+@pytest.mark.slow
 def test_confidence_of_one_unit():
     model = net(last="sigmoid", classes=1, gain=20)
     network = kviz.Network(model, class_names=["cat", "dog"])
@@ -830,6 +851,7 @@ def test_confidence_of_one_unit():
     assert dog >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("bias", [-0.5, 0.5])
 def test_one_unit_without_names(bias):
@@ -848,6 +870,7 @@ def test_one_unit_without_names(bias):
     assert ((answers(model, away.images)[:, 0] > 0.5) != was).all()
 
 
+@pytest.mark.slow
 @pytest.mark.some(every=2)
 @pytest.mark.parametrize("gain", [20, 400])
 @pytest.mark.parametrize("options", [{}, {"confidence": 0.999}])

@@ -1,6 +1,6 @@
 // Raw values as files: CSV, and npz as NumPy reads it (a ZIP archive of .npy files, stored).
 
-function save(name, parts, type) {
+export function save(name, parts, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(parts, { type }));
   link.download = name;
@@ -8,26 +8,43 @@ function save(name, parts, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
-const plainName = (text) => text.replace(/[^A-Za-z0-9_.-]+/g, "-").slice(0, 60) || "map";
+// Returns a name with letters of any script, and nothing that a file system or NumPy takes for more.
+export const plainName = (text, length = 60) =>
+  text.replace(/[^\p{L}\p{N}_.-]+/gu, "-").slice(0, length) || "map";
 
-function csv(values, height, width) {
-  const rows = [];
-  for (let row = 0; row < height; row++) {
-    rows.push(Array.from(values.subarray(row * width, (row + 1) * width)).join(","));
-  }
-  return `${rows.join("\n")}\n`;
+// Returns a map as text: a line of headers, and each row begins with its number.
+export function csv(values, height, width) {
+  const header = ["row", ...Array.from({ length: width }, (_, column) => `column ${column}`)];
+  const rows = Array.from({ length: height }, (_, row) =>
+    [row, ...values.subarray(row * width, (row + 1) * width)]);
+  return [header, ...rows].map((row) => `${row.join(",")}\n`).join("");
 }
 
-// Returns a float32 array as a .npy file, version 1.0.
-function npy(values, shape) {
+// Returns a float32 array as a .npy file.
+export function npy(values, shape) {
+  const bytes = new DataView(new ArrayBuffer(4 * values.length));
+  values.forEach((value, at) => bytes.setFloat32(4 * at, value, true));
+  return npyOf("<f4", shape, bytes);
+}
+
+// Returns rows of texts, as many in each, as a .npy file.
+export function npyText(rows) {
+  const texts = rows.flat().map((text) => Array.from(text, (sign) => sign.codePointAt(0)));
+  const longest = Math.max(1, ...texts.map(({ length }) => length));
+  const bytes = new DataView(new ArrayBuffer(4 * longest * texts.length));
+  texts.forEach((signs, at) => signs.forEach((sign, place) => bytes.setUint32(4 * (at * longest + place), sign, true)));
+  return npyOf(`<U${longest}`, [rows.length, rows[0].length], bytes);
+}
+
+// The format's version 1.0.
+function npyOf(kind, shape, data) {
   const size = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
-  let header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${size}), }`;
+  let header = `{'descr': '${kind}', 'fortran_order': False, 'shape': (${size}), }`;
   header = header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11) + "\n";
-  const bytes = new Uint8Array(10 + header.length + 4 * values.length);
+  const bytes = new Uint8Array(10 + header.length + data.byteLength);
   bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, header.length & 255, header.length >> 8]);
   for (let at = 0; at < header.length; at++) bytes[10 + at] = header.charCodeAt(at);
-  const view = new DataView(bytes.buffer, 10 + header.length);
-  values.forEach((value, at) => view.setFloat32(4 * at, value, true));
+  bytes.set(new Uint8Array(data.buffer), 10 + header.length);
   return bytes;
 }
 
@@ -43,7 +60,7 @@ function crc32(bytes) {
 }
 
 // Returns the parts of a ZIP archive of [name, bytes] pairs, nothing compressed.
-function zip(files) {
+export function zip(files) {
   const parts = [];
   const directory = [];
   let offset = 0;

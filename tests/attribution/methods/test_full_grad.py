@@ -155,6 +155,7 @@ def test_signals_vectors_and_volumes(shape):
     assert found.gaps.max() < 1e-5
 
 
+@pytest.mark.slow
 def test_on_a_real_network(squeezenet, cat):
     found = attribute(squeezenet, cat, "full_grad")
     assert found.gaps[0] < 1e-5

@@ -1,0 +1,151 @@
+// Attribution maps: which is looked at, its numbers, its colours, and how much of it is kept.
+
+import { clip, said } from "./dom.js";
+import { numbers, told } from "./source.js";
+import { look } from "./state.js";
+
+export const SIDE = 3;
+const ROWS = ["upper", "centre", "lower"];
+const COLUMNS = ["left", "centre", "right"];
+
+export const mapsOf = (photo) => told.attributions.filter((one) => one.image === photo);
+export const found = (method, photo) =>
+  told.attributions.find((one) => one.method === method && one.image === photo);
+export const titleOf = (one) => one.title || one.method.replaceAll("_", " ");
+export const isZero = (one, which) => one.zero?.[which] ?? (one.low[which] === 0 && one.high[which] === 0);
+
+// Returns the names of all methods with what they are called, in the order in which they were asked for.
+export function methods() {
+  return [...new Map(told.attributions.map((one) => [one.method, titleOf(one)]))];
+}
+
+export const photoCount = () =>
+  Math.max(told.photos.length, ...told.attributions.map((one) => one.image + 1));
+
+// Returns what is looked at: a photo, one of the classes explained, its map, and one to compare it with;
+// maps that are not there are undefined.
+export function chosen() {
+  const { photo, method, class: place, with: beside } = look();
+  const image = Math.min(Math.max(0, Number(photo) || 0), photoCount() - 1);
+  const all = mapsOf(image);
+  const most = all.length ? all[0].classes.length - 1 : 0;
+  const which = Math.min(Math.max(0, Number(place) || 0), most);
+  const one = all.find((each) => each.method === method) ?? preselected(all, image, which);
+  const other = beside && beside !== one?.method ? found(beside, image) : undefined;
+  return { image, which, one, other };
+}
+
+// Where nobody chose: the first method whose map is not zero.
+function preselected(all, image, which) {
+  const first = all.find((one) => one.method === told.first_methods?.[image]);
+  if (first && !isZero(first, which)) return first;
+  return all.find((one) => !isZero(one, which)) ?? all[0];
+}
+
+const unpacked = new WeakMap();
+
+// Returns a map's numbers for one of its classes.
+export async function valuesOf(one, which) {
+  const buffer = await numbers(one.blob);
+  if (!unpacked.has(buffer)) unpacked.set(buffer, []);
+  const held = unpacked.get(buffer);
+  held[which] ??= read(one, which, buffer);
+  return held[which];
+}
+
+function read(one, which, buffer) {
+  const size = one.height * one.width;
+  if (one.whole) return new Float32Array(buffer, 4 * which * size, size);
+  const step = (one.high[which] - one.low[which]) / 255;
+  return Float32Array.from(new Uint8Array(buffer, which * size, size), (code) => one.low[which] + code * step);
+}
+
+// Returns what is drawn of a value.
+export const PARTS = {
+  both: (value) => value,
+  for: (value) => Math.max(0, value),
+  against: (value) => Math.max(0, -value),
+  size: Math.abs,
+};
+
+// Returns how a map is coloured: its palette, and the values at the ends of it.
+export function colouring(one, which, { sign, cmap }) {
+  const signed = one.low[which] < 0 && sign === "both";
+  const palette = cmap === "auto" ? (signed ? "bwr" : "viridis") : cmap;
+  const high = one.peak[which];
+  return { palette, part: PARTS[sign], low: signed || palette === "bwr" ? -high : 0, high };
+}
+
+export const levelOf = (value, low, high) =>
+  high > low ? clip(Math.round(((value - low) * 255) / (high - low))) : 0;
+
+const ordered = new WeakMap();
+
+// Returns what is kept where only the strongest percent of all pixels are shown: from which size on, how
+// many these are, and their share of the sum of all sizes.
+export function strongest(values, sign, percent) {
+  const bySign = ordered.get(values) ?? {};
+  ordered.set(values, bySign);
+  bySign[sign] ??= Float32Array.from(values, (value) => Math.abs(PARTS[sign](value)) || 0).sort();
+  const sizes = bySign[sign];
+  const count = Math.max(1, Math.round((percent / 100) * sizes.length));
+  const from = sizes[sizes.length - count];
+  let [kept, sum, all] = [0, 0, 0];
+  for (const size of sizes) {
+    all += size;
+    // Those that are as large as the last one, too; what is zero is not shown anyway.
+    if (size > 0 && size >= from) [kept, sum] = [kept + 1, sum + size];
+  }
+  return { from, kept, of: sizes.length, share: all > 0 ? sum / all : 0 };
+}
+
+export const regionName = (row, column) =>
+  row === 1 && column === 1 ? "centre" : `${ROWS[row]} ${COLUMNS[column]}`;
+
+// Returns the fewest regions that hold more than half of the evidence for the class, the strongest first.
+export function regionsFor(regions) {
+  const all = regions.for.flatMap((shares, row) => shares.map((share, column) => ({ row, column, share })));
+  const total = all.reduce((sum, { share }) => sum + share, 0);
+  const named = [];
+  let sum = 0;
+  for (const one of all.sort((a, b) => b.share - a.share)) {
+    if (!total || sum > total / 2 + 1e-9) break;
+    sum += one.share;
+    named.push({ ...one, share: one.share / total });
+  }
+  return named;
+}
+
+// Returns where the evidence lies, as a sentence; "" where that was not told.
+export function whereWords(one, which) {
+  const regions = one.regions?.[which];
+  if (!regions || isZero(one, which)) return "";
+  const named = regionsFor(regions);
+  if (!named.length) return "All of it is against the class.";
+  if (named.length > SIDE) return "It is spread over the photo.";
+  const words = named.map(
+    ({ row, column, share }) => `${regionName(row, column)} (${Math.round(100 * share)} %)`,
+  );
+  return `More than half of the evidence for it lies in the ${words.join(" and the ")}.`;
+}
+
+// Returns what a map is, in words: method, layer, class and score.
+export function described(one, which) {
+  const at = one.layers.length ? ` at ${one.layers.join(", ")}` : "";
+  const gap = one.gaps ? `, completeness gap ${said(one.gaps[which])}` : "";
+  return `${titleOf(one)}${at}: ${evidenceFor(one, which)}${gap}.`;
+}
+
+// Returns what a map shows of a class, such as "evidence for tabby, logit 8.1".
+export function evidenceFor(one, which) {
+  const kind = one.kind ?? "evidence";
+  return `${kind} for ${one.classes[which].name}, ${scoreOf(one, which)}`;
+}
+
+export const scoreOf = (one, which) => `${told.score ?? "logit"} ${said(one.scores[which])}`;
+
+// Returns what is said in place of a map that is zero everywhere, "" of any other.
+export function nothingIn(one, which) {
+  if (!isZero(one, which)) return "";
+  return one.nothing?.[which] || `${titleOf(one)} is zero everywhere: no evidence for ${one.classes[which].name}.`;
+}

@@ -1,0 +1,105 @@
+// The pane Inside: layers as a tree and as a graph, one layer, one channel of it.
+
+import { $, option } from "./dom.js";
+import { markGraph, startGraph } from "./graph.js";
+import { inspect, inspectNothing, startInspector } from "./inspector.js";
+import { drawLayer, markChannel, startLayer } from "./layer.js";
+import { chosenChannel, chosenLayer, chosenPhoto, neighbour } from "./layers.js";
+import { told } from "./source.js";
+import { change, onChange } from "./state.js";
+import { markDead, markTree, startTree } from "./tree.js";
+
+// What is drawn: maps and weights of a layer, and which channel.
+let shown = null;
+let channel = 0;
+
+// One drawing after another: one that waits for its numbers would else cover a later choice.
+let drawing = Promise.resolve();
+const redraw = () => (drawing = drawing.then(draw, draw));
+
+async function draw() {
+  const found = await drawLayer();
+  shown = found;
+  await drawChannel();
+}
+
+// Shows the chosen channel; where nobody chose one and there is room, the most active.
+async function drawChannel() {
+  if (!shown) return inspectNothing();
+  const { maps, weights } = shown;
+  const chosen = chosenChannel(maps.count);
+  const strongest = maps.mean.reduce((best, mean, at) => (mean > maps.mean[best] ? at : best), 0);
+  $("inspector").classList.toggle("unasked", chosen === null);
+  markChannel();
+  channel = chosen ?? strongest;
+  await inspect(maps, channel, weights, chosen !== null);
+}
+
+// Looks at a layer; the page moves where its heading cannot be seen.
+function chooseLayer(path) {
+  change({ layer: path, ch: "", cell: "" });
+  show($("layer-h"));
+}
+
+function show(heading) {
+  const { top, bottom } = heading.getBoundingClientRect();
+  if (top < 48 || bottom > innerHeight - 80) heading.scrollIntoView({ block: "start" });
+}
+
+function chooseChannel(ch, cell, asked) {
+  change({ layer: chosenLayer(), ch, cell });
+  if (asked) drawing.then(toInspector);
+}
+
+function toInspector() {
+  $("channel-h").focus({ preventScroll: true });
+  show($("channel-h"));
+}
+
+function stepChannel(by) {
+  const { count } = shown.maps;
+  change({ layer: chosenLayer(), ch: (channel + by + count) % count });
+}
+
+function follow(now, before) {
+  if (now.layer !== before.layer) mark();
+  if (now.photo !== before.photo) markDead();
+  if (["layer", "photo", "sort"].some((key) => now[key] !== before[key])) redraw();
+  else if (now.ch !== before.ch || now.cell !== before.cell) drawing = drawing.then(drawChannel, drawChannel);
+  if ($("maps-photo")) $("maps-photo").value = String(chosenPhoto());
+}
+
+function mark() {
+  markTree(chosenLayer());
+  markGraph(chosenLayer());
+}
+
+function listenPhotos() {
+  told.photos.forEach(({ name }, photo) => option($("maps-photo"), photo, name));
+  $("maps-photo-row").hidden = told.photos.length < 2;
+  $("maps-photo").value = String(chosenPhoto());
+  $("maps-photo").addEventListener("change", ({ target }) => change({ photo: target.value }));
+}
+
+export async function startInside() {
+  if (!$("inside-panes")) return;
+  startTree(chooseLayer);
+  startGraph(chooseLayer);
+  startLayer(chooseChannel, redraw);
+  startInspector(stepChannel);
+  listenPhotos();
+  $("maps-sort").addEventListener("change", ({ target }) => change({ sort: target.value }));
+  $("mosaic-look").addEventListener("click", toInspector);
+  for (const [id, by] of [["layer-before", -1], ["layer-after", 1]]) {
+    $(id).addEventListener("click", (event) => {
+      const path = neighbour(chosenLayer(), by);
+      if (path === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      chooseLayer(path);
+    });
+  }
+  onChange(follow);
+  mark();
+  markDead();
+  await redraw();
+}

@@ -1,0 +1,237 @@
+// The bench: the photo with what the model sees of it, moved and changed, and the answer that follows.
+
+import { $ } from "../dom.js";
+import { told } from "../source.js";
+import { link } from "./server.js";
+import { add, onPhoto, painted, replies, trouble } from "./photos.js";
+
+// The photo looked at, its place, and what is done to it.
+const bench = { place: 0, reply: null, base: null, strokes: null, timer: 0, busy: false, again: false };
+const EDITS = ["noise", "x", "y", "turn"];
+const edit = (key) => Number($(`edit-${key}`).value);
+
+function show(reply, place) {
+  const { head, arrays } = reply;
+  // A photo that was changed keeps the one that it was made of.
+  if (!head.edited) {
+    bench.base = painted(arrays.pixels);
+    bench.strokes = null;
+    EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
+    bench.origin = reply;
+  }
+  Object.assign(bench, { reply, place });
+  $("table").hidden = false;
+  draw();
+  showCard(head);
+}
+
+export function showCard({ card }) {
+  // The server's own markup, in which every name is escaped.
+  $("cards").innerHTML = card;
+}
+
+// Draws the photo with the box that the model sees, or, once it is changed, what the model sees.
+function draw() {
+  const { head, arrays } = bench.origin;
+  const changed = isChanged();
+  const original = !changed && arrays.original ? painted(arrays.original) : composed();
+  const canvas = $("view-canvas");
+  canvas.width = original.width;
+  canvas.height = original.height;
+  canvas.getContext("2d").drawImage(original, 0, 0);
+  canvas.classList.toggle("tiny", Math.max(original.width, original.height) < 128);
+  canvas.setAttribute("aria-label", `The photo ${head.name}`);
+  const box = head.box;
+  const movable = !changed && box && head.original;
+  $("crop").hidden = !movable;
+  if (movable) placeCrop(box);
+  $("view-words").textContent = changed
+    ? `What the model sees: ${head.width} × ${head.height}, changed by you.`
+    : movable
+      ? `${head.original.width} × ${head.original.height} pixels; in the frame what the model sees. Drag it, or use the arrow keys.`
+      : `${head.width} × ${head.height} pixels.`;
+}
+
+function placeCrop([left, top, right, bottom]) {
+  const { width, height } = bench.origin.head.original;
+  Object.assign($("crop").style, {
+    left: `${(100 * left) / width}%`, top: `${(100 * top) / height}%`,
+    width: `${(100 * (right - left)) / width}%`, height: `${(100 * (bottom - top)) / height}%`,
+  });
+}
+
+function isChanged() {
+  return Boolean(bench.strokes) || EDITS.some((key) => edit(key) !== 0);
+}
+
+// Returns what the model would be given as a canvas: turned, shifted, painted on, and with noise.
+function composed() {
+  const { width, height } = bench.base;
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "rgb(128 128 128)";
+  context.fillRect(0, 0, width, height);
+  context.translate(width / 2 + (edit("x") * width) / 100, height / 2 + (edit("y") * height) / 100);
+  context.rotate((edit("turn") * Math.PI) / 180);
+  context.drawImage(bench.base, -width / 2, -height / 2);
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  if (bench.strokes) context.drawImage(bench.strokes, 0, 0);
+  if (edit("noise")) addNoise(context, width, height, edit("noise"));
+  return canvas;
+}
+
+// The same noise at each step of the slider, so that only its size changes.
+let noise = null;
+function addNoise(context, width, height, deviation) {
+  const image = context.getImageData(0, 0, width, height);
+  if (noise?.length !== image.data.length) {
+    noise = Float32Array.from(image.data, () =>
+      Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()));
+  }
+  for (let at = 0; at < image.data.length; at++) {
+    if (at % 4 !== 3) image.data[at] += deviation * noise[at];
+  }
+  context.putImageData(image, 0, 0);
+}
+
+// Returns a canvas's pixels as an ask has them.
+export function pixelsOf(canvas) {
+  const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return { pixels: { data: new Uint8Array(data.buffer), shape: [height, width, 4] } };
+}
+
+// Shows what the model says of what is on the bench now; while it answers, only the latest counts.
+async function follow() {
+  draw();
+  if (bench.busy) {
+    bench.again = true;
+    return;
+  }
+  bench.busy = true;
+  try {
+    const { head } = await link.ask("photo", { name: nameNow(), transient: true }, { arrays: pixelsOf(composed()) });
+    showCard(head);
+  } catch (error) {
+    trouble(error);
+  }
+  bench.busy = false;
+  if (bench.again) {
+    bench.again = false;
+    follow();
+  }
+}
+
+const nameNow = () => `${bench.origin.head.name}, changed`;
+
+// Puts what is on the bench beside the photos, so that all panes can look at it.
+async function keep() {
+  const mine = bench.origin;
+  const place = bench.reply.head.edited ? bench.place : told.photos.length;
+  const options = { name: nameNow() };
+  const at = await add(options, pixelsOf(composed()), place);
+  if (at === null) return;
+  replies[at].head.edited = true;
+  bench.origin = mine;
+}
+
+function startEdits() {
+  for (const key of EDITS) {
+    $(`edit-${key}`).addEventListener("input", follow);
+    $(`edit-${key}`).addEventListener("change", () => isChanged() && keep());
+  }
+  $("edit-reset").addEventListener("click", () => {
+    EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
+    bench.strokes = null;
+    follow();
+  });
+  const canvas = $("view-canvas");
+  const brush = () => $("edit-brush").value;
+  let last = null;
+  canvas.addEventListener("pointerdown", (event) => {
+    if (!brush()) return;
+    canvas.setPointerCapture(event.pointerId);
+    bench.strokes ??= Object.assign(document.createElement("canvas"), { width: bench.base.width, height: bench.base.height });
+    last = spot(event);
+    stroke(last, last);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!last) return;
+    const now = spot(event);
+    stroke(last, now);
+    last = now;
+  });
+  canvas.addEventListener("pointerup", () => {
+    if (last) keep();
+    last = null;
+  });
+}
+
+// Returns where an event lies in what the model sees.
+function spot(event) {
+  const box = $("view-canvas").getBoundingClientRect();
+  return [
+    ((event.clientX - box.left) / box.width) * bench.base.width,
+    ((event.clientY - box.top) / box.height) * bench.base.height,
+  ];
+}
+
+function stroke(from, to) {
+  const level = $("edit-brush").value;
+  const context = bench.strokes.getContext("2d");
+  context.strokeStyle = `rgb(${level} ${level} ${level})`;
+  context.lineCap = "round";
+  context.lineWidth = (edit("size") / 100) * bench.base.width;
+  context.beginPath();
+  context.moveTo(...from);
+  context.lineTo(...to);
+  context.stroke();
+  follow();
+}
+
+// The frame of what the model sees is moved by pointer and keys, and asked about when it rests.
+function startCrop() {
+  const crop = $("crop");
+  const moved = (by, times = 1) => {
+    const { box, original } = bench.origin.head;
+    const [left, top, right, bottom] = box;
+    const [width, height] = [(right - left) * times, (bottom - top) * times];
+    if (width > original.width || height > original.height || Math.min(width, height) < 8) return null;
+    const x = Math.min(Math.max(0, left + (right - left - width) / 2 + by[0]), original.width - width);
+    const y = Math.min(Math.max(0, top + (bottom - top - height) / 2 + by[1]), original.height - height);
+    return [x, y, x + width, y + height].map(Math.round);
+  };
+  const settle = (box) => add({ photo: bench.origin.head.photo, name: bench.origin.head.name, box }, {}, bench.place);
+  let grabbed = null;
+  crop.addEventListener("pointerdown", (event) => {
+    crop.setPointerCapture(event.pointerId);
+    grabbed = [event.clientX, event.clientY];
+  });
+  const by = (event) => {
+    const box = $("view").getBoundingClientRect();
+    const { width } = bench.origin.head.original;
+    return [event.clientX - grabbed[0], event.clientY - grabbed[1]].map((one) => (one * width) / box.width);
+  };
+  crop.addEventListener("pointermove", (event) => grabbed && placeCrop(moved(by(event)) ?? bench.origin.head.box));
+  crop.addEventListener("pointerup", (event) => {
+    if (!grabbed) return;
+    const box = moved(by(event));
+    grabbed = null;
+    if (box && String(box) !== String(bench.origin.head.box)) settle(box);
+  });
+  const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  crop.addEventListener("keydown", (event) => {
+    const one = bench.origin.head.original.width / 50;
+    const step = steps[event.key]?.map((part) => part * one);
+    const times = { "+": 1 / 1.15, "-": 1.15 }[event.key];
+    if (!step && !times) return;
+    event.preventDefault();
+    const box = moved(step ?? [0, 0], times);
+    if (box) settle(box);
+  });
+}
+
+export function startBench() {
+  onPhoto(show);
+  startEdits();
+  startCrop();
+}

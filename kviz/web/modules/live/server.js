@@ -1,0 +1,80 @@
+// The one who computes, as the panes need it: photos are numbered as in `told.photos`.
+
+import { $ } from "../dom.js";
+import { Link, Parent, Socket } from "../link.js";
+import { answerWith, forget, hold, told } from "../source.js";
+
+const STATES = {
+  open: "",
+  closed: "The connection to kviz is lost. It is tried again; what was computed is not lost.",
+};
+
+function transport() {
+  if (parent !== window) return new Parent();
+  const url = new URL("ws", location.href);
+  url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  url.search = location.search;
+  url.hash = "";
+  return new Socket(url, (state) => {
+    $("connection").textContent = STATES[state];
+  });
+}
+
+export let link = null;
+
+// Connects, and answers for the numbers of photos, which panes ask for by name.
+export function connect() {
+  link = new Link(transport());
+  answerWith(numbersNamed);
+}
+
+async function numbersNamed(name) {
+  const [, what, place, photo] = name.match(/^(maps|weights)-(\d+)-(\d+)$/) ?? [];
+  if (!what) throw new Error(`There are no numbers called ${name}.`);
+  const layer = told.layers[Number(place)];
+  const { id } = told.photos[Number(photo)];
+  const { head, arrays } = await link.ask(what, { photo: id, layer: layer.path });
+  if (what === "maps") learn(layer, Number(photo), head);
+  return bytesOf(arrays[what]);
+}
+
+// What a layer's maps tell of the layer: a list there has an entry a photo.
+const OF_A_PHOTO = ["low", "high", "empty"];
+function learn(layer, photo, head) {
+  for (const [key, value] of Object.entries(head)) {
+    if (["id", "ask", "model", "arrays", "path"].includes(key)) continue;
+    if (!OF_A_PHOTO.includes(key)) layer[key] = value;
+    else {
+      layer[key] = [...(layer[key] ?? [])];
+      layer[key][photo] = value[0];
+    }
+  }
+}
+
+// Returns a copy's bytes, which begin where a typed array may begin.
+export function bytesOf(array) {
+  return array.buffer.slice(array.byteOffset, array.byteOffset + array.byteLength);
+}
+
+// Forgets the numbers of a photo, whose place another one takes.
+export function forgetPhoto(photo) {
+  told.layers.forEach((_, place) => ["maps", "weights"].forEach((what) => forget(`${what}-${place}-${photo}`)));
+  told.attributions = told.attributions.filter((one) => one.image !== photo);
+}
+
+// Returns a photo's attribution by a method, asked for once.
+const asked = new Map();
+export function explain(method, photo, options = {}) {
+  const { id } = told.photos[photo];
+  const key = JSON.stringify([id, method, options]);
+  if (!asked.has(key)) {
+    const wanted = link.ask("attribution", { photo: id, method, ...options }).then(({ head, arrays }) => {
+      const blob = `attribution-${method}-${id}-${asked.size}`;
+      hold(blob, bytesOf(arrays.maps));
+      return { ...head, image: photo, blob };
+    });
+    asked.set(key, wanted);
+    wanted.catch(() => asked.delete(key));
+  }
+  return asked.get(key);
+}
