@@ -36,21 +36,24 @@ from kviz.cli.output import print_json
 @click.option(
     "--data",
     metavar="STORE",
-    help="A store that kviz run has made of a data set, with --statistic top_k: its best patches.",
+    help="A store of kviz run activations --statistic top_k, for each channel's best patches.",
 )
+@click.option("--source", metavar="DATA", help="The data set that STORE is of, to cut patches out.")
 def serve(**options: Any) -> None:
     """Look into MODEL live, in a browser: drop a photo, and see what it makes of it.
 
     It is served to this machine alone, to who has the address that is printed. Ctrl-C ends it.
     """
-    own = {key: options.pop(key) for key in ("port", "host", "no_open", "compare", "data")}
+    own = {
+        key: options.pop(key) for key in ("port", "host", "no_open", "compare", "data", "source")
+    }
     job = Job(options)
 
     from kviz.serve.server import Server, is_this_machine_alone, listening, open_browser
 
     bound = listening(own["host"], own["port"])
     try:
-        session = _session(job, own["compare"], own["data"])
+        session = _session(job, own["compare"], own["data"], own["source"])
         from kviz.serve.app import make_app, origin_of
 
         port = bound.getsockname()[1]
@@ -78,16 +81,16 @@ def serve(**options: Any) -> None:
         bound.close()
 
 
-def _session(job: Job, compare: str | None, data: str | None) -> Any:
-    from kviz.serve.session import Session
-
-    networks = [job.network]
+def _session(job: Job, compare: str | None, data: str | None, source: str | None) -> Any:
+    networks = [job.network]  # first, while TensorFlow's talk is kept back
     if compare is not None:
         networks.append(job.another(compare))
+    from kviz.serve.session import Session
+
     store = None
     if data is not None:
-        import kviz
+        from kviz.serve.data import Data
 
-        store = kviz.dataset.open(data)
+        store = Data(data, source)
     private = [Path.cwd(), Path.home(), *job.folders]
     return Session(networks, job.as_sent(), data=store, private=private)

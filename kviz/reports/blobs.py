@@ -192,9 +192,7 @@ def attributions(parts: Parts, limit: float, pack: Pack = packed) -> Attribution
     return made
 
 
-def _attributions(
-    parts: Parts, whole: bool, side: int, count: int, pack: Pack
-) -> Attributions:
+def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) -> Attributions:
     form = "float32, as they were computed" if whole else "one byte a value, a scale a map"
     made = Attributions(form=form + (f", averaged to at most {side} a side" if side else ""))
     for method, found in parts.attributions.items():

@@ -1,1 +1,1 @@
-"""Serve: the page alive. A session answers asks about a model; a local app or a notebook carries them."""
+"""Serve: the page alive. A session answers asks about a model; an app or a notebook carries them."""

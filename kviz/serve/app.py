@@ -1,8 +1,8 @@
 """The app: one page and one WebSocket, for who has the token, on this machine.
 
-Who may ask is told by a token in the address, which the page keeps as a cookie. A page of elsewhere that
-has its own name lead to this machine (DNS rebinding) is told by the Host header, one that opens the
-WebSocket from elsewhere by Origin. Nothing is read from a path that a browser gives, and nothing written.
+Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from elsewhere
+whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one that opens
+the WebSocket from its own place by Origin. No path that a browser gives is read or written.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def _with_headers(send: Call) -> Call:
     async def sending(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             known = {name for name, _ in message["headers"]}
-            more = [(n.encode(), v.encode()) for n, v in _HEADERS.items() if n.encode() not in known]
+            more = [
+                (n.encode(), v.encode()) for n, v in _HEADERS.items() if n.encode() not in known
+            ]
             message = {**message, "headers": [*message["headers"], *more]}
         await send(message)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kviz.serve.side import Side
 
 
-class Gone(KvizError):
+class Gone(KvizError):  # noqa: N818 - it is no fault, but an answer
     """A photo is no longer kept."""
 
 
@@ -121,6 +121,8 @@ def ask_named(name: Any, options: Mapping[str, Any]) -> Ask:
     """
     kind = ask_class(name if isinstance(name, str) else repr(name))
     known = {each.name: each for each in fields(kind)}
+    # What is a word of Python's own.
+    options = {"form" if key == "as" else key: value for key, value in options.items()}
     for given in options:
         if given not in known:
             hint = suggest(given, known)

@@ -74,7 +74,9 @@ def decoded(data: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
         raise OptionError("Expected a frame: a head's length, a head and arrays.")
     (length,) = struct.unpack_from("<I", data)
     if length > min(_HEAD, len(data) - 4):
-        raise OptionError(f"The frame's head is said to have {length} bytes, more than there may be.")
+        raise OptionError(
+            f"The frame's head is said to have {length} bytes, more than there may be."
+        )
     head = head_of(data[4 : 4 + length])
     body = memoryview(data)[4 + length :]
     told = head.pop("arrays", [])
@@ -109,10 +111,10 @@ def _array(entry: Any, body: memoryview) -> tuple[str, Array]:
     fits = all(type(number) is int and 0 <= number <= len(body) for number in whole)
     if not isinstance(name, str) or kind not in TYPES or not fits:
         raise OptionError(
-            f"An array has a name, a dtype ({', '.join(TYPES)}), a shape and an offset within the frame."
+            f"An array has a name, a dtype ({', '.join(TYPES)}), a shape and an offset in the frame."
         )
     count = math.prod(shape)
     if offset % _ALIGNED or offset + count * np.dtype(kind).itemsize > len(body):
-        raise OptionError("An array reaches beyond its frame, or does not begin at a multiple of 8.")
+        raise OptionError("An array reaches beyond its frame, or begins at no multiple of 8.")
     array = np.frombuffer(body, np.dtype(kind).newbyteorder("<"), count, offset)
     return name, array.reshape(shape)

@@ -26,7 +26,7 @@ class Page:
 
     @property
     def policy(self) -> str:
-        """What the page may do: its own script and style, by their hashes, and talk to who served it."""
+        """What the page may do: run its own script and style, by hash, and talk to who served it."""
         hashes: dict[str, list[str]] = {"script": [], "style": []}
         for kind, text in _INLINE.findall(self.html):
             digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

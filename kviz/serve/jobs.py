@@ -2,7 +2,7 @@
 
 The next is the newest of the reader who was served longest ago, so that nobody who asks without end
 keeps the others waiting. Slow jobs come after all others, and between two steps of a slow one what has
-been asked meanwhile is answered: in the same thread, within the call by which the job tells how far it is.
+been asked meanwhile is answered: in the same thread, within the call that tells how far the job is.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One value of a map worked out: kernel × patch + bias, and what the activation makes of it.
 
-A convolution's value at a place is the sum over its window of what it reads there times its kernel. What
-a layer reads is taken from the model as it runs; the sum is NumPy's, so that it tells whether the
-picture that a reader has of the layer is what the layer does.
+A convolution's value at a place is the sum over its window of what it reads there times its kernel.
+What a layer reads is taken from the model as it runs; the sum is NumPy's, so that it shows whether what
+a reader believes of the layer is what the layer does.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def worked_out(info: LayerInfo, read: Array, made: Array, place: tuple[int, int,
     )  # fmt: skip
 
 
-def field_of(info: LayerInfo, row: int, column: int) -> dict[str, int] | None:
+def field_of(info: LayerInfo, row: int, column: int) -> dict[str, float] | None:
     """Return what a unit sees of the photo, in its pixels, None where that is not known.
 
     Args:
@@ -173,7 +173,7 @@ def field_of(info: LayerInfo, row: int, column: int) -> dict[str, int] | None:
     if not isinstance(field, ReceptiveField) or len(field.size) != 2:
         return None
     top, left = (
-        field.offset[axis] + field.stride[axis] * at for axis, at in enumerate((row, column))
+        float(field.offset[axis] + field.stride[axis] * at) for axis, at in enumerate((row, column))
     )
     return {"top": top, "left": left, "height": field.size[0], "width": field.size[1]}
 
@@ -182,9 +182,7 @@ def _in_two_axes(window: Window) -> Window:
     """Return a signal's window as that of a picture of one row."""
     if len(window.size) == 2:
         return window
-    return Window(
-        (1, *window.size), (1, *window.strides), (1, *window.dilation), window.padding
-    )
+    return Window((1, *window.size), (1, *window.strides), (1, *window.dilation), window.padding)
 
 
 def _places(window: Window, axis: int, size: int, at: int) -> list[int]:

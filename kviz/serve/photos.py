@@ -114,6 +114,12 @@ class Fitted:
     notes: tuple[str, ...] = ()
 
     @property
+    def is_part(self) -> bool:
+        """Whether the photo itself is more than what the model is given, or larger."""
+        height, width = self.pixels.shape[1:3] if self.pixels.ndim == 4 else (1, 1)
+        return self.extent != (width, height)
+
+    @property
     def picture(self) -> Array | None:
         """The pixels as RGB, uint8 `(H, W, 3)`; None where they are no picture."""
         if not is_picture(self.pixels):
@@ -248,6 +254,8 @@ def photo_from(options: dict[str, Any], arrays: dict[str, Array]) -> Photo:
     assert levels is not None  # noqa: S101 - one of them is there
     fits = levels.dtype == np.uint8 and levels.ndim == 3 and levels.shape[2] in (3, 4)
     if not fits or 0 in levels.shape:
-        raise OptionError(f"pixels is uint8 (H, W, 3 or 4). Received: {levels.dtype} {levels.shape}")
+        raise OptionError(
+            f"pixels is uint8 (H, W, 3 or 4). Received: {levels.dtype} {levels.shape}"
+        )
     validate_sides("The photo", levels.shape[1], levels.shape[0])
     return Photo(levels=np.ascontiguousarray(levels), **options)

@@ -10,13 +10,14 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
+from kviz.attribution import Method, attribute
 from kviz.engine.heads import Head, choose_head
 from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.errors import LayerError, OptionError
 from kviz.look import activations, predict
 from kviz.network.network import Network
 from kviz.reports.parts import TOP, Parts
-from kviz.results import Activations, Predictions
+from kviz.results import Activations, Attribution, Predictions
 from kviz.serve.kept import Kept
 from kviz.serve.photos import Fitted, Photo, fitted
 
@@ -37,9 +38,7 @@ class Side:
         passing: the same of photos of a stream.
     """
 
-    def __init__(
-        self, network: Network, place: int, kept: Kept[Any], passing: Kept[Any]
-    ) -> None:
+    def __init__(self, network: Network, place: int, kept: Kept[Any], passing: Kept[Any]) -> None:
         self.network = network
         self.place = place
         functions = network.engine.functions
@@ -103,7 +102,7 @@ class Side:
         several = isinstance(class_index, list | tuple)
         wanted = [] if class_index is None else list(class_index) if several else [class_index]
         chosen = list(dict.fromkeys(self.class_index(which) for which in wanted))
-        if len(chosen) > 1 or several and chosen:
+        if several and chosen:
             return chosen, len(chosen)
         order = np.argsort(-scores[0], kind="stable").tolist()
         first = (chosen or order)[0]
@@ -170,6 +169,37 @@ class Side:
         """Return one layer's maps of a photo, `(…, channels)`."""
         array: Array = self.maps(photo, path)[path][0]
         return array
+
+    def attribution(
+        self,
+        photo: Photo,
+        method: Method,
+        class_index: Any = None,
+        *,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> tuple[Attribution, list[int], int]:
+        """Return a method's maps of a photo, their classes, and how many of these are meant.
+
+        Args:
+            photo: the photo.
+            method: the method.
+            class_index: as `explained` takes it.
+            seed: for methods that draw at random.
+            progress: as `kviz.attribute` takes it.
+        """
+        classes, explained = self.explained(photo, class_index)
+        pixels = self.fitted(photo).pixels
+        found: Attribution = self.found(
+            photo,
+            ("attribution", repr(method), tuple(classes), seed),
+            lambda: attribute(
+                self.network, pixels, method, class_index=[classes], seed=seed, names=[photo.name],
+                progress=progress,
+            ),
+            lambda one: one.maps.nbytes,
+        )  # fmt: skip
+        return found, classes, explained
 
     def has_maps(self, info: LayerInfo) -> bool:
         """Return whether a layer's maps can be looked at."""

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise
-from kviz.attribution import attribute, method_named
+from kviz.attribution import method_named
 from kviz.attribution.options import option
 from kviz.errors import LayerError, OptionError
 from kviz.reports import blobs
 from kviz.serve.ask import Ask, Turn, validate_class
 from kviz.serve.message import Message
 
-
 # Methods that are one pass, or one and the way back: all others are jobs.
 QUICK = (
-    "attention_rollout", "cam", "chefer", "deconvnet", "eigen_cam", "finer_cam", "full_grad", "grad_cam",
-    "grad_cam_plus_plus", "gradient", "guided_backprop", "guided_grad_cam", "hires_cam",
+    "attention_rollout", "cam", "chefer", "deconvnet", "eigen_cam", "finer_cam", "full_grad",
+    "grad_cam", "grad_cam_plus_plus", "gradient", "guided_backprop", "guided_grad_cam", "hires_cam",
     "input_x_gradient", "layer_cam", "loss_gradient", "lrp", "saliency", "xgrad_cam",
 )  # fmt: skip
 
@@ -50,11 +49,9 @@ class AskAttribution(Ask):
         """Return the reply."""
         side, photo = turn.side, turn.photo(self.photo)
         method = method_named(self.method, **self.options)
-        classes, explained = side.explained(photo, self.class_index)
-        found = attribute(
-            side.network, side.fitted(photo).pixels, method, class_index=[classes], seed=self.seed,
-            names=[photo.name], progress=turn.progress,
-        )  # fmt: skip
+        found, classes, explained = side.attribution(
+            photo, method, self.class_index, seed=self.seed, progress=turn.progress
+        )
         parts = side.parts(
             photo,
             attributions={self.method: found},

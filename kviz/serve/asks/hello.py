@@ -66,7 +66,7 @@ def _model(side: Side) -> dict[str, Any]:
         "takes_photos": _takes_photos(side),
         "classes": network.classes,
         "class_names": network.class_names,
-        "methods": _methods(side),
+        "methods": _methods(),
         "notes": network.notes,
     }
     try:
@@ -127,7 +127,7 @@ def _graphs(table: Any) -> dict[str, Any]:
     return {"graphs": graphs, "why_no_graph": ""}
 
 
-def _methods(side: Side) -> list[dict[str, Any]]:
+def _methods() -> list[dict[str, Any]]:
     made = []
     for name in method_names():
         try:
@@ -140,9 +140,7 @@ def _methods(side: Side) -> list[dict[str, Any]]:
                 "title": kind.display_name or name.replace("_", " ").capitalize(),
                 "layer_sized": kind.layer_sized,
                 "slow": name not in QUICK,
-                "options": {
-                    one.name: _plain(one.default) for one in fields(kind) if one.init
-                },
+                "options": {one.name: _plain(one.default) for one in fields(kind) if one.init},
             }
         )
     return made

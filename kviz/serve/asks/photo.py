@@ -61,6 +61,9 @@ class AskPhoto(Ask):
         picture = fitted.picture
         if picture is not None:
             arrays["pixels"] = np.ascontiguousarray(picture)
+        whole = None if photo.transient or not fitted.is_part else photo.preview()
+        if whole is not None:
+            arrays["original"] = np.ascontiguousarray(whole)
         height, width = (1, 1) if picture is None else picture.shape[:2]
         classes = [
             class_facts(one.class_index, one.name, one.score, predictions.is_probability)
@@ -90,4 +93,6 @@ class AskPhoto(Ask):
             )
         known = turn.photo(self.photo)
         # Another fit is one of the whole photo.
-        return replace(known, **({"box": None} if self.fit else {}), **given) if given else known
+        if self.fit is not None:
+            given = {"box": None, **given}
+        return replace(known, **given) if given else known
