@@ -103,7 +103,7 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
                 "factor": factor,
                 "low": [_finite(one, np.min) for one in found],
                 "high": [_finite(one, np.max) for one in found],
-                "field": _field(info),
+                "field": field_of(info),
                 # What each channel weighs for each class explained, a blob a photo.
                 "weights": names,
                 **_named(parts, path),
@@ -142,7 +142,7 @@ def _finite(values: Array, what: Any) -> float:
     return float(what(finite)) if finite.size else 0.0
 
 
-def _field(info: LayerInfo | None) -> Any:
+def field_of(info: LayerInfo | None) -> Any:
     """Return a receptive field for the script: an entry an axis, or the word that stands for it."""
     if info is None or isinstance(info.receptive_field, str):
         return "unknown" if info is None else info.receptive_field

@@ -17,6 +17,7 @@ from kviz.errors import OutputError
 from kviz.look import pictures
 from kviz.reports import blobs
 from kviz.reports.evidence import first_method
+from kviz.reports.health_view import health_view
 from kviz.reports.parts import Parts, Skipped
 from kviz.reports.pictures import Picture, as_picture, overlay
 from kviz.reports.tree import tree
@@ -29,7 +30,11 @@ CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blu
 
 
 def page(
-    parts: Parts, facts: dict[str, Any], pixels: Mapping[str, Array], limit: float | None
+    parts: Parts,
+    facts: dict[str, Any],
+    pixels: Mapping[str, Array],
+    limit: float | None,
+    live: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the page.
 
@@ -38,6 +43,8 @@ def page(
         facts: the same as facts; what had to be made smaller is put in under `"page"`.
         pixels: what the network was given, by input.
         limit: bytes that the page may take; None for any number.
+        live: what the script is told besides where it can ask for more; None for a page that lies in
+            a file.
 
     Returns:
         HTML, ASCII where it comes from names.
@@ -63,6 +70,7 @@ def page(
         "box_left": LEFT,
         "layer_table": None if parts.layers is None else parts.layers.table(),
         "cmaps": CMAPS,
+        "health": health_view(facts["health"], len(parts.names)),
         "kernels": kernels,
         "methods": list(parts.attributions),
         "unexplained": {},
@@ -118,6 +126,7 @@ def page(
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
     }
+    told |= live or {}
     context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
     facts["skipped"] = [vars(one) for one in parts.skipped]
     text = render("page.html", {**context, "told": told, "blobs": texts})

@@ -22,7 +22,7 @@ from kviz.serve.asks.attribution import QUICK
 from kviz.serve.message import Message
 from kviz.serve.patches import can_be_worked_out
 from kviz.serve.side import Side
-from kviz.web.graph import HEIGHT, WIDTH, drawings, family
+from kviz.web.graph import family
 
 PROTOCOL = 1
 # Bytes that one message may have.
@@ -42,7 +42,6 @@ class Hello(Ask):
             "models": [_model(side) for side in session.sides],
             "cmaps": dict(CMAPS),
             "limits": {"message": MESSAGE_BYTES, "megapixels": MEGAPIXELS},
-            "box": [WIDTH, HEIGHT],
             "photos": [photo.id for photo in session.given],
             "data": session.data is not None,
             "asks": {name: {"slow": ask_class(name).slow} for name in ask_names()},
@@ -72,12 +71,11 @@ def _model(side: Side) -> dict[str, Any]:
     try:
         table = side.table
     except KvizError as error:  # a subclassed model before its first photo
-        return told | {"layers": [], "graphs": [], "kind": None, "why_no_layers": str(error)}
+        return told | {"layers": [], "kind": None, "why_no_layers": str(error)}
     return told | {
         "kind": side.head.kind,
         "outputs": [str(name) for name in side.head.names],
         "layers": [_layer(side, info) for info in table],
-        **_graphs(table),
     }
 
 
@@ -100,31 +98,6 @@ def _layer(side: Side, info: LayerInfo) -> dict[str, Any]:
         "kernels": kernels,
         "patch": side.has_maps(info) and can_be_worked_out(info),
     }
-
-
-def _graphs(table: Any) -> dict[str, Any]:
-    try:
-        found = drawings(table)
-    except ImportError:
-        why = 'The graph of the layers needs fast-sugiyama: pip install "keras-kviz[report]".'
-        return {"graphs": [], "why_no_graph": why}
-    except Exception as error:  # the drawing is a help, the table says the same
-        why = f"The layers could not be laid out as a graph: {type(error).__name__}."
-        return {"graphs": [], "why_no_graph": why}
-    graphs = [
-        {
-            "path": one.path,
-            "width": one.width,
-            "height": one.height,
-            "nodes": [
-                {"path": node.info.path, "x": node.x, "y": node.y, "family": node.family}
-                for node in one.nodes
-            ],
-            "lines": one.lines,
-        }
-        for one in found
-    ]
-    return {"graphs": graphs, "why_no_graph": ""}
 
 
 def _methods() -> list[dict[str, Any]]:
