@@ -75,7 +75,7 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
             why = "Maps of volumes are not drawn on a page."
             parts.skipped.append(Skipped("feature maps", why, path))
     weights = {
-        path: [packed(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
+        path: [pack(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
         for path in planes
         if path in parts.channel_weights
     }

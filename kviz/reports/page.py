@@ -20,6 +20,7 @@ from kviz.reports.evidence import first_method
 from kviz.reports.parts import Parts, Skipped
 from kviz.reports.pictures import Picture, as_picture, overlay
 from kviz.reports.tree import tree
+from kviz.results import Predictions
 from kviz.web.graph import HEIGHT, LEFT, Drawing, drawings
 from kviz.web.packing import packed
 from kviz.web.shell import render
@@ -150,18 +151,26 @@ def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
 
 def _answers(parts: Parts) -> list[list[Picture]]:
     """Return for each photo the class map or the image that the model makes of it, or none."""
-    if parts.predictions is None:
+    found = parts.predictions
+    if found is None:
         return []
+    return [answer_pictures(found, image) for image in range(len(found.scores))]
+
+
+def answer_pictures(predictions: Predictions, image: int) -> list[Picture]:
+    """Return the class map or the image that a model makes of a photo, or none.
+
+    Args:
+        predictions: what it answers.
+        image: which of the photos, from 0.
+    """
     return [
-        [
-            replace(
-                as_picture(tile.levels, tile.title, tile.detail, tile.alt),
-                legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
-            )
-            for tile in parts.predictions.tiles(image=image)
-            if tile.role in ("map", "made")
-        ]
-        for image in range(len(parts.predictions.scores))
+        replace(
+            as_picture(tile.levels, tile.title, tile.detail, tile.alt),
+            legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
+        )
+        for tile in predictions.tiles(image=image)
+        if tile.role in ("map", "made")
     ]
 
 
