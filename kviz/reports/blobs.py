@@ -230,6 +230,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) 
                     "zero": [one["zero"] for one in said],
                     "nothing": [one["nothing"] for one in said],
                     "regions": [one["regions"] for one in said],
+                    "where": [one["where"] for one in said],
                     "classes": [
                         {
                             "index": int(index),

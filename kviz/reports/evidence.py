@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kviz._checks import sanitise
-from kviz.reports.regions import regions_of
+from kviz.reports.regions import placed, regions_of
 from kviz.results import Attribution
 from kviz.results.attribution import Explained
 
@@ -65,9 +65,14 @@ def evidence_facts(found: Attribution, image: int, place: int) -> dict[str, Any]
 
     Returns:
         `zero`; `nothing`, words in place of a map that is zero, else ""; `regions`, shares for and
-        against by row and column, None of what is no picture.
+        against by row and column, None of what is no picture; `where`, in words, "" without regions.
     """
     one = found.explained(image)[place]
     words = nothing(found, one)
-    regions = regions_of(one.map).facts() if is_picture_map(found) else None
-    return {"zero": bool(words), "nothing": words, "regions": regions}
+    regions = regions_of(one.map) if is_picture_map(found) else None
+    where = ""
+    if regions is not None and not words:
+        strongest = regions.strongest()
+        where = placed(strongest) if strongest else "nowhere, all is against it"
+    told = None if regions is None else regions.facts()
+    return {"zero": bool(words), "nothing": words, "regions": told, "where": where}

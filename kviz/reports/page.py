@@ -75,15 +75,8 @@ def page(
         "cmaps": list(CMAPS),
         "kernels": {item.layer: item.told for item in kernels},
         "photos": [
-            {
-                "name": name,
-                "width": photo.width,
-                "height": photo.height,
-                "tiny": photo.tiny,
-                # Of a card that shows the photo itself the script takes it from there.
-                "src": None if over is photo else photo.src,
-            }
-            for name, photo, over in zip(parts.names, photos, overlays, strict=False)
+            {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
+            for name, photo in zip(parts.names, photos, strict=False)
         ],
         "score": "value" if _kind(parts) == "values" else "logit",
         "answers": [image["answer"] for image in facts["images"]],
@@ -102,6 +95,9 @@ def page(
     }
     texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
     texts |= {item.told["blob"]: item.text for item in kernels}
+    # Where a card shows the photo itself, the script takes it from there.
+    pairs = zip(photos, overlays, strict=True)
+    texts |= {f"photo-{at}": p.src for at, (p, over) in enumerate(pairs) if over is not p}
     facts["page"] = {
         "longest_map_side": None,
         "attributions": "",

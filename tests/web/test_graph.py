@@ -7,10 +7,13 @@ import keras
 import numpy as np
 import pytest
 from hostile import HOSTILE, hostile_model
+from matplotlib.font_manager import findfont
+from PIL import ImageFont
 
 import kviz
 from kviz.reports import page
-from kviz.web.graph import HEIGHT, WIDTH, drawings, family
+from kviz.web.graph import DETAIL_SIZE, HEIGHT, LEFT, NAME_SIZE, RIGHT, drawings, family
+from kviz.web.letters import fitted_text, width_of
 
 layers = keras.layers
 
@@ -66,10 +69,10 @@ def test_sources_are_keras_own(name):
 def boxes_apart(drawing):
     """Boxes do not touch, lie within the picture, and a layer stands below what it gets."""
     for place, one in enumerate(drawing.nodes):
-        assert 0 <= one.x <= drawing.width - WIDTH
+        assert 0 <= one.x <= drawing.width - drawing.box
         assert 0 <= one.y <= drawing.height - HEIGHT
         for other in drawing.nodes[place + 1 :]:
-            assert abs(one.x - other.x) >= WIDTH + 4 or abs(one.y - other.y) >= HEIGHT + 4
+            assert abs(one.x - other.x) >= drawing.box + 4 or abs(one.y - other.y) >= HEIGHT + 4
     top = {node.info.path: node.y for node in drawing.nodes}
     for node in drawing.nodes:
         for source in node.info.sources:
@@ -79,12 +82,16 @@ def boxes_apart(drawing):
 
 def test_lines_lead_from_box_to_box_and_through_none(squeezenet):
     (drawing,) = drawings(squeezenet.layers)
-    middles = {(node.x + WIDTH / 2, node.y) for node in drawing.nodes}
+    corners = {node.at: (node.x, node.y) for node in drawing.nodes}
     for line in drawing.lines:
-        start = tuple(float(n) for n in re.match(r"M(\S+) ([\d.]+)", line).groups())
-        assert (start[0], start[1] - HEIGHT) in middles
-        end = float(re.findall(r"[\d.]+", line)[-1])
-        assert any(end == top for _, top in middles)
+        start = tuple(float(n) for n in re.match(r"M(\S+) ([\d.]+)", line.path).groups())
+        x, y = corners[line.source]
+        assert start == (x + drawing.box / 2, y + HEIGHT)
+        end = float(re.findall(r"[\d.]+", line.path)[-1])
+        assert end == corners[line.target][1]
+    paths = [info.path for info in squeezenet.layers]
+    told = {(paths[line.source], paths[line.target]) for line in drawing.lines}
+    assert told == by_keras(squeezenet.model)
 
 
 def test_raw_operations_between_layers_are_passed_through():
@@ -130,6 +137,12 @@ def test_nested_models_are_drawings_of_their_own():
     assert len(whole.lines) == 3
     assert (nested.path, [node.info.path for node in nested.nodes]) == ("in", ["in/one", "in/two"])
     assert len(nested.lines) == 1
+    # Counted in the table of all layers, whichever drawing they are in.
+    paths = [info.path for info in network.layers]
+    for node in (*whole.nodes, *nested.nodes):
+        assert paths[node.at] == node.info.path
+    (line,) = nested.lines
+    assert (paths[line.source], paths[line.target]) == ("in/one", "in/two")
     assert [node.family for node in whole.nodes] == ["input", "model", "other", "dense"]
     boxes_apart(whole)
 
@@ -146,6 +159,32 @@ def test_parts_that_nothing_connects_stand_side_by_side():
 def test_any_name_can_be_drawn():
     found = drawings(hostile_model().layers)
     assert [drawing.path for drawing in found] == ["", HOSTILE["block"]]
+
+
+def test_names_are_cut_in_the_middle_and_only_where_they_must_be():
+    name = "conv4_block23_preact_relu_with_a_name_that_goes_on_" * 3
+    image = keras.Input((8, 8, 3), name="image")
+    model = keras.Model(image, layers.Conv2D(4, 3, name=name)(image))
+    (drawing,) = drawings(kviz.Network(model).layers)
+    long, short = drawing.nodes[-1], drawing.nodes[0]
+    beginning, end = long.name.split("…")
+    assert name.startswith(beginning) and name.endswith(end)
+    assert abs(len(beginning) - len(end)) <= 1
+    assert long.detail == "Conv2D 6×6×4"
+    assert "…" not in short.name
+    room = drawing.box - LEFT - RIGHT
+    assert room - width_of("M", NAME_SIZE) < width_of(long.name, NAME_SIZE) <= room
+    assert width_of(long.detail, DETAIL_SIZE) <= room
+
+
+def test_text_is_measured_as_a_font_measures_it():
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 1000)
+    for text in ("conv2_block1_0_conv", "BatchNormalization 56×56×256", "~!@ Wm|{}"):
+        by_the_font = sum(font.getlength(sign) for sign in text) / 100
+        # Of what is no ASCII it takes the widest.
+        assert by_the_font - 0.5 <= width_of(text, 10) <= by_the_font + 6
+    assert fitted_text("漢字" * 20, 10, 100).count("…") == 1
+    assert fitted_text("abc", 10, 1) == "…"
 
 
 @pytest.mark.parametrize(

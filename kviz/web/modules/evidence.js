@@ -102,32 +102,13 @@ export function strongest(values, sign, percent) {
 export const regionName = (row, column) =>
   row === 1 && column === 1 ? "centre" : `${ROWS[row]} ${COLUMNS[column]}`;
 
-// Returns the fewest regions that hold more than half of the evidence for the class, the strongest first.
-export function regionsFor(regions) {
-  const all = regions.for.flatMap((shares, row) => shares.map((share, column) => ({ row, column, share })));
-  const total = all.reduce((sum, { share }) => sum + share, 0);
-  const named = [];
-  let sum = 0;
-  for (const one of all.sort((a, b) => b.share - a.share)) {
-    if (!total || sum > total / 2 + 1e-9) break;
-    sum += one.share;
-    named.push({ ...one, share: one.share / total });
-  }
-  return named;
+// Returns where what a map shows lies, as a sentence; "" of one that is zero or whose regions are not told.
+export function whereWords(one, which) {
+  const words = one.where?.[which];
+  return words ? `${capital(kindOf(one))} ${words}.` : "";
 }
 
-// Returns where the evidence lies, as a sentence; "" where that was not told.
-export function whereWords(one, which) {
-  const regions = one.regions?.[which];
-  if (!regions || isZero(one, which)) return "";
-  const named = regionsFor(regions);
-  if (!named.length) return "All of it is against the class.";
-  if (named.length > SIDE) return "It is spread over the photo.";
-  const words = named.map(
-    ({ row, column, share }) => `${regionName(row, column)} (${Math.round(100 * share)} %)`,
-  );
-  return `More than half of the evidence for it lies in the ${words.join(" and the ")}.`;
-}
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 
 // Returns what a map is, in words: method, layer, class and score.
 export function described(one, which) {
@@ -136,10 +117,12 @@ export function described(one, which) {
   return `${titleOf(one)}${at}: ${evidenceFor(one, which)}${gap}.`;
 }
 
+// A method that knows only sizes does not tell what is for a class and what against it.
+export const kindOf = (one) => one.kind ?? "evidence";
+
 // Returns what a map shows of a class, such as "evidence for tabby, logit 8.1".
 export function evidenceFor(one, which) {
-  const kind = one.kind ?? "evidence";
-  return `${kind} for ${one.classes[which].name}, ${scoreOf(one, which)}`;
+  return `${kindOf(one)} for ${one.classes[which].name}, ${scoreOf(one, which)}`;
 }
 
 export const scoreOf = (one, which) => `${told.score ?? "logit"} ${said(one.scores[which])}`;

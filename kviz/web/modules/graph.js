@@ -50,6 +50,7 @@ function show(path) {
   const trail = ["", ...steps.map((_, at) => steps.slice(0, at + 1).join("/"))].filter((one) =>
     parts().some(({ dataset }) => dataset.path === one),
   );
+  $("graph-where").classList.toggle("nested", trail.length > 1);
   $("graph-where").replaceChildren(...trail.flatMap((one, at) => {
     const name = one ? one.slice(one.lastIndexOf("/") + 1) : told.model;
     const step = one === path

@@ -22,7 +22,8 @@ export async function inspect(maps, channel, weights, isAsked) {
   const { layer } = maps;
   const name = layer.class_names?.[channel];
   $("inspector").hidden = false;
-  $("channel-h").replaceChildren(`Channel ${channel} `, element("bdi", { className: "quiet", textContent: name ?? layer.path }));
+  $("channel-h").replaceChildren(`Channel ${channel}`, ...(name ? [": ", element("bdi", { textContent: name })] : []));
+  $("channel-of").textContent = `of ${layer.path}`;
   $("channel-why").hidden = isAsked;
   const canvas = $("channel-map");
   const title = `${layer.path}, channel ${channel}${name ? `, ${name}` : ""}`;

@@ -1,17 +1,17 @@
 // Where the evidence lies, as a table of thirds of the photo: for those who cannot see a map.
 
 import { element } from "./dom.js";
-import { regionName, SIDE, titleOf } from "./evidence.js";
+import { isZero, kindOf, regionName, SIDE, titleOf } from "./evidence.js";
 
 const percent = (share) => {
   const rounded = Math.round(100 * share);
-  return rounded === 0 && share > 0 ? "< 1 %" : `${rounded} %`;
+  return rounded === 0 && share > 0 ? "<\u00a01\u00a0%" : `${rounded}\u00a0%`;
 };
 
 // Returns a map's table as an element, none where its regions were not told.
 export function regionsTable(one, which) {
   const regions = one?.regions?.[which];
-  if (!regions) return [];
+  if (!regions || isZero(one, which)) return [];
   const { name } = one.classes[which];
   const against = regions.against.flat().some((share) => share > 0);
   const head = element("tr", {}, element("td"), ...["left", "centre", "right"].map((textContent) =>
@@ -20,14 +20,14 @@ export function regionsTable(one, which) {
     element("th", { scope: "row", textContent }),
     ...Array.from({ length: SIDE }, (_, column) => cell(regions, row, column, against))));
   return [element("table", { className: "regions" },
-    element("caption", {}, ...caption(titleOf(one), name, against)),
+    element("caption", {}, ...caption(one, name, against)),
     element("thead", {}, head),
     element("tbody", {}, ...rows))];
 }
 
-function caption(title, name, against) {
+function caption(one, name, against) {
   const shares = against ? "shares for it, and below against it, of the sum of all sizes" : "shares of the sum of the map";
-  return [`${title}: where the evidence for `, element("bdi", { textContent: name }), ` lies, by thirds of the photo; ${shares}`];
+  return [`${titleOf(one)}: where the ${kindOf(one)} for `, element("bdi", { textContent: name }), ` lies, by thirds of the photo; ${shares}`];
 }
 
 function cell(regions, row, column, against) {

@@ -1,20 +1,17 @@
 // In which order a layer's channels stand: by number, by activity, by what they count for a class.
 
-import { told } from "./source.js";
-import { $ } from "./dom.js";
-import { isLive, numbers } from "./source.js";
+import { numbers, told } from "./source.js";
+
+// The classes that are explained of a photo, in the order of the weights.
+export const classesOf = (photo) => told.explained?.[photo] ?? [];
 
 // Returns a promise of a layer's Grad-CAM weights of a photo, an array a class, null where there are none.
 export async function weightsOf(place, photo) {
-  const name = `weights-${place}-${photo}`;
-  if (!classesOf(photo).length || (!isLive && !$(name))) return null;
-  const buffer = await numbers(name).catch(() => null);
-  if (!buffer) return null;
-  const count = told.layers[place].channels;
-  return classesOf(photo).map((_, at) => new Float32Array(buffer, 4 * at * count, count));
+  const { weights, channels } = told.layers[place];
+  if (!weights?.[photo] || !classesOf(photo).length) return null;
+  const buffer = await numbers(weights[photo]);
+  return classesOf(photo).map((_, at) => new Float32Array(buffer, 4 * at * channels, channels));
 }
-
-export const classesOf = (photo) => told.photos[photo]?.classes ?? [];
 
 // Returns what channels can be sorted by: [value, words].
 export function sortings(photo, weights) {

@@ -7,10 +7,10 @@
 import { $ } from "./dom.js";
 
 export const told = JSON.parse($("told").textContent);
-// A photo that a card shows by itself is in the page once.
-for (const image of document.querySelectorAll("img[data-photo]")) {
-  told.photos[image.dataset.photo].src ??= image.src;
-}
+// A photo is in the page once: beside the numbers, or, where a card shows it as it is, there.
+told.photos.forEach((photo, place) => {
+  photo.src ??= $(`photo-${place}`)?.textContent ?? document.querySelector(`img[data-photo="${place}"]`)?.src;
+});
 export const isLive = Boolean(told.live);
 
 const unpacked = new Map();

@@ -50,8 +50,10 @@ function drawnItem(item, level) {
   const row = element("div", { className: `row ${entry?.family ?? "group"}` });
   const count = children.length && plural(children.length, "layer");
   row.append(element("bdi", { className: "name", textContent: name }));
-  row.append(element("span", { className: "kind", textContent: entry ? entry.kind : count }));
-  row.append(element("span", { className: "shape", textContent: entry ? entry.shape.map((n) => n ?? "?").join("×") : "" }));
+  row.append(element("span", { className: "about" },
+    element("span", { className: "kind", textContent: entry ? entry.kind : count }),
+    element("span", { className: "shape", textContent: entry ? entry.shape.map((n) => n ?? "?").join("×") : "" })));
+  row.title = entry?.path ?? "";
   made.append(row);
   if (children.length) {
     made.setAttribute("aria-expanded", "false");

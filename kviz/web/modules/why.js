@@ -57,6 +57,8 @@ function fill(id, options, value) {
     options.forEach(([key, text]) => option(select, key, text));
   }
   select.value = String(value ?? "");
+  // One thing is no choice.
+  select.closest("p").hidden = options.length < 2;
 }
 
 // Draws the pane anew: what is looked at, or what there is to see, is another.
