@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from kviz._caller import spelled
@@ -30,7 +31,11 @@ CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blu
 
 
 def page(
-    parts: Parts, facts: dict[str, Any], pixels: Mapping[str, Array], limit: float | None
+    parts: Parts,
+    facts: dict[str, Any],
+    pixels: Mapping[str, Array],
+    limit: float | None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Return the page.
 
@@ -39,6 +44,7 @@ def page(
         facts: the same as facts; what had to be made smaller is put in under `"page"`.
         pixels: what the network was given, by input.
         limit: bytes that the page may take; None for any number.
+        more: what else the script is told, of a page that asks for its numbers.
 
     Returns:
         HTML, ASCII where it comes from names.
@@ -103,6 +109,7 @@ def page(
         "attributions": "",
         "maps": "feature maps and kernels: one byte a value, a scale a channel",
     }
+    told |= more
     bare = len(render("page.html", {**context, "told": told, "blobs": texts, "layers": []}))
     attributions = blobs.attributions(parts, 0.25 * (room - bare))
     texts |= attributions.texts
@@ -114,6 +121,7 @@ def page(
         "layers": layers.told,
         "tree": tree(parts.layers, [layer["path"] for layer in layers.told]),
         "attributions": attributions.told,
+        **more,
     }
     facts["page"] |= {
         "longest_map_side": layers.side or None,

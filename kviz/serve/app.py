@@ -1,8 +1,8 @@
 """The app: one page and one WebSocket, for who has the token, on this machine.
 
-Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from elsewhere
-whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one that opens
-the WebSocket from its own place by Origin. No path that a browser gives is read or written.
+Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from
+elsewhere whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one that
+opens the WebSocket from its own place by Origin. No path that a browser gives is read or written.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
         if not is_known(request.url.query, request.cookies, port):
             why = "The token is missing or wrong. Open the address that kviz serve has printed.\n"
             return PlainTextResponse(why, 403)
-        page = index_page(session)
+        page = await asyncio.wrap_future(session.call(lambda: index_page(session)))
         response = HTMLResponse(page.html, headers={"content-security-policy": page.policy})
         response.set_cookie(_cookie(port), token, httponly=True, samesite="strict", path="/")
         return response

@@ -6,9 +6,19 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Any
 
-from kviz._checks import sanitise
+from kviz.errors import KvizError
+from kviz.look import weights
+from kviz.reports import blobs
+from kviz.reports.facts import facts_of
+from kviz.reports.page import page
+from kviz.reports.parts import QUICK_METHODS, Parts, Settings
+from kviz.reports.tree import tree
+from kviz.serve.ask import Turn
+from kviz.serve.asks.hello import Hello
 from kviz.serve.session import Session
+from kviz.serve.side import Side
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
@@ -19,7 +29,6 @@ class Page:
 
     Attributes:
         html: the page.
-        policy: its content security policy, with what only a header can say.
     """
 
     html: str
@@ -46,10 +55,81 @@ class Page:
 
 
 def index_page(session: Session) -> Page:
-    """Return the page of a session.
+    """Return the page of a session, which asks for all that is in it.
+
+    The script is told the same as of a report, with no photos and no maps in it, and `live`: what
+    `hello` tells of the session, without its layers.
 
     Args:
-        session: the session.
+        session: the session; called in the thread that TensorFlow has.
     """
-    name = sanitise(session.sides[0].network.name)
-    return Page(f"<!doctype html><title>kviz</title><p>{len(name)}</p>")
+    if session.page is not None:
+        return Page(session.page)
+    side = session.sides[0]
+    hello = session.clean(Hello().answer(Turn(session, side))).head
+    live = {**hello, "models": [{**one, "layers": []} for one in hello["models"]]}
+    try:
+        table = side.table
+    except KvizError:  # a subclassed model before its first photo
+        table = None
+    parts = Parts(network=side.network, names=(), layers=table)
+    settings = Settings(
+        class_index=(), output=None, methods=QUICK_METHODS, layer_names=None,
+        pattern_layer_names=None, quick=True, certify=False, seed=0, batch_size=32,
+    )  # fmt: skip
+    layers = [] if table is None else _layers(side)
+    more = {
+        "live": live,
+        "layers": layers,
+        "tree": tree(table, [layer["path"] for layer in layers]),
+        "kernels": _kernels(side, layers),
+        "score": "value" if live["models"][0]["kind"] == "values" else "logit",
+    }
+    facts = facts_of(parts, settings, {})
+    html = session.without_paths(page(parts, facts, {}, None, more))
+    if table is not None:
+        session.page = html
+    return Page(html)
+
+
+def _layers(side: Side) -> list[dict[str, Any]]:
+    """Return what is told of the layers with maps before there are any."""
+    made = []
+    for info in side.table:
+        if not side.has_maps(info):
+            continue
+        shape = info.output_shape
+        if info.data_format == "channels_first":
+            shape = (shape[0], *shape[2:], shape[1])
+        high, wide = shape[1:3] if len(shape) == 4 else (1, shape[1])
+        channels = info.channels or 1
+        made.append(
+            {
+                "path": info.path,
+                "kind": info.kind,
+                "height": high,
+                "width": wide,
+                "channels": channels,
+                "columns": min(blobs.columns_of(channels), channels),
+                "factor": 1,
+                "low": [],
+                "high": [],
+                "empty": [],
+                "bad": [],
+                "weights": [],
+                "field": blobs.field_told(info),
+                "kernels": bool(info.window and info.weight_names),
+            }
+        )
+    return made
+
+
+def _kernels(side: Side, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is told of kernels, by layer: their numbers are asked for."""
+    paths = [layer["path"] for layer in layers if layer["kernels"]]
+    if not paths:
+        return {}
+    parts = Parts(
+        network=side.network, names=(), layers=side.table, weights=weights(side.network, paths)
+    )
+    return {one.layer: one.told for one in blobs.kernels(parts, bytes)}

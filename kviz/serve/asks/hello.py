@@ -6,23 +6,19 @@ import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from kviz import __version__
 from kviz.attribution import method_names
 from kviz.attribution.registry import method_class
-from kviz.draw.colours import palette
 from kviz.engine.layers import LayerInfo
 from kviz.errors import KvizError
 from kviz.files import file_sha256
 from kviz.formats.bounds import MEGAPIXELS
-from kviz.reports.page import CMAPS
 from kviz.serve.ask import Ask, Turn, ask_class, ask_names
 from kviz.serve.asks.attribution import QUICK
 from kviz.serve.message import Message
 from kviz.serve.patches import can_be_worked_out
 from kviz.serve.side import Side
-from kviz.web.graph import HEIGHT, WIDTH, drawings, family
+from kviz.web.graph import family
 
 PROTOCOL = 1
 # Bytes that one message may have.
@@ -40,16 +36,13 @@ class Hello(Ask):
             "protocol": PROTOCOL,
             "version": __version__,
             "models": [_model(side) for side in session.sides],
-            "cmaps": dict(CMAPS),
             "limits": {"message": MESSAGE_BYTES, "megapixels": MEGAPIXELS},
-            "box": [WIDTH, HEIGHT],
             "photos": [photo.id for photo in session.given],
             "data": session.data is not None,
             "asks": {name: {"slow": ask_class(name).slow} for name in ask_names()},
         }
-        arrays = {f"cmap-{name}": np.asarray(palette(name)) for name in CMAPS}
         # A subclassed model knows its layers after its first photo.
-        return Message(head, arrays, lasting=all(one["layers"] for one in head["models"]))
+        return Message(head, lasting=all(one["layers"] for one in head["models"]))
 
 
 def _model(side: Side) -> dict[str, Any]:
@@ -72,12 +65,11 @@ def _model(side: Side) -> dict[str, Any]:
     try:
         table = side.table
     except KvizError as error:  # a subclassed model before its first photo
-        return told | {"layers": [], "graphs": [], "kind": None, "why_no_layers": str(error)}
+        return told | {"layers": [], "kind": None, "outputs": [], "why_no_layers": str(error)}
     return told | {
         "kind": side.head.kind,
         "outputs": [str(name) for name in side.head.names],
         "layers": [_layer(side, info) for info in table],
-        **_graphs(table),
     }
 
 
@@ -100,31 +92,6 @@ def _layer(side: Side, info: LayerInfo) -> dict[str, Any]:
         "kernels": kernels,
         "patch": side.has_maps(info) and can_be_worked_out(info),
     }
-
-
-def _graphs(table: Any) -> dict[str, Any]:
-    try:
-        found = drawings(table)
-    except ImportError:
-        why = 'The graph of the layers needs fast-sugiyama: pip install "keras-kviz[report]".'
-        return {"graphs": [], "why_no_graph": why}
-    except Exception as error:  # the drawing is a help, the table says the same
-        why = f"The layers could not be laid out as a graph: {type(error).__name__}."
-        return {"graphs": [], "why_no_graph": why}
-    graphs = [
-        {
-            "path": one.path,
-            "width": one.width,
-            "height": one.height,
-            "nodes": [
-                {"path": node.info.path, "x": node.x, "y": node.y, "family": node.family}
-                for node in one.nodes
-            ],
-            "lines": one.lines,
-        }
-        for one in found
-    ]
-    return {"graphs": graphs, "why_no_graph": ""}
 
 
 def _methods() -> list[dict[str, Any]]:
