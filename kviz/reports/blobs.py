@@ -75,7 +75,7 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
             why = "Maps of volumes are not drawn on a page."
             parts.skipped.append(Skipped("feature maps", why, path))
     weights = {
-        path: [packed(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
+        path: [pack(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
         for path in planes
         if path in parts.channel_weights
     }
@@ -103,7 +103,7 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
                 "factor": factor,
                 "low": [_finite(one, np.min) for one in found],
                 "high": [_finite(one, np.max) for one in found],
-                "field": field_of(info),
+                "field": field_told(info),
                 # What each channel weighs for each class explained, a blob a photo.
                 "weights": names,
                 **_named(parts, path),
@@ -142,8 +142,12 @@ def _finite(values: Array, what: Any) -> float:
     return float(what(finite)) if finite.size else 0.0
 
 
-def field_of(info: LayerInfo | None) -> Any:
-    """Return a receptive field for the script: an entry an axis, or the word that stands for it."""
+def field_told(info: LayerInfo | None) -> Any:
+    """Return a receptive field for the script: an entry an axis, or the word that stands for it.
+
+    Args:
+        info: the layer, None where nothing is known of it.
+    """
     if info is None or isinstance(info.receptive_field, str):
         return "unknown" if info is None else info.receptive_field
     return info.receptive_field.facts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from kviz._caller import spelled
@@ -21,6 +22,7 @@ from kviz.reports.health_view import health_view
 from kviz.reports.parts import Parts, Skipped
 from kviz.reports.pictures import Picture, as_picture, overlay
 from kviz.reports.tree import tree
+from kviz.results import Predictions
 from kviz.web.graph import HEIGHT, LEFT, Drawing, drawings
 from kviz.web.packing import packed
 from kviz.web.shell import render
@@ -34,7 +36,7 @@ def page(
     facts: dict[str, Any],
     pixels: Mapping[str, Array],
     limit: float | None,
-    live: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Return the page.
 
@@ -43,8 +45,7 @@ def page(
         facts: the same as facts; what had to be made smaller is put in under `"page"`.
         pixels: what the network was given, by input.
         limit: bytes that the page may take; None for any number.
-        live: what the script is told besides where it can ask for more; None for a page that lies in
-            a file.
+        more: what else the script is told, of a page that asks for its numbers.
 
     Returns:
         HTML, ASCII where it comes from names.
@@ -110,6 +111,7 @@ def page(
         "attributions": "",
         "maps": "feature maps and kernels: one byte a value, a scale a channel",
     }
+    told |= more
     bare = len(render("page.html", {**context, "told": told, "blobs": texts, "layers": []}))
     attributions = blobs.attributions(parts, 0.25 * (room - bare))
     texts |= attributions.texts
@@ -121,12 +123,12 @@ def page(
         "layers": layers.told,
         "tree": tree(parts.layers, [layer["path"] for layer in layers.told]),
         "attributions": attributions.told,
+        **more,
     }
     facts["page"] |= {
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
     }
-    told |= live or {}
     context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
     facts["skipped"] = [vars(one) for one in parts.skipped]
     text = render("page.html", {**context, "told": told, "blobs": texts})
@@ -155,18 +157,26 @@ def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
 
 def _answers(parts: Parts) -> list[list[Picture]]:
     """Return for each photo the class map or the image that the model makes of it, or none."""
-    if parts.predictions is None:
+    found = parts.predictions
+    if found is None:
         return []
+    return [answer_pictures(found, image) for image in range(len(found.scores))]
+
+
+def answer_pictures(predictions: Predictions, image: int) -> list[Picture]:
+    """Return the class map or the image that a model makes of a photo, or none.
+
+    Args:
+        predictions: what it answers.
+        image: which of the photos, from 0.
+    """
     return [
-        [
-            replace(
-                as_picture(tile.levels, tile.title, tile.detail, tile.alt),
-                legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
-            )
-            for tile in parts.predictions.tiles(image=image)
-            if tile.role in ("map", "made")
-        ]
-        for image in range(len(parts.predictions.scores))
+        replace(
+            as_picture(tile.levels, tile.title, tile.detail, tile.alt),
+            legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
+        )
+        for tile in predictions.tiles(image=image)
+        if tile.role in ("map", "made")
     ]
 
 

@@ -259,20 +259,11 @@ class _Asked:
                 batch_size=self.settings.batch_size, progress=tell,
             ),
         )  # fmt: skip
-        layers = self.clock.run("class layers", lambda _: self._class_layers())
+        layers = self.clock.run(
+            "class layers",
+            lambda _: class_layers_of(self.network, self.images, self.settings.output),
+        )
         return weights or {}, layers or []
-
-    def _class_layers(self) -> list[str]:
-        engine, specs = self.network.engine, self.network.specs(self.network.pixels(self.images))
-
-        def run(*pixels: Any) -> Any:
-            traced = engine.traced(dict(zip(specs, pixels, strict=True)))
-            head = choose_head(engine.heads(traced), self.settings.output)
-            return (), class_layers(traced, engine.table(traced), head)
-
-        key = ("class layers", engine.meaning, self.settings.output)
-        found: list[str] = engine.noted(key, run, list(specs.values()))[1]
-        return found
 
     def dreamed(
         self,
@@ -309,6 +300,26 @@ class _Asked:
             "class_images": clock.run(class_images, imagined, unless=no_class),
             "fooled": clock.run(fooling, fooled, unless=no_class),
         }
+
+
+def class_layers_of(network: Network, images: Any, output: int | str | None) -> list[str]:
+    """Return the paths of the layers whose channels are the classes of an output, one to one.
+
+    Args:
+        network: the network.
+        images: as `kviz.activations` takes them, read.
+        output: which of its outputs, None for the one that gives probabilities.
+    """
+    engine, specs = network.engine, network.specs(network.pixels(images))
+
+    def run(*pixels: Any) -> Any:
+        traced = engine.traced(dict(zip(specs, pixels, strict=True)))
+        head = choose_head(engine.heads(traced), output)
+        return (), class_layers(traced, engine.table(traced), head)
+
+    key = ("class layers", engine.meaning, output)
+    found: list[str] = engine.noted(key, run, list(specs.values()))[1]
+    return found
 
 
 def gather(

@@ -1,8 +1,8 @@
 """The app: one page and one WebSocket, for who has the token, on this machine.
 
-Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from elsewhere
-whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one that opens
-the WebSocket from its own place by Origin. No path that a browser gives is read or written.
+Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from
+elsewhere whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one that
+opens the WebSocket from its own place by Origin. No path that a browser gives is read or written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import ipaddress
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from html import escape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,7 +21,6 @@ from kviz.errors import OptionError
 from kviz.results.result import installed
 from kviz.serve.asks.hello import MESSAGE_BYTES
 from kviz.serve.frames import decoded, encoded
-from kviz.serve.index import Page
 from kviz.serve.message import Message
 from kviz.serve.session import Session
 
@@ -150,7 +148,7 @@ def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
         if not is_known(request.url.query, request.cookies, port):
             why = "The token is missing or wrong. Open the address that kviz serve has printed.\n"
             return PlainTextResponse(why, 403)
-        page = Page(await _asked(session, "page"))
+        page = await asyncio.wrap_future(session.call(lambda: index_page(session)))
         response = HTMLResponse(page.html, headers={"content-security-policy": page.policy})
         response.set_cookie(_cookie(port), token, httponly=True, samesite="strict", path="/")
         return response
@@ -164,28 +162,6 @@ def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
 
     routes = [Route("/", index), WebSocketRoute("/ws", talk)]
     return Guard(Starlette(routes=routes), hosts)
-
-
-async def _asked(session: Session, ask: str) -> str:
-    """Return the page, which is made where all is computed."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[dict[str, Any]] = loop.create_future()
-
-    def tell(message: Message) -> None:
-        if "progress" not in message.head:
-            loop.call_soon_threadsafe(_settle, found, message.head)
-
-    reader = session.reader(tell)
-    reader.ask({"id": 0, "ask": ask}, {})
-    head = await found
-    reader.leave()
-    # What could not be made is said on a page, too.
-    return str(head.get("html") or f"<!doctype html><title>kviz</title><p>{escape(head['error'])}</p>")
-
-
-def _settle(found: asyncio.Future[Any], head: Any) -> None:
-    if not found.done():
-        found.set_result(head)
 
 
 def _cookie(port: Any) -> str:

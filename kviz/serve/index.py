@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.errors import KvizError
 from kviz.look import weights
 from kviz.reports import blobs
 from kviz.reports.facts import facts_of
 from kviz.reports.page import page
-from kviz.reports.parts import Parts, Settings
+from kviz.reports.parts import QUICK_METHODS, Parts, Settings
 from kviz.reports.tree import tree
+from kviz.serve.ask import Turn
+from kviz.serve.asks.hello import Hello
+from kviz.serve.session import Session
 from kviz.serve.side import Side
 
 _INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
@@ -28,7 +29,6 @@ class Page:
 
     Attributes:
         html: the page.
-        policy: its content security policy, with what only a header can say.
     """
 
     html: str
@@ -54,52 +54,82 @@ class Page:
         )
 
 
-def index_html(side: Side, hello: Mapping[str, Any]) -> str:
-    """Return the page of a model, before it has seen a photo: the report's, with its script told more.
+def index_page(session: Session) -> Page:
+    """Return the page of a session, which asks for all that is in it.
+
+    The script is told the same as of a report, with no photos and no maps in it, and `live`: what
+    `hello` tells of the session, without its layers.
 
     Args:
-        side: the model.
-        hello: what there is, as the ask of this name answers.
+        session: the session; called in the thread that TensorFlow has.
     """
+    if session.page is not None:
+        return Page(session.page)
+    side = session.sides[0]
+    hello = session.clean(Hello().answer(Turn(session, side))).head
+    live = {**hello, "models": [{**one, "layers": []} for one in hello["models"]]}
     try:
-        table: LayerTable | None = side.table
-    except KvizError:  # a subclassed model knows its layers after its first photo
+        table = side.table
+    except KvizError:  # a subclassed model before its first photo
         table = None
-    kernels = None
-    if any(info.window is not None and info.weight_names for info in table or ()):
-        kernels = weights(side.network)
-    parts = Parts(network=side.network, names=(), layers=table, weights=kernels)
+    parts = Parts(network=side.network, names=(), layers=table)
     settings = Settings(
-        class_index=(), output=None, methods=(), layer_names=None, pattern_layer_names=None,
-        quick=True, certify=False, seed=0, batch_size=1,
+        class_index=(), output=None, methods=QUICK_METHODS, layer_names=None,
+        pattern_layer_names=None, quick=True, certify=False, seed=0, batch_size=32,
     )  # fmt: skip
+    layers = [] if table is None else _layers(side)
+    more = {
+        "live": live,
+        "layers": layers,
+        "tree": tree(table, [layer["path"] for layer in layers]),
+        "kernels": _kernels(side, layers),
+        "score": "value" if live["models"][0]["kind"] == "values" else "logit",
+    }
     facts = facts_of(parts, settings, {})
-    shown = [info for info in table or () if side.has_maps(info)]
-    live = {
-        "live": hello,
-        "layers": [_layer(info) for info in shown],
-        "tree": tree(table, [info.path for info in shown]),
-    }
-    return page(parts, facts, {}, None, live)
+    html = session.without_paths(page(parts, facts, {}, None, more))
+    if table is not None:
+        session.page = html
+    return Page(html)
 
 
-def _layer(info: LayerInfo) -> dict[str, Any]:
-    """Return what the script is told of a layer before its maps are asked for."""
-    sides = [1, *info.output_shape[1:-1]][-2:]
-    height, width = (side or 1 for side in ([1, *sides])[-2:])
-    channels = info.channels or 1
-    return {
-        "path": info.path,
-        "kind": info.kind,
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "columns": min(blobs.columns_of(channels), channels),
-        "factor": 1,
-        "low": [],
-        "high": [],
-        "empty": [],
-        "bad": [],
-        "weights": [],
-        "field": blobs.field_of(info),
-    }
+def _layers(side: Side) -> list[dict[str, Any]]:
+    """Return what is told of the layers with maps before there are any."""
+    made = []
+    for info in side.table:
+        if not side.has_maps(info):
+            continue
+        shape = info.output_shape
+        if info.data_format == "channels_first":
+            shape = (shape[0], *shape[2:], shape[1])
+        high, wide = shape[1:3] if len(shape) == 4 else (1, shape[1])
+        channels = info.channels or 1
+        made.append(
+            {
+                "path": info.path,
+                "kind": info.kind,
+                "height": high,
+                "width": wide,
+                "channels": channels,
+                "columns": min(blobs.columns_of(channels), channels),
+                "factor": 1,
+                "low": [],
+                "high": [],
+                "empty": [],
+                "bad": [],
+                "weights": [],
+                "field": blobs.field_told(info),
+                "kernels": bool(info.window and info.weight_names),
+            }
+        )
+    return made
+
+
+def _kernels(side: Side, layers: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is told of kernels, by layer: their numbers are asked for."""
+    paths = [layer["path"] for layer in layers if layer["kernels"]]
+    if not paths:
+        return {}
+    parts = Parts(
+        network=side.network, names=(), layers=side.table, weights=weights(side.network, paths)
+    )
+    return {one.layer: one.told for one in blobs.kernels(parts, bytes)}

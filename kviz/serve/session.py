@@ -146,6 +146,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,8 @@ class Session:
         ]
         self.given = tuple(photos)
         self.data = data
+        # The page that shows it, once it is known: `kviz.serve.index` makes it.
+        self.page: str | None = None
         self.jobs = Jobs()
         self._debug = debug
         self._photos: Kept[Photo] = Kept(most)
@@ -225,6 +228,27 @@ class Session:
     def close(self) -> None:
         """End all that runs and waits."""
         self.jobs.close()
+
+    def call(self, work: Callable[[], Any]) -> Future[Any]:
+        """Have something done by the thread that TensorFlow has, and return what will come of it.
+
+        Args:
+            work: what.
+        """
+        future: Future[Any] = Future()
+
+        def run(_: Job) -> None:
+            try:
+                with warning_never():
+                    future.set_result(work())
+            except Exception as error:  # whatever it is, it is who waits who deals with it
+                future.set_exception(error)
+
+        try:
+            self.jobs.submit(Job(future, 0, run, lambda _: future.cancel()))  # type: ignore[arg-type]
+        except Busy:
+            future.cancel()
+        return future
 
     def answer(self, ask: Ask, place: int, arrays: Mapping[str, Array], tell: Any) -> Message:
         """Return the reply to an ask, now and in this thread.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,16 +16,36 @@ from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.errors import LayerError, OptionError
 from kviz.look import activations, predict
 from kviz.network.network import Network
-from kviz.reports.parts import TOP, Parts
+from kviz.reports.answers import answer_of
+from kviz.reports.channel_weights import channel_weights
+from kviz.reports.page import answer_pictures
+from kviz.reports.parts import TOP, Parts, class_layers_of
 from kviz.results import Activations, Attribution, Predictions
+from kviz.results.result import class_facts
 from kviz.serve.kept import Kept
 from kviz.serve.photos import Fitted, Photo, fitted
+from kviz.web.packing import plainly
+from kviz.web.shell import macro
 
 # Maps that are looked at in one pass: few functions to compile, and passes that end early.
 _GROUP_BYTES = 16_000_000
 _GROUPS = 6
 # Functions kept: methods, dreams of several layers, and of each group its maps, weights and inputs.
 _FUNCTIONS = 64
+
+
+class Told(NamedTuple):
+    """What is said of a photo.
+
+    Attributes:
+        classes: the best ones, as `class_facts` has them.
+        answer: the computed sentence and the fields that it is made of.
+        card: the page's card, HTML.
+    """
+
+    classes: list[dict[str, Any]]
+    answer: dict[str, Any]
+    card: str
 
 
 class Side:
@@ -46,6 +66,7 @@ class Side:
         self._kept = kept
         self._passing = passing
         self._specs: dict[str, Any] | None = None
+        self._class_layers: list[str] | None = None
 
     def found(
         self, photo: Photo, key: Hashable, make: Callable[[], Any], size: Callable[[Any], int]
@@ -200,6 +221,52 @@ class Side:
             lambda one: one.maps.nbytes,
         )  # fmt: skip
         return found, classes, explained
+
+    def class_layers(self, photo: Photo) -> list[str]:
+        """Return the paths of the layers whose channels are the classes, one to one."""
+        if self._class_layers is None:
+            self._class_layers = class_layers_of(self.network, self.fitted(photo).pixels, None)
+        return self._class_layers
+
+    def channel_weights(self, photo: Photo, class_index: Any = None) -> dict[str, Array]:
+        """Return what each channel of each layer weighs for classes, `(classes, channels)` by layer.
+
+        Args:
+            photo: the photo.
+            class_index: as `explained` takes it.
+        """
+        classes, _ = self.explained(photo, class_index)
+        channels = {
+            info.path: info.channels
+            for info in self.table
+            if self.has_maps(info) and info.channels is not None
+        }
+        pixels = self.fitted(photo).pixels
+        found: dict[str, Array] = self.found(
+            photo,
+            ("channel weights", tuple(classes)),
+            lambda: channel_weights(self.network, pixels, channels, [classes]),
+            lambda arrays: sum(array.nbytes for array in arrays.values()),
+        )
+        return {path: array[0] for path, array in found.items()}
+
+    def answer(self, photo: Photo, attributions: Mapping[str, Attribution] | None = None) -> Told:
+        """Return what is said of a photo: its classes, the computed sentence, and the card.
+
+        Args:
+            photo: the photo.
+            attributions: maps by method, which say where the evidence is.
+        """
+        predictions = self.predictions(photo)
+        classes = [
+            class_facts(one.class_index, one.name, one.score, predictions.is_probability)
+            for one in predictions.rows[0]
+        ]
+        answer = plainly(answer_of(predictions, 0, attributions).facts())
+        image = {"name": photo.name, "classes": classes, "answer": answer}
+        made = answer_pictures(predictions, 0)
+        arguments = (0, image, None, False, made, predictions.quantity, False)
+        return Told(classes, answer, macro("card.html", "card", *arguments))
 
     def has_maps(self, info: LayerInfo) -> bool:
         """Return whether a layer's maps can be looked at."""

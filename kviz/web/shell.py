@@ -42,6 +42,20 @@ def render(template: str, context: dict[str, Any]) -> str:
     return text
 
 
+def macro(template: str, name: str, *arguments: Any) -> str:
+    """Return what a macro of a template makes.
+
+    Args:
+        template: the file's name.
+        name: the macro's.
+        *arguments: what it takes.
+
+    Returns:
+        HTML, every value escaped.
+    """
+    return str(getattr(_environment().get_template(template).module, name)(*arguments))
+
+
 @functools.cache
 def bundle() -> tuple[Any, Any]:
     """Return the style sheet and the script, which a template takes as they are."""

@@ -66,4 +66,8 @@ class AskAttribution(Ask):
         data = made.texts[told.pop("blob")]
         shape = found.maps.shape[1:]
         head = {**told, "photo": photo.id, "title": found.title, "notes": list(found.notes)}
+        if self.class_index is None:
+            # Where the evidence is, is known now.
+            answered = side.answer(photo, {self.method: found})
+            head |= {"answer": answered.answer, "card": answered.card}
         return Message(head, {"maps": np.frombuffer(data, "<f4").reshape(shape)})

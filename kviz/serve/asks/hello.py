@@ -6,17 +6,13 @@ import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from kviz import __version__
 from kviz.attribution import method_names
 from kviz.attribution.registry import method_class
-from kviz.draw.colours import palette
 from kviz.engine.layers import LayerInfo
 from kviz.errors import KvizError
 from kviz.files import file_sha256
 from kviz.formats.bounds import MEGAPIXELS
-from kviz.reports.page import CMAPS
 from kviz.serve.ask import Ask, Turn, ask_class, ask_names
 from kviz.serve.asks.attribution import QUICK
 from kviz.serve.message import Message
@@ -40,15 +36,13 @@ class Hello(Ask):
             "protocol": PROTOCOL,
             "version": __version__,
             "models": [_model(side) for side in session.sides],
-            "cmaps": dict(CMAPS),
             "limits": {"message": MESSAGE_BYTES, "megapixels": MEGAPIXELS},
             "photos": [photo.id for photo in session.given],
             "data": session.data is not None,
             "asks": {name: {"slow": ask_class(name).slow} for name in ask_names()},
         }
-        arrays = {f"cmap-{name}": np.asarray(palette(name)) for name in CMAPS}
         # A subclassed model knows its layers after its first photo.
-        return Message(head, arrays, lasting=all(one["layers"] for one in head["models"]))
+        return Message(head, lasting=all(one["layers"] for one in head["models"]))
 
 
 def _model(side: Side) -> dict[str, Any]:
@@ -71,7 +65,7 @@ def _model(side: Side) -> dict[str, Any]:
     try:
         table = side.table
     except KvizError as error:  # a subclassed model before its first photo
-        return told | {"layers": [], "kind": None, "why_no_layers": str(error)}
+        return told | {"layers": [], "kind": None, "outputs": [], "why_no_layers": str(error)}
     return told | {
         "kind": side.head.kind,
         "outputs": [str(name) for name in side.head.names],

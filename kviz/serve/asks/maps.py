@@ -28,10 +28,15 @@ class Maps(Ask):
         photo = turn.photo(self.photo)
         found = side.maps(photo, info.path, turn.progress)
         alone = replace(found, maps={info.path: found[info.path]})
-        made = blobs.layers(side.parts(photo, activations=alone), math.inf, bytes)
+        parts = side.parts(
+            photo,
+            activations=alone,
+            predictions=side.predictions(photo),
+            class_layers=side.class_layers(photo),
+        )
+        made = blobs.layers(parts, math.inf, bytes)
         if not made.told:
             raise LayerError("Maps of volumes are not drawn on a page.")
-        (told,), (section,) = made.told, made.sections
-        (data,) = made.texts.values()
-        head = {**told, "photo": photo.id, **{key: section[key] for key in ("empty", "bad")}}
+        (told,), (data,) = made.told, made.texts.values()
+        head = {**told, "photo": photo.id}
         return Message(head, {"maps": np.frombuffer(data, np.uint8)})

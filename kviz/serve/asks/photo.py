@@ -10,7 +10,6 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz.attribution.options import option
 from kviz.errors import OptionError
-from kviz.results.result import class_facts
 from kviz.serve.ask import Ask, Turn, validate_size_option
 from kviz.serve.message import Message
 from kviz.serve.photos import NAME_LENGTH, Photo, photo_from
@@ -65,10 +64,7 @@ class AskPhoto(Ask):
         if whole is not None:
             arrays["original"] = np.ascontiguousarray(whole)
         height, width = (1, 1) if picture is None else picture.shape[:2]
-        classes = [
-            class_facts(one.class_index, one.name, one.score, predictions.is_probability)
-            for one in predictions.rows[0]
-        ]
+        told = side.answer(photo)
         head = {
             "photo": photo.id,
             "name": photo.name,
@@ -78,7 +74,9 @@ class AskPhoto(Ask):
             "original": dict(zip(("width", "height"), fitted.extent, strict=True)),
             "box": list(fitted.box),
             "transient": photo.transient,
-            "predictions": {"classes": classes, "quantity": predictions.quantity},
+            "predictions": {"classes": told.classes, "quantity": predictions.quantity},
+            "answer": told.answer,
+            "card": told.card,
             "notes": list(dict.fromkeys([*fitted.notes, *predictions.notes])),
         }
         return Message(head, arrays)

@@ -1,4 +1,4 @@
-"""weights: what each channel of a layer counts for a class: Grad-CAM's weights."""
+"""weights: what each channel of a layer weighs for a class: Grad-CAM's weights."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kviz._checks import sanitise
 from kviz.attribution.options import option
-from kviz.engine.passes import Passes
-from kviz.inputs import looked_at
-from kviz.scores import ClassScore
+from kviz.errors import LayerError
 from kviz.serve.ask import Ask, Turn, validate_class
 from kviz.serve.message import Message
 
@@ -28,17 +27,9 @@ class ChannelWeights(Ask):
         side, photo = turn.side, turn.photo(self.photo)
         info = side.info(self.layer)
         classes, explained = side.explained(photo, self.class_index)
-        network = side.network
-        pixels = network.pixels(side.fitted(photo).pixels)
-        specs = network.specs(pixels)
-        passes = Passes(network.engine, ClassScore(None), pixels, looked_at(pixels, specs, None))
-        _, _, chunk = next(network.engine.chunks(pixels, 1))
-        rows = []
-        for index in classes:
-            target = np.full(len(chunk[0]), index, np.int32)
-            _, ((_, gradient),), _ = passes.layer_gradient(chunk, target, info.path)
-            array = np.asarray(gradient, np.float64)[0]
-            rows.append(array.reshape(-1, array.shape[-1]).mean(axis=0))
+        found = side.channel_weights(photo, self.class_index)
+        if info.path not in found:
+            raise LayerError(f"Layer {sanitise(info.path)!r} has no channels that are shown.")
         label = side.predictions(photo).label
         head = {
             "photo": photo.id,
@@ -48,4 +39,4 @@ class ChannelWeights(Ask):
                 for place, index in enumerate(classes)
             ],
         }
-        return Message(head, {"weights": np.array(rows, np.float32)})
+        return Message(head, {"weights": np.ascontiguousarray(found[info.path], np.float32)})
