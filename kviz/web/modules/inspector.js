@@ -83,8 +83,8 @@ function drawPhoto() {
 
 function drawPattern() {
   const { maps, channel } = seen;
-  const found = told.patterns?.[maps.layer.path]?.[channel];
-  const source = found && (found.src ?? $(found.image)?.src);
+  const place = told.patterns?.[maps.layer.path]?.[channel];
+  const source = $("patterns")?.querySelectorAll("img")[place]?.src;
   $("channel-pattern-pane").hidden = !source;
   if (!source) return;
   $("channel-pattern").src = source;
