@@ -99,6 +99,7 @@ def page(
         "model": facts["model"]["name"],
         "layers": [],
         "tree": tree(parts.layers),
+        "patterns": _patterns(parts),
         "attributions": [],
     }
     texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
@@ -198,6 +199,22 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
             if tile.role != "curve"
         ]
     return dreams
+
+
+def _patterns(parts: Parts) -> dict[str, dict[str, int]]:
+    """Return which of the patterns' pictures is a channel's, by layer and channel."""
+    found = parts.patterns
+    if found is None or found.made_by is None:
+        return {}
+    options = found.made_by.settings
+    drawn: dict[str, int] = {}
+    count = 0
+    for index, channel in enumerate(options["filter_indices"][: len(found.images)]):
+        tiles = sum(tile.role != "curve" for tile in found.tiles(image=index))
+        if tiles:
+            drawn[str(channel)] = count
+        count += tiles
+    return {options["layer_names"]: drawn}
 
 
 def _unexplained(skipped: Sequence[Skipped]) -> dict[str, list[str]]:

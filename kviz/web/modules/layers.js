@@ -28,8 +28,7 @@ export function chosenCell(height, width) {
 }
 
 // Returns what an image element shows of a photo, undefined where the model takes none.
-export const photoSource = (photo) =>
-  told.photos[photo]?.src ?? document.querySelectorAll(".card")[photo]?.querySelector(".photo img")?.src;
+export const photoSource = (photo) => told.photos[photo]?.src;
 
 // Returns the path of the layer before or after another, of those that have maps; null at the ends.
 export function neighbour(path, by) {
