@@ -45,7 +45,8 @@ def _dead(layers: Sequence[Layer], photos: int) -> str:
     few = " Of one photo that says little: other photos may activate them." if photos == 1 else ""
     return (
         f"{sum(counts):,} of {channels:,} channels are zero everywhere for {shown}, in {number} of "
-        f"{len(layers)} layers; most in {worst['path']} ({told_share(worst['dead'])} of its channels).{few}"
+        f"{len(layers)} layers; most in {worst['path']} ({told_share(worst['dead'])} of its channels)."
+        f"{few}"
     )
 
 

@@ -86,7 +86,7 @@ def index_page(session: Session) -> Page:
         "score": "value" if live["models"][0]["kind"] == "values" else "logit",
     }
     facts = facts_of(parts, settings, {})
-    html = session.without_paths(page(parts, facts, {}, None, more))
+    html = session.without_paths(page(parts, facts, {}, None, more=more))
     if table is not None:
         session.page = html
     return Page(html)
