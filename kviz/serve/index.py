@@ -86,6 +86,10 @@ def index_page(session: Session) -> Page:
         "layers": layers,
         "tree": tree(table, [layer["path"] for layer in layers]),
         "kernels": _kernels(side, layers),
+        # What a report begins with, too.
+        "first_layer": next((info.path for info in side.table.select(None)), None)
+        if layers
+        else None,
         "score": "value" if live["models"][0]["kind"] == "values" else "logit",
     }
     facts = facts_of(parts, settings, {}, report)

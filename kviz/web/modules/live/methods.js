@@ -4,6 +4,7 @@ import { $, option } from "../dom.js";
 import { told } from "../source.js";
 import { change, look } from "../state.js";
 import { redrawWhy } from "../why.js";
+import { showCard } from "./bench.js";
 import { explain } from "./server.js";
 import { onPhoto, trouble } from "./photos.js";
 
@@ -29,6 +30,8 @@ async function explainAtOnce(place) {
       // Another photo has taken its place.
       if (told.photos[place]?.id !== id) return;
       put(one);
+      // Where the evidence is, is known now.
+      if (method === AT_ONCE[0] && one.card && Number(look().photo) === place) showCard(one);
       if (Number(look().photo) === place) await redrawWhy();
     } catch (error) {
       // A model without convolutions has no class activation map, and is not asked for one again.

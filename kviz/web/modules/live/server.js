@@ -73,7 +73,7 @@ export function explain(method, photo, way = {}) {
     const wanted = link.ask("attribution", { photo: id, method }, way).then(({ head, arrays }) => {
       const blob = `attribution-${method}-${id}`;
       hold(blob, bytesOf(arrays.maps));
-      return { ...head, blob };
+      return { ...head, blob, card: arrays.card };
     });
     asked.set(key, wanted);
     wanted.catch(() => asked.delete(key));
