@@ -12,6 +12,7 @@ from kviz.arrays import empty_channels
 from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
 from kviz.files import slug
+from kviz.reports.evidence import evidence_facts
 from kviz.reports.parts import Parts, Skipped
 from kviz.tiles import COLUMNS
 from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
@@ -179,6 +180,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
             if not whole:
                 data = coded(maps, low, span).tobytes()
             name = f"attribution-{method}-{image}"
+            said = [evidence_facts(found, image, place) for place in range(len(maps))]
             made.texts[name] = packed(data)
             made.told.append(
                 {
@@ -193,6 +195,9 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int) -> Attributi
                     "high": (low + span).tolist(),
                     # What a reader sees at first: clipped, as Attribution.tiles() does.
                     "peak": [peak_of(one) for one in found.maps[image]],
+                    "zero": [one["zero"] for one in said],
+                    "nothing": [one["nothing"] for one in said],
+                    "regions": [one["regions"] for one in said],
                     "classes": [
                         {
                             "index": int(index),

@@ -10,6 +10,8 @@ import numpy as np
 from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.files import file_sha256
+from kviz.reports.answers import answer_of
+from kviz.reports.evidence import evidence_facts
 from kviz.reports.parts import Parts, Settings
 from kviz.results import Activations
 from kviz.results.made_by import made_by
@@ -77,19 +79,24 @@ def _model(parts: Parts) -> dict[str, Any]:
 def _images(parts: Parts) -> list[dict[str, Any]]:
     predictions = parts.predictions
     if predictions is None:
-        return [
-            {"name": name, "classes": [], "explained": [], "rival": None} for name in parts.names
-        ]
+        empty = {"classes": [], "explained": [], "rival": None, "answer": None}
+        return [{"name": name, **empty} for name in parts.names]
     told: list[dict[str, Any]] = _told(predictions, "images")
     # An answer that is an image has no classes.
     chosen_of = parts.classes or [[] for _ in told]
-    for image, chosen, scores in zip(told, chosen_of, predictions.scores, strict=True):
+    answers = [
+        answer_of(predictions, place, parts.attributions, parts.fooled)
+        for place in range(len(told))
+    ]
+    rows = zip(told, chosen_of, answers, predictions.scores, strict=True)
+    for image, chosen, answer, scores in rows:
         classes = [
             class_facts(index, predictions.label(index), scores[index], predictions.is_probability)
             for index in chosen
         ]
         image["explained"] = classes[: parts.explained]
         image["rival"] = next(iter(classes[parts.explained :]), None)
+        image["answer"] = answer.facts()
     return told
 
 
@@ -114,9 +121,10 @@ def _attributions(parts: Parts) -> list[dict[str, Any]]:
             "image": image["name"],
             **one,
             "method": method,
+            **evidence_facts(found, place, which),
             "settings": json_plain(found.made_by.settings),
         }
         for method, found in parts.attributions.items()
-        for image in _told(found, "images")
-        for one in image["maps"]
+        for place, image in enumerate(_told(found, "images"))
+        for which, one in enumerate(image["maps"])
     ]

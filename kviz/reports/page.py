@@ -21,6 +21,7 @@ from kviz.files import slug
 from kviz.images import png
 from kviz.look import pictures
 from kviz.reports import blobs
+from kviz.reports.evidence import first_method
 from kviz.reports.parts import Parts, Skipped
 from kviz.web.graph import HEIGHT, WIDTH, Drawing, drawings
 from kviz.web.packing import packed
@@ -73,6 +74,7 @@ def page(
     photos = _photos(parts, pixels)
     graph, why_no_graph = _graphs(parts.layers)
     kernels = blobs.kernels(parts)
+    first_methods = [first_method(parts.attributions, image) for image in range(len(parts.names))]
     context: dict[str, Any] = {
         "facts": facts,
         "photos": photos,
@@ -99,6 +101,10 @@ def page(
             {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
             for name, photo in zip(parts.names, photos, strict=False)
         ],
+        "answers": [image["answer"] for image in facts["images"]],
+        "first_methods": first_methods,
+        # Of the first photo.
+        "first_method": next(iter(first_methods), None),
         "model": facts["model"]["name"],
         "layers": [],
         "attributions": [],

@@ -19,6 +19,8 @@ from kviz.arrays import empty_channels
 
 # The longest names that a page shows whole.
 NAME_LENGTH = 200
+# The longest sentences that facts tell whole.
+TEXT_LENGTH = 500
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def factor_for(shape: tuple[int, ...], side: int) -> int:
 def plainly(value: Any) -> Any:
     """Return facts as JSON has them: names as lists of signs that show, no NaN, NumPy's as Python's."""
     if isinstance(value, str):
-        return sanitise(value, NAME_LENGTH)
+        return sanitise(value, TEXT_LENGTH)
     if isinstance(value, Mapping):
         return {sanitise(key, NAME_LENGTH): plainly(item) for key, item in value.items()}
     if isinstance(value, np.generic | np.ndarray):

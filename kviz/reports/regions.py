@@ -1,0 +1,134 @@
+"""Where in a photo the evidence lies, as a table of three rows by three columns and in words.
+
+For those who cannot see a map, and for sentences. A region is called by its place in the picture and by
+nothing that may be in it: what is there, a map does not tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kviz._types import Array
+
+SIDE = 3
+ROWS = ("upper", "centre", "lower")
+COLUMNS = ("left", "centre", "right")
+# More regions than these, and the evidence is spread.
+MOST_NAMED = 3
+# A region's share, below which the strongest is not told from the others.
+EVEN = 0.12
+
+
+@dataclass(frozen=True)
+class Region:
+    """One of the nine parts of a photo.
+
+    Attributes:
+        row: from the top, 0 to 2.
+        column: from the left, 0 to 2.
+        share: its share of all evidence for the class, 0 to 1.
+    """
+
+    row: int
+    column: int
+    share: float
+
+    @property
+    def name(self) -> str:
+        """What it is called, such as `"upper left"`.
+
+        >>> Region(1, 0, 0.5).name, Region(1, 1, 0.5).name
+        ('centre left', 'centre')
+        """
+        return (
+            "centre" if self.row == self.column == 1 else f"{ROWS[self.row]} {COLUMNS[self.column]}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the same as a dict."""
+        return {"name": self.name, "row": self.row, "column": self.column, "share": self.share}
+
+
+@dataclass(frozen=True)
+class Regions:
+    """How the values of a map are shared out over nine parts of the photo.
+
+    All shares are of the sum of the sizes of all values, so that those of `positive` and `negative`
+    together are 1, or all 0 of a map that is zero everywhere.
+
+    Attributes:
+        positive: float64 `(3, 3)`, of what is for the class.
+        negative: float64 `(3, 3)`, of what is against it.
+    """
+
+    positive: Array
+    negative: Array
+
+    def facts(self) -> dict[str, Any]:
+        """Return the same as lists."""
+        return {"for": self.positive.round(6).tolist(), "against": self.negative.round(6).tolist()}
+
+    def strongest(self) -> list[Region]:
+        """Return the fewest regions that hold more than half of the evidence for the class.
+
+        The strongest first; none where there is no evidence for it.
+        """
+        total = float(self.positive.sum())
+        if not total:
+            return []
+        shares = self.positive.reshape(-1) / total
+        order = np.argsort(-shares, kind="stable")
+        # A rounding less, so that two halves are not three parts.
+        count = int(np.searchsorted(np.cumsum(shares[order]), 0.5 + 1e-9)) + 1
+        return [Region(*divmod(int(at), SIDE), float(shares[at])) for at in order[:count]]
+
+
+def edges_of(length: int) -> list[int]:
+    """Return where the three parts of a side begin, and where the last one ends.
+
+    >>> edges_of(227)
+    [0, 76, 151, 227]
+    """
+    return [round(part * length / SIDE) for part in range(SIDE + 1)]
+
+
+def regions_of(values: Array) -> Regions:
+    """Return how a map's values are shared out.
+
+    Args:
+        values: float `(H, W)`, signed.
+
+    >>> regions_of(np.array([[3.0, 0, 0], [0, 0, 0], [0, 0, -1]])).facts()["against"][2]
+    [0.0, 0.0, 0.25]
+    """
+    values = np.nan_to_num(values.astype(np.float64))
+    rows, columns = map(edges_of, values.shape)
+    total = float(np.abs(values).sum()) or 1.0
+    shares = []
+    for part in (np.maximum(values, 0), np.maximum(-values, 0)):
+        # Sums up to each edge: a part of no pixels has none.
+        sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
+        sums[1:, 1:] = part.cumsum(axis=0).cumsum(axis=1)
+        corners = sums[np.ix_(rows, columns)]
+        shares.append(np.maximum(np.diff(np.diff(corners, axis=0), axis=1) / total, 0))
+    return Regions(*shares)
+
+
+def placed(regions: list[Region]) -> str:
+    """Return where regions are, in words that follow "evidence".
+
+    >>> placed([Region(1, 0, 0.4), Region(1, 1, 0.2)])
+    'in the centre left and the centre'
+    >>> placed([Region(0, column, 0.2) for column in (0, 1, 2)] + [Region(1, 1, 0.1)])
+    'spread over the photo, strongest in the upper left'
+    """
+    if len(regions) > MOST_NAMED:
+        # Parts of a side that cannot be divided by three differ by a pixel.
+        if regions[0].share < EVEN:
+            return "spread evenly over the photo"
+        return f"spread over the photo, strongest in the {regions[0].name}"
+    *first, last = [f"the {region.name}" for region in regions]
+    return f"in {', '.join(first)} and {last}" if first else f"in {last}"
