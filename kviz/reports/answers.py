@@ -1,10 +1,10 @@
 """What the model answers to each photo, as one sentence and as the fields that it is made of.
 
-Such as: Egyptian cat 37 %, tabby 36 %: undecided; evidence in the centre left; another class at ±21 of
-255. How sure an answer is goes by its margin: of two classes the difference of their probabilities, of a
-label that stands for itself that of its being there and not. From .5 on it is sure (three to one where
-nothing else is likely), below .1 undecided (55 to 45), leaning in between. It is the model's own number:
-a model can be sure and wrong.
+Such as: Egyptian cat 37 %, tabby 36 %: undecided; evidence in the centre left; another class at ±21
+of 255. How sure an answer is goes by its margin: of two classes the difference of their
+probabilities, of a label that stands for itself that of its being there and not. From .5 on it is sure
+(three to one where nothing else is likely), below .1 undecided (55 to 45), leaning in between. It is
+the model's own number: a model can be sure and wrong.
 """
 
 from __future__ import annotations

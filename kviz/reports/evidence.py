@@ -1,4 +1,4 @@
-"""What an attribution map says, before anybody looks at it: whether anything, where, and of which method."""
+"""What an attribution map says before anybody looks at it: whether anything, and where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kviz.reports.regions import regions_of
 from kviz.results import Attribution
 from kviz.results.attribution import Explained
 
-# Of its values only the sizes are known: how much a pixel would change the score, not in which direction.
+# Only sizes are known then: how much a pixel would change the score, not in which direction.
 _SIZES = "max_abs"
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-
-import numpy as np
 
 from kviz._caller import spelled
 from kviz._checks import sanitise
@@ -18,40 +15,17 @@ from kviz.draw.colours import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
 from kviz.files import slug
-from kviz.images import png
 from kviz.look import pictures
 from kviz.reports import blobs
 from kviz.reports.evidence import first_method
 from kviz.reports.parts import Parts, Skipped
+from kviz.reports.pictures import Picture, as_picture, overlay
 from kviz.web.graph import HEIGHT, WIDTH, Drawing, drawings
 from kviz.web.packing import packed
 from kviz.web.shell import render
 
 MEGABYTE = 1_000_000
 CMAPS = {"viridis": "viridis", "cividis": "cividis", "gray": "grey", "bwr": "blue–white–red"}
-# Smaller photos are enlarged without smoothing.
-_TINY = 128
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that is in the page as a file: its data URI, size, caption and alternative text.
-
-    Its legend is names with the colours, `#rrggbb`, that mean them.
-    """
-
-    src: str
-    width: int
-    height: int
-    title: str
-    detail: str
-    alt: str
-    legend: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def tiny(self) -> bool:
-        """Whether its pixels are to be seen as squares."""
-        return max(self.width, self.height) < _TINY
 
 
 def page(
@@ -78,6 +52,9 @@ def page(
     context: dict[str, Any] = {
         "facts": facts,
         "photos": photos,
+        "overlays": [
+            overlay(parts.attributions, image, photo) for image, photo in enumerate(photos)
+        ],
         "answers": _answers(parts),
         "quantity": "" if parts.predictions is None else parts.predictions.quantity,
         "dreams": _dreams(parts),
@@ -140,22 +117,12 @@ def page(
     return text
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _picture(levels: Array, title: str, detail: str, alt: str) -> Picture:
-    levels = np.ascontiguousarray(levels)
-    source = f"data:image/png;base64,{_base64(png(levels))}"
-    return Picture(source, levels.shape[1], levels.shape[0], title, detail, alt)
-
-
 def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
     """Return what the network was given as pictures, none where it takes no photo."""
     given = pictures(dict(pixels))
     span = None if given is None else pixel_span(given)
     return [
-        _picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.")
+        as_picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.")
         for array, name in zip(given if given is not None else (), parts.names, strict=False)
     ]
 
@@ -167,7 +134,7 @@ def _answers(parts: Parts) -> list[list[Picture]]:
     return [
         [
             replace(
-                _picture(tile.levels, tile.title, tile.detail, tile.alt),
+                as_picture(tile.levels, tile.title, tile.detail, tile.alt),
                 legend=tuple((name, f"#{bytes(colour).hex()}") for name, colour in tile.legend),
             )
             for tile in parts.predictions.tiles(image=image)
@@ -189,7 +156,7 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
             continue
         # One at a time: many at once would be one grid.
         dreams[key] = [
-            _picture(tile.levels, tile.title, tile.detail, tile.alt)
+            as_picture(tile.levels, tile.title, tile.detail, tile.alt)
             for index in range(len(found.images))
             for tile in found.tiles(image=index)
             if tile.role != "curve"

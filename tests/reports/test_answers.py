@@ -1,4 +1,4 @@
-"""The answer to a photo in one sentence, for every kind of output, and the fields that it is made of."""
+"""The answer to a photo in one sentence, for every kind of output, and what it is made of."""
 
 import dataclasses
 import math
