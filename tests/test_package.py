@@ -27,7 +27,7 @@ FLOORS = (
     "engine.backend engine.lifting "
     "engine.devices engine.tracing engine.graph engine.receptive_fields engine.pixel_inputs "
     "engine.layers engine.model_inputs engine.heads engine.explained_layers engine.attention "
-    "engine.estimate engine.optimizing engine.memory "
+    "engine.class_layers engine.estimate engine.optimizing engine.memory "
     "engine.compiled engine.other_weights engine.preprocessing engine.activation_model "
     "engine.engine engine.passes "
     "network scores inputs "

@@ -68,6 +68,12 @@ def layers(parts: Parts, limit: float) -> Layers:
         else:
             why = "Maps of volumes are not drawn on a page."
             parts.skipped.append(Skipped("feature maps", why, path))
+    weights = {
+        path: [packed(one.astype("<f4").tobytes()) for one in parts.channel_weights[path]]
+        for path in planes
+        if path in parts.channel_weights
+    }
+    limit -= sum(len(text) for texts in weights.values() for text in texts)
     texts, side = fitted(planes, limit)
     infos = {info.path: info for info in parts.layers or ()}
     made = Layers(side=side)
@@ -78,6 +84,8 @@ def layers(parts: Parts, limit: float) -> Layers:
         info = infos.get(path)
         for image, text in enumerate(texts[path]):
             made.texts[f"maps-{place}-{image}"] = text
+        names = [f"weights-{place}-{image}" for image in range(len(weights.get(path, ())))]
+        made.texts.update(zip(names, weights.get(path, ()), strict=True))
         made.told.append(
             {
                 "path": path,
@@ -90,6 +98,9 @@ def layers(parts: Parts, limit: float) -> Layers:
                 "low": [_finite(one, np.min) for one in found],
                 "high": [_finite(one, np.max) for one in found],
                 "field": _field(info),
+                # What each channel weighs for each class explained, a blob a photo.
+                "weights": names,
+                **_named(parts, path),
             }
         )
         made.sections.append(
@@ -108,6 +119,14 @@ def layers(parts: Parts, limit: float) -> Layers:
             }
         )
     return made
+
+
+def _named(parts: Parts, path: str) -> dict[str, list[str]]:
+    """Return what the channels of a layer are called where they are the classes, else nothing."""
+    if path not in parts.class_layers or parts.predictions is None:
+        return {}
+    count = parts.predictions.scores.shape[1]
+    return {"class_names": [parts.predictions.label(index) for index in range(count)]}
 
 
 def _finite(values: Array, what: Any) -> float:

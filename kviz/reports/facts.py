@@ -42,6 +42,7 @@ def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict
         "model": _model(parts),
         "images": _images(parts),
         "layers": [info.facts() for info in parts.layers or ()],
+        "class_layers": parts.class_layers,
         "feature_maps": _told(parts.activations, "layers"),
         "dead_channels": dead_channels(parts.activations),
         "attributions": _attributions(parts),

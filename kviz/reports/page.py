@@ -79,6 +79,11 @@ def page(
             for name, photo in zip(parts.names, photos, strict=False)
         ],
         "answers": [image["answer"] for image in facts["images"]],
+        # The classes in the order of all maps and of all weights of channels.
+        "explained": [
+            [*image["explained"], *([image["rival"]] if image["rival"] else [])]
+            for image in facts["images"]
+        ],
         "first_methods": first_methods,
         # Of the first photo.
         "first_method": next(iter(first_methods), None),

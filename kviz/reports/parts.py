@@ -10,12 +10,15 @@ from typing import Any, Literal
 import numpy as np
 
 from kviz._checks import first_line
-from kviz._types import Progress, Selector
+from kviz._types import Array, Progress, Selector
 from kviz.attribution import attribute, method_named
+from kviz.engine.class_layers import class_layers
+from kviz.engine.heads import choose_head
 from kviz.engine.layers import LayerTable
 from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
 from kviz.network.network import Network
+from kviz.reports.channel_weights import channel_weights
 from kviz.results import Activations, Attribution, Predictions, Synthesis, Weights
 from kviz.synthesis.class_image import class_image
 from kviz.synthesis.filter_patterns import filter_patterns
@@ -24,6 +27,7 @@ from kviz.synthesis.fooling import fool
 METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
 QUICK_METHODS = ("grad_cam", "saliency")
 TOP = 5
+DREAMS = ("filter patterns", "class images", "fooling image")
 PATTERNS = 8
 PATTERN_STEPS = 32
 CLASS_STEPS = 128
@@ -89,6 +93,9 @@ class Parts:
         explained: how many of these are explained; what is behind them is the rival.
         activations: feature maps.
         attributions: maps by method, of the shape `(N, classes, H, W)`.
+        channel_weights: by layer float32 `(N, classes, channels)`, what each channel weighs for each
+            class; none where there are no classes or no feature maps.
+        class_layers: paths of the layers whose channels are the classes, one to one.
         weights: kernels of the layers that have feature maps, and of the first convolution.
         patterns: of the strongest filters of one layer.
         class_images: of the first photo's classes.
@@ -105,6 +112,8 @@ class Parts:
     explained: int = 1
     activations: Activations | None = None
     attributions: dict[str, Attribution] = field(default_factory=dict)
+    channel_weights: dict[str, Array] = field(default_factory=dict)
+    class_layers: list[str] = field(default_factory=list)
     weights: Weights | None = None
     patterns: Synthesis | None = None
     class_images: Synthesis | None = None
@@ -162,6 +171,146 @@ def _why(error: Exception) -> str:
     return f"It failed with {type(error).__name__}: {first_line(error)}"
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What every part works on.
+
+    Attributes:
+        clock: what runs and times it.
+        network: the network.
+        images: as `kviz.activations` takes them, read.
+        settings: what was chosen.
+        names: what the images are called.
+    """
+
+    clock: _Clock
+    network: Network
+    images: Any
+    settings: Settings
+    names: tuple[str, ...]
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """Options that most verbs take."""
+        return {"batch_size": self.settings.batch_size, "names": self.names}
+
+    def predicted(self) -> Predictions | None:
+        found: Predictions | None = self.clock.run(
+            "predictions",
+            lambda tell: predict(
+                self.network, self.images, TOP, output=self.settings.output, **self.shared,
+                progress=tell,
+            ),
+        )  # fmt: skip
+        return found
+
+    def mapped(self) -> Activations | None:
+        found: Activations | None = self.clock.run(
+            "feature maps",
+            lambda tell: activations(
+                self.network, self.images, self.settings.layer_names, **self.shared, progress=tell
+            ),
+        )
+        return found
+
+    def attributed(self, classes: list[list[int]], no_class: str | None) -> dict[str, Attribution]:
+        """Return maps by method, with certificates where these are wanted."""
+        found = {}
+        for method in self.settings.methods:
+
+            def explain(tell: Progress, method: str = method) -> Attribution:
+                return attribute(
+                    self.network, self.images, method_named(method), class_index=classes,
+                    output=self.settings.output, seed=self.settings.seed, progress=tell,
+                    **self.shared,
+                )  # fmt: skip
+
+            made = self.clock.run("attribution", explain, item=method, unless=no_class)
+            if made is not None and self.settings.certify:
+                made = self._certified(made)
+            if made is not None:
+                found[method] = made
+        return found
+
+    def _certified(self, made: Attribution) -> Attribution:
+        """Return maps with their certificates, or without where they cannot be tested."""
+        settings = self.settings
+        certified: Attribution | None = self.clock.run(
+            "certificates",
+            lambda tell: made.certify(
+                self.network, self.images, batch_size=settings.batch_size, seed=settings.seed,
+                progress=tell,
+            ),
+            item=made.method,
+        )  # fmt: skip
+        return made if certified is None else certified
+
+    def weighed(
+        self, maps: Activations | None, classes: list[list[int]]
+    ) -> tuple[dict[str, Array], list[str]]:
+        """Return what channels weigh for classes, and the layers whose channels are the classes."""
+        if maps is None or not classes:
+            return {}, []
+        channels = {path: array.shape[-1] for path, array in maps.items()}
+        weights = self.clock.run(
+            "channel weights",
+            lambda tell: channel_weights(
+                self.network, self.images, channels, classes, output=self.settings.output,
+                batch_size=self.settings.batch_size, progress=tell,
+            ),
+        )  # fmt: skip
+        layers = self.clock.run("class layers", lambda _: self._class_layers())
+        return weights or {}, layers or []
+
+    def _class_layers(self) -> list[str]:
+        engine, specs = self.network.engine, self.network.specs(self.network.pixels(self.images))
+
+        def run(*pixels: Any) -> Any:
+            traced = engine.traced(dict(zip(specs, pixels, strict=True)))
+            head = choose_head(engine.heads(traced), self.settings.output)
+            return (), class_layers(traced, engine.table(traced), head)
+
+        key = ("class layers", engine.meaning, self.settings.output)
+        found: list[str] = engine.noted(key, run, list(specs.values()))[1]
+        return found
+
+    def dreamed(
+        self,
+        maps: Activations | None,
+        predictions: Predictions | None,
+        classes: list[list[int]],
+        no_class: str | None,
+    ) -> dict[str, Any]:
+        """Return what takes long, by its name in `Parts`; nothing for a quick report."""
+        clock, settings = self.clock, self.settings
+        if settings.quick:
+            clock.skipped += [
+                Skipped(part, "Left out of a quick report.", reason="quick") for part in DREAMS
+            ]
+            return {}
+
+        def imagined(tell: Progress) -> Synthesis:
+            return class_image(
+                self.network, classes[0], output=settings.output, steps=CLASS_STEPS,
+                seed=settings.seed, progress=tell,
+            )  # fmt: skip
+
+        def fooled(tell: Progress) -> Synthesis:
+            return fool(
+                self.network, self.images, _farthest(predictions), output=settings.output,
+                seed=settings.seed, progress=tell, **self.shared,
+            )  # fmt: skip
+
+        patterns, class_images, fooling = DREAMS
+        return {
+            "patterns": clock.run(
+                patterns, lambda tell: _patterns(self.network, maps, settings, tell)
+            ),
+            "class_images": clock.run(class_images, imagined, unless=no_class),
+            "fooled": clock.run(fooling, fooled, unless=no_class),
+        }
+
+
 def gather(
     network: Network,
     images: Any,
@@ -185,73 +334,20 @@ def gather(
         KeyboardInterrupt: also where it came while a verb was at work that would give what it has.
     """
     clock = _Clock(progress)
-    batch: dict[str, Any] = {"batch_size": settings.batch_size}
-    shared: dict[str, Any] = {**batch, "names": names}
+    asked = _Asked(clock, network, images, settings, names)
     # First, since a subclassed model has no layers to list before it has seen a photo.
-    predictions = clock.run(
-        "predictions",
-        lambda tell: predict(network, images, TOP, output=settings.output, **shared, progress=tell),
-    )
+    predictions = asked.predicted()
     table = clock.run("layers", lambda _: network.layers)
-    maps = clock.run(
-        "feature maps",
-        lambda tell: activations(network, images, settings.layer_names, **shared, progress=tell),
-    )
+    maps = asked.mapped()
     kernels = clock.run("kernels", lambda _: _kernels(network, table, maps))
     classes = _classes(predictions, settings.class_index)
     no_class = None
     if not classes:
         why = clock.skipped[0].why if predictions is None else "The model answers with an image."
         no_class = f"It needs a predicted class. {why}"
-    found: dict[str, Attribution] = {}
-    for method in settings.methods:
-
-        def explain(tell: Progress, method: str = method) -> Attribution:
-            return attribute(
-                network, images, method_named(method), class_index=classes, output=settings.output,
-                seed=settings.seed,                progress=tell, **shared,
-            )  # fmt: skip
-
-        made = clock.run("attribution", explain, item=method, unless=no_class)
-        if made is not None and settings.certify:
-            made = _certified(clock, network, images, made, settings)
-        if made is not None:
-            found[method] = made
-    patterns = class_images = fooled = None
-    if settings.quick:
-        clock.skipped += [
-            Skipped(part, "Left out of a quick report.", reason="quick")
-            for part in ("filter patterns", "class images", "fooling image")
-        ]
-    else:
-        patterns = clock.run(
-            "filter patterns", lambda tell: _patterns(network, maps, settings, tell)
-        )
-        class_images = clock.run(
-            "class images",
-            lambda tell: class_image(
-                network,
-                classes[0],
-                output=settings.output,
-                steps=CLASS_STEPS,
-                seed=settings.seed,
-                progress=tell,
-            ),
-            unless=no_class,
-        )
-        fooled = clock.run(
-            "fooling image",
-            lambda tell: fool(
-                network,
-                images,
-                _farthest(predictions),
-                output=settings.output,
-                seed=settings.seed,
-                progress=tell,
-                **shared,
-            ),
-            unless=no_class,
-        )
+    found = asked.attributed(classes, no_class)
+    weighed, of_classes = asked.weighed(maps, classes)
+    dreams = asked.dreamed(maps, predictions, classes, no_class)
     return Parts(
         network=network,
         names=names,
@@ -261,27 +357,13 @@ def gather(
         explained=max(len(settings.class_index), 1),
         activations=maps,
         attributions=found,
+        channel_weights=weighed,
+        class_layers=of_classes,
         weights=kernels,
-        patterns=patterns,
-        class_images=class_images,
-        fooled=fooled,
         seconds=clock.seconds,
         skipped=clock.skipped,
+        **dreams,
     )
-
-
-def _certified(
-    clock: _Clock, network: Network, images: Any, made: Attribution, settings: Settings
-) -> Attribution:
-    """Return maps with their certificates, or without where they cannot be tested."""
-    certified: Attribution | None = clock.run(
-        "certificates",
-        lambda tell: made.certify(
-            network, images, batch_size=settings.batch_size, seed=settings.seed, progress=tell
-        ),
-        item=made.method,
-    )
-    return made if certified is None else certified
 
 
 def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:
@@ -298,8 +380,9 @@ def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[l
     return pairs
 
 
-def _farthest(predictions: Predictions) -> list[int]:
+def _farthest(predictions: Predictions | None) -> list[int]:
     """Return each photo's least likely class, as in A. Kurakin et al., 2017."""
+    assert predictions is not None  # noqa: S101 - without them there are no classes
     if predictions.scores.shape[1] < 2:
         raise KvizError("The model has one class only, so that there is no other to be taken for.")
     least: list[int] = predictions.scores.argmin(axis=1).tolist()
