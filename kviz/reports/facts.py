@@ -12,6 +12,7 @@ from kviz.arrays import empty_channels
 from kviz.files import file_sha256
 from kviz.reports.answers import answer_of
 from kviz.reports.evidence import evidence_facts
+from kviz.reports.health import health_of
 from kviz.reports.parts import Parts, Settings
 from kviz.results import Activations
 from kviz.results.made_by import made_by
@@ -45,6 +46,7 @@ def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict
         "class_layers": parts.class_layers,
         "feature_maps": _told(parts.activations, "layers"),
         "dead_channels": dead_channels(parts.activations),
+        "health": [one.facts() for one in health_of(parts.activations, parts.layers)],
         "attributions": _attributions(parts),
         "patterns": _told(parts.patterns, "images"),
         "class_images": _told(parts.class_images, "images"),
