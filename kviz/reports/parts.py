@@ -14,7 +14,7 @@ from kviz._types import Array, Progress, Selector
 from kviz.attribution import attribute, method_named
 from kviz.engine.class_layers import class_layers
 from kviz.engine.heads import choose_head
-from kviz.engine.layers import LayerTable
+from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
 from kviz.network.network import Network
@@ -169,6 +169,30 @@ def _why(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "The memory is used up. Try fewer layers, images or a smaller one."
     return f"It failed with {type(error).__name__}: {first_line(error)}"
+
+
+def default_methods(table: LayerTable, quick: bool) -> tuple[str, ...]:
+    """Return the methods that a page shows where nobody names any.
+
+    None that looks at a layer's maps where no layer has positions of its own making: what a dense net
+    has is the photo itself, and a map of that would explain nothing.
+
+    Args:
+        table: the model's layers.
+        quick: whether they have to be fast.
+    """
+    methods = QUICK_METHODS if quick else METHODS
+    looking = any(
+        info.reached and info.spatial and info.weight_names and _makes_positions(info)
+        for info in table
+    )
+    return tuple(m for m in methods if looking or not hasattr(method_named(m), "layer_names"))
+
+
+def _makes_positions(info: LayerInfo) -> bool:
+    """Return whether a layer looks at a neighbourhood, or gives tokens or steps of time."""
+    normalising = "Normalization" in info.kind
+    return info.window is not None or (len(info.output_shape) == 3 and not normalising)
 
 
 @dataclass(frozen=True)

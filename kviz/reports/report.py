@@ -27,7 +27,7 @@ from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.reports.facts import facts_of
 from kviz.reports.page import MEGABYTE, page
-from kviz.reports.parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
+from kviz.reports.parts import PartProgress, Settings, default_methods, gather
 from kviz.web.packing import plainly
 
 MAX_MB = 20.0
@@ -120,9 +120,9 @@ def report(  # noqa: PLR0913 - a verb's options
         class_index: the class to explain, by index or name, or a list of them; by default each
             photo's predicted one. Beside one alone the strongest of the others is explained too.
         output: which output of a model that has several, as `attribute` takes it.
-        methods: attribution methods by name; by default `grad_cam`, `saliency`,
-            `integrated_gradients` and `occlusion`, of which a quick report has the first two; `()`
-            for none.
+        methods: attribution methods by name; by default `grad_cam` (of models with layers that have
+            positions), `saliency`, `integrated_gradients` and `occlusion`, of which a quick report has
+            the first two; `()` for none.
         layer_names: whose feature maps are shown, as `activations` takes it.
         pattern_layer_names: the layer whose strongest filters' patterns are drawn, the first of
             several; by default one in the middle.
@@ -155,7 +155,7 @@ def report(  # noqa: PLR0913 - a verb's options
         path = _checked(path)
         try_to_write(path, file=True, force=force)
     room = _room(max_mb)
-    chosen = _methods(methods, quick)
+    named = None if methods is None else _methods(methods)
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     begun = time.perf_counter()
     network = as_network(model)
@@ -165,7 +165,8 @@ def report(  # noqa: PLR0913 - a verb's options
     known = tuple(names[:count])
     names = known + tuple(f"image {index}" for index in range(len(known), count))
     specs = network.specs(pixels)
-    head = choose_head(network.engine.outline(specs)[1], output)
+    table, heads = network.engine.outline(specs)
+    head = choose_head(heads, output)
     # A model that cannot answer for one photo has no page.
     answers, _ = network.engine.answers(specs, output)
     network.engine.memory.check(answers, next(network.engine.chunks(pixels, 1))[2])
@@ -176,7 +177,7 @@ def report(  # noqa: PLR0913 - a verb's options
     settings = Settings(
         class_index=_classes(class_index, network, head),
         output=output,
-        methods=chosen,
+        methods=default_methods(table, quick) if named is None else named,
         layer_names=layer_names,
         pattern_layer_names=pattern_layer_names,
         quick=quick,
@@ -186,7 +187,7 @@ def report(  # noqa: PLR0913 - a verb's options
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
-    facts = facts_of(parts, settings, pixels)
+    facts = facts_of(parts, settings, pixels, report)
     facts["seconds"] = {"reading": round(loaded, 3), **facts["seconds"]}
     if progress:
         progress("page", 0, 1)
@@ -209,11 +210,9 @@ def _classes(class_index: Any, network: Network, head: Head) -> tuple[int, ...]:
     return tuple(dict.fromkeys(network.class_index(which, head) for which in wanted))
 
 
-def _methods(given: Sequence[str] | None, quick: bool) -> tuple[str, ...]:
+def _methods(given: Sequence[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         raise OptionError("methods takes a list of names. Received: one string")
-    if given is None:
-        given = QUICK_METHODS if quick else METHODS
     for method in given:
         method_named(method)
     return tuple(dict.fromkeys(given))
