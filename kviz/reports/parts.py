@@ -19,18 +19,19 @@ from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
 from kviz.network.network import Network
 from kviz.reports.channel_weights import channel_weights
+from kviz.reports.planned import DREAMS, METHODS, QUICK_METHODS
 from kviz.results import Activations, Attribution, Predictions, Synthesis, Weights
 from kviz.synthesis.class_image import class_image
 from kviz.synthesis.filter_patterns import filter_patterns
 from kviz.synthesis.fooling import fool
 
-METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
-QUICK_METHODS = ("grad_cam", "saliency")
 TOP = 5
-DREAMS = ("filter patterns", "class images", "fooling image")
-PATTERNS = 8
+# How many filters' patterns are drawn, by edition.
+PATTERNS = {"page": 8, "mail": 4}
 PATTERN_STEPS = 32
 CLASS_STEPS = 128
+
+Edition = Literal["page", "mail"]
 
 # Called with a part's name, and how much of it is done of how much.
 PartProgress = Callable[[str, int, int], None]
@@ -47,6 +48,8 @@ class Settings:
         layer_names: whose feature maps are shown.
         pattern_layer_names: whose filters' patterns are drawn, None for one in the middle.
         quick: leave out what takes long.
+        edition: `"page"`, or `"mail"` for one that can be sent: fewer dreams are made for it.
+        max_mb: how large the page may get, None for any size.
         certify: test the maps of what decides.
         seed: for what is drawn at random.
         batch_size: images in flight at once.
@@ -58,6 +61,8 @@ class Settings:
     layer_names: Selector
     pattern_layer_names: Selector
     quick: bool
+    edition: Edition
+    max_mb: float | None
     certify: bool
     seed: int
     batch_size: int
@@ -444,7 +449,7 @@ def _patterns(
         path = network.layers.select(path, maps=True)[0].path
     if path not in maps:
         maps = activations(network, np.asarray(maps.images), path, settings.batch_size)
-    filters: Sequence[int] = strongest(maps, path, PATTERNS)
+    filters: Sequence[int] = strongest(maps, path, PATTERNS[settings.edition])
     return filter_patterns(
         network, path, filters, steps=PATTERN_STEPS, seed=settings.seed, progress=progress
     )

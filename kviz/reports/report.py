@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, shown, validate_bool, validate_int
+from kviz._checks import sanitise, shown, validate_bool, validate_choice, validate_int
 from kviz._types import Images, ModelLike, Selector
 from kviz.arrays import photo_of, pixel_span
 from kviz.attribution import method_named
@@ -21,16 +21,19 @@ from kviz.engine.heads import Head, choose_head
 from kviz.errors import OptionError, OutputError
 from kviz.files import try_to_write, whole_file
 from kviz.given import read_images
-from kviz.images import png
 from kviz.look import pictures
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.reports.facts import facts_of
 from kviz.reports.page import MEGABYTE, page
-from kviz.reports.parts import PartProgress, Settings, default_methods, gather
+from kviz.reports.parts import Edition, PartProgress, Settings, default_methods, gather
+from kviz.reports.pictures import as_picture
 from kviz.web.packing import plainly
 
 MAX_MB = 20.0
+# What most mail servers let through, several times over.
+MAIL_MB = 2
+EDITIONS = ("page", "mail")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,6 +105,7 @@ def report(  # noqa: PLR0913 - a verb's options
     pattern_layer_names: Selector = None,
     quick: bool = False,
     certify: bool = False,
+    edition: Edition = "page",
     max_mb: float | None = MAX_MB,
     seed: int = 0,
     batch_size: int = 32,
@@ -129,6 +133,8 @@ def report(  # noqa: PLR0913 - a verb's options
         quick: leave out what takes long: dreams, and methods of many passes.
         certify: test the maps of what decides, as `Attribution.certify` does: some 450 forward passes
             for each method, photo and class.
+        edition: `"page"`, or `"mail"` for one of at most 2 MB: photos and dreams are JPEG, of the
+            patterns there are four, maps are averaged down further, and the page says so.
         max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
             for no limit.
         seed: for what is drawn at random.
@@ -154,7 +160,10 @@ def report(  # noqa: PLR0913 - a verb's options
     if path is not None:
         path = _checked(path)
         try_to_write(path, file=True, force=force)
+    validate_choice("edition", edition, EDITIONS)
     room = _room(max_mb)
+    if edition == "mail":
+        room = min(room or MAIL_MB * MEGABYTE, MAIL_MB * MEGABYTE)
     named = None if methods is None else _methods(methods)
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     begun = time.perf_counter()
@@ -173,7 +182,7 @@ def report(  # noqa: PLR0913 - a verb's options
     for selector in (layer_names, pattern_layer_names):
         if selector is not None:
             network.layers.select(selector, maps=True)
-    _check_room(pixels, count if quick else 4 * count, room)
+    _check_room(pixels, count if quick else 4 * count, room, edition)
     settings = Settings(
         class_index=_classes(class_index, network, head),
         output=output,
@@ -181,6 +190,8 @@ def report(  # noqa: PLR0913 - a verb's options
         layer_names=layer_names,
         pattern_layer_names=pattern_layer_names,
         quick=quick,
+        edition=edition,
+        max_mb=max_mb,
         certify=validate_bool("certify", certify),
         seed=seed,
         batch_size=batch_size,
@@ -192,7 +203,7 @@ def report(  # noqa: PLR0913 - a verb's options
     if progress:
         progress("page", 0, 1)
     begun = time.perf_counter()
-    text = page(parts, facts, pixels, room)
+    text = page(parts, facts, pixels, room, edition)
     facts["seconds"]["page"] = round(time.perf_counter() - begun, 3)
     made = Report(text, plainly(facts), path)
     if path is not None:
@@ -229,12 +240,15 @@ def _room(max_mb: Any) -> float | None:
     return min(max_mb, 10**9) * MEGABYTE
 
 
-def _check_room(pixels: Mapping[str, Any], count: int, room: float | None) -> None:
+def _check_room(
+    pixels: Mapping[str, Any], count: int, room: float | None, edition: Edition
+) -> None:
     """Refuse at once more photos than a page can take; fooling shows each three times more."""
     photos = pictures(dict(pixels))
     if photos is None or room is None:
         return
-    size = count * len(png(np.ascontiguousarray(photo_of(photos[0], pixel_span(photos))))) * 4 / 3
+    first = as_picture(photo_of(photos[0], pixel_span(photos)), "", "", "", photo=edition == "mail")
+    size = count * len(first.src)
     if size > room:
         raise OutputError(
             f"The photos alone would take about {size / MEGABYTE:.0f} MB of the page, which may take "

@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 import kviz
-from kviz.reports.parts import METHODS, QUICK_METHODS, default_methods
+from kviz.reports.parts import default_methods
+from kviz.reports.planned import METHODS, QUICK_METHODS
 
 WITHOUT = ("saliency", "integrated_gradients", "occlusion")
 NETS = {
