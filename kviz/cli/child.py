@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
@@ -25,10 +26,15 @@ from kviz.cli.watch import ANSWERED, FOLDER, MEMORY, NUMBER, OUTPUT, TOKEN, Chil
 FORKS = sys.platform == "linux"
 
 _PIPE = "KVIZ_CHILD_PIPE"
+# When the program began; a child that is forked has its parent's.
+_IMPORTED = time.perf_counter()
+_begun: float | None = None
 
 
 def run() -> NoReturn:
     """Run the command line as a program of its own, as `kviz` and `python -m kviz` do."""
+    global _begun
+    _begun = _IMPORTED
     if inherited := os.environ.pop(_PIPE, None):
         pipe, parent = map(int, inherited.split(","))
         _work(_opened(pipe), parent)
@@ -41,6 +47,11 @@ def run() -> NoReturn:
             sys.exit(watch.exit_code())
     _command()
     sys.exit(0)
+
+
+def begun() -> float:
+    """Return when the program began, as `time.perf_counter` counts; now where it is no program."""
+    return time.perf_counter() if _begun is None else _begun
 
 
 def _command() -> None:

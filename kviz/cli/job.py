@@ -17,12 +17,12 @@ from kviz.cli import child
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
-from kviz.cli.progress import bar, bars, start_up_talk_kept_back
+from kviz.cli.progress import bar, start_up_talk_kept_back, whole_bar
 from kviz.errors import ImageError, KvizWarning
 from kviz.network.model_paths import size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kviz._types import Progress
     from kviz.network.network import Network
@@ -213,13 +213,20 @@ class Job:
 
             return kviz.predict(self.network, pixels, names=names, progress=tell, **options)
 
-    def run(self, verb: str, *given: Any, doing: str | None, **options: Any) -> Any:
+    def run(
+        self,
+        verb: str,
+        *given: Any,
+        doing: str | Callable[[int], Mapping[str, float]],
+        **options: Any,
+    ) -> Any:
         """Run a verb on the model and, where the command takes such, on the photos.
 
         Args:
             verb: its name.
             *given: what it takes behind these.
-            doing: what the bar says; None for a verb that names its parts itself.
+            doing: what the bar says; of a verb of many parts what tells, by the number of images, what
+                each of them takes beside the others.
             **options: its options.
 
         Returns:
@@ -235,7 +242,8 @@ class Job:
             options["statistics"] = kviz.load_images(
                 options["statistics"], self.network, target_size=options["target_size"]
             )
-        with bar(doing) if doing else bars() as progress:
+        names = options.get("names", ())
+        with bar(doing) if isinstance(doing, str) else whole_bar(doing(len(names))) as progress:
             return getattr(kviz, verb)(*looked_at, *given, **options, progress=progress)
 
     def certified(self, found: Attribution, **options: Any) -> Attribution:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -49,6 +50,76 @@ def bars(screen: TextIO | None = None) -> Iterator[Callable[[str, int, Any], Non
             shown.update(tasks[part], completed=done, total=total)
 
         yield tell
+
+
+@contextmanager
+def whole_bar(
+    planned: Mapping[str, float], screen: TextIO | None = None
+) -> Iterator[Callable[[str, int, Any], None]]:
+    """Show one bar for many parts on a terminal: the part, how much of all is done, and time left.
+
+    Args:
+        planned: the parts in the order in which they come, and what each takes beside the others; one
+            that does not come is taken as done when a later one begins.
+        screen: the stream, by default that of errors.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(file=screen or sys.stderr)
+    if not console.is_terminal:
+        yield lambda _part, _done, _total: None
+        return
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task("", total=1.0, left="")
+        begun = time.perf_counter()
+
+        def tell(part: str, done: int, total: int | None) -> None:
+            share = share_done(planned, part, done, total)
+            left = left_of(time.perf_counter() - begun, share)
+            shown.update(task, description=part, completed=share, left=left)
+
+        yield tell
+
+
+def share_done(
+    planned: Mapping[str, float], part: str, done: int, total: int | None
+) -> float | None:
+    """Return how much of all parts is done, 0 to 1; None where a part is not among them.
+
+    Args:
+        planned: as `whole_bar` takes it.
+        part: the part at work.
+        done: how much of it is done.
+        total: of how much, None where that is not known.
+
+    >>> share_done({"maps": 1, "dreams": 3}, "dreams", 1, 3)
+    0.5
+    """
+    if part not in planned:
+        return None
+    names = list(planned)
+    before = sum(planned[name] for name in names[: names.index(part)])
+    return (before + planned[part] * done / (total or 1)) / sum(planned.values())
+
+
+def left_of(seconds: float, share: float | None) -> str:
+    """Return how long the rest will take in words, "" while too little is done to tell.
+
+    >>> left_of(10, 0.5), left_of(60, 0.25), left_of(1, 0.01)
+    ('about 10 s left', 'about 3 min left', '')
+    """
+    if share is None or share < 0.03:
+        return ""
+    left = seconds * (1 - share) / share
+    return f"about {left:.0f} s left" if left < 90 else f"about {left / 60:.0f} min left"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
 from kviz.files import try_to_write
+from kviz.reports.planned import planned
 
 
 @click.command(short_help="Make one page of all of it.")
@@ -45,23 +47,41 @@ from kviz.files import try_to_write
     show_default=True,
     help="How large the page may get; larger maps are averaged down.",
 )
+@click.option(
+    "--edition",
+    type=click.Choice(["page", "mail"]),
+    default="page",
+    show_default=True,
+    help="mail: at most 2 MB, to be sent.",
+)
 @click.option("--full", is_flag=True, help="Let the page get as large as it is.")
 def report(out: str, full: bool, **options: Any) -> None:
     """Make one page of what MODEL sees in each IMAGE: a file that opens in any browser.
 
     Layers, predictions, feature maps, what decides, kernels, dreams. It needs no network and no server.
     """
+    begun = child.begun()
     path = Path(out)
     if path.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(
             f"--out takes a file ending in .html. Received: {sanitise(out, 120)}"
         )
+    if full and options["edition"] == "mail":
+        raise click.UsageError("--full and --edition mail exclude one another.")
+    if options["quick"] and options["pattern_layer_names"]:
+        raise click.UsageError("--quick makes no patterns. Leave out --pattern-layers, or --quick.")
     child.begin_writing(path)
     try_to_write(path, file=True, force=options["force"])
     job = Job(options)
     if full:
         options["max_mb"] = None
-    made = job.run("report", path, doing=None, **options)
+
+    def doing(photos: int) -> dict[str, float]:
+        return planned(
+            photos, options["methods"], quick=options["quick"], certify=options["certify"]
+        )
+
+    made = job.run("report", path, doing=doing, **options)
     if job.as_json:
         print_json({"files": [str(made.path)], **made.facts()})
         return
@@ -71,5 +91,5 @@ def report(out: str, full: bool, **options: Any) -> None:
             part = f"{one['part']}: {one['item']}" if one["item"] else one["part"]
             say_note(f"{part} left out. {one['why']}")
     size = len(made.html.encode()) / 1e6
-    seconds = sum(facts["seconds"].values())
+    seconds = time.perf_counter() - begun
     click.echo(f"Wrote {made.path}: {size:.1f} MB, in {seconds:.0f} s. Open it in a browser.")

@@ -105,7 +105,8 @@ def answer_of(
             it is not zero says where the evidence is.
         fooled: the photos changed, where that was tried.
     """
-    answer, more = _decided(predictions, image), {}
+    answer = _decided(predictions, image)
+    more: dict[str, Any] = {}
     said = [answer.sentence]
     method = first_method(attributions or {}, image)
     if method is not None and attributions:

@@ -161,11 +161,15 @@ class Attributions:
         texts: packed numbers by the name of the element that holds them.
         told: for the script, a method and an image each.
         form: how they are carried, in words.
+        side: the longest side of a map that is carried, 0 where none was made smaller.
+        whole: whether they are as they were computed, and no byte a value.
     """
 
     texts: dict[str, Any] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
     form: str = ""
+    side: int = 0
+    whole: bool = True
 
 
 def attributions(parts: Parts, limit: float, pack: Pack = packed) -> Attributions:
@@ -198,7 +202,8 @@ def attributions(parts: Parts, limit: float, pack: Pack = packed) -> Attribution
 
 def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) -> Attributions:
     form = "float32, as they were computed" if whole else "one byte a value, a scale a map"
-    made = Attributions(form=form + (f", averaged to at most {side} a side" if side else ""))
+    averaging = f", averaged to at most {side} a side" if side else ""
+    made = Attributions(form=form + averaging, side=side, whole=whole)
     for method, found in parts.attributions.items():
         if found.maps.ndim != 4:
             no_picture = Skipped("attribution", "Its maps are no pictures.", method)

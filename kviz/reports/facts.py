@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,19 @@ from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.files import file_sha256
 from kviz.reports.answers import answer_of
+from kviz.reports.as_python import as_python
 from kviz.reports.evidence import evidence_facts
 from kviz.reports.health import health_of
+from kviz.reports.papers import papers_of
 from kviz.reports.parts import Parts, Settings
 from kviz.results import Activations
 from kviz.results.made_by import made_by
 from kviz.results.result import class_facts, json_plain
 
 
-def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict[str, Any]:
+def facts_of(
+    parts: Parts, settings: Settings, pixels: dict[str, Array], verb: Callable[..., Any]
+) -> dict[str, Any]:
     """Return what was found as numbers and text, as JSON has them.
 
     Its parts are those of the results' own facts, with the classes of each image that are explained.
@@ -28,6 +33,7 @@ def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict
         parts: what the verbs found.
         settings: what they were asked.
         pixels: what the network was given, by input.
+        verb: what was called: `report`.
 
     Returns:
         The facts; what could not be made is empty, and `skipped` says why.
@@ -35,11 +41,21 @@ def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict
     notes = [*parts.network.notes]
     for found in (parts.predictions, parts.activations, *parts.attributions.values()):
         notes += getattr(found, "notes", ())
-    chosen = {**vars(settings), "class_index": settings.class_index or None}
+    # What one class is called by is an option of its own right.
+    classes = settings.class_index
+    chosen = {
+        **vars(settings),
+        "class_index": list(classes) if len(classes) > 1 else next(iter(classes), None),
+    }
     made = made_by(parts.network, "report", pixels, **chosen)
     return {
         "verb": "report",
         "made_by": json_plain(made.facts()),
+        "resolved": _resolved(parts, settings),
+        "python": as_python(verb, parts.network, pixels, chosen),
+        "papers": papers_of(
+            {method: found.made_by.settings for method, found in parts.attributions.items()}
+        ),
         "model": _model(parts),
         "images": _images(parts),
         "layers": [info.facts() for info in parts.layers or ()],
@@ -54,6 +70,17 @@ def facts_of(parts: Parts, settings: Settings, pixels: dict[str, Array]) -> dict
         "notes": list(dict.fromkeys(notes)),
         "skipped": [vars(one) for one in parts.skipped],
         "seconds": {part: round(seconds, 3) for part, seconds in parts.seconds.items()},
+    }
+
+
+def _resolved(parts: Parts, settings: Settings) -> dict[str, Any]:
+    """Return what was chosen where nothing was asked, under the names that the verb takes."""
+    return {
+        "class_index": parts.classes,
+        "methods": list(settings.methods),
+        "layer_names": list(parts.activations or ()),
+        "pattern_layer_names": parts.patterns
+        and parts.patterns.made_by.settings.get("layer_names"),
     }
 
 
@@ -82,7 +109,7 @@ def _model(parts: Parts) -> dict[str, Any]:
 def _images(parts: Parts) -> list[dict[str, Any]]:
     predictions = parts.predictions
     if predictions is None:
-        empty = {"classes": [], "explained": [], "rival": None, "answer": None}
+        empty: dict[str, Any] = {"classes": [], "explained": [], "rival": None, "answer": None}
         return [{"name": name, **empty} for name in parts.names]
     told: list[dict[str, Any]] = _told(predictions, "images")
     # An answer that is an image has no classes.

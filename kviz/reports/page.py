@@ -18,7 +18,8 @@ from kviz.errors import OutputError
 from kviz.look import pictures
 from kviz.reports import blobs
 from kviz.reports.evidence import first_method
-from kviz.reports.parts import Parts, Skipped
+from kviz.reports.health_view import health_view
+from kviz.reports.parts import PATTERNS, Edition, Parts, Skipped
 from kviz.reports.pictures import Picture, as_picture, overlay
 from kviz.reports.tree import tree
 from kviz.results import Predictions
@@ -35,6 +36,7 @@ def page(
     facts: dict[str, Any],
     pixels: Mapping[str, Array],
     limit: float | None,
+    edition: Edition = "page",
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Return the page.
@@ -44,6 +46,7 @@ def page(
         facts: the same as facts; what had to be made smaller is put in under `"page"`.
         pixels: what the network was given, by input.
         limit: bytes that the page may take; None for any number.
+        edition: `"mail"` for photos and dreams as JPEG.
         more: what else the script is told, of a page that asks for its numbers.
 
     Returns:
@@ -52,7 +55,8 @@ def page(
     Raises:
         OutputError: if it cannot be made so small.
     """
-    photos = _photos(parts, pixels)
+    mail = edition == "mail"
+    photos = _photos(parts, pixels, mail)
     graph, why_no_graph = _graphs(parts.layers)
     kernels = blobs.kernels(parts)
     first_methods = [first_method(parts.attributions, image) for image in range(len(parts.names))]
@@ -63,13 +67,14 @@ def page(
         "overlays": overlays,
         "answers": _answers(parts),
         "quantity": "" if parts.predictions is None else parts.predictions.quantity,
-        "dreams": _dreams(parts),
+        "dreams": _dreams(parts, mail),
         "graphs": graph,
         "why_no_graph": why_no_graph,
         "box_height": HEIGHT,
         "box_left": LEFT,
         "layer_table": None if parts.layers is None else parts.layers.table(),
         "cmaps": CMAPS,
+        "health": health_view(facts["health"], len(parts.names)),
         "kernels": kernels,
         "methods": list(parts.attributions),
         "unexplained": {},
@@ -97,6 +102,7 @@ def page(
         "model": facts["model"]["name"],
         "layers": [],
         "tree": tree(parts.layers),
+        "patterns": _patterns(parts),
         "attributions": [],
     }
     texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
@@ -108,6 +114,8 @@ def page(
         "longest_map_side": None,
         "attributions": "",
         "maps": "feature maps and kernels: one byte a value, a scale a channel",
+        "edition": edition,
+        "smaller": [],
     }
     told |= more
     bare = len(render("page.html", {**context, "told": told, "blobs": texts, "layers": []}))
@@ -126,6 +134,8 @@ def page(
     facts["page"] |= {
         "longest_map_side": layers.side or None,
         "attributions": attributions.form,
+        "edition": edition,
+        "smaller": _smaller(layers.side, attributions, edition, bool(parts.patterns)),
     }
     context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
     facts["skipped"] = [vars(one) for one in parts.skipped]
@@ -143,12 +153,32 @@ def _kind(parts: Parts) -> str:
     return "" if parts.predictions is None else parts.predictions.kind
 
 
-def _photos(parts: Parts, pixels: Mapping[str, Array]) -> list[Picture]:
+def _smaller(
+    side: int, attributions: blobs.Attributions, edition: Edition, patterns: bool
+) -> list[str]:
+    """Return a sentence for each thing that the page has smaller than it was computed."""
+    said = []
+    if side:
+        said.append(f"Feature maps over {side} values a side are carried as means of blocks.")
+    if any(one["factor"] > 1 for one in attributions.told):
+        said.append(f"Attributions are averaged to at most {attributions.side} values a side.")
+    if attributions.told and not attributions.whole:
+        said.append("Attributions are carried with one byte a value.")
+    if edition == "mail":
+        said.append("Photos and dreams are JPEG.")
+        if patterns:
+            said.append(
+                f"Patterns are those of {PATTERNS['mail']} filters, not {PATTERNS['page']}."
+            )
+    return said
+
+
+def _photos(parts: Parts, pixels: Mapping[str, Array], mail: bool) -> list[Picture]:
     """Return what the network was given as pictures, none where it takes no photo."""
     given = pictures(dict(pixels))
     span = None if given is None else pixel_span(given)
     return [
-        as_picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.")
+        as_picture(photo_of(array, span), name, "", f"The image {sanitise(name, 120)}.", photo=mail)
         for array, name in zip(given if given is not None else (), parts.names, strict=False)
     ]
 
@@ -178,7 +208,7 @@ def answer_pictures(predictions: Predictions, image: int) -> list[Picture]:
     ]
 
 
-def _dreams(parts: Parts) -> dict[str, list[Picture]]:
+def _dreams(parts: Parts, mail: bool) -> dict[str, list[Picture]]:
     """Return the pictures of what was synthesised, by what it is."""
     dreams: dict[str, list[Picture]] = {"patterns": [], "class_images": [], "fooled": []}
     for key, found in (
@@ -190,12 +220,28 @@ def _dreams(parts: Parts) -> dict[str, list[Picture]]:
             continue
         # One at a time: many at once would be one grid.
         dreams[key] = [
-            as_picture(tile.levels, tile.title, tile.detail, tile.alt)
+            as_picture(tile.levels, tile.title, tile.detail, tile.alt, photo=mail)
             for index in range(len(found.images))
             for tile in found.tiles(image=index)
             if tile.role != "curve"
         ]
     return dreams
+
+
+def _patterns(parts: Parts) -> dict[str, dict[str, int]]:
+    """Return which of the patterns' pictures is a channel's, by layer and channel."""
+    found = parts.patterns
+    if found is None or found.made_by is None:
+        return {}
+    options = found.made_by.settings
+    drawn: dict[str, int] = {}
+    count = 0
+    for index, channel in enumerate(options["filter_indices"][: len(found.images)]):
+        tiles = sum(tile.role != "curve" for tile in found.tiles(image=index))
+        if tiles:
+            drawn[str(channel)] = count
+        count += tiles
+    return {options["layer_names"]: drawn}
 
 
 def _unexplained(skipped: Sequence[Skipped]) -> dict[str, list[str]]:

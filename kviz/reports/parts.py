@@ -14,23 +14,24 @@ from kviz._types import Array, Progress, Selector
 from kviz.attribution import attribute, method_named
 from kviz.engine.class_layers import class_layers
 from kviz.engine.heads import choose_head
-from kviz.engine.layers import LayerTable
+from kviz.engine.layers import LayerInfo, LayerTable
 from kviz.errors import KvizError
 from kviz.look import activations, predict, weights
 from kviz.network.network import Network
 from kviz.reports.channel_weights import channel_weights
+from kviz.reports.planned import DREAMS, METHODS, QUICK_METHODS
 from kviz.results import Activations, Attribution, Predictions, Synthesis, Weights
 from kviz.synthesis.class_image import class_image
 from kviz.synthesis.filter_patterns import filter_patterns
 from kviz.synthesis.fooling import fool
 
-METHODS = ("grad_cam", "saliency", "integrated_gradients", "occlusion")
-QUICK_METHODS = ("grad_cam", "saliency")
 TOP = 5
-DREAMS = ("filter patterns", "class images", "fooling image")
-PATTERNS = 8
+# How many filters' patterns are drawn, by edition.
+PATTERNS = {"page": 8, "mail": 4}
 PATTERN_STEPS = 32
 CLASS_STEPS = 128
+
+Edition = Literal["page", "mail"]
 
 # Called with a part's name, and how much of it is done of how much.
 PartProgress = Callable[[str, int, int], None]
@@ -47,6 +48,8 @@ class Settings:
         layer_names: whose feature maps are shown.
         pattern_layer_names: whose filters' patterns are drawn, None for one in the middle.
         quick: leave out what takes long.
+        edition: `"page"`, or `"mail"` for one that can be sent: fewer dreams are made for it.
+        max_mb: how large the page may get, None for any size.
         certify: test the maps of what decides.
         seed: for what is drawn at random.
         batch_size: images in flight at once.
@@ -58,6 +61,8 @@ class Settings:
     layer_names: Selector
     pattern_layer_names: Selector
     quick: bool
+    edition: Edition
+    max_mb: float | None
     certify: bool
     seed: int
     batch_size: int
@@ -169,6 +174,30 @@ def _why(error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "The memory is used up. Try fewer layers, images or a smaller one."
     return f"It failed with {type(error).__name__}: {first_line(error)}"
+
+
+def default_methods(table: LayerTable, quick: bool) -> tuple[str, ...]:
+    """Return the methods that a page shows where nobody names any.
+
+    None that looks at a layer's maps where no layer has positions of its own making: what a dense net
+    has is the photo itself, and a map of that would explain nothing.
+
+    Args:
+        table: the model's layers.
+        quick: whether they have to be fast.
+    """
+    methods = QUICK_METHODS if quick else METHODS
+    looking = any(
+        info.reached and info.spatial and info.weight_names and _makes_positions(info)
+        for info in table
+    )
+    return tuple(m for m in methods if looking or not hasattr(method_named(m), "layer_names"))
+
+
+def _makes_positions(info: LayerInfo) -> bool:
+    """Return whether a layer looks at a neighbourhood, or gives tokens or steps of time."""
+    normalising = "Normalization" in info.kind
+    return info.window is not None or (len(info.output_shape) == 3 and not normalising)
 
 
 @dataclass(frozen=True)
@@ -431,7 +460,7 @@ def _patterns(
         path = network.layers.select(path, maps=True)[0].path
     if path not in maps:
         maps = activations(network, np.asarray(maps.images), path, settings.batch_size)
-    filters: Sequence[int] = strongest(maps, path, PATTERNS)
+    filters: Sequence[int] = strongest(maps, path, PATTERNS[settings.edition])
     return filter_patterns(
         network, path, filters, steps=PATTERN_STEPS, seed=settings.seed, progress=progress
     )

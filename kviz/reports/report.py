@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, shown, validate_bool, validate_int
+from kviz._checks import sanitise, shown, validate_bool, validate_choice, validate_int
 from kviz._types import Images, ModelLike, Selector
 from kviz.arrays import photo_of, pixel_span
 from kviz.attribution import method_named
@@ -21,16 +21,19 @@ from kviz.engine.heads import Head, choose_head
 from kviz.errors import OptionError, OutputError
 from kviz.files import try_to_write, whole_file
 from kviz.given import read_images
-from kviz.images import png
 from kviz.look import pictures
 from kviz.network.loading import as_network
 from kviz.network.network import Network
 from kviz.reports.facts import facts_of
 from kviz.reports.page import MEGABYTE, page
-from kviz.reports.parts import METHODS, QUICK_METHODS, PartProgress, Settings, gather
+from kviz.reports.parts import Edition, PartProgress, Settings, default_methods, gather
+from kviz.reports.pictures import as_picture
 from kviz.web.packing import plainly
 
 MAX_MB = 20.0
+# What most mail servers let through, several times over.
+MAIL_MB = 2
+EDITIONS = ("page", "mail")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -102,6 +105,7 @@ def report(  # noqa: PLR0913 - a verb's options
     pattern_layer_names: Selector = None,
     quick: bool = False,
     certify: bool = False,
+    edition: Edition = "page",
     max_mb: float | None = MAX_MB,
     seed: int = 0,
     batch_size: int = 32,
@@ -120,15 +124,17 @@ def report(  # noqa: PLR0913 - a verb's options
         class_index: the class to explain, by index or name, or a list of them; by default each
             photo's predicted one. Beside one alone the strongest of the others is explained too.
         output: which output of a model that has several, as `attribute` takes it.
-        methods: attribution methods by name; by default `grad_cam`, `saliency`,
-            `integrated_gradients` and `occlusion`, of which a quick report has the first two; `()`
-            for none.
+        methods: attribution methods by name; by default `grad_cam` (of models with layers that have
+            positions), `saliency`, `integrated_gradients` and `occlusion`, of which a quick report has
+            the first two; `()` for none.
         layer_names: whose feature maps are shown, as `activations` takes it.
         pattern_layer_names: the layer whose strongest filters' patterns are drawn, the first of
             several; by default one in the middle.
         quick: leave out what takes long: dreams, and methods of many passes.
         certify: test the maps of what decides, as `Attribution.certify` does: some 450 forward passes
             for each method, photo and class.
+        edition: `"page"`, or `"mail"` for one of at most 2 MB: photos and dreams are JPEG, of the
+            patterns there are four, maps are averaged down further, and the page says so.
         max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
             for no limit.
         seed: for what is drawn at random.
@@ -154,8 +160,11 @@ def report(  # noqa: PLR0913 - a verb's options
     if path is not None:
         path = _checked(path)
         try_to_write(path, file=True, force=force)
+    validate_choice("edition", edition, EDITIONS)
     room = _room(max_mb)
-    chosen = _methods(methods, quick)
+    if edition == "mail":
+        room = min(room or MAIL_MB * MEGABYTE, MAIL_MB * MEGABYTE)
+    named = None if methods is None else _methods(methods)
     seed, batch_size = validate_int("seed", seed, 0), validate_int("batch_size", batch_size)
     begun = time.perf_counter()
     network = as_network(model)
@@ -165,33 +174,36 @@ def report(  # noqa: PLR0913 - a verb's options
     known = tuple(names[:count])
     names = known + tuple(f"image {index}" for index in range(len(known), count))
     specs = network.specs(pixels)
-    head = choose_head(network.engine.outline(specs)[1], output)
+    table, heads = network.engine.outline(specs)
+    head = choose_head(heads, output)
     # A model that cannot answer for one photo has no page.
     answers, _ = network.engine.answers(specs, output)
     network.engine.memory.check(answers, next(network.engine.chunks(pixels, 1))[2])
     for selector in (layer_names, pattern_layer_names):
         if selector is not None:
             network.layers.select(selector, maps=True)
-    _check_room(pixels, count if quick else 4 * count, room)
+    _check_room(pixels, count if quick else 4 * count, room, edition)
     settings = Settings(
         class_index=_classes(class_index, network, head),
         output=output,
-        methods=chosen,
+        methods=default_methods(table, quick) if named is None else named,
         layer_names=layer_names,
         pattern_layer_names=pattern_layer_names,
         quick=quick,
+        edition=edition,
+        max_mb=max_mb,
         certify=validate_bool("certify", certify),
         seed=seed,
         batch_size=batch_size,
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
-    facts = facts_of(parts, settings, pixels)
+    facts = facts_of(parts, settings, pixels, report)
     facts["seconds"] = {"reading": round(loaded, 3), **facts["seconds"]}
     if progress:
         progress("page", 0, 1)
     begun = time.perf_counter()
-    text = page(parts, facts, pixels, room)
+    text = page(parts, facts, pixels, room, edition)
     facts["seconds"]["page"] = round(time.perf_counter() - begun, 3)
     made = Report(text, plainly(facts), path)
     if path is not None:
@@ -209,11 +221,9 @@ def _classes(class_index: Any, network: Network, head: Head) -> tuple[int, ...]:
     return tuple(dict.fromkeys(network.class_index(which, head) for which in wanted))
 
 
-def _methods(given: Sequence[str] | None, quick: bool) -> tuple[str, ...]:
+def _methods(given: Sequence[str]) -> tuple[str, ...]:
     if isinstance(given, str):
         raise OptionError("methods takes a list of names. Received: one string")
-    if given is None:
-        given = QUICK_METHODS if quick else METHODS
     for method in given:
         method_named(method)
     return tuple(dict.fromkeys(given))
@@ -230,12 +240,15 @@ def _room(max_mb: Any) -> float | None:
     return min(max_mb, 10**9) * MEGABYTE
 
 
-def _check_room(pixels: Mapping[str, Any], count: int, room: float | None) -> None:
+def _check_room(
+    pixels: Mapping[str, Any], count: int, room: float | None, edition: Edition
+) -> None:
     """Refuse at once more photos than a page can take; fooling shows each three times more."""
     photos = pictures(dict(pixels))
     if photos is None or room is None:
         return
-    size = count * len(png(np.ascontiguousarray(photo_of(photos[0], pixel_span(photos))))) * 4 / 3
+    first = as_picture(photo_of(photos[0], pixel_span(photos)), "", "", "", photo=edition == "mail")
+    size = count * len(first.src)
     if size > room:
         raise OutputError(
             f"The photos alone would take about {size / MEGABYTE:.0f} MB of the page, which may take "

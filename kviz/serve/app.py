@@ -1,8 +1,8 @@
 """The app: one page and one WebSocket, for who has the token, on this machine.
 
 Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from
-elsewhere whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one that
-opens the WebSocket from its own place by Origin. No path that a browser gives is read or written.
+elsewhere whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one
+that opens the WebSocket from its own place by Origin. No path that a browser gives is read or written.
 """
 
 from __future__ import annotations

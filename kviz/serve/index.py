@@ -13,7 +13,9 @@ from kviz.look import weights
 from kviz.reports import blobs
 from kviz.reports.facts import facts_of
 from kviz.reports.page import page
-from kviz.reports.parts import QUICK_METHODS, Parts, Settings
+from kviz.reports.parts import Parts, Settings
+from kviz.reports.planned import QUICK_METHODS
+from kviz.reports.report import report
 from kviz.reports.tree import tree
 from kviz.serve.ask import Turn
 from kviz.serve.asks.hello import Hello
@@ -75,7 +77,8 @@ def index_page(session: Session) -> Page:
     parts = Parts(network=side.network, names=(), layers=table)
     settings = Settings(
         class_index=(), output=None, methods=QUICK_METHODS, layer_names=None,
-        pattern_layer_names=None, quick=True, certify=False, seed=0, batch_size=32,
+        pattern_layer_names=None, quick=True, edition="page", max_mb=None, certify=False, seed=0,
+        batch_size=32,
     )  # fmt: skip
     layers = [] if table is None else _layers(side)
     more = {
@@ -83,10 +86,14 @@ def index_page(session: Session) -> Page:
         "layers": layers,
         "tree": tree(table, [layer["path"] for layer in layers]),
         "kernels": _kernels(side, layers),
+        # What a report begins with, too.
+        "first_layer": next((info.path for info in side.table.select(None)), None)
+        if layers
+        else None,
         "score": "value" if live["models"][0]["kind"] == "values" else "logit",
     }
-    facts = facts_of(parts, settings, {})
-    html = session.without_paths(page(parts, facts, {}, None, more))
+    facts = facts_of(parts, settings, {}, report)
+    html = session.without_paths(page(parts, facts, {}, None, more=more))
     if table is not None:
         session.page = html
     return Page(html)

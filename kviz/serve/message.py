@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from kviz._types import Array
 
 
@@ -34,3 +36,12 @@ def _said(value: Any) -> int:
     if isinstance(value, list | tuple):
         return 64 + sum(map(_said, value))
     return 64 + (len(value) if isinstance(value, str) else 0)
+
+
+def as_bytes(text: str) -> Array:
+    """Return text as an array: a head's text is short, and none of its signs is a control sign.
+
+    >>> as_bytes("é").tolist()
+    [195, 169]
+    """
+    return np.frombuffer(text.encode(), np.uint8)

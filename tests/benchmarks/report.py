@@ -14,7 +14,8 @@ from pathlib import Path
 from interleaved import line, measure
 
 import kviz
-from kviz.reports.parts import CLASS_STEPS, METHODS, PATTERN_STEPS, PATTERNS, strongest
+from kviz.reports.parts import CLASS_STEPS, PATTERN_STEPS, PATTERNS, strongest
+from kviz.reports.planned import METHODS
 
 ROOT = Path(__file__).parents[2]
 # In the middle of those whose maps are shown, as the report chooses it.
@@ -29,7 +30,7 @@ def verbs(network, photo):
     order = (-found.scores[0]).argsort().tolist()
     for method in METHODS:
         kviz.attribute(network, photo, method, class_index=[order[:2]])
-    filters = strongest(maps, LAYER, PATTERNS)
+    filters = strongest(maps, LAYER, PATTERNS["page"])
     kviz.filter_patterns(network, LAYER, filters, steps=PATTERN_STEPS)
     kviz.class_image(network, order[:2], steps=CLASS_STEPS)
     kviz.fool(network, photo, order[-1])

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import sanitise
+from kviz._types import Array
 from kviz.attribution import method_named
 from kviz.attribution.options import option
 from kviz.errors import LayerError, OptionError
 from kviz.reports import blobs
 from kviz.serve.ask import Ask, Turn, validate_class
-from kviz.serve.message import Message
+from kviz.serve.message import Message, as_bytes
 
 # Methods that are one pass, or one and the way back: all others are jobs.
 QUICK = (
@@ -66,8 +67,10 @@ class AskAttribution(Ask):
         data = made.texts[told.pop("blob")]
         shape = found.maps.shape[1:]
         head = {**told, "photo": photo.id, "title": found.title, "notes": list(found.notes)}
+        arrays: dict[str, Array] = {"maps": np.frombuffer(data, "<f4").reshape(shape)}
         if self.class_index is None:
             # Where the evidence is, is known now.
             answered = side.answer(photo, {self.method: found})
-            head |= {"answer": answered.answer, "card": answered.card}
-        return Message(head, {"maps": np.frombuffer(data, "<f4").reshape(shape)})
+            head |= {"answer": answered.answer}
+            arrays["card"] = as_bytes(answered.card)
+        return Message(head, arrays)

@@ -11,7 +11,7 @@ from kviz._checks import sanitise
 from kviz.attribution.options import option
 from kviz.errors import OptionError
 from kviz.serve.ask import Ask, Turn, validate_size_option
-from kviz.serve.message import Message
+from kviz.serve.message import Message, as_bytes
 from kviz.serve.photos import NAME_LENGTH, Photo, photo_from
 
 # Smaller photos are enlarged without smoothing.
@@ -65,6 +65,7 @@ class AskPhoto(Ask):
             arrays["original"] = np.ascontiguousarray(whole)
         height, width = (1, 1) if picture is None else picture.shape[:2]
         told = side.answer(photo)
+        arrays["card"] = as_bytes(told.card)
         head = {
             "photo": photo.id,
             "name": photo.name,
@@ -76,7 +77,6 @@ class AskPhoto(Ask):
             "transient": photo.transient,
             "predictions": {"classes": told.classes, "quantity": predictions.quantity},
             "answer": told.answer,
-            "card": told.card,
             "notes": list(dict.fromkeys([*fitted.notes, *predictions.notes])),
         }
         return Message(head, arrays)

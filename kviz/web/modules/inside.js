@@ -15,7 +15,7 @@ let channel = 0;
 
 // One drawing after another: one that waits for its numbers would else cover a later choice.
 let drawing = Promise.resolve();
-const redraw = () => (drawing = drawing.then(draw, draw));
+export const redrawInside = () => (drawing = drawing.then(draw, draw));
 
 async function draw() {
   const found = await drawLayer();
@@ -64,7 +64,7 @@ function stepChannel(by) {
 function follow(now, before) {
   if (now.layer !== before.layer) mark();
   if (now.photo !== before.photo) markDead();
-  if (["layer", "photo", "sort"].some((key) => now[key] !== before[key])) redraw();
+  if (["layer", "photo", "sort"].some((key) => now[key] !== before[key])) redrawInside();
   else if (now.ch !== before.ch || now.cell !== before.cell) drawing = drawing.then(drawChannel, drawChannel);
   if ($("maps-photo")) $("maps-photo").value = String(chosenPhoto());
 }
@@ -85,7 +85,7 @@ export async function startInside() {
   if (!$("inside-panes")) return;
   startTree(chooseLayer);
   startGraph(chooseLayer);
-  startLayer(chooseChannel, redraw);
+  startLayer(chooseChannel, redrawInside);
   startInspector(stepChannel);
   listenPhotos();
   $("maps-sort").addEventListener("change", ({ target }) => change({ sort: target.value }));
@@ -101,5 +101,5 @@ export async function startInside() {
   onChange(follow);
   mark();
   markDead();
-  await redraw();
+  await redrawInside();
 }

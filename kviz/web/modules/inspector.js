@@ -83,8 +83,8 @@ function drawPhoto() {
 
 function drawPattern() {
   const { maps, channel } = seen;
-  const found = told.patterns?.[maps.layer.path]?.[channel];
-  const source = found && (found.src ?? $(found.image)?.src);
+  const place = told.patterns?.[maps.layer.path]?.[channel];
+  const source = $("patterns")?.querySelectorAll("img")[place]?.src;
   $("channel-pattern-pane").hidden = !source;
   if (!source) return;
   $("channel-pattern").src = source;
@@ -105,10 +105,10 @@ function drawClasses(weights) {
     const bar = element("span", { className: `bar ${side}`, attributes: { "aria-hidden": "true" } });
     bar.style.setProperty("--share", `${(100 * Math.abs(weight)) / peak}%`);
     return element("li", {}, element("span", {}, `${side} `, element("bdi", { textContent: name })), bar,
-      element("span", { className: "quiet", textContent: `${said(weight)}, number ${rank} of ${maps.count}` }));
+      element("span", { className: "quiet", textContent: `${said(weight)}, rank ${rank} of ${maps.count}` }));
   }));
   $("channel-classes-words").textContent =
-    "Grad-CAM weights: by how much the class's logit rises where the whole map rises; and its place among the layer's channels.";
+    "Grad-CAM weights: by how much the class's logit rises where the whole map rises; and the channel's rank in its layer.";
 }
 
 // Returns the first pixel that a cell sees along an axis, and the one after the last.

@@ -7,7 +7,7 @@ import { chosenChannel, chosenLayer, chosenPhoto, entryOf, neighbour, placeOf, p
 import { carriedSize, limitsOf, mapsOf, valueAt } from "./maps.js";
 import { cellUnder, cornerOf, drawMosaic, sizeOf } from "./mosaic.js";
 import { orderOf, sortings, weightsOf } from "./sorting.js";
-import { told } from "./source.js";
+import { isLive, told } from "./source.js";
 import { address, look } from "./state.js";
 import { layerWords } from "./words.js";
 
@@ -49,9 +49,13 @@ function shape(layer) {
   return { columns, count, strip };
 }
 
+// Returns the place of a layer's maps, below 0 where there are none: of the app before its first photo.
+const NO_PHOTO = -2;
+const shownPlace = (path) => (isLive && !told.photos.length ? NO_PHOTO : placeOf(path));
+
 function drawHead(path) {
   const entry = entryOf(path);
-  const place = placeOf(path);
+  const place = shownPlace(path);
   $("layer-h").replaceChildren(element("bdi", { textContent: path }), " ", element("span", { className: "quiet", textContent: entry.kind }));
   $("layer-words").textContent = layerWords(entry, chosenPhoto());
   for (const [id, by] of [["layer-before", -1], ["layer-after", 1]]) {
@@ -62,7 +66,7 @@ function drawHead(path) {
   }
   const without = $("layer-without");
   without.hidden = place >= 0;
-  without.textContent = entry.contains
+  without.textContent = place === NO_PHOTO ? "Give a photo, and its feature maps are here." : entry.contains
     ? "It holds other layers: choose one of them."
     : "Its values are not shown here: it has no feature maps, or they were not asked for.";
   $("layer-maps").hidden = $("layer-histogram").hidden = place < 0;
@@ -128,7 +132,7 @@ export async function drawLayer() {
   const photo = chosenPhoto();
   if (!entryOf(path)) return null;
   drawHead(path);
-  const place = placeOf(path);
+  const place = shownPlace(path);
   const kernels = isFirst(path) ? drawKernels($("kernels"), path) : null;
   $("layer-kernels").hidden = !kernels;
   if (kernels) {

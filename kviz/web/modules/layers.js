@@ -9,7 +9,7 @@ export const entryOf = (path) => told.tree.find((entry) => entry.path === path);
 // Returns the path of the layer that is looked at: the chosen one, else the first that has maps.
 export function chosenLayer() {
   const { layer } = look();
-  return entryOf(layer) ? layer : told.layers[0]?.path ?? told.tree[0]?.path ?? "";
+  return entryOf(layer) ? layer : told.first_layer ?? told.layers[0]?.path ?? told.tree[0]?.path ?? "";
 }
 
 export const chosenPhoto = () => Math.min(Math.max(0, Number(look().photo) | 0), Math.max(0, told.photos.length - 1));
@@ -28,8 +28,7 @@ export function chosenCell(height, width) {
 }
 
 // Returns what an image element shows of a photo, undefined where the model takes none.
-export const photoSource = (photo) =>
-  told.photos[photo]?.src ?? document.querySelectorAll(".card")[photo]?.querySelector(".photo img")?.src;
+export const photoSource = (photo) => told.photos[photo]?.src;
 
 // Returns the path of the layer before or after another, of those that have maps; null at the ends.
 export function neighbour(path, by) {

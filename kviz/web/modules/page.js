@@ -3,6 +3,8 @@
 import { loadPalettes } from "./colours.js";
 import { $, element } from "./dom.js";
 import { startInside } from "./inside.js";
+import { startLive } from "./live/live.js";
+import { connect } from "./live/server.js";
 import { startProvenance } from "./provenance.js";
 import { isLive } from "./source.js";
 import { startWhy } from "./why.js";
@@ -10,7 +12,10 @@ import { startWhy } from "./why.js";
 async function start() {
   document.documentElement.classList.add("script");
   await loadPalettes();
-  await Promise.all([startWhy(), startInside(), startProvenance()]);
+  if (isLive) connect();
+  startProvenance();
+  await Promise.all([startWhy(), startInside()]);
+  if (isLive) await startLive();
   document.documentElement.dataset.ready = "";
 }
 

@@ -3,7 +3,7 @@
 import { $ } from "./dom.js";
 
 export function startProvenance() {
-  $("copy-python").addEventListener("click", async () => {
+  $("copy-python")?.addEventListener("click", async () => {
     const text = $("python").textContent;
     try {
       await navigator.clipboard.writeText(text);

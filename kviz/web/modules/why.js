@@ -63,7 +63,10 @@ function fill(id, options, value) {
 
 // Draws the pane anew: what is looked at, or what there is to see, is another.
 export function redrawWhy({ layOut = true } = {}) {
-  if (!$("stage")) return Promise.resolve();
+  // The app before its first photo has nothing to show.
+  const isBare = !told.photos.length && !told.attributions.length;
+  if ($("stage")) document.querySelector("#why .viewer").hidden = isBare;
+  if (!$("stage") || isBare) return Promise.resolve();
   sync();
   if (layOut) layOutOverview();
   else markOverview();

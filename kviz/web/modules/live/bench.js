@@ -22,12 +22,12 @@ function show(reply, place) {
   Object.assign(bench, { reply, place });
   $("table").hidden = false;
   draw();
-  showCard(head);
+  showCard(arrays);
 }
 
-export function showCard({ card }) {
+export function showCard({ card }, place = $("cards")) {
   // The server's own markup, in which every name is escaped.
-  $("cards").innerHTML = card;
+  place.innerHTML = new TextDecoder().decode(card);
 }
 
 // Draws the photo with the box that the model sees, or, once it is changed, what the model sees.
@@ -109,8 +109,8 @@ async function follow() {
   }
   bench.busy = true;
   try {
-    const { head } = await link.ask("photo", { name: nameNow(), transient: true }, { arrays: pixelsOf(composed()) });
-    showCard(head);
+    const { arrays } = await link.ask("photo", { name: nameNow(), transient: true }, { arrays: pixelsOf(composed()) });
+    showCard(arrays);
   } catch (error) {
     trouble(error);
   }

@@ -4,7 +4,7 @@ import { $, element } from "../dom.js";
 import { told } from "../source.js";
 import { link } from "./server.js";
 import { onPhoto, painted, trouble } from "./photos.js";
-import { pixelsOf } from "./bench.js";
+import { pixelsOf, showCard } from "./bench.js";
 
 let last = 0;
 
@@ -12,10 +12,10 @@ async function ask(reply) {
   const mine = ++last;
   const { head, arrays } = reply;
   const pixels = pixelsOf(painted(arrays.original ?? arrays.pixels));
-  const { head: other } = await link.ask("photo", { name: head.name, model: 1 }, { arrays: pixels });
+  const { arrays: other } = await link.ask("photo", { name: head.name, model: 1 }, { arrays: pixels });
   if (mine !== last) return;
   const card = element("div");
-  card.innerHTML = other.card;
+  showCard(other, card);
   $("cards-other").replaceChildren(element("h3", { textContent: told.live.models[1].name }), card);
 }
 

@@ -4,8 +4,11 @@ import { startBench } from "./bench.js";
 import { startChannel } from "./channel.js";
 import { startCompare } from "./compare.js";
 import { startDreams } from "./dreams.js";
-import { startPhotos } from "./photos.js";
+import { startMethods } from "./methods.js";
+import { onPhoto, startPhotos } from "./photos.js";
 import { startSaving } from "./saving.js";
+import { redrawInside } from "../inside.js";
+import { redrawWhy } from "../why.js";
 import { startWebcam } from "./webcam.js";
 
 export async function startLive() {
@@ -15,5 +18,10 @@ export async function startLive() {
   startCompare();
   startDreams();
   startSaving();
+  startMethods();
+  onPhoto(() => {
+    redrawWhy();
+    redrawInside();
+  });
   await startPhotos();
 }

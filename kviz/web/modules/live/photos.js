@@ -9,6 +9,7 @@ const KEPT = "kviz-photos";
 // By place in told.photos: the reply, with the arrays that the bench draws.
 export const replies = [];
 const listeners = new Set();
+let adding = false;
 
 // Calls `work(reply, place)` whenever another photo is looked at.
 export function onPhoto(work) {
@@ -33,9 +34,13 @@ export async function add(options, arrays = {}, place = told.photos.length) {
   try {
     $("trouble").hidden = true;
     const reply = await link.ask("photo", options, { arrays });
-    take(reply, place);
-    change({ photo: place });
-    return place;
+    const at = take(reply, place);
+    adding = true;
+    change({ photo: at });
+    adding = false;
+    // What is at the same place may be another photo now.
+    show();
+    return at;
   } catch (error) {
     trouble(error);
     return null;
@@ -51,10 +56,17 @@ function take(reply, place) {
     id: head.photo, name: head.name, width: head.width, height: head.height, tiny: head.tiny,
     src: painted(arrays.pixels).toDataURL(), classes: head.predictions.classes,
   };
-  (told.answers ??= [])[at] = head.answer;
+  told.answers[at] = head.answer;
+  told.explained[at] = explainedOf(head);
+  told.layers.forEach((layer, number) => { layer.weights[at] = `weights-${number}-${at}`; });
   replies[at] = reply;
   remember();
-  drawStrip();
+  return at;
+}
+
+// The predicted class and the runner-up, which all maps and weights are of.
+function explainedOf({ predictions }) {
+  return predictions.quantity === "share" ? [] : predictions.classes.slice(0, 2);
 }
 
 // Returns pixels (H, W, 3) as a canvas.
@@ -124,7 +136,7 @@ export async function startPhotos() {
   });
   addEventListener("paste", (event) => takeFiles(event.clipboardData.files));
   onChange((now, before) => {
-    if (now.photo !== before.photo) show();
+    if (now.photo !== before.photo && !adding) show();
   });
   // First those that a reload left behind, or those that the command was given.
   const kept = remembered();

@@ -29,6 +29,8 @@ export function connect() {
 }
 
 async function numbersNamed(name) {
+  const layered = Object.entries(told.kernels).find(([, { blob }]) => blob === name);
+  if (layered) return bytesOf((await link.ask("kernels", { layer: layered[0] })).arrays.kernels);
   const [, what, place, photo] = name.match(/^(maps|weights)-(\d+)-(\d+)$/) ?? [];
   if (!what) throw new Error(`There are no numbers called ${name}.`);
   const layer = told.layers[Number(place)];
@@ -64,17 +66,17 @@ export function forgetPhoto(photo) {
 
 // Returns a photo's attribution by a method, asked for once.
 const asked = new Map();
-export function explain(method, photo, options = {}) {
+export function explain(method, photo, way = {}) {
   const { id } = told.photos[photo];
-  const key = JSON.stringify([id, method, options]);
+  const key = JSON.stringify([id, method]);
   if (!asked.has(key)) {
-    const wanted = link.ask("attribution", { photo: id, method, ...options }).then(({ head, arrays }) => {
-      const blob = `attribution-${method}-${id}-${asked.size}`;
+    const wanted = link.ask("attribution", { photo: id, method }, way).then(({ head, arrays }) => {
+      const blob = `attribution-${method}-${id}`;
       hold(blob, bytesOf(arrays.maps));
-      return { ...head, image: photo, blob };
+      return { ...head, blob, card: arrays.card };
     });
     asked.set(key, wanted);
     wanted.catch(() => asked.delete(key));
   }
-  return asked.get(key);
+  return asked.get(key).then((one) => ({ ...one, image: photo }));
 }

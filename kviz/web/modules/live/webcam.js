@@ -40,8 +40,8 @@ function grab() {
 async function frames() {
   while (camera.video) {
     try {
-      const { head } = await link.ask("photo", { name: "webcam", transient: true }, { arrays: grab() });
-      if (camera.video) showCard(head);
+      const { arrays } = await link.ask("photo", { name: "webcam", transient: true }, { arrays: grab() });
+      if (camera.video) showCard(arrays);
     } catch (error) {
       trouble(error);
       if (error.code !== "over") close();

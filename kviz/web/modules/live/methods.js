@@ -1,0 +1,70 @@
+// Methods on demand: the quick ones at once for every photo, the others as jobs that can be stopped.
+
+import { $, option } from "../dom.js";
+import { told } from "../source.js";
+import { change, look } from "../state.js";
+import { redrawWhy } from "../why.js";
+import { showCard } from "./bench.js";
+import { explain } from "./server.js";
+import { onPhoto, trouble } from "./photos.js";
+
+// Which are computed for every photo without being asked for.
+const AT_ONCE = ["grad_cam", "saliency"];
+
+function known() {
+  return told.live.models[0].methods;
+}
+
+function put(one) {
+  const same = ({ method, image }) => method === one.method && image === one.image;
+  told.attributions = [...told.attributions.filter((each) => !same(each)), one];
+}
+
+// Adds what the quick methods find in a photo, one after another as they come.
+async function explainAtOnce(place) {
+  const { id } = told.photos[place];
+  const names = known().map(({ name }) => name);
+  await Promise.all(AT_ONCE.filter((name) => names.includes(name)).map(async (method) => {
+    try {
+      const one = await explain(method, place);
+      // Another photo has taken its place.
+      if (told.photos[place]?.id !== id) return;
+      put(one);
+      // Where the evidence is, is known now.
+      if (method === AT_ONCE[0] && one.card && Number(look().photo) === place) showCard(one);
+      if (Number(look().photo) === place) await redrawWhy();
+    } catch (error) {
+      // A model without convolutions has no class activation map, and is not asked for one again.
+      if (error.code !== "cannot" && error.code !== "option") trouble(error);
+    }
+  }));
+}
+
+async function compute() {
+  const place = Number(look().photo);
+  const method = $("more-method").value;
+  const [start, stop, bar] = ["more-start", "more-stop", "more-progress"].map($);
+  const ended = new AbortController();
+  const cancel = () => ended.abort();
+  stop.addEventListener("click", cancel);
+  [start.disabled, stop.hidden, bar.hidden] = [true, false, false];
+  bar.removeAttribute("value");
+  try {
+    const onProgress = ({ progress: [done, total] }) => Object.assign(bar, { max: total, value: done });
+    put(await explain(method, place, { onProgress, signal: ended.signal }));
+    change({ method, photo: place });
+    await redrawWhy();
+  } catch (error) {
+    trouble(error);
+  }
+  stop.removeEventListener("click", cancel);
+  [start.disabled, stop.hidden, bar.hidden] = [false, true, true];
+}
+
+export function startMethods() {
+  for (const { name, title, slow } of known()) {
+    option($("more-method"), name, slow ? `${title} (takes longer)` : title);
+  }
+  $("more-start").addEventListener("click", compute);
+  onPhoto((_, place) => explainAtOnce(place));
+}
