@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from kviz.results.save_figure import save_figure
     from kviz.results.synthesis import Synthesis
     from kviz.results.weights import Weights
+    from kviz.serve.explore import explore
     from kviz.synthesis.class_image import class_image
     from kviz.synthesis.deep_dream import deep_dream
     from kviz.synthesis.filter_patterns import filter_patterns
@@ -81,6 +82,7 @@ _HOMES = {
     "convert": "network.convert",
     "deep_dream": "synthesis.deep_dream",
     "evaluate": "metrics.evaluate",
+    "explore": "serve.explore",
     "filter_patterns": "synthesis.filter_patterns",
     "fool": "synthesis.fooling",
     "inspect": "network.inspection",
@@ -125,6 +127,7 @@ __all__ = [
     "convert",
     "deep_dream",
     "evaluate",
+    "explore",
     "filter_patterns",
     "fool",
     "inspect",

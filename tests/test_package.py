@@ -45,6 +45,7 @@ VERBS = [
     "convert",
     "deep_dream",
     "evaluate",
+    "explore",
     "filter_patterns",
     "fool",
     "inspect",

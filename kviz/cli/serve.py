@@ -66,6 +66,7 @@ def serve(**options: Any) -> None:
             )
         address = f"{origin_of(own['host'], port)}/?token={token}"
         server.start()
+        session.warm()
         if job.as_json:
             print_json({"address": address, "port": port})
         else:

@@ -66,10 +66,7 @@ def read(given: Path | bytes, wanted: Wanted, name: str | None = None) -> Photo:
     except (ImageError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(
-            f"{name} has far more pixels than kviz reads, at most {MEGAPIXELS} megapixels. "
-            "Make it smaller first."
-        ) from error
+        raise _bomb(name) from error
     except UnidentifiedImageError as error:
         raise _unidentified(name) from error
     except Exception as error:  # Pillow's decoders raise over a dozen types on broken files.
@@ -86,6 +83,13 @@ def read(given: Path | bytes, wanted: Wanted, name: str | None = None) -> Photo:
 def _called(given: Path | bytes, name: str | None) -> str:
     return sanitise(
         (given if isinstance(given, Path) else "The image") if name is None else name, 120
+    )
+
+
+def _bomb(name: str) -> ImageError:
+    return ImageError(
+        f"{name} has far more pixels than kviz reads, at most {MEGAPIXELS} megapixels. "
+        "Make it smaller first."
     )
 
 
@@ -235,6 +239,12 @@ def lying_of(given: Path | bytes, name: str | None = None) -> Lying:
                 with Image.open(file, formats=(kind,)) as image:
                     turn = pillow.orientation_of(image) or 1
                     return Lying(lying(image.size, turn), turn)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _bomb(name) from error
+    except UnidentifiedImageError as error:
+        raise _unidentified(name) from error
+    except ImageError:
+        raise
     except Exception as error:  # as in `read`
         raise ImageError(f"{name} cannot be read as an image: {sanitise(error, 100)}.") from error
     high, wide = read(given, Wanted(channels=None), name).pixels.shape[:2]

@@ -149,6 +149,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kviz import _process
 from kviz._caller import warning_never
 from kviz._checks import sanitise
@@ -244,10 +246,21 @@ class Session:
                 future.set_exception(error)
 
         try:
-            self.jobs.submit(Job(future, 0, run, lambda _: future.cancel()))  # type: ignore[arg-type]
+            self.jobs.submit(Job(self, future, run, lambda _: _ended(future)))
         except Busy:
             future.cancel()
         return future
+
+    def warm(self) -> None:
+        """Have compiled what a photo's first answer takes, before there is one, unless somebody asks."""
+        for side in self.sides:
+            photo = next(iter(self.given), None) or _blank()
+
+            def run(job: Job, side: Side = side, photo: Photo = photo) -> None:
+                with warning_never(), pausing(job.go_on):
+                    side.warm(photo)
+
+            self.jobs.submit(Job(self, side.place, run, lambda _: None, slow=True))
 
     def answer(self, ask: Ask, place: int, arrays: Mapping[str, Array], tell: Any) -> Message:
         """Return the reply to an ask, now and in this thread.
@@ -383,10 +396,9 @@ class Reader:
         try:
             with warning_never(), pausing(job.go_on):
                 made = self._session.answer(ask, told["model"], arrays, tell)
+            self._say(told, made.head, made.arrays)
         except Exception as error:
             self._say(told, self._session.failed(error))
-        else:
-            self._say(told, made.head, made.arrays)
 
     def leave(self) -> None:
         """Be gone: what was asked and not answered yet is cancelled."""
@@ -399,6 +411,14 @@ class Reader:
         arrays: Mapping[str, Array] | None = None,
     ) -> None:
         self._tell(self._session.clean(Message({**head, **told}, dict(arrays or {}))))
+
+
+def _ended(future: Future[Any]) -> None:
+    future.cancel()
+
+
+def _blank() -> Photo:
+    return Photo(levels=np.full((64, 64, 3), 128, np.uint8), name="warm", transient=True)
 
 
 def _named(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,16 +11,16 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz._types import Array, Progress
-from kviz.attribution import Method, attribute
+from kviz.attribution import Method, attribute, method_named
 from kviz.engine.heads import Head, choose_head
 from kviz.engine.layers import LayerInfo, LayerTable
-from kviz.errors import LayerError, OptionError
+from kviz.errors import KvizError, LayerError, OptionError
 from kviz.look import activations, predict
 from kviz.network.network import Network
 from kviz.reports.answers import answer_of
 from kviz.reports.channel_weights import channel_weights
 from kviz.reports.page import answer_pictures
-from kviz.reports.parts import TOP, Parts, class_layers_of
+from kviz.reports.parts import QUICK_METHODS, TOP, Parts, class_layers_of
 from kviz.results import Activations, Attribution, Predictions
 from kviz.results.result import class_facts
 from kviz.serve.kept import Kept
@@ -267,6 +268,16 @@ class Side:
         made = answer_pictures(predictions, 0)
         arguments = (0, image, None, False, made, predictions.quantity, False)
         return Told(classes, answer, macro("card.html", "card", *arguments))
+
+    def warm(self, photo: Photo) -> None:
+        """Find in a photo what is asked of it first, so that it is compiled for the next."""
+        with suppress(KvizError):
+            self.predictions(photo)
+            self.class_layers(photo)
+            for name in QUICK_METHODS:
+                self.attribution(photo, method_named(name))
+            self.maps(photo, self._groups[0][0])
+            self.channel_weights(photo)
 
     def has_maps(self, info: LayerInfo) -> bool:
         """Return whether a layer's maps can be looked at."""

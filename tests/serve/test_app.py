@@ -1,0 +1,304 @@
+"""The app on a real socket: who is let in, and what nobody can do to it."""
+
+import http.client
+import socket
+import threading
+import time
+from contextlib import closing
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from kviz.serve.app import make_app
+from kviz.serve.asks.hello import MESSAGE_BYTES
+from kviz.serve.frames import decoded, encoded
+from kviz.serve.server import Server, is_this_machine_alone, listening
+from kviz.serve.session import Session
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - of the tests alone
+
+
+class Served:
+    """An app that is served, and how it is reached."""
+
+    def __init__(self, session):
+        self.session = session
+        self.bound = listening("127.0.0.1", 0)
+        self.port = self.bound.getsockname()[1]
+        self.server = Server(make_app(session, TOKEN), self.bound)
+        self.server.start()
+
+    def get(self, path, method="GET", **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as to:
+            to.request(method, path, headers=headers)
+            answer = to.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+
+    def socket(self, query=f"?token={TOKEN}", **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        host = headers.pop("Host", f"127.0.0.1:{self.port}")
+        way = socket.create_connection(("127.0.0.1", self.port))
+        return connect(
+            f"ws://{host}/ws{query}", sock=way, additional_headers=headers, max_size=None
+        )
+
+
+@pytest.fixture(scope="module")
+def served(small):
+    session = Session([small])
+    session.page = "<!doctype html><title>kviz</title><script>1</script><style>b{}</style>"
+    made = Served(session)
+    yield made
+    made.server.stop()
+    session.close()
+
+
+def asked(way, ask, arrays=None, /, **options):
+    way.send(encoded({"id": 1, "ask": ask, **options}, arrays or {}))
+    while True:
+        head, arrays = decoded(way.recv(timeout=60))
+        if "progress" not in head:
+            return head, arrays
+
+
+# --- who is let in ---
+
+
+def test_the_page_is_for_who_has_the_token(served):
+    for path in ("/", "/?token=", "/?token=wrong", f"/?token={TOKEN}x", f"/?tok={TOKEN}"):
+        status, headers, text = served.get(path)
+        assert status == 403
+        assert "set-cookie" not in headers
+        assert TOKEN not in text
+    status, headers, text = served.get(f"/?token={TOKEN}")
+    assert status == 200
+    assert text == served.session.page
+    cookie = headers["set-cookie"]
+    for part in (f"kviz-{served.port}={TOKEN}", "HttpOnly", "SameSite=strict", "Path=/"):
+        assert part in cookie
+    # With the cookie the address needs no token: a reload of what the page has shortened.
+    assert served.get("/", Cookie=cookie.partition(";")[0])[0] == 200
+    assert served.get("/", Cookie=f"kviz-{served.port}=wrong")[0] == 403
+    assert served.get("/", Cookie=f"kviz-1={TOKEN}")[0] == 403
+
+
+def test_the_page_says_what_it_may_do(served):
+    _, headers, _ = served.get(f"/?token={TOKEN}")
+    policy = dict(
+        part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    # By hashlib of "1" and "b{}".
+    assert policy["script-src"] == "'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"
+    assert policy["style-src"] == "'sha256-7yqHVAesot11p6HczDsgKRipvI5UPgs97z80zNXlans='"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert headers["server"] is None
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:{port}", 200),
+        ("localhost:{port}", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:{port}", 200),
+        ("192.168.0.7:9", 200),
+        ("evil.example", 421),
+        ("evil.example:{port}", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example:{port}", 421),
+        ("127.0.0.1@evil.example", 421),
+        ("", 421),
+        ("[::1", 421),
+    ],
+)
+def test_a_name_that_somebody_has_lead_here_is_refused(served, host, status):
+    found, headers, _ = served.get(f"/?token={TOKEN}", Host=host.format(port=served.port))
+    assert found in ((status, 400) if status == 421 else (status,))
+    if found != 400:  # what is no Host at all, Uvicorn refuses
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({}, ""),
+        ({}, "?token=wrong"),
+        ({"Origin": "http://evil.example"}, f"?token={TOKEN}"),
+        ({"Origin": "null"}, f"?token={TOKEN}"),
+        ({"Origin": "http://127.0.0.1:1"}, f"?token={TOKEN}"),
+        ({"Host": "evil.example", "Origin": "http://evil.example"}, f"?token={TOKEN}"),
+    ],
+)
+def test_the_socket_is_for_the_own_page_with_the_token(served, headers, query):
+    with pytest.raises(InvalidStatus), served.socket(query, **headers):
+        pass
+
+
+def test_the_own_page_is_let_in_by_its_cookie(served):
+    cookie = f"kviz-{served.port}={TOKEN}"
+    origin = f"http://127.0.0.1:{served.port}"
+    with served.socket("", Cookie=cookie, Origin=origin) as way:
+        head, _ = asked(way, "hello")
+    assert head["protocol"] == 1
+
+
+@pytest.mark.parametrize("path", ["/nope", "/../../etc/passwd", "/%2e%2e/etc/passwd", "/ws"])
+def test_nothing_else_is_served(served, path):
+    status, headers, text = served.get(path)
+    assert status in (404, 400, 403)
+    assert "root:" not in text
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_the_page_is_only_read(served, method):
+    assert served.get(f"/?token={TOKEN}", method)[0] == 405
+
+
+# --- what is said ---
+
+
+def test_asks_are_answered_by_frames(served, file):
+    with served.socket() as way:
+        head, arrays = asked(way, "photo", {"file": file()}, name="cat.png")
+        assert head["name"] == "cat.png"
+        assert arrays["pixels"].shape == (16, 12, 3)
+        head, arrays = asked(way, "maps", photo=head["photo"], layer="conv")
+        assert arrays["maps"].dtype == np.uint8
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0" * 9, "text", b"\xff" * 40])
+def test_what_is_no_frame_is_answered_and_harms_nothing(served, sent):
+    with served.socket() as way:
+        way.send(sent)
+        head, _ = decoded(way.recv(timeout=30))
+        assert head["code"] == "option"
+        assert "protocol" in asked(way, "hello")[0]
+
+
+def test_a_message_that_is_too_large_ends_its_reader_only(served):
+    with served.socket() as other, served.socket() as way:
+        with pytest.raises(ConnectionClosed):  # noqa: PT012 - at whichever of both it is seen
+            way.send(bytes(MESSAGE_BYTES + 2_000_000))
+            way.recv(timeout=30)
+        assert "protocol" in asked(other, "hello")[0]
+
+
+def test_ten_browsers_at_once_are_all_answered(served, file):
+    found = {}
+
+    def browse(number):
+        with served.socket() as way:
+            head, _ = asked(way, "photo", {"file": file(number)}, name=f"{number}.png")
+            found[number] = asked(way, "maps", photo=head["photo"], layer="conv")[1]["maps"]
+
+    readers = [threading.Thread(target=browse, args=[number]) for number in range(10)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(60)
+    assert len(found) == 10
+    assert len({array.tobytes() for array in found.values()}) == 10
+
+
+def test_a_reader_who_is_gone_takes_its_work_along(served):
+    with served.socket() as way:
+        way.send(encoded({"id": 1, "ask": "class_image", "class_index": 0, "steps": 2000}, {}))
+        while "progress" not in decoded(way.recv(timeout=60))[0]:
+            pass
+        way.socket.shutdown(socket.SHUT_RDWR)  # as a lid that is closed: no word of goodbye
+        for _ in range(100):
+            if served.session.jobs.idle:
+                break
+            time.sleep(0.1)
+        assert served.session.jobs.idle
+
+
+def test_who_does_not_read_is_left_and_keeps_nobody_waiting(served, file, monkeypatch):
+    monkeypatch.setattr("kviz.serve.app.OUTBOX_BYTES", 3_000_000)
+    deaf = socket.create_connection(("127.0.0.1", served.port))
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    address = f"ws://127.0.0.1:{served.port}/ws?token={TOKEN}"
+    quiet = {"max_size": None, "max_queue": 1, "ping_interval": None}
+    with served.socket() as other, connect(address, sock=deaf, **quiet) as way:
+        head, _ = asked(other, "photo", {"file": file(3, (600, 600))}, name="large.png")
+        for number in range(60):
+            way.send(encoded({"id": number, "ask": "photo", "photo": head["photo"]}, {}))
+        begun = time.monotonic()
+        assert "protocol" in asked(other, "hello")[0]
+        assert time.monotonic() - begun < 10
+        received = 0
+        with pytest.raises(ConnectionClosed):  # noqa: PT012 - which of many it is is not known
+            while received < 60:
+                way.recv(timeout=30)
+                received += 1
+
+
+def test_a_page_that_is_not_there_yet_is_made_where_tensorflow_is(small, monkeypatch):
+    session = Session([small])
+    made = Served(session)
+    seen = []
+
+    def page(_):
+        seen.append(threading.current_thread().name)
+        from kviz.serve.index import Page
+
+        return Page("<p>made</p>")
+
+    monkeypatch.setattr("kviz.serve.app.index_page", page)
+    try:
+        assert made.get(f"/?token={TOKEN}")[2] == "<p>made</p>"
+    finally:
+        made.server.stop()
+        session.close()
+    assert seen == ["kviz-tensorflow"]
+
+
+# --- the server ---
+
+
+def test_stopped_the_port_is_free(small):
+    session = Session([small])
+    made = Served(session)
+    with made.socket() as way:
+        made.server.stop()
+        with pytest.raises(ConnectionClosed):
+            way.recv(timeout=10)
+    session.close()
+    with closing(listening("127.0.0.1", made.port)) as again:
+        assert again.getsockname()[1] == made.port
+
+
+def test_an_address_that_cannot_be_had_is_said():
+    from kviz.errors import OptionError
+
+    taken = socket.create_server(("127.0.0.1", 0))
+    with closing(taken), pytest.raises(OptionError, match="cannot be had"):
+        listening("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(OptionError, match="an address of this machine"):
+        listening("no.such.host.invalid", 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 - what is asked about
+        ("192.168.0.1", False),
+        ("::", False),
+        ("box.local", False),
+    ],
+)
+def test_which_addresses_let_other_machines_in(host, alone):
+    assert is_this_machine_alone(host) is alone
