@@ -73,7 +73,8 @@ photo: `name`?, one array of: `file` uint8 (n,), an image file's bytes; `pixels`
     "is_probability"}
     best first], "quantity", "scores_are": …, "rival": …}; `answer`: the computed sentence and its
     fields, as facts()["images"][i]["answer"]; `notes`: [sentences].
-    Arrays: `card` uint8, HTML of the answer's card in UTF-8; `pixels` uint8 (height, width, 3), what the model is given, for people; `scores`
+    Arrays: `card` uint8, HTML of the answer's card in UTF-8; `pixels` uint8 (height, width, 3), what
+    the model is given, for people; `scores`
     float32 (classes,); `original` uint8 (h, w, 3), the photo, at most 640 pixels a side; not of a
     transient one, and not where the model is given the photo as it is.
 
