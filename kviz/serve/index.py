@@ -87,9 +87,7 @@ def index_page(session: Session) -> Page:
         "tree": tree(table, [layer["path"] for layer in layers]),
         "kernels": _kernels(side, layers),
         # What a report begins with, too.
-        "first_layer": next((info.path for info in side.table.select(None)), None)
-        if layers
-        else None,
+        "first_layer": _first_layer(side, layers),
         "score": "value" if live["models"][0]["kind"] == "values" else "logit",
     }
     facts = facts_of(parts, settings, {}, report)
@@ -97,6 +95,14 @@ def index_page(session: Session) -> Page:
     if table is not None:
         session.page = html
     return Page(html)
+
+
+def _first_layer(side: Side, layers: list[dict[str, Any]]) -> str | None:
+    """Return the first layer that a report shows by default, else the first of all."""
+    try:
+        return side.table.select(None)[0].path
+    except KvizError:
+        return layers[0]["path"] if layers else None
 
 
 def _layers(side: Side) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from kviz.network.network import Network
 from kviz.reports.answers import answer_of
 from kviz.reports.channel_weights import channel_weights
 from kviz.reports.page import answer_pictures
-from kviz.reports.parts import QUICK_METHODS, TOP, Parts, class_layers_of
+from kviz.reports.parts import TOP, Parts, class_layers_of
+from kviz.reports.planned import QUICK_METHODS
 from kviz.results import Activations, Attribution, Predictions
 from kviz.results.result import class_facts
 from kviz.serve.kept import Kept

@@ -76,12 +76,6 @@ def shown(locator):
     return np.asarray(Image.open(data).convert("RGB"))
 
 
-def cropped(file_bytes):
-    """Return what the net is given of a photo of 40 x 30: its middle, in 16 x 12."""
-    image = Image.open(io.BytesIO(file_bytes))
-    return kviz.load_images([np.asarray(image)]) if image.size == (12, 16) else image
-
-
 def drop(page, name, data):
     """Drop a file on the page."""
     page.evaluate(
@@ -89,13 +83,14 @@ def drop(page, name, data):
         const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
         const dataTransfer = new DataTransfer();
         dataTransfer.items.add(new File([bytes], name, { type: 'image/png' }));
-        document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true, cancelable: true }));
+        const options = { dataTransfer, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new DragEvent('drop', options));
         }""",
         [name, base64.b64encode(bytes(data)).decode()],
     )
 
 
-def test_the_given_photo_is_answered_explained_and_looked_into(opened, app, small, file):
+def test_the_given_photo_is_answered_explained_and_looked_into(opened, app, small):
     page = opened()
     page.wait_for_selector("#overview button[data-method=saliency]")
     given = app[1].sides[0].fitted(app[1].given[0]).pixels
@@ -156,7 +151,7 @@ def test_edits_change_what_the_model_sees_and_the_bars_follow(opened, app, small
     assert np.abs(seen[4:12, 2:10].astype(int) - turned.astype(int)).mean() < 30
     page.click("#edit-reset")
     page.wait_for_function(
-        "value => document.querySelector('#cards .bars tbody tr').innerText === value",
+        "first => document.querySelector('#cards .bars tbody tr').innerText === first",
         arg=before[0],
     )
 
@@ -184,35 +179,18 @@ def test_the_crop_is_moved_by_keys(opened, app, small):
     page = opened()
     before = page.locator("#crop").evaluate("e => parseFloat(e.style.left)")
     page.focus("#crop")
-    for _ in range(3):
-        page.keyboard.press("ArrowLeft")
-        page.wait_for_timeout(150)
+    page.keyboard.press("ArrowLeft")
     page.wait_for_function(
         "before => parseFloat(document.querySelector('#crop').style.left) < before", arg=before
     )
     page.wait_for_timeout(500)
-    box = page.locator("#crop").evaluate(
-        "e => ['left', 'top', 'width', 'height'].map((key) => parseFloat(e.style[key]))"
-    )
-    left, top, width, height = (
-        part / 100 * side for part, side in zip(box, (40, 30, 40, 30), strict=True)
-    )
+    kept = [one for one in app[1]._photos.values() if one.name == "first.png" and one.box]
+    left, top, right, bottom = kept[-1].box
+    given = app[1].sides[0].fitted(kept[-1]).pixels[0]
     whole = Image.open(io.BytesIO(app[1].given[0].file))
-    given = (
-        app[1]
-        .sides[0]
-        .fitted(
-            next(
-                one
-                for one in app[1]._photos.values()
-                if one.box and abs(one.box[0] - left) < 1 and one.name == "first.png"
-            )
-        )
-        .pixels[0]
-    )
-    cut = whole.crop((round(left), round(top), round(left + width), round(top + height)))
+    cut = whole.crop((round(left), round(top), round(right), round(bottom)))
     own = np.asarray(cut.resize((12, 16), Image.Resampling.BILINEAR), float)
-    assert np.abs(own - given).mean() < 40
+    assert np.corrcoef(own.ravel(), np.ravel(given))[0, 1] > 0.9
     assert card(page) == expected(small, given[None])
 
 
@@ -275,7 +253,7 @@ def test_another_method_is_computed_when_it_is_asked_for(opened):
     assert "method=occlusion" in page.evaluate("location.hash")
 
 
-def test_a_photo_that_fools_it_can_be_looked_at(opened, small):
+def test_a_photo_that_fools_it_can_be_looked_at(opened):
     page = opened()
     least = card(page)[-1].split("\t")[0]
     page.fill("#fool-class", least)
@@ -301,7 +279,7 @@ def test_a_class_image_is_made(opened):
     assert shown(page.locator("#dream-found canvas")).std() > 0
 
 
-def test_a_second_model_answers_beside_the_first(opened, other, app):
+def test_a_second_model_answers_beside_the_first(opened):
     page = opened()
     page.wait_for_selector("#cards-other .bars")
     found = page.locator("#cards-other .bars tbody tr").all_inner_texts()
@@ -345,7 +323,7 @@ def test_nothing_serious_for_those_who_do_not_see(opened, width):
     ] == []
 
 
-def test_in_a_notebook_it_asks_the_page_around_it(chromium, small, file):
+def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
     """The widget's own script hands messages on, to a stand-in of a notebook's model."""
     import json
     from importlib.resources import files as package_files
@@ -373,7 +351,8 @@ def test_in_a_notebook_it_asks_the_page_around_it(chromium, small, file):
           on: (_, work) => listeners.add(work), off: (_, work) => listeners.delete(work),
         };
         globalThis.tell = (head, texts) => {
-          const views = texts.map((one) => new DataView(Uint8Array.from(atob(one), (c) => c.charCodeAt(0)).buffer));
+          const bytes = (one) => Uint8Array.from(atob(one), (sign) => sign.charCodeAt(0));
+          const views = texts.map((one) => new DataView(bytes(one).buffer));
           listeners.forEach((work) => work(head, views));
         };
         const { default: widget } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
