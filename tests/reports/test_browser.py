@@ -18,7 +18,8 @@ def test_everything_is_reached_by_the_tab_key(opened, hostile):
     page = opened(hostile.path)
     drawn(page)
     expected = page.evaluate(
-        """() => [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
+        """() => [...document.querySelectorAll(
+            'a[href], button, input, select, summary, [tabindex="0"]')]
         .filter(e => e.checkVisibility() && !e.disabled)
         .map((e, at) => (e.dataset.stop = at, at)).length"""
     )
