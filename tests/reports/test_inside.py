@@ -229,7 +229,7 @@ def test_the_graph_marks_the_layer_and_its_path_and_is_moved(opened, made):
     assert address(page) == {"layer": "fire5_expand3x3"}
     heading = page.locator("#layer-h").bounding_box()
     assert page.locator("nav").bounding_box()["height"] <= heading["y"] < 850
-    along = page.locator("svg a.node.along text:first-of-type").all_inner_texts()
+    along = page.locator("svg a.node.along text:first-of-type").all_text_contents()
     told = page.evaluate("JSON.parse(document.getElementById('told').textContent).tree")
     # By the layers' sources, walked here.
     paths = [entry["path"] for entry in told]
@@ -461,15 +461,17 @@ def test_the_pattern_of_a_channel_is_with_it(opened, made):
     channel, place = next(iter(drawn_for.items()))
     look(page, layer=path, ch=channel)
     source = page.locator("#channel-pattern").evaluate("e => e.src")
-    pictures = page.locator("#dreams figure", has_text=f"filter {channel}").locator("img")
-    assert pictures.first.evaluate("e => e.src") == source
-    assert page.locator("#patterns img").nth(place).evaluate("e => e.src") == source
+    figure = page.locator("#patterns figure").nth(place)
+    assert figure.locator("img").evaluate("e => e.src") == source
+    assert figure.locator("bdi").inner_text() == f"{path} filter {channel}"
 
 
 def test_kernels_are_with_the_first_convolution_alone(opened, made):
     page = opened(made.path)
     look(page, layer="conv1")
     kernel = made.weights["conv1/kernel"][..., 17]
+    words = page.locator("#kernels-words").inner_text()
+    assert words.startswith("The 64 kernels of the first convolution: 3 × 3 over 3 channels, as col")
     found = tile(pixels(page, "#kernels"), 17, 3)
     assert np.abs(found - (127.5 + 127.5 * kernel / np.abs(kernel).max())).max() <= 2
     look(page, layer="fire2_expand3x3")
