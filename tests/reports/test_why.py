@@ -1,4 +1,4 @@
-"""The panes Answer and Why in Chromium: what is seen of an attribution, told and saved is what was computed."""
+"""The panes Answer and Why in Chromium: what is seen, told and saved is what was computed."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ def pixels(locator):
     return np.asarray(Image.open(data).convert("RGB")).astype(int)
 
 
-def composed(photo, values, cmap, low, high, opacity=1.0, mask=True):  # noqa: PLR0913 - as a pencil does
+def composed(photo, values, cmap, low, high, opacity=1.0, mask=True):
     """Return a map over a photo in grey, worked out here."""
     grey = photo.astype(float) @ np.array([0.299, 0.587, 0.114])
     level = np.clip(np.rint((values - low) * 255 / (high - low)), 0, 255).astype(int)
@@ -69,7 +69,7 @@ def bars(page):
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """Return a report of a net all of whose channels count against its first class: Grad-CAM is cut to zero."""
+    """Return a report of a net whose channels count against its classes: Grad-CAM is cut to zero."""
     model = keras.Sequential(
         [
             keras.Input((9, 9, 3)),
