@@ -73,8 +73,8 @@ kernels: `layer`.
     Told of the kernels. Array `kernels` uint8, the bytes of the report's blob.
 
 weights: `photo`, `layer`, `class_index`? as attribution has it.
-    `classes` [{`index`, `name`, `rival`}]. Array `weights` float32 (classes, channels), Grad-CAM's weight
-    of each channel.
+    `classes` [{`index`, `name`, `rival`}]. Array `weights` float32 (classes, channels), Grad-CAM's
+    weight of each channel.
 
 patch: `photo`, `layer`, `channel`, `row`, `column` of the layer's map.
     Of a convolution or pooling: `sum` of patch × kernel (of pooling the largest or the mean), `bias`,
@@ -196,9 +196,13 @@ class Session:
         """
         return Reader(self, tell)
 
-    def close(self) -> None:
-        """End all that runs and waits."""
-        self.jobs.close()
+    def close(self, timeout: float = 2.0) -> None:
+        """End all that runs and waits.
+
+        Args:
+            timeout: seconds to wait for what runs.
+        """
+        self.jobs.close(timeout)
 
     def call(self, work: Callable[[], Any]) -> Future[Any]:
         """Have something done by the thread that TensorFlow has, and return what will come of it.
