@@ -2,12 +2,14 @@
 
 import gc
 import os
+import shutil
 import sys
 import zlib
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from needed import lacking
 
 os.environ["MPLBACKEND"] = "Agg"
 # What tests start finds the kviz that they test, not the one in the folder where they run.
@@ -21,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(threads, "1")
 
 ROOT = Path(__file__).parents[1]
+# A webcam that shows a moving picture, and is let in without a question.
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 class Examples:
@@ -116,3 +120,22 @@ def forks():
     server = Forks()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        own = playwright.chromium.executable_path
+        names = ("chromium", "chromium-browser", "google-chrome")
+        found = [own] if Path(own).exists() else [p for p in map(shutil.which, names) if p]
+        if not found:
+            lacking("no Chromium is installed: apt-get install chromium, or playwright install")
+        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+        try:
+            browser = playwright.chromium.launch(executable_path=found[0], args=[*sandbox, *CAMERA])
+        except Error as error:
+            lacking(f"{found[0]} does not start here: {str(error).splitlines()[0]}")
+        yield browser
+        browser.close()

@@ -88,10 +88,11 @@ def _reduced(tensor: Any, inputs: list[Any], axis: int) -> tuple[Any, int] | Non
 
 
 def _reshaped(tensor: Any, source: Any, axis: int) -> tuple[Any, int] | None:
-    """Return the source where only axes of one value come or go."""
-    count = tensor.shape[axis]
-    fitting = [place for place, size in enumerate(source.shape) if place and size == count]
-    others = [size for place, size in enumerate(source.shape) if place and place not in fitting]
-    if axis == 0 or len(fitting) != 1 or any(size != 1 for size in others):
+    """Return the source where channels stay what they are: the last axis, or the only one of many."""
+    count, last = tensor.shape[axis], source.shape.rank - 1
+    if axis == tensor.shape.rank - 1 and source.shape[last] == count:
+        return source, last
+    sizes = list(source.shape)[1:]
+    if axis == 0 or sizes.count(count) != 1 or sizes.count(1) != len(sizes) - 1:
         return None
-    return source, fitting[0]
+    return source, 1 + sizes.index(count)

@@ -61,6 +61,19 @@ CASES = {
         [conv(), layers.GlobalAveragePooling2D(name="mean"), layers.Dense(4, name="dense")],
         ["dense"],
     ),
+    "positions in a row": (
+        [conv(), layers.Reshape((100, 4), name="row"), layers.GlobalAveragePooling1D(name="mean")],
+        ["conv", "row", "mean"],
+    ),
+    "channels first at the end": (
+        [conv(), layers.GlobalAveragePooling2D(keepdims=True, name="mean"),
+         layers.Permute((3, 1, 2), name="turned"), layers.Reshape((4,), name="row")],
+        ["conv", "mean", "row"],
+    ),
+    "as many cells as channels": (
+        [layers.Conv2D(1, 11, name="conv"), layers.Flatten(name="flat"), layers.Softmax()],
+        ["flat", "softmax"],
+    ),
     "flattened": (
         [conv(), layers.Flatten(), layers.Dense(4, activation="softmax", name="dense")],
         ["dense"],

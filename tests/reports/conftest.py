@@ -1,7 +1,5 @@
 """What the tests of reports share: a page of the shipped model, one of hostile names, and a browser."""
 
-import os
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 from hostile import HOSTILE, hostile_model
-from needed import lacking
 
 import kviz
 
@@ -48,25 +45,6 @@ def hostile(tmp_path_factory):
         hostile_model(), pixels, path, names=names, methods=["grad_cam", "gradient"], certify=True
     )
     return SimpleNamespace(path=path, report=report)
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    from playwright.sync_api import Error, sync_playwright
-
-    with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        names = ("chromium", "chromium-browser", "google-chrome")
-        found = [own] if Path(own).exists() else [p for p in map(shutil.which, names) if p]
-        if not found:
-            lacking("no Chromium is installed: apt-get install chromium, or playwright install")
-        sandbox = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
-        try:
-            browser = playwright.chromium.launch(executable_path=found[0], args=sandbox)
-        except Error as error:
-            lacking(f"{found[0]} does not start here: {str(error).splitlines()[0]}")
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

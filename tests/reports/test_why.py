@@ -1,4 +1,4 @@
-"""The panes Answer and Why in Chromium: what is seen of an attribution, told and saved is what was computed."""
+"""The panes Answer and Why in Chromium: what is seen, told and saved is what was computed."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ def pixels(locator):
     return np.asarray(Image.open(data).convert("RGB")).astype(int)
 
 
-def composed(photo, values, cmap, low, high, opacity=1.0, mask=True):  # noqa: PLR0913 - as a pencil does
+def composed(photo, values, cmap, low, high, opacity=1.0, mask=True):
     """Return a map over a photo in grey, worked out here."""
     grey = photo.astype(float) @ np.array([0.299, 0.587, 0.114])
     level = np.clip(np.rint((values - low) * 255 / (high - low)), 0, 255).astype(int)
@@ -58,7 +58,10 @@ def shown(page):
 def bars(page):
     """Return what stands at the ends of each bar."""
     ends = [
-        [float(word.split()[0]) for word in page.locator(f".colourbar .{end}").all_inner_texts()]
+        [
+            float(word.split()[0])
+            for word in page.locator(f"#why .colourbar .{end}").all_inner_texts()
+        ]
         for end in ("low", "high")
     ]
     return list(zip(*ends, strict=True))
@@ -66,7 +69,7 @@ def bars(page):
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """Return a report of a net all of whose channels count against its first class: Grad-CAM is cut to zero."""
+    """Return a report of a net whose channels count against its classes: Grad-CAM is cut to zero."""
     model = keras.Sequential(
         [
             keras.Input((9, 9, 3)),
@@ -118,7 +121,9 @@ def test_only_the_strongest_pixels_are_kept_and_their_share_is_said(opened, made
     expected = composed(found.photo(0).levels, values, "bwr", -peak, peak, mask=mask)
     assert np.abs(shown(page) - expected).max() <= 1.5
     words = page.locator("#stage-legend").inner_text()
-    kept, of, share = re.search(r"the ([\d,]+) of ([\d,]+) pixels .* hold ([\d.]+) %", words).groups()
+    kept, of, share = re.search(
+        r"the ([\d,]+) of ([\d,]+) pixels .* hold ([\d.]+) %", words
+    ).groups()
     assert (kept, of) == (f"{mask.sum():,}", f"{values.size:,}")
     assert float(share) == pytest.approx(100 * sizes[:count].sum() / sizes.sum(), abs=0.06)
 
@@ -128,7 +133,11 @@ def test_what_counts_for_and_against_is_shown_alone(opened, made):
     found = made.found["input_x_gradient"]
     values, photo = found.maps[0, 0], found.photo(0).levels
     peak = np.percentile(np.abs(values), 99)
-    parts = {"for": np.maximum(values, 0), "against": np.maximum(-values, 0), "size": np.abs(values)}
+    parts = {
+        "for": np.maximum(values, 0),
+        "against": np.maximum(-values, 0),
+        "size": np.abs(values),
+    }
     choose(page, method="input_x_gradient")
     for sign, part in parts.items():
         choose(page, sign=sign, cmap="cividis")
@@ -152,9 +161,10 @@ def test_two_methods_have_a_side_and_a_bar_each(opened, made):
     assert np.abs(found[:, line:] - sides[1][:, line:]).max() <= 1.5
     assert bars(page) == ends
     # The strongest colours of both bars are as opaque as they get.
-    strongest = [pixels(bar)[0, -1] for bar in page.locator(".colourbar canvas").all()]
+    strongest = [pixels(bar)[0, -1] for bar in page.locator("#why .colourbar canvas").all()]
     for colour, cmap in zip(strongest, ("viridis", "bwr"), strict=True):
         np.testing.assert_allclose(colour, np.array(mpl.colormaps[cmap](255)[:3]) * 255, atol=1)
+    page.locator("#stage").scroll_into_view_if_needed()
     box = page.locator("#stage").bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 50)
     page.mouse.down()
@@ -169,7 +179,10 @@ def thirds(values):
     edges = [[round(k * side / 3) for k in range(4)] for side in values.shape]
     total = np.abs(values).sum(dtype=float)
     cells = [
-        [values[top:bottom, left:right] for left, right in zip(edges[1], edges[1][1:], strict=False)]
+        [
+            values[top:bottom, left:right]
+            for left, right in zip(edges[1], edges[1][1:], strict=False)
+        ]
         for top, bottom in zip(edges[0], edges[0][1:], strict=False)
     ]
     return [
@@ -213,7 +226,9 @@ def test_where_the_evidence_lies_is_a_table_and_a_sentence(opened, made):
 def test_small_pictures_have_names_and_lead_to_the_large_one(opened, made):
     page = opened(made.path)
     logit = made.found["saliency"].scores[0, 1]
-    button = page.get_by_role("button", name=f"saliency, sensitivity for tabby, logit {logit:.4g}", exact=False)
+    button = page.get_by_role(
+        "button", name=f"saliency, sensitivity for tabby, logit {logit:.4g}", exact=False
+    )
     button.click()
     drawn(page)
     assert button.get_attribute("aria-pressed") == "true"
@@ -258,7 +273,10 @@ def test_a_card_says_the_answer_and_leads_to_its_photo(opened, hostile):
         assert sentence.startswith(image["answer"]["sentence"])
         assert card.locator(".word").inner_text() == image["answer"]["verdict"]
         assert card.locator(".bars tbody tr").count() == 3
-        assert f"{100 * image['answer']['margin']:.1f} percentage points" in card.locator(".margin").inner_text()
+        assert (
+            f"{100 * image['answer']['margin']:.1f} percentage points"
+            in card.locator(".margin").inner_text()
+        )
     cards.nth(1).get_by_role("link", name="Why?").click()
     drawn(page)
     assert page.evaluate("[location.hash, document.activeElement.id]") == ["#photo=1", "why-h"]
@@ -274,7 +292,7 @@ def test_a_map_that_is_zero_says_so_and_another_is_looked_at_first(opened, empty
     words = page.locator("#stage-nothing").inner_text()
     assert words.startswith("Grad-CAM is zero everywhere: no evidence for less")
     assert words in page.locator("#stage-canvas").get_attribute("aria-label")
-    assert page.locator(".colourbar").count() == 0
+    assert page.locator("#why .colourbar").count() == 0
     # What is seen is the photo.
     found = shown(page)
     assert (found == found[..., :1]).all()
@@ -313,7 +331,15 @@ def test_files_hold_what_is_shown_and_what_was_computed(opened, made, tmp_path):
         assert any(f"{peak:.4g}".rstrip("0") in word for word in words)
     with np.load(saved["npz"], allow_pickle=False) as arrays:
         index = arrays["index"]
-        assert index[0].tolist() == ["name", "photo", "method", "class", "class index", "logit", "layers"]
+        assert index[0].tolist() == [
+            "name",
+            "photo",
+            "method",
+            "class",
+            "class index",
+            "logit",
+            "layers",
+        ]
         assert len(index) == 9
         for key, photo, method, label, which, logit, _ in index[1:].tolist():
             place = [285, 281].index(int(which))
@@ -399,7 +425,7 @@ def test_printed_the_stage_stays_and_controls_go(opened, made):
     drawn(page)
     page.emulate_media(media="print")
     assert page.locator("#stage-canvas").is_visible()
-    assert page.locator(".colourbar").is_visible()
+    assert page.locator("#why .colourbar").is_visible()
     assert not page.locator("#why .settings").is_visible()
 
 

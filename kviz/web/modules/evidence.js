@@ -26,7 +26,7 @@ export const photoCount = () =>
 // maps that are not there are undefined.
 export function chosen() {
   const { photo, method, class: place, with: beside } = look();
-  const image = Math.min(Math.max(0, Number(photo) || 0), photoCount() - 1);
+  const image = Math.max(0, Math.min(Number(photo) || 0, photoCount() - 1));
   const all = mapsOf(image);
   const most = all.length ? all[0].classes.length - 1 : 0;
   const which = Math.min(Math.max(0, Number(place) || 0), most);

@@ -15,7 +15,15 @@ let channel = 0;
 
 // One drawing after another: one that waits for its numbers would else cover a later choice.
 let drawing = Promise.resolve();
-export const redrawInside = () => (drawing = drawing.then(draw, draw));
+function queued(work) {
+  delete $("inside").dataset.drawn;
+  const mine = drawing.then(work, work);
+  drawing = mine;
+  // Nothing waits any more.
+  mine.then(() => mine === drawing && ($("inside").dataset.drawn = ""), () => {});
+  return mine;
+}
+export const redrawInside = () => queued(draw);
 
 async function draw() {
   const found = await drawLayer();
@@ -65,7 +73,7 @@ function follow(now, before) {
   if (now.layer !== before.layer) mark();
   if (now.photo !== before.photo) markDead();
   if (["layer", "photo", "sort"].some((key) => now[key] !== before[key])) redrawInside();
-  else if (now.ch !== before.ch || now.cell !== before.cell) drawing = drawing.then(drawChannel, drawChannel);
+  else if (now.ch !== before.ch || now.cell !== before.cell) queued(drawChannel);
   if ($("maps-photo")) $("maps-photo").value = String(chosenPhoto());
 }
 

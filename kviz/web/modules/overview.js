@@ -12,6 +12,7 @@ const LONGEST = 288;
 // Builds the buttons, so that all has its place before anything is drawn.
 export function layOutOverview() {
   const all = mapsOf(chosen().image);
+  const { method, which: place } = document.activeElement?.closest("#overview button")?.dataset ?? {};
   const classes = all[0]?.classes ?? [];
   $("overview").replaceChildren(...classes.map(({ name, rival }, which) => {
     const head = element("h3", {}, rival ? "Runner-up: " : "Explained: ", element("bdi", { textContent: name }),
@@ -19,6 +20,13 @@ export function layOutOverview() {
     const buttons = all.filter((one) => one.classes[which]).map((one) => thumbnail(one, which));
     return element("div", {}, head, element("div", { className: "thumbnails" }, ...buttons));
   }));
+  // Where a camera brings photo after photo, who is on a button stays there.
+  if (method) {
+    const same = [...$("overview").querySelectorAll("button")].find(
+      ({ dataset }) => dataset.method === method && dataset.which === place,
+    );
+    same?.focus({ preventScroll: true });
+  }
   markOverview();
 }
 
@@ -53,7 +61,9 @@ export async function drawOverview(how) {
     const one = all.find(({ method }) => method === button.dataset.method);
     if (!one) continue;
     const { width, height } = photo ?? one;
-    const side = await sideOf(one, Number(button.dataset.which), how, width, height);
+    // What could not be had is said on the stage, once it is chosen.
+    const side = await sideOf(one, Number(button.dataset.which), how, width, height).catch(() => null);
+    if (!side) continue;
     const image = new ImageData(width, height);
     if (photo) layPhoto(image, photo, how);
     lay(image, photo, side, how, 0, width);

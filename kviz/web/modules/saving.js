@@ -63,7 +63,7 @@ export function drawing({ image, photo, sides, name, tiny }, how) {
   const title = [name, ...sides.map(({ one, which }) => described(one, which))].join(". ");
   root.append(svg("title", {}, title), svg("rect", { width: WIDTH, height, fill: "#fff" }));
   const picture = svg("image", { width: WIDTH, height: high, href: canvasOf(image).toDataURL("image/png") });
-  if (tiny) picture.setAttribute("style", "image-rendering: pixelated");
+  if (tiny) picture.setAttribute("image-rendering", "pixelated");
   root.append(picture, text(name, 0, high + 20, "#555"));
   blocks.forEach(({ side, lines, left }, at) => {
     lines.forEach((line, row) => root.append(text(line, left, high + 42 + 18 * row)));

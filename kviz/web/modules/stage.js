@@ -21,7 +21,7 @@ export async function sideOf(one, which, how, width, height) {
 export async function picture(how) {
   const { image: place, which, one, other } = chosen();
   const photo = await pixelsOf(place);
-  const { width, height } = photo ?? one ?? told.photos[place];
+  const { width, height } = photo ?? one ?? told.photos[place] ?? { width: 1, height: 1 };
   const sides = await Promise.all(
     [one, other].filter(Boolean).map((each) => sideOf(each, which, how, width, height)),
   );
@@ -58,6 +58,7 @@ export function showPicture({ photo, image, sides, name, tiny, place }, how) {
 }
 
 function alternative(sides, name, over) {
+  if (!sides.length) return "";
   const words = sides.map(({ one, which }, at) => {
     const place = sides.length > 1 ? ["Left: ", "Right: "][at] : "";
     return `${place}${described(one, which)} ${nothingIn(one, which) || whereWords(one, which)}`.trim();
@@ -69,7 +70,8 @@ function alternative(sides, name, over) {
 function showSides(sides, how, over, place) {
   const legend = $("stage-legend");
   if (!sides.length) {
-    legend.replaceChildren(element("p", { textContent: `There is no map of ${nameOf(place)} yet.` }));
+    const textContent = told.photos.length ? `There is no map of ${nameOf(place)} yet.` : "There is no photo yet.";
+    legend.replaceChildren(element("p", { textContent }));
     return;
   }
   legend.classList.toggle("two", sides.length > 1);

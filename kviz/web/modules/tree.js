@@ -1,7 +1,7 @@
 // The layers as a tree that folds: nested models, and runs of layers whose names begin alike.
 
 import { $, element } from "./dom.js";
-import { chosenPhoto, placeOf, plural, sizes } from "./layers.js";
+import { chosenPhoto, placeOf, plural } from "./layers.js";
 import { told } from "./source.js";
 
 // Lists shorter than this are not folded by name.
@@ -46,23 +46,22 @@ function foldedByName(items) {
 function drawnItem(item, level) {
   const { name, at, children } = item;
   const entry = at === null ? null : told.tree[at];
-  const made = element("li", { tabIndex: -1, attributes: { role: "treeitem", "aria-level": level } });
-  const row = element("div", { className: `row ${entry?.family ?? "group"}` });
   const count = children.length && plural(children.length, "layer");
-  row.append(element("bdi", { className: "name", textContent: name }));
-  row.append(element("span", { className: "about" },
-    element("span", { className: "kind", textContent: entry ? entry.kind : count }),
+  const row = element("div", {
+    className: `row ${entry?.family ?? "group"}`, tabIndex: -1, title: entry?.path ?? "",
+    attributes: { role: "treeitem", "aria-level": level },
+  });
+  row.append(element("bdi", { className: "name", textContent: name }), element("span", { className: "about" },
+    element("span", { className: "kind", textContent: entry ? entry.kind : count }), " ",
     element("span", { className: "shape", textContent: entry ? entry.shape.map((n) => n ?? "?").join("×") : "" })));
-  row.title = entry?.path ?? "";
-  made.append(row);
-  if (children.length) {
-    made.setAttribute("aria-expanded", "false");
-    made.append(element("ul", { attributes: { role: "group" } }, ...children.map((child) => drawnItem(child, level + 1))));
-  }
-  made.setAttribute("aria-label", entry ? `${name}, ${entry.kind}, ${sizes(entry.shape)}` : `${name}, ${count}`);
   if (entry) {
-    made.dataset.at = at;
-    made.setAttribute("aria-selected", "false");
+    row.dataset.at = at;
+    row.setAttribute("aria-selected", "false");
+  }
+  const made = element("li", { attributes: { role: "none" } }, row);
+  if (children.length) {
+    row.setAttribute("aria-expanded", "false");
+    made.append(element("ul", { attributes: { role: "group" } }, ...children.map((child) => drawnItem(child, level + 1))));
   }
   return made;
 }
@@ -70,11 +69,19 @@ function drawnItem(item, level) {
 const items = () => [...$("tree").querySelectorAll("[role=treeitem]")];
 const isSeen = (item) => item.checkVisibility();
 
+// Returns the item that holds another, null for one that none does.
+const holderOf = (item) => item.parentElement.parentElement.closest("li")?.querySelector("[role=treeitem]") ?? null;
+
+function holdersOf(item) {
+  const holder = holderOf(item);
+  return holder ? [holder, ...holdersOf(holder)] : [];
+}
+
 function focusOn(item) {
   $("tree").querySelector("[tabindex='0']")?.setAttribute("tabindex", "-1");
   item.tabIndex = 0;
   item.focus({ preventScroll: true });
-  item.querySelector(".row").scrollIntoView({ block: "nearest" });
+  item.scrollIntoView({ block: "nearest" });
 }
 
 function fold(item, open) {
@@ -92,7 +99,7 @@ function pressed(event) {
   const seen = items().filter(isSeen);
   const at = seen.indexOf(item);
   const open = item.getAttribute("aria-expanded");
-  const above = item.parentElement.closest("[role=treeitem]");
+  const above = holderOf(item);
   const work = {
     ArrowDown: () => seen[at + 1] && focusOn(seen[at + 1]),
     ArrowUp: () => (seen[at - 1] ? focusOn(seen[at - 1]) : $("tree-search").focus()),
@@ -117,15 +124,12 @@ function filter() {
     const entry = told.tree[item.dataset.at];
     const fits = entry && `${entry.path} ${entry.kind}`.toLowerCase().includes(wanted);
     found += Boolean(fits);
-    item.hidden = Boolean(wanted) && !fits;
-    item.querySelector(":scope > .row").classList.toggle("found", Boolean(wanted && fits));
+    item.parentElement.hidden = Boolean(wanted) && !fits;
   }
   if (wanted) {
-    for (const item of all.filter((one) => !one.hidden)) {
-      for (let up = item.parentElement.closest("li"); up; up = up.parentElement.closest("li")) {
-        up.hidden = false;
-        fold(up, true);
-      }
+    for (const holder of all.filter((item) => !item.parentElement.hidden).flatMap(holdersOf)) {
+      holder.parentElement.hidden = false;
+      fold(holder, true);
     }
   }
   $("tree-found").textContent = wanted ? `${found} of ${plural(told.tree.length, "layer")}` : "";
@@ -138,11 +142,11 @@ export function markTree(path) {
     const here = told.tree[item.dataset.at].path === path;
     item.setAttribute("aria-selected", String(here));
     if (!here) continue;
-    for (let up = item.parentElement.closest("li"); up; up = up.parentElement.closest("li")) fold(up, true);
+    holdersOf(item).forEach((holder) => fold(holder, true));
     $("tree").querySelector("[tabindex='0']")?.setAttribute("tabindex", "-1");
     item.tabIndex = 0;
     // Within its own box: the page stays where it is.
-    const [box, row] = [$("tree").getBoundingClientRect(), item.querySelector(".row").getBoundingClientRect()];
+    const [box, row] = [$("tree").getBoundingClientRect(), item.getBoundingClientRect()];
     if (row.top < box.top || row.bottom > box.bottom) $("tree").scrollTop += row.top - box.top - box.height / 3;
   }
 }
@@ -154,12 +158,11 @@ export function markDead() {
     const entry = told.tree[item.dataset.at];
     const layer = entry && told.layers[placeOf(entry.path)];
     const dead = layer?.empty?.[photo];
-    item.querySelector(":scope > .row > .dead")?.remove();
+    item.querySelector(".dead")?.remove();
     if (!dead) continue;
     const made = element("span", { className: "dead", textContent: `${dead} dead` });
     made.style.setProperty("--share", `${(100 * dead) / layer.channels}%`);
-    item.querySelector(":scope > .row").append(made);
-    item.setAttribute("aria-label", `${entry.path}, ${entry.kind}, ${sizes(entry.shape)}, ${dead} of ${layer.channels} channels dead`);
+    item.append(made);
   }
 }
 

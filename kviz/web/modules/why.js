@@ -1,7 +1,7 @@
 // The pane Why: attributions over the photo, in small and large, compared, cut down and saved.
 
 import { certified } from "./certificate.js";
-import { $, option } from "./dom.js";
+import { $, element, option } from "./dom.js";
 import { chosen, mapsOf, methods } from "./evidence.js";
 import { latest } from "./latest.js";
 import { drawOverview, layOutOverview, markOverview } from "./overview.js";
@@ -15,7 +15,14 @@ import { address, change, look, onChange } from "./state.js";
 const how = { sign: "both", cmap: "auto", opacity: 1, strongest: 100, swipe: 50, grey: true };
 
 const drawStage = latest(async () => {
-  const shown = await picture(how);
+  let shown;
+  try {
+    shown = await picture(how);
+  } catch (error) {
+    const textContent = `This map could not be drawn: ${error.message}`;
+    $("stage-legend").replaceChildren(element("p", { textContent }));
+    return;
+  }
   showPicture(shown, how);
   const { sides } = shown;
   $("regions").replaceChildren(...sides.flatMap(({ one, which }) => regionsTable(one, which)));

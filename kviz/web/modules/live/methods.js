@@ -15,9 +15,13 @@ function known() {
   return told.live.models[0].methods;
 }
 
+// In the order in which a report has them, whichever came first.
+const rank = ({ method }) => (AT_ONCE.includes(method) ? AT_ONCE.indexOf(method) : AT_ONCE.length);
+
 function put(one) {
   const same = ({ method, image }) => method === one.method && image === one.image;
-  told.attributions = [...told.attributions.filter((each) => !same(each)), one];
+  const others = told.attributions.filter((each) => !same(each));
+  told.attributions = [...others, one].sort((a, b) => rank(a) - rank(b));
 }
 
 // Adds what the quick methods find in a photo, one after another as they come.

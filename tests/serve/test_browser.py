@@ -1,0 +1,378 @@
+"""The app in Chromium: all of it is driven as somebody at a screen would, with a small net behind."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kviz
+from kviz.serve.app import make_app
+from kviz.serve.photos import Photo
+from kviz.serve.server import Server, listening
+from kviz.serve.session import Session
+
+TOKEN = "a-token-of-the-tests"  # noqa: S105 - of the tests alone
+AXE = "tests/reports/axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def other(small):
+    """A second model of the same input, whose answers are another order of the first's."""
+    import keras
+
+    keras.utils.set_random_seed(4)
+    return kviz.Network(keras.models.clone_model(small.model), class_names=["ox", "elk", "yak"])
+
+
+@pytest.fixture(scope="module")
+def app(small, other, file):
+    photos = [Photo(name="first.png", file=file(5).tobytes())]
+    session = Session([small, other], photos)
+    bound = listening("127.0.0.1", 0)
+    server = Server(make_app(session, TOKEN), bound)
+    server.start()
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}/?token={TOKEN}", session
+    server.stop()
+    session.close()
+
+
+@pytest.fixture
+def opened(chromium, app):
+    contexts, wrong = [], []
+
+    def open_page(*, width=1440, **options):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else 0)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(app[0])
+        page.wait_for_selector("html[data-ready]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def card(page):
+    return page.locator("#cards .bars tbody tr").all_inner_texts()
+
+
+def expected(network, pixels):
+    """Return what a card says, by kviz's own verb."""
+    found = kviz.predict(network, pixels, top=3)
+    return [f"{row.name}\t\t{100 * row.score:.1f}\xa0%" for row in found.rows[0]]
+
+
+def shown(locator):
+    """Return what a canvas shows."""
+    url = locator.evaluate("canvas => canvas.toDataURL()")
+    data = io.BytesIO(base64.b64decode(url.partition(",")[2]))
+    return np.asarray(Image.open(data).convert("RGB"))
+
+
+def drop(page, name, data):
+    """Drop a file on the page."""
+    page.evaluate(
+        """([name, text]) => {
+        const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([bytes], name, { type: 'image/png' }));
+        const options = { dataTransfer, bubbles: true, cancelable: true };
+        document.body.dispatchEvent(new DragEvent('drop', options));
+        }""",
+        [name, base64.b64encode(bytes(data)).decode()],
+    )
+
+
+def test_the_given_photo_is_answered_explained_and_looked_into(opened, app, small):
+    page = opened()
+    page.wait_for_selector("#overview button[data-method=saliency]")
+    given = app[1].sides[0].fitted(app[1].given[0]).pixels
+    assert card(page) == expected(small, given)
+    page.wait_for_selector("#mosaic")
+    assert page.locator("#layer-h bdi").inner_text() == "conv"
+    assert page.locator("#overview button").count() >= 4
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert card(page) == expected(small, given)
+
+
+def test_a_dropped_photo_is_looked_at_and_a_reload_keeps_it(opened, app, small, file):
+    page = opened()
+    drop(page, "dropped.png", file(6).tobytes())
+    page.wait_for_function("document.querySelectorAll('#strip button').length === 2")
+    page.wait_for_function("document.querySelector('#cards h3').textContent === 'dropped.png'")
+    assert "photo=1" in page.evaluate("location.hash")
+    found = card(page)
+    assert found == expected(small, app[1].sides[0].fitted(sent(app, "dropped.png")).pixels)
+    page.reload()
+    page.wait_for_selector("html[data-ready]", state="attached")
+    assert page.locator("#strip button").count() == 2
+    assert card(page) == found
+    page.go_back()
+
+
+def sent(app, name):
+    """Return the photo of a name that the session keeps."""
+    (photo,) = [one for one in app[1]._photos.values() if one.name == name]
+    return photo
+
+
+def test_what_is_no_photo_is_one_sentence(opened):
+    page = opened()
+    before = card(page)
+    drop(page, "notes.png", b"not a picture")
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert re.search(r"notes|image|picture", page.locator("#trouble").inner_text())
+    assert card(page) == before
+
+
+def test_edits_change_what_the_model_sees_and_the_bars_follow(opened, app, small):
+    page = opened()
+    before = card(page)
+    page.locator("#edit-turn").fill("90")
+    page.wait_for_function(
+        "before => document.querySelector('#cards .bars').innerText !== before",
+        arg=page.evaluate("document.querySelector('#cards .bars').innerText"),
+    )
+    page.wait_for_function("document.querySelectorAll('#strip button').length === 2")
+    # What the model was given is what is on the canvas.
+    seen = shown(page.locator("#view-canvas"))
+    assert card(page) == expected(small, seen[None])
+    base = app[1].sides[0].fitted(app[1].given[0]).pixels[0]
+    middle = base[4:12, 2:10]
+    turned = np.rot90(middle, -1)
+    assert np.abs(seen[4:12, 2:10].astype(int) - turned.astype(int)).mean() < 30
+    page.click("#edit-reset")
+    page.wait_for_function(
+        "first => document.querySelector('#cards .bars tbody tr').innerText === first",
+        arg=before[0],
+    )
+
+
+def test_the_brush_covers_what_it_is_drawn_over(opened, small):
+    page = opened()
+    page.select_option("#edit-brush", "0")
+    page.locator("#edit-size").fill("40")
+    canvas = page.locator("#view-canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 5, middle[1])
+    page.mouse.up()
+    page.wait_for_function("document.querySelectorAll('#strip button').length === 2")
+    seen = shown(canvas)
+    assert (seen[8, 6] == 0).all()
+    assert seen[0, 0].any()
+    assert card(page) == expected(small, seen[None])
+
+
+def test_the_crop_is_moved_by_keys(opened, app, small):
+    page = opened()
+    before = page.locator("#crop").evaluate("e => parseFloat(e.style.left)")
+    page.focus("#crop")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "before => parseFloat(document.querySelector('#crop').style.left) < before", arg=before
+    )
+    page.wait_for_timeout(500)
+    kept = [one for one in app[1]._photos.values() if one.name == "first.png" and one.box]
+    left, top, right, bottom = kept[-1].box
+    given = app[1].sides[0].fitted(kept[-1]).pixels[0]
+    whole = Image.open(io.BytesIO(app[1].given[0].file))
+    cut = whole.crop((round(left), round(top), round(right), round(bottom)))
+    own = np.asarray(cut.resize((12, 16), Image.Resampling.BILINEAR), float)
+    assert np.corrcoef(own.ravel(), np.ravel(given))[0, 1] > 0.9
+    assert card(page) == expected(small, given[None])
+
+
+def test_a_channel_s_value_is_worked_out(opened, app, small):
+    page = opened()
+    page.evaluate("location.hash = '#layer=conv&ch=2&cell=3,2'")
+    page.wait_for_selector("#patch h4")
+    words = page.locator("#patch > p").inner_text()
+    value = float(re.search(r"after relu: (\S+?)\.?$", words)[1])
+    given = app[1].sides[0].fitted(app[1].given[0]).pixels
+    own = kviz.activations(small, given, "conv")["conv"][0, 3, 2, 2]
+    assert value == pytest.approx(float(own), abs=1e-3)
+    parts = [
+        float(text.lstrip("= "))
+        for text in page.locator("#patch .sum > tbody > tr > td.number").all_inner_texts()
+    ]
+    total, bias = map(float, re.search(r"Together (\S+), plus the bias (\S+):", words).groups())
+    assert sum(parts) == pytest.approx(total, abs=1e-2)
+    assert bias == pytest.approx(float(small.model.get_layer("conv").bias.numpy()[2]), abs=1e-4)
+
+
+def test_a_pattern_arrives_and_can_be_stopped(opened):
+    page = opened()
+    page.evaluate("location.hash = '#layer=conv&ch=1'")
+    page.click("#pattern-start")
+    page.wait_for_selector("#pattern figcaption")
+    picture = shown(page.locator("#pattern canvas"))
+    assert picture.std() > 0
+    page.fill("#pattern-seed", "7")
+    page.click("#pattern-start")
+    page.wait_for_selector("#pattern progress", state="attached")
+    stop = page.locator("#pattern-stop")
+    if stop.is_visible():
+        stop.click()
+    page.wait_for_selector("#pattern-start:not([hidden])")
+
+
+def test_channels_are_pinned_four_at_most(opened):
+    page = opened()
+    for channel in range(5):
+        page.evaluate(f"location.hash = '#layer=conv&ch={channel}'")
+        page.wait_for_function(
+            f"document.querySelector('#channel-h').textContent.includes({channel})"
+        )
+        page.click("#pin")
+    page.wait_for_function("document.querySelectorAll('#pins figure').length === 4")
+    names = page.locator("#pins img").evaluate_all("all => all.map((one) => one.alt)")
+    assert names == [f"conv, channel {channel}" for channel in (1, 2, 3, 4)]
+    page.locator("#pins button", has_text="Unpin").first.click()
+    page.wait_for_function("document.querySelectorAll('#pins figure').length === 3")
+
+
+def test_another_method_is_computed_when_it_is_asked_for(opened):
+    page = opened()
+    page.wait_for_selector("#overview button[data-method=saliency]")
+    page.select_option("#more-method", "occlusion")
+    page.click("#more-start")
+    page.wait_for_selector("#overview button[data-method=occlusion]", timeout=60000)
+    assert page.locator("#why-method").input_value() == "occlusion"
+    assert "method=occlusion" in page.evaluate("location.hash")
+
+
+def test_a_photo_that_fools_it_can_be_looked_at(opened):
+    page = opened()
+    least = card(page)[-1].split("\t")[0]
+    page.fill("#fool-class", least)
+    page.click("#fool-start")
+    page.wait_for_selector("#fool-found button", timeout=60000)
+    titles = page.locator("#fool-found figcaption").all_inner_texts()
+    assert titles[1].startswith("Changed")
+    page.click("#fool-found button")
+    page.wait_for_function(
+        "name => document.querySelector('#cards tbody th').textContent === name", arg=least
+    )
+    page.fill("#fool-class", "no such class")
+    page.click("#fool-start")
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert "no class called" in page.locator("#trouble").inner_text()
+
+
+def test_a_class_image_is_made(opened):
+    page = opened()
+    page.fill("#dream-class", "owl")
+    page.click("#dream-start")
+    page.wait_for_selector("#dream-found figcaption", timeout=60000)
+    assert shown(page.locator("#dream-found canvas")).std() > 0
+
+
+def test_a_second_model_answers_beside_the_first(opened):
+    page = opened()
+    page.wait_for_selector("#cards-other .bars")
+    found = page.locator("#cards-other .bars tbody tr").all_inner_texts()
+    assert sorted(text.split("\t")[0] for text in found) == ["elk", "ox", "yak"]
+
+
+def test_the_webcam_is_answered_and_a_frame_kept(opened):
+    page = opened(permissions=["camera"])
+    page.click("#webcam")
+    page.wait_for_function("document.querySelector('#cards h3')?.textContent === 'webcam'")
+    page.click("#freeze")
+    page.wait_for_function("document.querySelectorAll('#strip button').length === 2")
+    assert page.locator("#webcam").inner_text() == "Webcam"
+
+
+def test_what_is_seen_is_saved_as_a_page_and_as_python(opened, tmp_path):
+    page = opened(accept_downloads=True)
+    with page.expect_download() as waiting:
+        page.click("#save-python")
+    waiting.value.save_as(tmp_path / "made.py")
+    compile((tmp_path / "made.py").read_text(), "made.py", "exec")
+    with page.expect_download(timeout=120000) as waiting:
+        page.click("#save-report")
+    waiting.value.save_as(tmp_path / "made.html")
+    assert "first.png" in (tmp_path / "made.html").read_text()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_serious_for_those_who_do_not_see(opened, width):
+    page = opened(width=width, bypass_csp=True)
+    page.wait_for_selector("#overview button[data-method=saliency]")
+    page.evaluate("location.hash = '#layer=conv&ch=2&cell=3,2'")
+    page.wait_for_selector("#patch h4")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.add_script_tag(path=AXE)
+    found = page.evaluate("axe.run()")["violations"]
+    assert [
+        (one["id"], one["nodes"][0]["html"][:200])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ] == []
+
+
+def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
+    """The widget's own script hands messages on, to a stand-in of a notebook's model."""
+    import json
+    from importlib.resources import files as package_files
+
+    widget = kviz.explore(small, np.zeros((1, 16, 12, 3), np.uint8), names=["grey.png"])
+    script = (package_files("kviz.web") / "bundle" / "widget.js").read_text()
+    context = chromium.new_context()
+    page = context.new_page()
+    waiting = []
+
+    def ask(head, buffers):
+        waiting.append((head, [base64.b64decode(text) for text in buffers]))
+
+    page.expose_function("ask", ask)
+    told = []
+    widget.send = lambda head, buffers=(): told.append((head, [bytes(one) for one in buffers]))
+    page.goto("about:blank")
+    page.evaluate(
+        """async ([script, html]) => {
+        const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
+        const listeners = new Set();
+        globalThis.model = {
+          get: (name) => ({ page: html, height: 600 })[name],
+          send: (head, _, buffers) => ask(head, (buffers ?? []).map(text)),
+          on: (_, work) => listeners.add(work), off: (_, work) => listeners.delete(work),
+        };
+        globalThis.tell = (head, texts) => {
+          const bytes = (one) => Uint8Array.from(atob(one), (sign) => sign.charCodeAt(0));
+          const views = texts.map((one) => new DataView(bytes(one).buffer));
+          listeners.forEach((work) => work(head, views));
+        };
+        const { default: widget } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
+        widget.render({ model, el: document.body });
+        }""",
+        [script, widget.page],
+    )
+    frame = page.frame_locator("iframe")
+    for _ in range(600):
+        page.wait_for_timeout(50)
+        while waiting:
+            widget._take(None, *waiting.pop(0))
+        while told:
+            head, buffers = told.pop(0)
+            texts = [base64.b64encode(one).decode() for one in buffers]
+            page.evaluate(
+                "([head, texts]) => tell(head, texts)", [json.loads(json.dumps(head)), texts]
+            )
+        if frame.locator("#overview button[data-method=saliency]").count():
+            break
+    assert frame.locator("#cards h3").inner_text() == "grey.png"
+    context.close()
+    widget.close()
