@@ -76,8 +76,9 @@ def serve(**options: Any) -> None:
         try:
             server.wait()
         finally:
+            # What is being traced cannot be interrupted, and nobody waits for it any more.
+            session.close(0.2)
             server.stop()
-            session.close()
     finally:
         bound.close()
 

@@ -8,12 +8,11 @@ import os
 import socket
 import sys
 import threading
-import time
 import webbrowser
 from typing import Any
 
 from kviz._caller import spelled
-from kviz._checks import first_line, sanitise
+from kviz._checks import sanitise
 from kviz.errors import OptionError
 from kviz.results.result import installed
 
@@ -44,8 +43,8 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise OptionError(
-            f"Port {port} of {sanitise(host)} cannot be had: {first_line(error)}. "
-            f"{spelled('port', '0')} takes a free one."
+            f"Port {port} of {sanitise(host)} cannot be had: "
+            f"{sanitise(error.strerror or error, 100)}. {spelled('port')} 0 is a free one."
         ) from error
     return bound
 
@@ -87,25 +86,30 @@ class Server:
         self._server = uvicorn.Server(config)
         # Not in the main thread: there signals are for whoever has begun the process.
         self._thread = threading.Thread(target=self._run, name="kviz-serve", daemon=True)
+        # Instead of joining the thread: who is interrupted in that takes it for ended (Python 3.11).
+        self._ended = threading.Event()
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._bound])
+        try:
+            self._server.run(sockets=[self._bound])
+        finally:
+            self._ended.set()
 
     def start(self) -> None:
         """Begin, and return once browsers are answered."""
         self._thread.start()
-        while not self._server.started and self._thread.is_alive():
-            time.sleep(0.005)
+        while not self._server.started and not self._ended.wait(0.005):
+            pass
 
     def wait(self) -> None:
         """Wait until it stops, or whoever waits is interrupted."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)
+        while not self._ended.wait(0.5):
+            pass
 
     def stop(self) -> None:
         """Stop: what is open is closed, and the port is free."""
         self._server.should_exit = True
-        self._thread.join(5)
+        self._ended.wait(2)
         self._bound.close()
 
 

@@ -196,9 +196,13 @@ class Session:
         """
         return Reader(self, tell)
 
-    def close(self) -> None:
-        """End all that runs and waits."""
-        self.jobs.close()
+    def close(self, timeout: float = 2.0) -> None:
+        """End all that runs and waits.
+
+        Args:
+            timeout: seconds to wait for what runs.
+        """
+        self.jobs.close(timeout)
 
     def call(self, work: Callable[[], Any]) -> Future[Any]:
         """Have something done by the thread that TensorFlow has, and return what will come of it.

@@ -65,7 +65,7 @@ def test_options_over_a_data_set_are_those_of_the_run_or_of_the_verb(name):
     assert given <= takes
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("layers", "run")])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("layers", "run", "serve")])
 def test_options_are_named_as_the_parameters_of_the_verb(name):
     takes = set(inspect.signature(getattr(kviz, name.replace("-", "_"))).parameters)
     given = {option.name for option in command(name).params} - OWN - DRAWING - OTHER
@@ -92,9 +92,9 @@ def test_one_word_means_one_thing_everywhere():
     repeated = {word for word, kinds in words.items() if next(iter(kinds.values()))[1]}
     assert {"--class", "--layers", "--method", "--set", "--filter", "--also"} <= repeated
     assert set(words["-o"]) == set(words["--out"]) == set(ALL) - {
-        "convert", "inspect", "layers", "predict",
+        "convert", "inspect", "layers", "predict", "serve",
     }  # fmt: skip
-    assert {"--compare", "--methods", "--layer", "--size", "--step", "--option"}.isdisjoint(words)
+    assert {"--methods", "--layer", "--size", "--step", "--option"}.isdisjoint(words)
 
 
 @pytest.mark.parametrize("name", ALL)
