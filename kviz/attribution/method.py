@@ -136,6 +136,12 @@ class Method:
 
     # What people call it, in titles; by default its name.
     display_name: ClassVar[str] = ""
+    # What sort it is, and the passes of the whole network an image costs: sums and products of numbers,
+    # its options, and `channels`, `windows` or `players`, which the image and the network decide. The
+    # card of a method (`kviz.cards`) is read from its file, so these stand there as literals.
+    kind: ClassVar[str] = ""
+    forward_passes: ClassVar[str] = ""
+    backward_passes: ClassVar[str] = ""
     layer_sized: ClassVar[bool] = False
     # Where the score is computed for other images too, a class has to be chosen before.
     fixed_target: ClassVar[bool] = False

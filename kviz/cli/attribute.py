@@ -10,18 +10,10 @@ import click
 from kviz.cli import options as take
 from kviz.cli.job import Job
 from kviz.cli.progress import start_up_talk_kept_back
+from kviz.shelf import METHODS
 
 if TYPE_CHECKING:
     from kviz.attribution import Method
-
-
-def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if not wanted:
-        return
-    with start_up_talk_kept_back():
-        from kviz.attribution import method_names
-    click.echo("\n".join(method_names()))
-    ctx.exit()
 
 
 def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
@@ -59,14 +51,7 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
 )
 @take.out("attribution")
 @take.heat
-@click.option(
-    "--list",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_methods,
-    help="List the methods and stop.",
-)
+@take.listing(METHODS)
 def attribute(
     method: list[str] | None,
     settings: dict[str, Any],

@@ -10,17 +10,8 @@ import click
 from kviz._checks import sanitise
 from kviz.cli import options as take
 from kviz.cli.job import Job
-from kviz.cli.progress import start_up_talk_kept_back
 from kviz.errors import ImageError
-
-
-def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if not wanted:
-        return
-    with start_up_talk_kept_back():
-        from kviz.metrics import metric_names
-    click.echo("\n".join(metric_names()))
-    ctx.exit()
+from kviz.shelf import METRICS
 
 
 @click.command(short_help="Measure whether maps can be trusted, beside what chance gets.")
@@ -37,14 +28,7 @@ def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @take.output
 @take.seed
 @take.out("evaluation")
-@click.option(
-    "--list",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_metrics,
-    help="List the metrics and stop.",
-)
+@take.listing(METRICS)
 def evaluate(
     methods: list[str] | None,
     baselines: list[str] | None,

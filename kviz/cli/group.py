@@ -18,12 +18,13 @@ from kviz import __version__
 from kviz._caller import Caller, called_by
 from kviz._checks import sanitise
 from kviz.cli.interrupts import interrupts
+from kviz.cli.typed import keep_typed, words_typed
 from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
 # In the order of the story that the README tells.
 COMMANDS = (
     "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "evaluate",
-    "fool", "class-image", "filter-patterns", "deep-dream", "report", "run",
+    "fool", "class-image", "filter-patterns", "deep-dream", "report", "run", "methods", "help",
 )  # fmt: skip
 
 
@@ -47,9 +48,7 @@ class Group(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options that stand before the command's name."""
-        # A file's name may be no Unicode; what is kept of the command is.
-        typed = shlex.join(["kviz", *args]).encode("utf-8", "backslashreplace")
-        ctx.meta[__name__] = typed.decode()
+        keep_typed(ctx, args)
         with _usage_in_one_line():
             return super().parse_args(ctx, args)
 
@@ -57,7 +56,7 @@ class Group(click.Group):
         """Run a command."""
         try:
             interrupts.begin()
-            caller = Caller(ctx.meta[__name__], option_written, interrupts.taken)
+            caller = Caller(shlex.join(words_typed(ctx)), option_written, interrupts.taken)
             with called_by(caller), _usage_in_one_line():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):

@@ -11,6 +11,9 @@ from typing import Any
 import click
 
 from kviz._checks import MOST, sanitise
+from kviz.cli.lists import say_list
+from kviz.cli.typed import words_typed
+from kviz.shelf import Shelf
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -166,6 +169,20 @@ def _batch_size(default: int) -> Decorator:
         show_default=True,
         help="Images in flight at once.",
     )
+
+
+def listing(shelf: Shelf) -> Decorator:
+    """Return the option that lists what there is, and ends the command."""
+
+    def listed(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            say_list(shelf, as_json="--json" in words_typed(ctx))
+            ctx.exit()
+
+    return click.option(
+        "--list", is_flag=True, is_eager=True, expose_value=False, callback=listed,
+        help=f"List the {shelf.word}s, as kviz help tells of one, and stop.",
+    )  # fmt: skip
 
 
 model_file = click.argument("model")

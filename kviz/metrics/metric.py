@@ -125,6 +125,12 @@ class Metric:
 
     # What people call it, in titles.
     display_name: ClassVar[str] = ""
+    # What sort it is, the forward passes that an image costs and those that each of its maps costs
+    # besides, and how often the method makes a map again; by its options, as a method's passes.
+    kind: ClassVar[str] = ""
+    forward_passes: ClassVar[str] = ""
+    map_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "0"
     # What its curve has to the right and up.
     across: ClassVar[str] = ""
     up: ClassVar[str] = ""

@@ -30,6 +30,12 @@ class AblationCam(Cam):
 
     Equation: relu(sum over channels k of w_k A_k), where w_k = (Y - Y without A_k) / Y.
 
+    When: Gradients that are flat or noisy, as those of saturated scores: the score itself is asked,
+    without each channel.
+
+    When not: Layers of hundreds of channels without a GPU, since each channel is a forward pass;
+    scores of 0 or below, of which the map shows nothing or the opposite.
+
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
@@ -41,6 +47,9 @@ class AblationCam(Cam):
     """
 
     display_name: ClassVar[str] = "Ablation-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1 + channels"
+    backward_passes: ClassVar[str] = "0"
 
     fixed_target: ClassVar[bool] = True
 

@@ -24,6 +24,10 @@ class AttentionRollout(OfAttention):
 
     Equation: A_L ... A_2 A_1, where A_l = (W_l + I) / 2 and W_l is the mean over the heads of layer l.
 
+    When: Transformers: which patches the class token has read from, in one forward pass.
+
+    When not: Asking why one class and not another: every class has the same map. Take `chefer`.
+
     Args:
         grid: rows and columns of the tokens, where the model does not tell them.
 
@@ -32,6 +36,9 @@ class AttentionRollout(OfAttention):
     """
 
     display_name: ClassVar[str] = "Attention rollout"
+    kind: ClassVar[str] = "attention"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "0"
 
     def relevance(self, value: Any, layers: Sequence[Any]) -> Any:  # noqa: ARG002 - no class's
         """Return `(N, tokens, tokens)`, as `OfAttention.relevance`; each row sums to 1."""

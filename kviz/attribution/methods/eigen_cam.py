@@ -27,6 +27,10 @@ class EigenCam(Cam):
 
     Equation: relu(A V_1), with A = U S V^T of the maps (positions x channels).
 
+    When: What a layer responds to most, whatever the class; models without gradients.
+
+    When not: Asking about a class: every class has the same map.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
@@ -40,6 +44,9 @@ class EigenCam(Cam):
     """
 
     display_name: ClassVar[str] = "Eigen-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "0"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""

@@ -57,6 +57,12 @@ class Lime(Method):
     Equation: The coefficients of the ridge regression of Y(z) on z, where each segment is kept (1)
     or replaced (0) at random; a sample's weight is sqrt(exp(-distance(z, all kept)^2 / width^2)).
 
+    When: Models without useful gradients: which superpixels a linear model of the score needs
+    nearby.
+
+    When not: Values that have to repeat or to add up: they depend on the superpixels, the samples
+    and the width. Take `kernel_shap`.
+
     Args:
         segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
             vector, by default each feature is one.
@@ -73,6 +79,9 @@ class Lime(Method):
     """
 
     display_name: ClassVar[str] = "LIME"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + samples"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

@@ -36,6 +36,12 @@ class ScoreCam(Cam):
     Equation: relu(sum over channels k of w_k A_k), where w is the softmax over the channels of the
     scores of the image times A_k, enlarged and then brought to 0-1.
 
+    When: Gradients that are flat or noisy: the score is asked of the image seen through each
+    channel.
+
+    When not: Layers of hundreds of channels without a GPU, since each is a forward pass;
+    `max_channels` bounds it.
+
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
@@ -50,6 +56,9 @@ class ScoreCam(Cam):
     """
 
     display_name: ClassVar[str] = "Score-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1 + channels"
+    backward_passes: ClassVar[str] = "0"
 
     fixed_target: ClassVar[bool] = True
 

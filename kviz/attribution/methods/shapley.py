@@ -42,6 +42,11 @@ class Shapley(Method):
     Equation: The sum over coalitions S without i of |S|! (n - |S| - 1)! / n! * (Y(S and i) - Y(S)),
     where Y(S) is the score of the image with the others' pixels replaced by the baseline.
 
+    When: Exact Shapley values of a few parts of an image, or of a table's features; a check of
+    `kernel_shap`.
+
+    When not: More than some 15 players: each one more doubles the passes.
+
     Args:
         segments: which pixels or features are one player: an integer array of a map's size, or about
             how many superpixels (these need `keras-kviz[superpixels]`); by default each pixel or
@@ -54,6 +59,9 @@ class Shapley(Method):
     """
 
     display_name: ClassVar[str] = "Shapley values"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + 2 ** players"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

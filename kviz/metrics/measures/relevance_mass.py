@@ -29,6 +29,11 @@ class RelevanceMass(Metric):
 
     Equation: sum over the region of max(0, map) / sum over all of max(0, map). Higher is better.
 
+    When: Images with masks: how much of the positive evidence is on the object.
+
+    When not: Whether the model looks at the object: a true map of a model that looks elsewhere
+    fails, too.
+
     Args:
         sign: `"positive"`: values above 0 count; `"absolute"`: the size of all.
 
@@ -41,6 +46,8 @@ class RelevanceMass(Metric):
     """
 
     display_name: ClassVar[str] = "Relevance mass"
+    kind: ClassVar[str] = "localisation"
+    forward_passes: ClassVar[str] = "0"
     needs_regions: ClassVar[bool] = True
 
     sign: Sign = "positive"
