@@ -53,8 +53,8 @@ class Card:
         when: what it is good for.
         when_not: where to take another.
         options: by name.
-        forward: forward passes an image, of the whole network, in terms of its options.
-        backward: backward passes an image, likewise.
+        forward: forward passes per image, of the whole network, in terms of its options.
+        backward: backward passes per image, likewise.
         per_map: of a metric, forward passes for each map of an image besides.
         again: of a metric, how many more maps of each image the method has to make.
     """

@@ -28,7 +28,7 @@ from kviz.cli.job import Job
 @click.option("--channel", type=click.IntRange(0), help="One channel alone.")
 @click.option("--show-image", is_flag=True, help="Put the photo beside each mosaic.")
 def activations(**options: Any) -> None:
-    """Draw the feature maps of MODEL for each IMAGE, a mosaic a layer.
+    """Draw the feature maps of MODEL for each IMAGE, one mosaic per layer.
 
     By default of every Conv2D and MaxPooling2D.
     """

@@ -28,7 +28,7 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
     ]
 
 
-@click.command(short_help="Show which pixels decide, by any method.")
+@click.command(short_help="Show the evidence for a class in each pixel, by any method.")
 @take.model
 @take.images
 @take.method("method")

@@ -29,7 +29,7 @@ from kviz.cli.job import Job
     type=take.ABOVE_ZERO,
     default=1.5,
     show_default=True,
-    help="Levels of 255 a step.",
+    help="Levels of 255 per step.",
 )
 @take.ascent(20, "dreams")
 def deep_dream(**options: Any) -> None:

@@ -14,7 +14,10 @@ from kviz.cli.job import Job
 @take.model
 @take.images
 @take.repeated(
-    "--class", "class_index", metavar="NAME|INDEX", help="What each photo is to be taken for."
+    "--class",
+    "class_index",
+    metavar="NAME|INDEX",
+    help="The class that each photo should be classified as.",
 )
 @click.option(
     "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
@@ -56,7 +59,7 @@ def fool(
 ) -> None:
     """Change each IMAGE as little as it takes for MODEL to see another class in it."""
     if class_index is None and not away:
-        raise click.UsageError("fool needs --class, what the photo is to be taken for, or --away.")
+        raise click.UsageError("fool needs --class, the class to aim at, or --away.")
     if options["random_start"] and max_norm is None:
         raise click.UsageError("--random-start needs --max-norm: the place is drawn within it.")
     options["max_norm"] = max_norm[0] if max_norm and len(max_norm) == 1 else max_norm

@@ -114,7 +114,7 @@ columns = click.option(
 _class_names = click.option(
     "--class-names",
     metavar="FILE",
-    help="Class names: JSON, a name a line, or the folder of the training data.",
+    help="Class names: JSON, a name per line, or the folder of the training data.",
 )
 _target_size = click.option(
     "--target-size",
@@ -167,7 +167,7 @@ def _batch_size(default: int) -> Decorator:
         type=click.IntRange(1),
         default=default,
         show_default=True,
-        help="Images in flight at once.",
+        help="Batch size: images processed at once.",
     )
 
 

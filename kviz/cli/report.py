@@ -35,7 +35,7 @@ from kviz.files import try_to_write
 @click.option(
     "--certify",
     is_flag=True,
-    help="Test the maps of what decides: some 450 passes for each method, photo and class.",
+    help="Test the attributions: some 450 passes for each method, photo and class.",
 )
 @take.seed
 @click.option(
@@ -49,7 +49,7 @@ from kviz.files import try_to_write
 def report(out: str, full: bool, **options: Any) -> None:
     """Make one page of what MODEL sees in each IMAGE: a file that opens in any browser.
 
-    Layers, predictions, feature maps, what decides, kernels, dreams. It needs no network and no server.
+    Layers, predictions, feature maps, attributions, kernels, dreams. It needs no network and no server.
     """
     path = Path(out)
     if path.suffix.lower() not in (".html", ".htm"):

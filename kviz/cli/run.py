@@ -1,4 +1,4 @@
-"""kviz run: a verb over a data set, a command a verb."""
+"""kviz run: a verb over a data set, a command per verb."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def predict(**options: Any) -> None:
 @run.command(short_help="Keep feature maps, what is pooled of them, or statistics.")
 @_data
 @take.layers
-@click.option("--pooling", type=click.Choice(["avg", "max"]), help="One number a channel.")
+@click.option("--pooling", type=click.Choice(["avg", "max"]), help="One number per channel.")
 @_statistics
 @_how
 def activations(**options: Any) -> None:
@@ -163,7 +163,7 @@ def activations(**options: Any) -> None:
     _run("activations", options)
 
 
-@run.command(short_help="Keep a map of which pixels decide, by any method.")
+@run.command(short_help="Keep attributions: the evidence for a class in each pixel.")
 @_data
 @click.option(
     "--method",

@@ -66,7 +66,7 @@ class Trial:
         return self.request if on == "score" else replace(self.request, passes=self.probability)
 
     def randoms(self, purpose: int) -> Iterator[np.random.Generator]:
-        """Give a generator of random numbers an image.
+        """Give a generator of random numbers per image.
 
         What it draws follows from the seed and from what is in the image, so that neither the order of
         images nor the chunk that one is in changes it.

@@ -60,7 +60,7 @@ class Network:
             module (`"vgg16"`), the range that they are scaled to (`"0..1"`, `"-1..1"`), a Keras layer,
             or a function of tensors; None where the model has it inside, or takes pixels.
         class_names: a list, a dict from index to name or from name to index, a `.json` or text file (a
-            name a line), or the folder of the training data, a subfolder a class.
+            name per line), or the folder of the training data, a subfolder a class.
         notes: what every result should be read with.
         path: the file that the model was read from, if any.
         loss: what the file says that the model was compiled with, if it does; what a model itself has

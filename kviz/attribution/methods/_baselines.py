@@ -109,7 +109,7 @@ def baseline_of(baseline: Any, request: Request) -> Any:
     array = np.asarray(baseline, images.dtype.as_numpy_dtype)
     one = array[0] if array.ndim == images.shape.rank and len(array) == 1 else array
     try:
-        # One for all: of a baseline an image, which is whose would be the batch's size to say.
+        # One for all: of a baseline per image, which is whose would be the batch's size to say.
         return tf.convert_to_tensor(
             np.broadcast_to(np.broadcast_to(one, images.shape[1:]), images.shape)
         )

@@ -17,8 +17,9 @@ from kviz.engine.backend import tf
 class AttentionRollout(OfAttention):
     """Attention rollout: what the class token has looked at through all layers of a transformer.
 
-    It is no answer to which pixels speak for a class: every class has the same map. Where the score is
-    computed from all tokens, the map is the mean of all patches'. The rows that it is made of sum to 1.
+    It does not tell which pixels are evidence for a class: every class has the same map. Where the
+    score is computed from all tokens, the map is the mean of all patches'. The rows that it is made of
+    sum to 1.
 
     Paper: S. Abnar, W. Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020.
 

@@ -37,7 +37,7 @@ class Cam(Method):
     When not: Any other net, which it refuses: take `grad_cam`.
 
     Args:
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> Cam().relu
     True

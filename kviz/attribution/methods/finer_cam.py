@@ -44,7 +44,7 @@ class FinerCam(GradCam):
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
         similar: with how many classes it is compared.
         weight: how much they count: 0 gives Grad-CAM.
 
@@ -56,6 +56,7 @@ class FinerCam(GradCam):
     kind: ClassVar[str] = "class activation map"
     forward_passes: ClassVar[str] = "1"
     backward_passes: ClassVar[str] = "1"
+    score_name: ClassVar[str] = "difference of logits"
 
     similar: int = 3
     weight: float = option(1.0, least=0)

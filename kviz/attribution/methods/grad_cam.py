@@ -33,7 +33,7 @@ class GradCam(Cam):
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> import kviz
     >>> cat = "notebooks/images/cat.png"

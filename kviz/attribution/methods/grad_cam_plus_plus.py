@@ -36,7 +36,7 @@ class GradCamPlusPlus(Cam):
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
         formula: `"common"`: the paper's equation 19 as most libraries have it; `"paper"`: as its
             authors' own program has it, with each channel's alphas made to sum to 1.
 

@@ -52,9 +52,9 @@ class KernelShap(Method):
     them.
 
     Args:
-        segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
+        segments: about how many superpixels (SLIC) per image, or an integer array of a map's size. Of a
             vector, by default each feature is one.
-        samples: coalitions an image, at least as many as segments and two.
+        samples: coalitions per image, at least as many as segments and two.
         baseline: what replaces those who have not joined, as `Occlusion` takes it.
 
     >>> KernelShap(samples=2000).segments

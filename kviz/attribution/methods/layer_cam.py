@@ -34,7 +34,7 @@ class LayerCam(Cam):
             to the first one's size and fused. By default the last layer between the explained input
             and the score, of a class map the deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> LayerCam(layer_names="fire9_concat").relu
     True

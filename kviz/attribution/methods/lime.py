@@ -64,7 +64,7 @@ class Lime(Method):
     and the width. Take `kernel_shap`.
 
     Args:
-        segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
+        segments: about how many superpixels (SLIC) per image, or an integer array of a map's size. Of a
             vector, by default each feature is one.
         samples: perturbed images, the first of which is the image itself.
         baseline: what replaces a segment: `"segment"`, its own mean colour, or of a vector, of which

@@ -40,6 +40,7 @@ class LossGradient(Method):
     kind: ClassVar[str] = "gradient"
     forward_passes: ClassVar[str] = "1"
     backward_passes: ClassVar[str] = "1"
+    score_name: ClassVar[str] = "minus the loss"
 
     reduce: Reduce = "sum"
 

@@ -43,7 +43,7 @@ class Rise(Method):
 
     Args:
         masks: how many, for each image.
-        cells: of a mask's grid, along each axis or one number for each; at most a cell a pixel.
+        cells: of a mask's grid, along each axis or one number for each; at most one cell per pixel.
         p: the probability that a cell is kept, between 0 and 1.
         baseline: what is seen instead of the rest, as `Occlusion` takes it.
         centred: whether the scores' mean is taken off.

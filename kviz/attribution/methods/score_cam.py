@@ -26,7 +26,7 @@ from kviz.engine.backend import tf
 class ScoreCam(Cam):
     """Score-CAM: a layer's maps, weighted by the score of the image seen through each.
 
-    It needs no gradient, but a forward pass a channel. What a mask hides is black: pixels are
+    It needs no gradient, but one forward pass per channel. What a mask hides is black: pixels are
     multiplied by it as they are given. In the paper they are those that preprocessing has made, where 0
     is often the mean colour; `baseline=` takes such a colour.
 
@@ -46,7 +46,7 @@ class ScoreCam(Cam):
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
         max_channels: look only through so many channels of each image, those whose maps vary most (by
             their standard deviation), and leave the others out; None for all.
         baseline: what is seen instead of the rest, as `Occlusion` takes it.

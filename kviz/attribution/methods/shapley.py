@@ -34,7 +34,7 @@ MOST = 14
 class Shapley(Method):
     """Shapley values: each player's mean contribution over all orders of joining, exactly.
 
-    Of few players: 2 to the power of their number passes an image. The players' values add up to
+    Of few players: 2 to the power of their number passes per image. The players' values add up to
     Y(x) - Y(baseline): the result's `gaps` say how nearly.
 
     Paper: L. Shapley, "A Value for n-Person Games", 1953.

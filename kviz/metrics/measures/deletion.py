@@ -32,7 +32,7 @@ class Deletion(Metric):
     take `road`.
 
     Args:
-        steps: how many parts the pixels are removed in, each a forward pass an image.
+        steps: how many parts the pixels are removed in, each a forward pass per image.
         baseline: what stands in their place, as `kviz.attribution.Occlusion` takes it, without
             `"noise"`; None for each that `evaluate` was given.
         on: `"probability"` of the class, or the `"score"` that was explained.

@@ -49,7 +49,7 @@ class Infidelity(Metric):
         perturbation: `"square"`: a square of pixels gives way to the baseline, of any size up to
             `largest`, anywhere; `"subset"`: as many cells of a grid as `share` says; `"noise"`:
             Gaussian noise is taken away, whatever the baseline.
-        samples: how many perturbations, each a forward pass an image.
+        samples: how many perturbations, each a forward pass per image.
         largest: the largest square's side, as a share of the image's shorter one.
         cells: of the grid along each axis, at most, or a number for each; all are of one size.
         share: of the cells that a subset has.

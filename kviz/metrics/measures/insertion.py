@@ -29,7 +29,7 @@ class Insertion(Metric):
     When not: A single baseline: the blurred image still shows the object. Compare two.
 
     Args:
-        steps: how many parts the pixels come in, each a forward pass an image.
+        steps: how many parts the pixels come in, each a forward pass per image.
         baseline: what stands where none has come yet, as `Deletion` takes it.
         on: `"probability"` of the class, or the `"score"` that was explained.
 

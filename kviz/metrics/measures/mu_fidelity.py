@@ -40,7 +40,7 @@ class MuFidelity(Metric):
     When not: Detail finer than a cell of the grid.
 
     Args:
-        subsets: how many, each a forward pass an image.
+        subsets: how many, each a forward pass per image.
         cells: of the grid along each axis, at most, or a number for each; all are of one size.
         share: of the cells that a subset has; the same number in all.
         baseline: what stands where cells are removed, as `Deletion` takes it.

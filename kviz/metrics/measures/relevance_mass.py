@@ -21,7 +21,7 @@ from kviz.results.null_names import INVERTED
 class RelevanceMass(Metric):
     """Relevance mass: what share of the map's positive values, added up, lies in the region.
 
-    What speaks against the class does not count, wherever it lies; a map without a positive value
+    Evidence against the class does not count, wherever it lies; a map without a positive value
     gets 0. It needs regions, as `evaluate` takes them, and is NaN of an image that has none.
 
     Paper: L. Arras, A. Osman, W. Samek, "CLEVR-XAI: A benchmark dataset for the ground truth evaluation

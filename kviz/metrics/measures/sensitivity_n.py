@@ -38,7 +38,7 @@ class SensitivityN(Metric):
     Args:
         points: how many n, each by the same factor larger than the one before, whole numbers.
         share: of the cells that the largest n is; the smallest is one.
-        subsets: how many for each n, each a forward pass an image.
+        subsets: how many for each n, each a forward pass per image.
         cells: of the grid along each axis, at most, or a number for each; all are of one size. In the
             paper a cell is a pixel.
         baseline: what stands where cells are removed, as `Deletion` takes it.
