@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.job import Job
 
 
-@click.command(short_help="Draw the image that the model finds most typical of a class.")
+@command(
+    short_help="Draw the image that the model finds most typical of a class.",
+    examples=(
+        "kviz class-image model.keras --class tabby",
+        "kviz class-image model.keras --class tabby --class pizza --steps 512 --gif",
+    ),
+)
 @take.model
 @take.repeated(
     "--class", "class_index", required=True, metavar="NAME|INDEX", help="The class to draw."

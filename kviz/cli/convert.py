@@ -7,6 +7,7 @@ import click
 from kviz._checks import sanitise
 from kviz.cli import child
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.job import watch_memory
@@ -14,7 +15,13 @@ from kviz.cli.output import print_json
 from kviz.cli.progress import bar, start_up_talk_kept_back
 
 
-@click.command(short_help="Write an old model as a .keras file.")
+@command(
+    short_help="Write an old model as a .keras file.",
+    examples=(
+        "kviz convert old.h5 new.keras",
+        "kviz convert saved_model/ new.keras --trust",
+    ),
+)
 @click.argument("source", metavar="OLD")
 @click.argument("path", metavar="NEW.keras")
 @take.trust
@@ -33,7 +40,7 @@ def convert(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write OLD as a file that Keras alone opens, and compare outputs on noise.
+    """Write OLD as a file that plain Keras opens, and compare the outputs of both on noise.
 
     OLD is a model's file, or with --trust the folder of a SavedModel, which becomes one layer: a black
     box that needs its folder to stay.

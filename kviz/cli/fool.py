@@ -7,10 +7,17 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.job import Job
 
 
-@click.command(short_help="Change a photo until the model sees another class.")
+@command(
+    short_help="Change a photo until the model sees another class.",
+    examples=(
+        "kviz fool model.keras cat.jpg --class pizza",
+        "kviz fool model.keras cat.jpg --away --norm linf --max-norm 4",
+    ),
+)
 @take.model
 @take.images
 @take.repeated(
@@ -19,17 +26,15 @@ from kviz.cli.job import Job
     metavar="NAME|INDEX",
     help="The class that each photo should be classified as.",
 )
-@click.option(
-    "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
-)
-@click.option(
+@option("--away", is_flag=True, help="Get away from the class (by default the predicted one).")
+@option(
     "--objective",
     type=click.Choice(["margin", "cross_entropy", "logit"]),
     default="margin",
     show_default=True,
-    help="What grows: the class's score less the others' largest, minus the loss, the score alone.",
+    help="What grows: the class's logit less the runner-up's, minus the loss, or the logit alone.",
 )
-@click.option(
+@option(
     "--step-size",
     type=take.ABOVE_ZERO,
     help="A step's length; by default it begins small and grows.",
@@ -39,15 +44,15 @@ from kviz.cli.job import Job
     type=take.ABOVE_ZERO,
     help="How far from the photo it may go.",
 )
-@click.option(
+@option(
     "--norm",
     type=click.Choice(["l2", "linf"]),
     default="l2",
     show_default=True,
     help="How far is measured: over all pixels, or in the one that changes most.",
 )
-@click.option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
-@click.option(
+@option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
+@option(
     "--confidence",
     type=take.Number(0, 1, min_open=True, max_open=True),
     help="Go on until the class is this probable.",

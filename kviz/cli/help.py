@@ -8,6 +8,7 @@ import click
 
 from kviz._checks import sanitise, suggest
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.lists import page_width, wrapped
 from kviz.cli.output import print_json
 from kviz.shelf import METHODS, METRICS
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from kviz.cards import Card
 
 
-@click.command(short_help="Explain a method, a metric or a command.")
+@command(
+    short_help="Explain a method, a metric or a command.",
+    examples=(
+        "kviz help grad_cam",
+        "kviz help deletion",
+    ),
+)
 @click.argument("name", required=False, metavar="[NAME]")
 @take.as_json
 @click.pass_context

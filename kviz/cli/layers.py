@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
@@ -17,7 +18,13 @@ from kviz.cli.output import print_json
 _OPTIONAL = ("padding", "weights", "kind", "params", "index", "output size", "stride")
 
 
-@click.command(short_help="List layers, shapes and receptive fields.")
+@command(
+    short_help="List layers, shapes and receptive fields.",
+    examples=(
+        "kviz layers model.keras",
+        "kviz layers model.keras --json > layers.json",
+    ),
+)
 @take.model
 def layers(**options: Any) -> None:
     """List the layers that MODEL calls: shapes, kernels, receptive fields, output sizes."""
