@@ -105,5 +105,7 @@ def package_of(point: EntryPoint) -> str:
     return sanitise(point.dist.name if point.dist else point.value)
 
 
+# What stands in the place of pixels, for methods and metrics that take a baseline by its name.
+BASELINES = ("black", "white", "grey", "mean", "blur", "noise")
 METHODS = Shelf("attribution/methods", "kviz.methods", "method")
 METRICS = Shelf("metrics/measures", "kviz.metrics", "metric")

@@ -79,6 +79,7 @@ def attribute(
     drawing = {key: options.pop(key) for key in keys}
     if layer_names := options.pop("layer_names"):
         settings["layer_names"] = layer_names
+    take.validate_settings(names, settings)
     made = _made(names, settings)
     if class_index and len(class_index) > 1:
         class_index = [class_index]  # all of them for each photo

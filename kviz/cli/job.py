@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kviz import _process
-from kviz._checks import sanitise
+from kviz._checks import bytes_of, sanitise
 from kviz.cli import child
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
@@ -40,7 +40,6 @@ def watch_memory(model: str, *, trust: bool, most: str | None = None) -> None:
     if trust:
         return
     from kviz.engine.backend import tf
-    from kviz.engine.memory import bytes_of
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
     allowed = bytes_of(most) if most else _process.allowance(gpu=gpu)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
-from kviz._checks import MOST, sanitise
+from kviz._caller import spelled
+from kviz._checks import MOST, bytes_of, sanitise, suggest, validate_choice
 from kviz.cli.command import option
 from kviz.cli.lists import say_list
 from kviz.cli.typed import words_typed
-from kviz.shelf import Shelf
+from kviz.errors import OptionError
+from kviz.shelf import BASELINES, METHODS, METRICS, Shelf
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -60,7 +62,34 @@ def _one_each(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ..
                 f"--method takes one name. Repeat it for several: --method "
                 f"{sanitise(' --method '.join(name.split(',')), 120)}"
             )
+        METHODS.validate(name)
     return list(dict.fromkeys(names)) or None
+
+
+def _metrics(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> Any:
+    for name in names:
+        METRICS.validate(name)
+    return list(names) or None
+
+
+def _baselines(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> Any:
+    for name in names:
+        # Noise would give an image another value in another place.
+        validate_choice("baselines", name, [cover for cover in BASELINES if cover != "noise"])
+    return list(names) or None
+
+
+def validate_settings(names: Sequence[str], settings: Iterable[str]) -> None:
+    """Raise an `OptionError` for an option that none of some methods has, before they are imported."""
+    cards = [METHODS.card(name) for name in names]
+    if not all(card.summary or card.options for card in cards):
+        return  # a file that could not be read may have any
+    for given in settings:
+        if not any(given in card.options for card in cards):
+            raise OptionError(
+                f"{names[0]} has no option {sanitise(repr(spelled(given)))}. "
+                f"{suggest(given, map(spelled, cards[0].options))}"
+            )
 
 
 def _settings(
@@ -144,12 +173,14 @@ metrics = stacked(
         "--metric",
         "metrics",
         metavar="NAME",
+        callback=_metrics,
         help="A metric that kviz evaluate --list names; by default deletion, insertion, mu_fidelity.",
     ),
     repeated(
         "--baseline",
         "baselines",
         metavar="NAME",
+        callback=_baselines,
         help="What covers pixels; by default black and blur.",
     ),
     option(
@@ -200,8 +231,16 @@ imports = option(
 )
 as_json = option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
+
+def _size(_ctx: click.Context, _param: click.Parameter, size: str | None) -> str | None:
+    if size is not None:
+        bytes_of(size)
+    return size
+
+
 max_memory = option(
     "--max-memory",
+    callback=_size,
     metavar="SIZE",
     help="The most memory for the model and its images, such as 8GB, beyond TensorFlow itself; by "
     "default 4GB, or half of what is free.",

@@ -32,7 +32,7 @@ from kviz.files import try_to_write
 @take.force
 @take.classes
 @take.output
-@take.method("methods", "those that suit the model")
+@take.method("methods", "grad_cam, saliency, integrated_gradients and occlusion")
 @take.layers
 @take.repeated(
     "--pattern-layers",

@@ -20,6 +20,7 @@ from kviz.cli.imports import imported
 from kviz.cli.job import Job
 from kviz.cli.progress import counting_bar
 from kviz.errors import ImageError
+from kviz.shelf import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,8 @@ def _one(option: str) -> Callable[..., Any]:
             raise click.UsageError(
                 f"Over a data set, give {option} once; run each into its own STORE."
             )
+        if values and option == "--method":
+            METHODS.validate(values[0])
         return values[0] if values else None
 
     return one

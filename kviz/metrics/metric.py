@@ -17,13 +17,14 @@ import numpy as np
 from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Method, Request
-from kviz.attribution.methods._baselines import NAMES, validate_baseline
+from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
 from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.metrics.again import Again
 from kviz.results.evaluation import Better
+from kviz.shelf import BASELINES
 
 On = Literal["probability", "score"]
 
@@ -187,6 +188,6 @@ def validate_cover(name: str, value: Any) -> Any:
         return None
     if isinstance(value, str):
         # Noise would give an image another value in another place.
-        validate_choice(name, value, [cover for cover in NAMES if cover != "noise"])
+        validate_choice(name, value, [cover for cover in BASELINES if cover != "noise"])
         return value
     return validate_baseline(name, value)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, shown, suggest
+from kviz._checks import bytes_of, sanitise, shown, suggest
 from kviz._types import Array
 from kviz.engine.backend import keras, tf
 from kviz.engine.engine import Engine
 from kviz.engine.heads import Head
 from kviz.engine.layers import LayerTable, Shape
 from kviz.engine.lifting import value_key
-from kviz.engine.memory import Memory, bytes_of
+from kviz.engine.memory import Memory
 from kviz.engine.model_inputs import built_shape, input_structure
 from kviz.engine.preprocessing import preprocessing
 from kviz.errors import ImageError, ModelError, OptionError

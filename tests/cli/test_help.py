@@ -28,7 +28,9 @@ def test_help_begins_with_what_matters(name):
     usage, _, sentence = said.splitlines()[:3]
     assert usage.startswith("Usage: ")
     assert re.match(r"  [A-Z].*", sentence)
-    assert not re.search(r"R RANGE|T RANGE|\bx[<>]|[<>]=?x|\bTEXT\b|INTEGER|FLOAT", said.split("Examples:")[0])
+    assert not re.search(
+        r"R RANGE|T RANGE|\bx[<>]|[<>]=?x|\bTEXT\b|INTEGER|FLOAT", said.split("Examples:")[0]
+    )
     titles = re.findall(r"^(\w[\w ]*):$", said, re.MULTILINE)
     assert titles == [title for title in ("Options", *SECTIONS, "Examples") if title in titles]
 

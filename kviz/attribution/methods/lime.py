@@ -16,7 +16,7 @@ import numpy as np
 from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import NAMES, baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     library,
@@ -27,11 +27,12 @@ from kviz.attribution.methods._superpixels import (
 )
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
+from kviz.shelf import BASELINES
 
 
 def _validate_baseline(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        validate_choice(name, value, ("segment", *NAMES))
+        validate_choice(name, value, ("segment", *BASELINES))
         return value
     return validate_baseline(name, value)
 
