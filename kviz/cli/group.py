@@ -26,6 +26,7 @@ from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 COMMANDS = (
     "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "evaluate",
     "fool", "class-image", "filter-patterns", "deep-dream", "report", "run", "methods", "help",
+    "doctor",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import click
 
 from kviz._caller import spelled
 from kviz._checks import MOST, bytes_of, sanitise, suggest, validate_choice
+from kviz.cli import device as devices
 from kviz.cli.command import option
 from kviz.cli.lists import say_list
 from kviz.cli.typed import words_typed
@@ -245,6 +246,7 @@ max_memory = option(
     help="The most memory for the model and its images, such as 8GB, beyond TensorFlow itself; by "
     "default 4GB, or half of what is free.",
 )
+device = devices.device
 max_layers = option(
     "--max-layers",
     type=click.IntRange(1),
@@ -262,6 +264,7 @@ loading = stacked(
     imports,
     max_memory,
     max_layers,
+    device,
     as_json,
 )
 model = stacked(model_file, loading)

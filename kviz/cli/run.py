@@ -276,7 +276,7 @@ def fool(keep_images: bool, **options: Any) -> None:
 # What concerns the model and what is printed.
 _OF_THE_JOB = (
     "as_json", "model", "preprocess", "class_names", "trust", "max_memory", "max_layers",
-    "custom_objects",
+    "custom_objects", "device",
 )  # fmt: skip
 
 
@@ -284,6 +284,8 @@ def _run(verb: str, options: dict[str, Any], **more: Any) -> None:
     source, store = options.pop("source"), options.pop("store")
     if not re.search(r"[*?[]", source) and not Path(source).exists():
         raise ImageError(f"There is no file or folder {sanitise(source, 120)}.")
+    if options["device"] and options["engine"] == "ray":
+        raise click.UsageError("--device is for this process: Ray gives each of its actors a GPU.")
     modules = options["custom_objects"]
     job = Job({key: options.pop(key) for key in _OF_THE_JOB})
     if options["engine"] == "ray":  # this process keeps no GPU's memory from the actors
