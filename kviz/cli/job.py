@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kviz import _process
-from kviz._checks import sanitise
+from kviz._checks import bytes_of, sanitise
 from kviz.cli import child
+from kviz.cli.device import hide_others, use_device
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, start_up_talk_kept_back, whole_bar
+from kviz.cli.standard_input import with_standard_input
 from kviz.errors import ImageError, KvizWarning
 from kviz.network.model_paths import size_of
 
@@ -41,7 +43,6 @@ def watch_memory(model: str, *, trust: bool, most: str | None = None) -> None:
     if trust:
         return
     from kviz.engine.backend import tf
-    from kviz.engine.memory import bytes_of
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
     allowed = bytes_of(most) if most else _process.allowance(gpu=gpu)
@@ -68,6 +69,8 @@ class Job:
     def __init__(self, options: dict[str, Any]) -> None:
         child.begin()
         self.as_json: bool = options.pop("as_json")
+        self._device: str | None = options.pop("device", None)
+        hide_others(self._device)
         self.target = None
         if "out" in options:
             self.target = Target.of(
@@ -112,6 +115,7 @@ class Job:
         with start_up_talk_kept_back() as screen, bar("Loading", screen):
             from kviz.network.loading import load_model
 
+            use_device(self._device)
             if self._modules:
                 self._loading["custom_objects"] = imported(self._modules)
             trust, most = (self._loading.get(key) for key in ("trust", "max_memory"))
@@ -286,4 +290,4 @@ def _decoders_kept_back() -> Iterator[TextIO]:
 def _paths(images: Sequence[str]) -> list[Path]:
     from kviz.images import image_paths
 
-    return image_paths(images) if images else []
+    return image_paths(with_standard_input(images)) if images else []

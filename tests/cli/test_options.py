@@ -29,6 +29,8 @@ OWN = {
     "custom_objects",
     "max_memory",
     "max_layers",
+    "device",
+    "dry_run",
     "fit",
     "inputs",
     "bands",

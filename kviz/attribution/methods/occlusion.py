@@ -34,6 +34,12 @@ class Occlusion(Method):
 
     Equation: Y(x) - Y(x with a window replaced), given to every pixel of the window.
 
+    When: A map that needs no theory, of any model: how far the score falls when this part is
+    covered.
+
+    When not: In a hurry; evidence much smaller than the window, or that stands in several places at
+    once.
+
     Args:
         window: a side in pixels, or one for each axis; of a vector, how many features. By default an
             eighth of each side. What is larger than the image covers it whole.
@@ -50,6 +56,9 @@ class Occlusion(Method):
     """
 
     display_name: ClassVar[str] = "Occlusion"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + windows"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
