@@ -22,6 +22,7 @@ from kviz.cli.job import Job
 @take.images
 @take.layers
 @take.out("maps")
+@take.dry_run
 @take.columns
 @option("--cmap", metavar="NAME", help="A Matplotlib colour map; by default viridis.")
 @option(

@@ -57,6 +57,7 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
     help="Test each map: against chance, shuffled weights and noise; some 450 passes each.",
 )
 @take.out("attribution")
+@take.dry_run
 @take.heat
 @take.listing(METHODS)
 def attribute(
@@ -87,9 +88,10 @@ def attribute(
         job.run("attribute", one, doing=name, class_index=class_index, **options)
         for name, one in zip(names, made, strict=True)
     ]
-    if certify:
+    if certify and not job.dry_run:
         found = [
             job.certified(one, batch_size=options["batch_size"], seed=options["seed"])
             for one in found
         ]
-    job.end(found[0] if len(found) == 1 else kviz.compare(found), **drawing)
+    alone = len(found) == 1 or job.dry_run
+    job.end(found[0] if alone else kviz.compare(found), **drawing)

@@ -23,6 +23,7 @@ from kviz.cli.job import Job
 @take.noise
 @take.parametrization(None, "What a photo is made in, by default fourier.")
 @take.output
+@take.dry_run
 @take.ascent(256, "class_images")
 def class_image(**options: Any) -> None:
     """Draw the image that MODEL finds most typical of a class."""

@@ -47,6 +47,7 @@ from kviz.cli.job import Job
     show_default=True,
     help="Levels of 255 per step.",
 )
+@take.dry_run
 @take.ascent(20, "dreams")
 def deep_dream(**options: Any) -> None:
     """Show in each IMAGE more of what layers of MODEL see in it."""

@@ -31,6 +31,7 @@ from kviz.cli.job import Job
 )
 @take.noise
 @take.parametrization(None, "By default pixel for filters that see few pixels, else fourier.")
+@take.dry_run
 @take.ascent(100, "patterns")
 def filter_patterns(**options: Any) -> None:
     """Draw the image that each filter of a layer of MODEL answers to most."""

@@ -58,6 +58,7 @@ from kviz.cli.job import Job
     help="Go on until the class is this probable.",
 )
 @take.output
+@take.dry_run
 @take.ascent(100, "fooled")
 def fool(
     class_index: list[str] | None, away: bool, max_norm: list[float] | None, **options: Any

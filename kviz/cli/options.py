@@ -247,6 +247,11 @@ max_memory = option(
     "default 4GB, or half of what is free.",
 )
 device = devices.device
+dry_run = option(
+    "--dry-run",
+    is_flag=True,
+    help="Tell the passes, memory and seconds that it would take and what it would write, and stop.",
+)
 max_layers = option(
     "--max-layers",
     type=click.IntRange(1),

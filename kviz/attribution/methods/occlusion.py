@@ -71,7 +71,7 @@ class Occlusion(Method):
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
         size = spatial(request)
-        starts, windows = self._placed(size)
+        starts, windows = self.placed(size)
         shape = tuple(len(places) for places in starts)
 
         def drawn(rows: Array, samples: Array) -> list[Array]:  # noqa: ARG001
@@ -94,7 +94,7 @@ class Occlusion(Method):
             maps = np.tensordot(maps, weights, axes=(1, 0))
         return Found(maps=maps.astype(np.float32), scores=scores, classes=classes)
 
-    def _placed(self, size: tuple[int, ...]) -> tuple[list[Array], list[int]]:
+    def placed(self, size: tuple[int, ...]) -> tuple[list[Array], list[int]]:
         """Return for each axis where windows begin, and their length."""
         default = tuple(math.ceil(side / 8) for side in size)
         given = default if self.window is None else each_axis("window", self.window, len(size))
