@@ -48,6 +48,8 @@ OF_RESULTS = {"attribute": {"certify"}}
 # The verbs of `kviz run`, which are commands of their own.
 OF_RUN = tuple(f"run {verb}" for verb in work_names())
 ALL = (*[name for name in COMMANDS if name != "run"], *OF_RUN)
+# What runs no verb.
+WORDS = {"doctor", "help", "methods"}
 
 
 def command(name):
@@ -68,7 +70,7 @@ def test_options_over_a_data_set_are_those_of_the_run_or_of_the_verb(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if name not in ("layers", "run", "serve")]
+    "name", [name for name in COMMANDS if name not in ("layers", "run", "serve", *WORDS)]
 )
 def test_options_are_named_as_the_parameters_of_the_verb(name):
     takes = set(inspect.signature(getattr(kviz, name.replace("-", "_"))).parameters)
@@ -95,7 +97,7 @@ def test_one_word_means_one_thing_everywhere():
     assert all(len(set(kinds.values())) == 1 for kinds in words.values()), words
     repeated = {word for word, kinds in words.items() if next(iter(kinds.values()))[1]}
     assert {"--class", "--layers", "--method", "--set", "--filter", "--also"} <= repeated
-    assert set(words["-o"]) == set(words["--out"]) == set(ALL) - {
+    assert set(words["-o"]) == set(words["--out"]) == set(ALL) - WORDS - {
         "convert", "inspect", "layers", "predict", "serve",
     }  # fmt: skip
     assert {"--methods", "--layer", "--size", "--step", "--option"}.isdisjoint(words)

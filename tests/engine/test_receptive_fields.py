@@ -130,7 +130,7 @@ def test_what_sees_everything_is_told_beside_the_direct_way():
     for path, size in (("gated", 3), ("then", 7), ("normed", 7)):
         field = table[path].receptive_field
         assert (field.size, field.stride, field.whole) == ((size, size), (2, 2), True)
-        assert str(field) == f"{size} by 2, beside the whole image"
+        assert str(field) == f"{size} × {size} px, stride 2, beside the whole image"
         assert field.facts()["whole"] is True
     assert table["conv"].receptive_field.facts()["whole"] is False
 

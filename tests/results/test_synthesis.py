@@ -77,8 +77,8 @@ class TestTiles:
             2, predictions=(("", "cat"), ("", "dog")), target_scores=np.array([0.875, 0.25])
         )
         one, two, _ = found.tiles()
-        assert one.detail == "logit 3; classified as cat, 0.875"
-        assert two.detail == "logit 2; classified as dog, not as its class (0.25)"
+        assert one.detail == "score 3; classified as cat, 0.875"
+        assert two.detail == "score 2; classified as dog, not as its class (0.25)"
 
     def test_before_after_and_ten_times_the_change(self):
         found = fooled()
