@@ -1,6 +1,7 @@
 """A session: what is kept, what passes, who is answered when, and what is never told."""
 
 import json
+import os
 import threading
 
 import numpy as np
@@ -268,3 +269,27 @@ def test_a_subclassed_model_tells_its_layers_after_its_first_photo(file):
         assert maps.head["channels"] == 2, maps.head
     finally:
         session.close()
+
+
+@pytest.mark.slow
+def test_a_thousand_asks_leave_memory_flat(session, file):
+    """Frames of a stream, photos and all that is asked about them; once the shelves are full."""
+    from kviz import _process
+
+    ask = Asker(session)
+    ask("photo", {"file": file()})
+
+    def some(first, count):
+        for seed in range(first, first + count):
+            photo = ask("photo", frame(seed), transient=bool(seed % 2)).head["photo"]
+            ask("maps", photo=photo, layer="conv")
+            ask("attribution", photo=photo, method="grad_cam")
+            ask("patch", photo=photo, layer="conv", channel=0, row=0, column=0)
+        return _process.in_use(os.getpid())
+
+    for shelf in (session._replies, session._photos, session.sides[0]._kept, session._passing):
+        shelf.most = 2_000_000
+    session.sides[0]._passing.most = 2_000_000
+    before = some(0, 150)
+    after = some(150, 250)
+    assert after - before < 10_000_000
