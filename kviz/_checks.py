@@ -17,6 +17,8 @@ from kviz.errors import OptionError
 _LARGEST = 3.4e38
 # Whole numbers are kept in 32 bits where TensorFlow counts with them.
 MOST = 2**31 - 1
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BINARY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def sanitise(value: object, length: int = 60) -> str:
@@ -223,3 +225,29 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, KeyError):  # whose words are the key alone
         said = f"{type(error).__name__}: {said}"
     return sanitise(said or type(error).__name__, 180)
+
+
+def bytes_of(size: Any) -> int:
+    """Return a size as bytes: a whole number of them, or a text such as `"8GB"`, or raise.
+
+    Args:
+        size: the size.
+
+    Raises:
+        OptionError: if it is none.
+
+    >>> bytes_of("500MB"), bytes_of("500 MiB"), bytes_of(1024)
+    (500000000, 524288000, 1024)
+    """
+    text = str(size) if isinstance(size, int | str) and not isinstance(size, bool) else ""
+    found = re.fullmatch(
+        r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?(?:([KMGT]?)(I?)B)?", text.strip().upper()
+    )
+    units = _BINARY if found and found[3] else _UNITS
+    number = int(float(found[1]) * units[found[2] or ""]) if found else 0
+    if number < 1:
+        raise OptionError(
+            f"{spelled('max_memory')} takes a size such as 8GB, 500MB, or a number of bytes. "
+            f"Received: {sanitise(repr(size))}"
+        )
+    return number

@@ -62,7 +62,7 @@ def read_images(images: Any, network: Network, names: Sequence[str]) -> Given:
         names: what the images are called, by default as their files.
 
     Raises:
-        OptionError: if `names` is no list of texts, a name an image.
+        OptionError: if `names` is no list of texts, a name per image.
         ImageError: if a file cannot be read.
     """
     validate_names(names)

@@ -116,9 +116,9 @@ def load_images(
     A network of four channels gets alpha as the fourth. Of others, and with `bands`, a file's bands are
     taken as they are: bytes as pixels 0-255, other numbers as float32, unscaled.
 
-    A `.npy` or `.npz` file is taken for an array that a verb is given: one image `(H, W, channels)` or
+    A `.npy` or `.npz` file is read as an array that a verb is given: one image `(H, W, channels)` or
     several `(N, H, W, channels)`, in the shape that the network takes, whatever that is. Its values are
-    taken for what the network is given, pixels 0-255 or what it takes else: neither scaled nor resized.
+    read as what the network is given, pixels 0-255 or what it takes else: neither scaled nor resized.
 
     Args:
         paths: a file, a folder, a glob, or several of them. In folders photos are found, no arrays.

@@ -122,7 +122,7 @@ def head_for(network: Network, score: Score, specs: Mapping[str, Any]) -> Head |
 
 
 def answering_head(network: Network, score: Score, specs: Mapping[str, Any]) -> Head:
-    """Return the output that says what an image is taken for: a score's own, or else the default.
+    """Return the output that says how an image is classified: a score's own, or else the default.
 
     Args: as `head_for` takes them.
     """

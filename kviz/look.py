@@ -45,7 +45,7 @@ def activations(
             a model of several inputs a list of arrays, or a dict by the inputs' names, paths too.
         layer_names: a path, a glob (`"block?_conv*"`), a Keras layer class or its name, an index as
             `model.summary()` counts, or a list of these; by default every Conv2D and MaxPooling2D.
-        batch_size: images in flight at once; the result does not depend on it.
+        batch_size: images processed at once; the result does not depend on it.
         names: what the images are called, in titles and on disk; by default the files' names.
         progress: called with (images done, images in all).
 
@@ -145,7 +145,7 @@ def predict(
         also: classes to show besides the best ones, by index or name.
         output: which output of a model that has several, by its key, its layer's name or its place;
             by default the one that gives probabilities.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         names: what the images are called; by default the files' names.
         progress: called with (images done, images in all).
 
@@ -373,7 +373,7 @@ def activation_model(
             `keras.Model` or a path.
         layer_names: as `activations` takes it, by default every Conv2D and MaxPooling2D.
         outputs: whether to give the model's outputs too.
-        pooling: `"avg"` or `"max"` over space, for one number a channel `(N, channels)`; None for maps.
+        pooling: `"avg"` or `"max"` over space, one number per channel `(N, channels)`; None for maps.
 
     Returns:
         A `kviz.ActivationModel`, with `.layer_table`. It takes what the model takes, in its own order

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import pkgutil
 import re
-import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from importlib.metadata import EntryPoint
 from typing import Any, Generic, TypeVar
 
 from kviz._caller import spelled
 from kviz._checks import first_line, sanitise, suggest
-from kviz.errors import KvizWarning, OptionError
+from kviz.errors import OptionError
+from kviz.shelf import Shelf
 
 One = TypeVar("One")
 
@@ -23,30 +20,20 @@ One = TypeVar("One")
 class Registry(Generic[One]):
     """Frozen dataclasses by name: attribution methods, metrics.
 
-    A file of the package holds one, and its name is the thing's name. Another package's are found by
-    its entry points of the group.
-
     Args:
-        package: the package whose files hold kviz's own.
+        shelf: knows their names and where they are.
         base: what all of them are subclasses of.
-        group: the group of others' entry points.
-        word: what one is called, for messages.
         example: the name of one, for messages.
     """
 
-    def __init__(
-        self, package: ModuleType, base: type[One], group: str, word: str, example: str
-    ) -> None:
-        self._package = package
+    def __init__(self, shelf: Shelf, base: type[One], example: str) -> None:
+        self._shelf = shelf
         self._base = base
-        self._group = group
-        self._word = word
         self._example = example
-        self._seen: tuple[tuple[str, ...], dict[str, EntryPoint]] | None = None
 
     def names(self) -> list[str]:
         """Return the names of all: kviz's own, and those that other packages have."""
-        return sorted([*self._own(), *self._others()])
+        return self._shelf.names()
 
     def find(self, name: str) -> type[One]:
         """Return a class by its name.
@@ -54,18 +41,14 @@ class Registry(Generic[One]):
         Raises:
             OptionError: if there is none, or the package that has it does not load.
         """
-        own, others = self._own(), self._others()
-        if not isinstance(name, str) or (name not in own and name not in others):
-            raise OptionError(
-                f"There is no {self._word} {sanitise(repr(name))}. "
-                f"{suggest(str(name), [*own, *others])}"
-            )
-        if name in own:
-            module = vars(import_module(f"{self._package.__name__}.{name}"))
+        self._shelf.validate(name)
+        point = self._shelf.others().get(name)
+        if point is None:
+            module = vars(import_module(f"{self._shelf.package}.{name}"))
             # hires_cam.py holds HiResCam: papers' capitals are their own.
             found = next(module[key] for key in module if key.casefold() == name.replace("_", ""))
         else:
-            found = self._loaded(others[name])
+            found = self._loaded(point)
         kind: type[One] = found
         return kind
 
@@ -103,57 +86,25 @@ class Registry(Generic[One]):
         if isinstance(value, Mapping) and isinstance(value.get("name"), str):
             return self.make(value["name"], **{k: value[k] for k in value if k != "name"})
         raise OptionError(
-            f"{option} takes a {self._word}'s name, such as {self._example!r}, or an instance of one. "
-            f"Received: {sanitise(repr(value))}"
+            f"{option} takes a {self._shelf.word}'s name, such as {self._example!r}, or an instance of "
+            f"one. Received: {sanitise(repr(value))}"
         )
 
     def name_of(self, one: One) -> str:
         """Return the one name by which `make` makes it."""
         kind = type(one)
         package, _, name = kind.__module__.rpartition(".")
-        if package == self._package.__name__:
+        if package == self._shelf.package:
             return name
-        for name, point in self._others().items():
+        for name, point in self._shelf.others().items():
             if point.value.replace(" ", "") == f"{kind.__module__}:{kind.__qualname__}":
                 return name
         return re.sub(
             r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__
         ).lower()
 
-    def _own(self) -> list[str]:
-        found = pkgutil.iter_modules(self._package.__path__)
-        return [module.name for module in found if not module.name.startswith("_")]
-
-    def _others(self) -> dict[str, EntryPoint]:
-        """Return those that other packages have, by name; nothing of them is loaded."""
-        path = tuple(sys.path)
-        # What is installed changes with the path only; a second look would warn a second time.
-        if self._seen is None or self._seen[0] != path:
-            self._seen = path, self._looked_up()
-        return self._seen[1]
-
-    def _looked_up(self) -> dict[str, EntryPoint]:
-        found: dict[str, EntryPoint] = {}
-        own = self._own()
-        for point in entry_points(group=self._group):
-            taken = (
-                "kviz" if point.name in own else point.name in found and _package(found[point.name])
-            )
-            if taken or not point.name.isidentifier():
-                why = f"{taken} has one of that name" if taken else "that is no name of Python's"
-                warnings.warn(
-                    KvizWarning(f"{self._said(point)} is left out: {why}."),
-                    stacklevel=2,
-                )
-            else:
-                found[point.name] = point
-        return found
-
-    def _said(self, point: EntryPoint) -> str:
-        return f"The {self._word} {sanitise(point.name)!r} of {_package(point)}"
-
     def _loaded(self, point: EntryPoint) -> Any:
-        said = self._said(point)
+        said = self._shelf.said(point)
         try:
             kind = point.load()
         except Exception as error:  # whatever another package does when it is imported
@@ -162,7 +113,3 @@ class Registry(Generic[One]):
             home = f"{self._base.__module__.rpartition('.')[0]}.{self._base.__name__}"
             raise OptionError(f"{said} is no subclass of {home}. Received: {sanitise(repr(kind))}")
         return kind
-
-
-def _package(point: EntryPoint) -> str:
-    return sanitise(point.dist.name if point.dist else point.value)

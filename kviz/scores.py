@@ -1,6 +1,6 @@
 """What is differentiated or watched: a class, a filter, a masked class map, any function of outputs.
 
-A score is one number an image, and a frozen dataclass with one function, `of`. Classes are scored
+A score is one number per image, and a frozen dataclass with one function, `of`. Classes are scored
 before softmax or sigmoid: at a probability of .94 the gradient of the probability can vanish where
 that of the unnormalised score does not. Where the activation happens does not matter, in a layer of
 its own or as the last one's argument, since it is the operation that is looked through.
@@ -337,7 +337,7 @@ class FunctionScore:
             raise OptionError(f"The function given as score= fails: {first_line(error)}") from error
         if not tf.is_tensor(values) or values.shape.rank != 1:
             raise OptionError(
-                "A function as score= returns one number an image, a tensor of shape (N,). "
+                "A function as score= returns one number per image, a tensor of shape (N,). "
                 f"Received: {sanitise(getattr(values, 'shape', type(values).__name__))}"
             )
         return values, tf.fill(tf.shape(target), -1)

@@ -75,7 +75,7 @@ def mosaic(
 
     Args:
         panels: array `(count, H, W)` or `(count, H, W, 3)`.
-        columns: panels a row, 1 or more; places left over in the last row are filled.
+        columns: panels per row, 1 or more; places left over in the last row are filled.
         gap: pixels between panels.
         fill: the value of the gap.
 

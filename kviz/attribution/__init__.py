@@ -1,4 +1,4 @@
-"""Which pixels decide: attribute, one call for every method, and the methods themselves."""
+"""How much each pixel counts: attribute, one call for every method, and the methods themselves."""
 
 from kviz.attribution.attribute import Resize
 from kviz.attribution.compare import compare

@@ -1,4 +1,4 @@
-"""Which pixels decide: attribute, one call for every method."""
+"""How much each pixel counts: attribute, one call for every method."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
     progress: Progress | None = None,
     **options: Any,
 ) -> Attribution:
-    """Return which pixels decide a score, by a method.
+    """Return how much each pixel counts for or against a score: its attribution, by a method.
 
     Args:
         model: a `Network`, a `keras.Model` or a path.
@@ -73,7 +73,7 @@ def attribute(  # noqa: PLR0913 - a verb's options
             little better with occlusion: a cell does not only look at its field's middle.
         input_name: the input that is explained, of a model that has several; by default the first
             image.
-        batch_size: images in flight at once, whatever the method multiplies them by.
+        batch_size: images processed at once, whatever the method multiplies them by.
         seed: for methods that draw at random; a whole number from 0.
         names: what the images are called; by default the files' names.
         progress: called with (images done, images in all).
@@ -160,7 +160,9 @@ def explain(  # noqa: PLR0913 - a verb's options
     if masks is not None and masks.empty:
         called = _called(sorted(masks.empty), names)
         notes = (*notes, f"The class is predicted nowhere, and its score is 0, for {called}.")
-    return replace(found, made_by=made, notes=notes)
+    is_logit = isinstance(wanted, ClassScore) and head and head.has_classes and not head.is_map
+    score_name = chosen.score_name or ("logit" if is_logit else "score")
+    return replace(found, score_name=score_name, made_by=made, notes=notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ class _Explaining:
         method: the method.
         passes: the network's passes for the score.
         masks: of a class map, where each image's class counts; else None.
-        pixels: an array an input.
+        pixels: an array per input.
         targets: int32 `(N, classes)`.
         chooses: whether the score is that of a class, which can be the predicted one.
         seed: for randomness.
@@ -388,8 +390,8 @@ def _nothing(
     cut = np.zeros(len(maps), bool) if negative is None else negative.reshape(-1)
     said = (
         (cut, "{} is negative everywhere, and ReLU leaves nothing of it, for {}. "
-         f"{spelled('relu', 'False')} shows what speaks against the class."),
-        (~cut, "{} found nothing that decides: all is zero for {}. "
+         f"{spelled('relu', 'False')} shows the evidence against the class."),
+        (~cut, "{} found no evidence: the map is zero everywhere for {}. "
          "Another method or layer may say more."),
     )  # fmt: skip
     empty = ~maps.any(axis=1)

@@ -54,7 +54,7 @@ class Masks:
         """Return masks of a chunk's images, bool `(N, …)`, and their classes.
 
         Args:
-            chunk: an array an input.
+            chunk: an array per input.
             target: int32 `(N,)`, -1 for the class that is predicted most.
             first: the place of the chunk's first image among all.
         """

@@ -27,10 +27,10 @@ class Request:
 
     Attributes:
         passes: the network's passes for the score.
-        pixels: a float array an input `(N, …)`, in the network's order.
+        pixels: a float array per input `(N, …)`, in the network's order.
         target: int32 `(N,)`, the class of each image; -1 for the predicted one, but only where the
             method does not say `fixed_target`.
-        batch_size: how many images may be in flight, whatever the method multiplies them by.
+        batch_size: how many images may be processed at once, whatever the method multiplies them by.
         seed: for randomness.
         first: the place of the chunk's first image among all, so that what is drawn for an image does
             not depend on the chunk that it is in.
@@ -79,7 +79,7 @@ def validate_scores(scores: Any, first: int = 0) -> None:
     if bad.size:
         raise ImageError(
             f"The score of image {first + bad[0]} is not finite (NaN or infinite), so that no method "
-            "can say what decides. Look at the model's weights, or at smaller inputs."
+            "can explain it. Look at the model's weights, or at smaller inputs."
         )
 
 
@@ -136,6 +136,14 @@ class Method:
 
     # What people call it, in titles; by default its name.
     display_name: ClassVar[str] = ""
+    # What sort it is, and the passes of the whole network an image costs: sums and products of numbers,
+    # its options, and `channels`, `windows` or `players`, which the image and the network decide. The
+    # card of a method (`kviz.cards`) is read from its file, so these stand there as literals.
+    kind: ClassVar[str] = ""
+    forward_passes: ClassVar[str] = ""
+    backward_passes: ClassVar[str] = ""
+    # What its scores are called, where they are none of the class's own.
+    score_name: ClassVar[str] = ""
     layer_sized: ClassVar[bool] = False
     # Where the score is computed for other images too, a class has to be chosen before.
     fixed_target: ClassVar[bool] = False
@@ -186,7 +194,7 @@ class Method:
 
         Args:
             passes: the network's passes.
-            arguments: a tensor an input, and the targets.
+            arguments: a tensor per input, and the targets.
 
         Returns:
             (Scores, classes), both `(N,)`, and maps as `Found` has them.

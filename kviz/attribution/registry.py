@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kviz.attribution import methods
 from kviz.attribution.method import Method
 from kviz.registry import Registry
+from kviz.shelf import METHODS
 
-GROUP = "kviz.methods"
-_METHODS: Registry[Method] = Registry(methods, Method, GROUP, "method", "gradient")
+_METHODS: Registry[Method] = Registry(METHODS, Method, "gradient")
 
 
 def method_names() -> list[str]:

@@ -49,7 +49,7 @@ class Frame:
         logs: the loss and metrics of that epoch, as `fit` reports them; empty before the first.
         activations: the feature maps, None where no layers are watched.
         weights: the kernels, None where none are watched.
-        attributions: which pixels decide, by method.
+        attributions: how much each pixel counts, by method.
         predictions: what it takes the images for, None where it gives no vector of scores.
         problems: what could not be made and why, by what it is.
     """
@@ -66,7 +66,7 @@ class Frame:
 class Film(keras.callbacks.Callback):  # type: ignore[misc]
     """Film what a model learns: a frame before the first epoch and after each.
 
-    A frame shows kernels, feature maps and what decides for a few fixed images, and the loss and
+    A frame shows kernels, feature maps and attributions for a few fixed images, and the loss and
     metrics so far. The film is written whole after each frame, so that training that is interrupted
     leaves the film up to then. The model is looked at in inference mode; it learns what it would learn
     unwatched.
@@ -419,7 +419,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         if not _empty(self._kernels):
             parts.append("a kernel to its largest weight, blue below zero, red above, or in RGB")
         if self._methods:
-            parts.append("a map of what decides to its 99th percentile")
+            parts.append("an attribution to its 99th percentile")
         scales = f"Colours are scaled anew in each frame: {'; '.join(parts)}. " if parts else ""
         return f"{scales}The charts have the same axes in all frames."
 
@@ -430,7 +430,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
             columns += _kernels(frame)
         photos = self._photos(frame, total)
         if photos:
-            columns.append(Column("image", "and what it is taken for", photos, given=True))
+            columns.append(Column("image", "and its predicted class", photos, given=True))
         for path in self._layers:
             cells, detail = _maps(frame, path, total)
             columns.append(Column(path, detail, cells))
@@ -584,7 +584,7 @@ def _maps(frame: Frame, path: str, total: int) -> tuple[list[Cell], str]:
 
 
 def _decided(frame: Frame, name: str, total: int) -> list[Cell]:
-    """Return for each image what decides, over it where it is a picture."""
+    """Return each image's attribution, over it where it is a picture."""
     if name not in frame.attributions:
         return [Cell(None, frame.problems.get(name, ""))] * total
     found = frame.attributions[name]
@@ -593,13 +593,13 @@ def _decided(frame: Frame, name: str, total: int) -> list[Cell]:
     for image in range(total):
         tile = found.tiles(image=image)[-1]
         score, label = np.ravel(found.scores[image])[-1], np.ravel(labels[image])[-1]
-        said = f"score {score:.3g}" if found.maps[image].any() else "zero everywhere"
+        said = f"{found.score_name} {score:.3g}" if found.maps[image].any() else "zero everywhere"
         cells.append(Cell(coloured(tile), f"{label} · {said}"))
     return cells
 
 
 def _across(panels: int) -> int:
-    """Return how many panels a row has: near a square, with full rows where that can be.
+    """Return how many panels per row has: near a square, with full rows where that can be.
 
     >>> [_across(panels) for panels in (64, 32, 20, 1)]
     [8, 6, 5, 1]

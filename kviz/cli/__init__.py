@@ -1,4 +1,4 @@
-"""The command line: one command a verb, a file each, named as the verb is.
+"""The command line: one command per verb, a file each, named as the verb is.
 
 A command says what it takes and hands it to the verb; what all share is in `options`, `job`, `output`
 and `progress`. `run` is the program: it works in a child process, as `child` tells; `main`, the group

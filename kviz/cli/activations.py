@@ -7,28 +7,36 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.job import Job
 
 
-@click.command(short_help="Draw the feature maps for photos.")
+@command(
+    short_help="Draw the feature maps for photos.",
+    examples=(
+        "kviz activations model.keras cat.jpg --out maps.html",
+        'kviz activations model.keras cat.jpg --layers "conv*" --sort mean',
+    ),
+)
 @take.model
 @take.images
 @take.layers
 @take.out("maps")
+@take.dry_run
 @take.columns
-@click.option("--cmap", help="A Matplotlib colour map; by default viridis.")
-@click.option(
+@option("--cmap", metavar="NAME", help="A Matplotlib colour map; by default viridis.")
+@option(
     "--scale",
     type=click.Choice(["channel", "layer", "raw"]),
     default="channel",
     show_default=True,
     help="What shares a colour scale.",
 )
-@click.option("--sort", type=click.Choice(["mean", "deadness"]), help="Order of the channels.")
-@click.option("--channel", type=click.IntRange(0), help="One channel alone.")
-@click.option("--show-image", is_flag=True, help="Put the photo beside each mosaic.")
+@option("--sort", type=click.Choice(["mean", "deadness"]), help="Order of the channels.")
+@option("--channel", type=click.IntRange(0), help="One channel alone.")
+@option("--show-image", is_flag=True, help="Put the photo beside each mosaic.")
 def activations(**options: Any) -> None:
-    """Draw the feature maps of MODEL for each IMAGE, a mosaic a layer.
+    """Draw the feature maps of MODEL for each IMAGE, one mosaic per layer.
 
     By default of every Conv2D and MaxPooling2D.
     """

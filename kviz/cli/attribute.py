@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.job import Job
 from kviz.cli.progress import start_up_talk_kept_back
+from kviz.shelf import METHODS
 
 if TYPE_CHECKING:
     from kviz.attribution import Method
-
-
-def _list_methods(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if not wanted:
-        return
-    with start_up_talk_kept_back():
-        from kviz.attribution import method_names
-    click.echo("\n".join(method_names()))
-    ctx.exit()
 
 
 def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
@@ -36,7 +29,13 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
     ]
 
 
-@click.command(short_help="Show which pixels decide, by any method.")
+@command(
+    short_help="Show the evidence for a class in each pixel, by any method.",
+    examples=(
+        "kviz attribute model.keras cat.jpg --class tabby",
+        "kviz attribute model.keras cat.jpg --method grad_cam --method rise --set masks=4000",
+    ),
+)
 @take.model
 @take.images
 @take.method("method")
@@ -44,7 +43,7 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
 @take.classes
 @take.layers
 @take.output
-@click.option(
+@option(
     "--resize",
     type=click.Choice(["bilinear", "nearest", "aligned"]),
     default="bilinear",
@@ -52,21 +51,15 @@ def _made(names: list[str], settings: dict[str, Any]) -> list[Method]:
     help="How a layer's map gets the image's size; aligned: each cell where its layer looks.",
 )
 @take.seed
-@click.option(
+@option(
     "--certify",
     is_flag=True,
     help="Test each map: against chance, shuffled weights and noise; some 450 passes each.",
 )
 @take.out("attribution")
+@take.dry_run
 @take.heat
-@click.option(
-    "--list",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_methods,
-    help="List the methods and stop.",
-)
+@take.listing(METHODS)
 def attribute(
     method: list[str] | None,
     settings: dict[str, Any],
@@ -74,9 +67,10 @@ def attribute(
     certify: bool,
     **options: Any,
 ) -> None:
-    """Show which pixels of each IMAGE decide what MODEL says; by default by grad_cam.
+    """Show which pixels of each IMAGE are evidence for a class; by grad_cam or other methods.
 
     Several methods are drawn side by side; --set and --layers are for those that have such an option.
+    kviz methods says which method is good for what.
     """
     import kviz
 
@@ -86,6 +80,7 @@ def attribute(
     drawing = {key: options.pop(key) for key in keys}
     if layer_names := options.pop("layer_names"):
         settings["layer_names"] = layer_names
+    take.validate_settings(names, settings)
     made = _made(names, settings)
     if class_index and len(class_index) > 1:
         class_index = [class_index]  # all of them for each photo
@@ -93,9 +88,10 @@ def attribute(
         job.run("attribute", one, doing=name, class_index=class_index, **options)
         for name, one in zip(names, made, strict=True)
     ]
-    if certify:
+    if certify and not job.dry_run:
         found = [
             job.certified(one, batch_size=options["batch_size"], seed=options["seed"])
             for one in found
         ]
-    job.end(found[0] if len(found) == 1 else kviz.compare(found), **drawing)
+    alone = len(found) == 1 or job.dry_run
+    job.end(found[0] if alone else kviz.compare(found), **drawing)

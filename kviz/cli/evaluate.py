@@ -5,30 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
 from kviz._checks import sanitise
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.job import Job
-from kviz.cli.progress import start_up_talk_kept_back
 from kviz.errors import ImageError
+from kviz.shelf import METRICS
 
 
-def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if not wanted:
-        return
-    with start_up_talk_kept_back():
-        from kviz.metrics import metric_names
-    click.echo("\n".join(metric_names()))
-    ctx.exit()
-
-
-@click.command(short_help="Measure whether maps can be trusted, beside what chance gets.")
+@command(
+    short_help="Measure whether maps can be trusted, beside what chance gets.",
+    examples=(
+        "kviz evaluate model.keras cat.jpg --method grad_cam --method saliency",
+        "kviz evaluate model.keras photos/*.jpg --metric deletion --out evaluation.html",
+    ),
+)
 @take.model
 @take.images
 @take.method("methods")
 @take.metrics
-@click.option(
+@option(
     "--regions",
     metavar="PATH",
     help="Where things are: a folder of masks named like the photos, or a COCO JSON file.",
@@ -37,14 +33,7 @@ def _list_metrics(ctx: click.Context, _param: click.Parameter, wanted: bool) -> 
 @take.output
 @take.seed
 @take.out("evaluation")
-@click.option(
-    "--list",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_metrics,
-    help="List the metrics and stop.",
-)
+@take.listing(METRICS)
 def evaluate(
     methods: list[str] | None,
     baselines: list[str] | None,
@@ -54,8 +43,8 @@ def evaluate(
 ) -> None:
     """Measure whether methods' maps of each IMAGE can be trusted; by default those of grad_cam.
 
-    Each value stands beside what maps get that know nothing: of random numbers, of the middle, of
-    edges, the map inverted, the map of another photo.
+    Each value stands beside those of maps that know nothing of the model: random numbers, the middle
+    of the image, its edges, the map inverted, the map of another photo.
     """
     if regions is not None and not Path(regions).exists():
         raise ImageError(f"There is no file or folder {sanitise(regions, 120)} with regions.")

@@ -7,10 +7,17 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.job import Job
 
 
-@click.command(short_help="Draw what each filter of a layer answers to most.")
+@command(
+    short_help="Draw what each filter of a layer answers to most.",
+    examples=(
+        "kviz filter-patterns model.keras --layers conv2",
+        "kviz filter-patterns model.keras --layers conv2 --filter 0 --filter 7",
+    ),
+)
 @take.model
 @take.repeated(
     "--layers", "layer_names", required=True, metavar="GLOB", help="The layer: one is meant."
@@ -24,6 +31,7 @@ from kviz.cli.job import Job
 )
 @take.noise
 @take.parametrization(None, "By default pixel for filters that see few pixels, else fourier.")
+@take.dry_run
 @take.ascent(100, "patterns")
 def filter_patterns(**options: Any) -> None:
     """Draw the image that each filter of a layer of MODEL answers to most."""

@@ -7,26 +7,34 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.job import Job
 
 
-@click.command(short_help="Change a photo until the model sees another class.")
+@command(
+    short_help="Change a photo until the model sees another class.",
+    examples=(
+        "kviz fool model.keras cat.jpg --class pizza",
+        "kviz fool model.keras cat.jpg --away --norm linf --max-norm 4",
+    ),
+)
 @take.model
 @take.images
 @take.repeated(
-    "--class", "class_index", metavar="NAME|INDEX", help="What each photo is to be taken for."
+    "--class",
+    "class_index",
+    metavar="NAME|INDEX",
+    help="The class that each photo should be classified as.",
 )
-@click.option(
-    "--away", is_flag=True, help="Get away from the class (by default the predicted one)."
-)
-@click.option(
+@option("--away", is_flag=True, help="Get away from the class (by default the predicted one).")
+@option(
     "--objective",
     type=click.Choice(["margin", "cross_entropy", "logit"]),
     default="margin",
     show_default=True,
-    help="What grows: the class's score less the others' largest, minus the loss, the score alone.",
+    help="What grows: the class's logit less the runner-up's, minus the loss, or the logit alone.",
 )
-@click.option(
+@option(
     "--step-size",
     type=take.ABOVE_ZERO,
     help="A step's length; by default it begins small and grows.",
@@ -36,27 +44,28 @@ from kviz.cli.job import Job
     type=take.ABOVE_ZERO,
     help="How far from the photo it may go.",
 )
-@click.option(
+@option(
     "--norm",
     type=click.Choice(["l2", "linf"]),
     default="l2",
     show_default=True,
     help="How far is measured: over all pixels, or in the one that changes most.",
 )
-@click.option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
-@click.option(
+@option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
+@option(
     "--confidence",
     type=take.Number(0, 1, min_open=True, max_open=True),
     help="Go on until the class is this probable.",
 )
 @take.output
+@take.dry_run
 @take.ascent(100, "fooled")
 def fool(
     class_index: list[str] | None, away: bool, max_norm: list[float] | None, **options: Any
 ) -> None:
     """Change each IMAGE as little as it takes for MODEL to see another class in it."""
     if class_index is None and not away:
-        raise click.UsageError("fool needs --class, what the photo is to be taken for, or --away.")
+        raise click.UsageError("fool needs --class, the class to aim at, or --away.")
     if options["random_start"] and max_norm is None:
         raise click.UsageError("--random-start needs --max-norm: the place is drawn within it.")
     options["max_norm"] = max_norm[0] if max_norm and len(max_norm) == 1 else max_norm

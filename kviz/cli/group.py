@@ -17,13 +17,16 @@ import click
 from kviz import __version__
 from kviz._caller import Caller, called_by
 from kviz._checks import sanitise
+from kviz.cli.command import write_examples
 from kviz.cli.interrupts import interrupts
+from kviz.cli.typed import keep_typed, words_typed
 from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
 # In the order of the story that the README tells.
 COMMANDS = (
     "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "evaluate",
-    "fool", "class-image", "filter-patterns", "deep-dream", "report", "serve", "run",
+    "fool", "class-image", "filter-patterns", "deep-dream", "report", "serve", "run", "methods",
+    "help", "doctor",
 )  # fmt: skip
 
 
@@ -45,11 +48,14 @@ class Group(click.Group):
         command: click.Command = getattr(import_module(f"kviz.cli.{name}"), name)
         return command
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write two examples, and how a shell completes what is typed."""
+        write_examples(formatter, EXAMPLES)
+        super().format_epilog(ctx, formatter)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the options that stand before the command's name."""
-        # A file's name may be no Unicode; what is kept of the command is.
-        typed = shlex.join(["kviz", *args]).encode("utf-8", "backslashreplace")
-        ctx.meta[__name__] = typed.decode()
+        keep_typed(ctx, args)
         with _usage_in_one_line():
             return super().parse_args(ctx, args)
 
@@ -57,7 +63,7 @@ class Group(click.Group):
         """Run a command."""
         try:
             interrupts.begin()
-            caller = Caller(ctx.meta[__name__], option_written, interrupts.taken)
+            caller = Caller(shlex.join(words_typed(ctx)), option_written, interrupts.taken)
             with called_by(caller), _usage_in_one_line():
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -141,7 +147,17 @@ def say_note(message: str) -> None:
         say(f"note: {message}")
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+EXAMPLES = (
+    "kviz report model.keras cat.jpg --quick",
+    "kviz attribute model.keras cat.jpg --method grad_cam --method saliency",
+)
+COMPLETION = (
+    'Completion of commands and options: eval "$(_KVIZ_COMPLETE=bash_source kviz)" in ~/.bashrc; for '
+    "other shells zsh_source or fish_source."
+)
+
+
+@click.group(cls=Group, epilog=COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="kviz")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:

@@ -6,13 +6,20 @@ import click
 
 from kviz.cli import child
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.imports import imported
 from kviz.cli.job import watch_memory
 from kviz.cli.output import print_json
 from kviz.cli.progress import bar, start_up_talk_kept_back
 
 
-@click.command(short_help="Tell what a model's file holds, without loading it.")
+@command(
+    short_help="Tell what a model's file holds, without loading it.",
+    examples=(
+        "kviz inspect model.h5",
+        "kviz inspect model.keras --import my_layers",
+    ),
+)
 @take.model_file
 @take.trust
 @take.imports
@@ -20,8 +27,8 @@ from kviz.cli.progress import bar, start_up_talk_kept_back
 def inspect(model: str, trust: bool, custom_objects: tuple[str, ...], as_json: bool) -> None:
     """Tell what MODEL holds, and why it would be refused, without loading it.
 
-    Nothing of the file is made or run. A file that is no Keras model is told too: what it is, and the
-    way that works.
+    Nothing of the file is built or run. Of a file that is no Keras model it says what it is, and which
+    way leads on.
     """
     child.begin()
     with start_up_talk_kept_back() as screen, bar("Looking", screen):

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kviz import _process
-from kviz._checks import sanitise
+from kviz._checks import bytes_of, sanitise
 from kviz.cli import child
+from kviz.cli.device import hide_others, use_device
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.output import Target, print_json
 from kviz.cli.progress import bar, start_up_talk_kept_back, whole_bar
+from kviz.cli.standard_input import with_standard_input
 from kviz.errors import ImageError, KvizWarning
 from kviz.network.model_paths import size_of
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kviz._types import Progress
+    from kviz.cli.plan import Cost
     from kviz.network.network import Network
     from kviz.results import Attribution, Predictions
     from kviz.serve.photos import Photo
@@ -41,7 +44,6 @@ def watch_memory(model: str, *, trust: bool, most: str | None = None) -> None:
     if trust:
         return
     from kviz.engine.backend import tf
-    from kviz.engine.memory import bytes_of
 
     gpu = bool(tf.config.list_physical_devices("GPU"))
     allowed = bytes_of(most) if most else _process.allowance(gpu=gpu)
@@ -68,6 +70,11 @@ class Job:
     def __init__(self, options: dict[str, Any]) -> None:
         child.begin()
         self.as_json: bool = options.pop("as_json")
+        self._device: str | None = options.pop("device", None)
+        hide_others(self._device)
+        self.dry_run: bool = options.pop("dry_run", False)
+        self._costs: list[Cost] = []
+        self._planned: tuple[Any, int] = (None, 1)
         self.target = None
         if "out" in options:
             self.target = Target.of(
@@ -112,6 +119,7 @@ class Job:
         with start_up_talk_kept_back() as screen, bar("Loading", screen):
             from kviz.network.loading import load_model
 
+            use_device(self._device)
             if self._modules:
                 self._loading["custom_objects"] = imported(self._modules)
             trust, most = (self._loading.get(key) for key in ("trust", "max_memory"))
@@ -242,9 +250,23 @@ class Job:
             options["statistics"] = kviz.load_images(
                 options["statistics"], self.network, target_size=options["target_size"]
             )
+        if self.dry_run:
+            self._plan(verb, given, options)
+            return None
         names = options.get("names", ())
         with bar(doing) if isinstance(doing, str) else whole_bar(doing(len(names))) as progress:
             return getattr(kviz, verb)(*looked_at, *given, **options, progress=progress)
+
+    def _plan(self, verb: str, given: tuple[Any, ...], options: dict[str, Any]) -> None:
+        """Note what a verb would cost."""
+        from kviz.cli.plan import cost_of, noise_for
+
+        pixels = self.given[0] if self._photos or self._inputs else None
+        self._costs.append(cost_of(verb, self.network, pixels, given, options))
+        size = options["batch_size"]
+        if pixels is None:
+            pixels = noise_for(self.network, options["target_size"], size)
+        self._planned = pixels, size
 
     def certified(self, found: Attribution, **options: Any) -> Attribution:
         """Return an attribution of the photos with certificates of its maps."""
@@ -253,6 +275,13 @@ class Job:
 
     def end(self, found: Any, **drawing: Any) -> None:
         """Write a result, its pictures drawn so, and say what came of it."""
+        if self.dry_run:
+            from kviz.cli.plan import plan, say_plan
+
+            writes = f"{self.target.form} to {self.target.path}" if self.target else "no file"
+            told = plan(self.network, self._planned[0], self._costs, self._planned[1], writes)
+            say_plan(told, as_json=self.as_json)
+            return
         written = self.target.write(found, **drawing) if self.target else []
         if self.target and (older := self.target.older(written)):
             names = ", ".join(sanitise(file.name, 60) for file in older[:3])
@@ -286,4 +315,4 @@ def _decoders_kept_back() -> Iterator[TextIO]:
 def _paths(images: Sequence[str]) -> list[Path]:
     from kviz.images import image_paths
 
-    return image_paths(images) if images else []
+    return image_paths(with_standard_input(images)) if images else []

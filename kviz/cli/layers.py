@@ -9,15 +9,24 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
 
 # What a narrow terminal can do without, the first ones first.
-_OPTIONAL = ("padding", "weights", "kind", "params", "index", "output size", "stride")
+_OPTIONAL = (
+    "output size", "padding", "weights", "stride", "kernel", "index", "receptive field", "output shape",
+)  # fmt: skip
 
 
-@click.command(short_help="List layers, shapes and receptive fields.")
+@command(
+    short_help="List layers, shapes and receptive fields.",
+    examples=(
+        "kviz layers model.keras",
+        "kviz layers model.keras --json > layers.json",
+    ),
+)
 @take.model
 def layers(**options: Any) -> None:
     """List the layers that MODEL calls: shapes, kernels, receptive fields, output sizes."""
@@ -30,10 +39,11 @@ def layers(**options: Any) -> None:
     from kviz.draw.tables import narrowed, text
 
     # A pipe gets lines as long as they are, a terminal what fits.
-    shown = table.table()
+    shown, width = table.table(), None
     left_out: list[str] = []
     if sys.stdout.isatty():
-        shown, left_out = narrowed(shown, shutil.get_terminal_size().columns, _OPTIONAL)
-    click.echo(text(shown))
+        width = shutil.get_terminal_size().columns
+        shown, left_out = narrowed(shown, width, _OPTIONAL)
+    click.echo(text(shown, width))
     if left_out:
         say_note(f"no room for {', '.join(left_out)}; a wider window or --json shows them.")

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
-from kviz._checks import MOST, sanitise
+from kviz._caller import spelled
+from kviz._checks import MOST, bytes_of, sanitise, suggest, validate_choice
+from kviz.cli import device as devices
+from kviz.cli.command import option
+from kviz.cli.lists import say_list
+from kviz.cli.typed import words_typed
+from kviz.errors import OptionError
+from kviz.shelf import BASELINES, METHODS, METRICS, Shelf
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -30,7 +37,7 @@ def repeated(*names: str, help: str, callback: Any = None, **more: Any) -> Decor
     """Return an option that may be given several times: a list, None where it is not given."""
     callback = callback or (lambda _ctx, _param, values: list(values) or None)
     said = f"{help} Repeat the option for several."
-    return click.option(*names, multiple=True, help=said, callback=callback, **more)
+    return option(*names, multiple=True, help=said, callback=callback, **more)
 
 
 class Number(click.FloatRange):
@@ -56,7 +63,34 @@ def _one_each(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ..
                 f"--method takes one name. Repeat it for several: --method "
                 f"{sanitise(' --method '.join(name.split(',')), 120)}"
             )
+        METHODS.validate(name)
     return list(dict.fromkeys(names)) or None
+
+
+def _metrics(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> Any:
+    for name in names:
+        METRICS.validate(name)
+    return list(names) or None
+
+
+def _baselines(_ctx: click.Context, _param: click.Parameter, names: tuple[str, ...]) -> Any:
+    for name in names:
+        # Noise would give an image another value in another place.
+        validate_choice("baselines", name, [cover for cover in BASELINES if cover != "noise"])
+    return list(names) or None
+
+
+def validate_settings(names: Sequence[str], settings: Iterable[str]) -> None:
+    """Raise an `OptionError` for an option that none of some methods has, before they are imported."""
+    cards = [METHODS.card(name) for name in names]
+    if not all(card.summary or card.options for card in cards):
+        return  # a file that could not be read may have any
+    for given in settings:
+        if not any(given in card.options for card in cards):
+            raise OptionError(
+                f"{names[0]} has no option {sanitise(repr(spelled(given)))}. "
+                f"{suggest(given, map(spelled, cards[0].options))}"
+            )
 
 
 def _settings(
@@ -89,7 +123,7 @@ classes = repeated(
     metavar="NAME|INDEX",
     help="A class to explain, by default the predicted one.",
 )
-settings = click.option(
+settings = option(
     "--set",
     "settings",
     multiple=True,
@@ -97,23 +131,23 @@ settings = click.option(
     callback=_settings,
     help="A method's option, such as steps=128. Repeat the option for several.",
 )
-seed = click.option(
+seed = option(
     "--seed",
     type=click.IntRange(0, MOST),
     default=0,
     show_default=True,
-    help="For what is drawn at random.",
+    help="Seed of all that is random.",
 )
-columns = click.option(
-    "--columns", type=click.IntRange(1), default=16, show_default=True, help="Channels a row."
+columns = option(
+    "--columns", type=click.IntRange(1), default=16, show_default=True, help="Channels per row."
 )
 
-_class_names = click.option(
+_class_names = option(
     "--class-names",
     metavar="FILE",
-    help="Class names: JSON, a name a line, or the folder of the training data.",
+    help="Class names: JSON, a name per line, or the folder of the training data.",
 )
-_target_size = click.option(
+_target_size = option(
     "--target-size",
     type=click.IntRange(1),
     nargs=2,
@@ -122,13 +156,13 @@ _target_size = click.option(
 )
 
 
-def method(name: str) -> Decorator:
+def method(name: str, default: str = "grad_cam") -> Decorator:
     """Return the option of attribution methods, for the verb's parameter of this name."""
-    text = "A method that kviz attribute --list names."
+    text = f"A method that kviz methods lists; by default {default}."
     return repeated("--method", name, metavar="NAME", callback=_one_each, help=text)
 
 
-output = click.option(
+output = option(
     "--output",
     metavar="NAME|PLACE",
     help="Which output, of a model that has several.",
@@ -140,71 +174,102 @@ metrics = stacked(
         "--metric",
         "metrics",
         metavar="NAME",
-        help="A metric that kviz evaluate --list names; by default three.",
+        callback=_metrics,
+        help="A metric that kviz evaluate --list names; by default deletion, insertion, mu_fidelity.",
     ),
     repeated(
         "--baseline",
         "baselines",
         metavar="NAME",
+        callback=_baselines,
         help="What covers pixels; by default black and blur.",
     ),
-    click.option(
+    option(
         "--nulls",
         type=click.IntRange(1),
         default=4,
         show_default=True,
-        help="Maps of random numbers.",
+        help="How many maps of random numbers to compare with.",
     ),
 )
 
 
 def _batch_size(default: int) -> Decorator:
-    return click.option(
+    return option(
         "--batch-size",
         type=click.IntRange(1),
         default=default,
         show_default=True,
-        help="Images in flight at once.",
+        help="Batch size: images processed at once.",
     )
 
 
+def listing(shelf: Shelf) -> Decorator:
+    """Return the option that lists what there is, and ends the command."""
+
+    def listed(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            say_list(shelf, as_json="--json" in words_typed(ctx))
+            ctx.exit()
+
+    return option(
+        "--list", is_flag=True, is_eager=True, expose_value=False, callback=listed,
+        help=f"List the {shelf.word}s, as kviz help tells of one, and stop.",
+    )  # fmt: skip
+
+
 model_file = click.argument("model")
-trust = click.option(
+trust = option(
     "--trust", is_flag=True, help="Also load files that can run code, such as Lambda layers."
 )
-imports = click.option(
+imports = option(
     "--import",
     "custom_objects",
     multiple=True,
     metavar="MODULE",
-    help="Where the model's own classes are: my_layers, keras_hub. Runs that module's code; "
-    "what it imports from elsewhere stays unknown. Repeat the option for several.",
+    help="Module with the model's own classes, such as my_layers or keras_hub. Its code runs; what "
+    "it imports from elsewhere stays unknown. Repeat the option for several.",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+as_json = option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
-max_memory = click.option(
+
+def _size(_ctx: click.Context, _param: click.Parameter, size: str | None) -> str | None:
+    if size is not None:
+        bytes_of(size)
+    return size
+
+
+max_memory = option(
     "--max-memory",
+    callback=_size,
     metavar="SIZE",
-    help="What the model and its images may take, such as 8GB, beyond TensorFlow itself; by "
+    help="The most memory for the model and its images, such as 8GB, beyond TensorFlow itself; by "
     "default 4GB, or half of what is free.",
 )
-max_layers = click.option(
+device = devices.device
+dry_run = option(
+    "--dry-run",
+    is_flag=True,
+    help="Tell the passes, memory and seconds that it would take and what it would write, and stop.",
+)
+max_layers = option(
     "--max-layers",
     type=click.IntRange(1),
     metavar="N",
-    help="How often layers may be called in all; by default 5,000.",
+    help="The most layers a model may have, repeated ones counted each time; by default 5,000.",
 )
 loading = stacked(
-    click.option(
+    option(
         "--preprocess",
         metavar="NAME|RANGE",
-        help="What the model takes of pixels: a range such as 0..1 or -1..1, or the name of the "
+        help="What the model expects of pixels: a range such as 0..1 or -1..1, or the name of the "
         "keras.applications module that prepares them, such as vgg16.",
     ),
     trust,
     imports,
     max_memory,
     max_layers,
+    device,
     as_json,
 )
 model = stacked(model_file, loading)
@@ -232,7 +297,7 @@ reading = stacked(
         help="A band of the files, from 1, in the order that the model takes.",
     ),
     _target_size,
-    click.option(
+    option(
         "--fit",
         type=click.Choice(["crop", "stretch", "pad"]),
         default="crop",
@@ -250,7 +315,7 @@ photos = stacked(
 
 images = stacked(
     click.argument("images", nargs=-1, metavar="IMAGE..."),
-    click.option(
+    option(
         "--input",
         "inputs",
         multiple=True,
@@ -264,7 +329,7 @@ images = stacked(
 
 noise = stacked(
     _target_size,
-    click.option(
+    option(
         "--colours-of",
         "statistics",
         multiple=True,
@@ -277,29 +342,31 @@ noise = stacked(
 
 
 heat = stacked(
-    click.option(
-        "--cmap", help="A Matplotlib colour map; by default viridis, or bwr for signed maps."
+    option(
+        "--cmap",
+        metavar="NAME",
+        help="A Matplotlib colour map; by default viridis, or bwr for signed maps.",
     ),
-    click.option(
+    option(
         "--alpha",
         type=Number(0, 1),
         help="How opaque a map is; by default as its values are large.",
     ),
-    click.option(
+    option(
         "--percentile",
         type=Number(0, 100, min_open=True),
         default=99,
         show_default=True,
-        help="Of the sizes of values, where colours end.",
+        help="Percentile of the absolute values at which colours end.",
     ),
-    click.option(
+    option(
         "--sign",
         type=click.Choice(["all", "positive", "negative", "absolute"]),
         default="all",
         show_default=True,
         help="Which values are drawn.",
     ),
-    click.option(
+    option(
         "--scale",
         type=click.Choice(["each", "shared"]),
         default="each",
@@ -309,20 +376,21 @@ heat = stacked(
 )
 
 
-force = click.option("--force", is_flag=True, help="Replace files that kviz did not write too.")
+force = option("--force", is_flag=True, help="Also replace files that kviz did not write.")
 
 
 def out(default: str) -> Decorator:
     """Return the options of where a result goes."""
     return stacked(
-        click.option(
+        option(
             "--out",
             "-o",
             default=default,
             show_default=True,
+            metavar="PATH",
             help="Folder, or a .npz, .html, .pdf or .svg file.",
         ),
-        click.option(
+        option(
             "--format",
             "form",
             type=click.Choice(["png", "npz", "html", "pdf", "svg"]),
@@ -335,18 +403,22 @@ def out(default: str) -> Decorator:
 def ascent(steps: int, folder: str) -> Decorator:
     """Return the options of what climbs: how far, from where, and where it is written."""
     return stacked(
-        click.option(
-            "--steps", type=click.IntRange(1), default=steps, show_default=True, help="At most."
+        option(
+            "--steps",
+            type=click.IntRange(1),
+            default=steps,
+            show_default=True,
+            help="The most steps to take.",
         ),
         seed,
         out(folder),
-        click.option("--gif", "film", is_flag=True, help="Write the way as an animation too."),
+        option("--gif", "film", is_flag=True, help="Write an animation of all steps, too."),
     )
 
 
 def parametrization(default: str | None, text: str) -> Decorator:
     """Return the option of what an image is made in."""
-    return click.option(
+    return option(
         "--parametrization",
         type=click.Choice(["pixel", "fourier", "maco"]),
         default=default,

@@ -7,23 +7,30 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
 
 
-@click.command(short_help="Name the best classes for photos.")
+@command(
+    short_help="Name the most likely classes of photos.",
+    examples=(
+        "kviz predict model.keras cat.jpg dog.jpg",
+        "cat photo.jpg | kviz predict model.keras - --top 3",
+    ),
+)
 @take.model
 @take.images
-@click.option(
+@option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to name."
 )
 @take.repeated("--also", metavar="NAME|INDEX", help="A class to show besides.")
 @take.output
 def predict(also: list[str] | None, **options: Any) -> None:
-    """Name the best classes for each IMAGE.
+    """Name the most likely classes of each IMAGE.
 
-    Photos are read and told of batch by batch.
+    Answers appear batch by batch, as photos are read.
     """
     job = Job(options)
     told: dict[str, Any] = {}

@@ -11,6 +11,7 @@ import click
 from kviz._checks import sanitise
 from kviz.cli import child
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
@@ -18,47 +19,56 @@ from kviz.files import try_to_write
 from kviz.reports.planned import planned
 
 
-@click.command(short_help="Make one page of all of it.")
+@command(
+    short_help="Make one page of all of it, for any browser.",
+    examples=(
+        "kviz report model.keras cat.jpg --quick",
+        "kviz report model.keras cat.jpg --class tabby --method rise --out cat.html",
+    ),
+)
 @take.model
 @take.images
-@click.option("--out", "-o", default="report.html", show_default=True, help="A .html file.")
+@option(
+    "--out", "-o", default="report.html", show_default=True, metavar="PATH", help="A .html file."
+)
 @take.force
 @take.classes
 @take.output
-@take.method("methods")
+@take.method("methods", "grad_cam, saliency, integrated_gradients and occlusion")
 @take.layers
 @take.repeated(
     "--pattern-layers",
     "pattern_layer_names",
     metavar="GLOB",
-    help="Whose filters' patterns; by default a middle one.",
+    help="Layers whose filters' patterns are drawn; by default one in the middle.",
 )
-@click.option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
-@click.option(
+@option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
+@option(
     "--certify",
     is_flag=True,
-    help="Test the maps of what decides: some 450 passes for each method, photo and class.",
+    help="Test the attributions: some 450 passes for each method, photo and class.",
 )
 @take.seed
-@click.option(
+@option(
     "--max-mb",
     type=take.ABOVE_ZERO,
     default=20,
     show_default=True,
     help="How large the page may get; larger maps are averaged down.",
 )
-@click.option(
+@option(
     "--edition",
     type=click.Choice(["page", "mail"]),
     default="page",
     show_default=True,
     help="mail: at most 2 MB, to be sent.",
 )
-@click.option("--full", is_flag=True, help="Let the page get as large as it is.")
+@option("--full", is_flag=True, help="Set no limit to the page's size.")
 def report(out: str, full: bool, **options: Any) -> None:
     """Make one page of what MODEL sees in each IMAGE: a file that opens in any browser.
 
-    Layers, predictions, feature maps, what decides, kernels, dreams. It needs no network and no server.
+    It holds layers, predictions, feature maps, attributions, kernels and dreams, and needs no network
+    and no server. --quick makes it in seconds.
     """
     begun = child.begun()
     path = Path(out)

@@ -1,4 +1,4 @@
-"""kviz run: a verb over a data set, a command a verb."""
+"""kviz run: a verb over a data set, a command per verb."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import click
 
 from kviz._checks import sanitise
 from kviz.cli import options as take
+from kviz.cli.command import Command, option
 from kviz.cli.group import say_note
 from kviz.cli.imports import imported
 from kviz.cli.job import Job
 from kviz.cli.progress import counting_bar
 from kviz.errors import ImageError
+from kviz.shelf import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,12 +55,14 @@ def _one(option: str) -> Callable[..., Any]:
             raise click.UsageError(
                 f"Over a data set, give {option} once; run each into its own STORE."
             )
+        if values and option == "--method":
+            METHODS.validate(values[0])
         return values[0] if values else None
 
     return one
 
 
-_one_class = click.option(
+_one_class = option(
     "--class",
     "class_index",
     multiple=True,
@@ -69,61 +73,63 @@ _one_class = click.option(
 _data = take.stacked(
     take.model_file,
     click.argument("source"),
-    click.option(
+    option(
         "--out", "-o", "store", required=True, metavar="STORE", help="The folder of the results."
     ),
-    click.option("--resume", is_flag=True, help="Go on with what is in STORE, or begin."),
+    option("--resume", is_flag=True, help="Go on with what is in STORE, or begin."),
 )
 _how = take.stacked(
     take.reading,
     take.loading,
-    click.option(
+    option(
         "--shard",
         metavar="I/N",
         callback=_part,
         help="Only the I-th of N parts, so that any scheduler can share STORE among processes.",
     ),
-    click.option(
+    option(
         "--shard-size",
         type=click.IntRange(1),
         default=256,
         show_default=True,
         help="Images committed together; at most this many are redone after a kill.",
     ),
-    click.option(
+    option(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="This process, or actors of Ray, one a GPU.",
+        help="This process, or actors of Ray, one per GPU.",
     ),
-    click.option("--workers", type=click.IntRange(1), help="How many actors."),
-    click.option(
-        "--address", help="Address of a Ray cluster; by default Ray starts on this machine."
+    option("--workers", type=click.IntRange(1), help="How many actors."),
+    option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Address of a Ray cluster; by default Ray starts on this machine.",
     ),
-    click.option(
+    option(
         "--max-bad",
         type=click.IntRange(0),
         metavar="N",
         help="Stop when more than N images cannot be read.",
     ),
-    click.option(
+    option(
         "--dtype",
         type=click.Choice(["float32", "float16"]),
         default="float32",
         show_default=True,
         help="Of real numbers in STORE.",
     ),
-    click.option(
+    option(
         "--compression",
         type=click.Choice(["lz4", "zstd", "none"]),
         default="lz4",
         show_default=True,
         help="zstd is smaller, lz4 is faster.",
     ),
-    click.option("--path-column", metavar="NAME", help="A table's column of paths."),
-    click.option("--image-column", metavar="NAME", help="A table's column of images' bytes."),
-    click.option("--label-column", metavar="NAME", help="A table's column of labels."),
+    option("--path-column", metavar="NAME", help="A table's column of paths."),
+    option("--image-column", metavar="NAME", help="A table's column of images' bytes."),
+    option("--label-column", metavar="NAME", help="A table's column of labels."),
 )
 
 
@@ -137,9 +143,16 @@ def run() -> None:
     """
 
 
-@run.command(short_help="Name the best class of each image.")
+@run.command(
+    cls=Command,
+    short_help="Name the most likely class of each image.",
+    examples=(
+        "kviz run predict model.keras photos/ --out scores",
+        "kviz run predict model.keras list.csv --out scores --shard 1/4",
+    ),
+)
 @_data
-@click.option("--top-k", type=click.IntRange(1), help="Keep so many scores; by default all.")
+@option("--top-k", type=click.IntRange(1), help="Keep so many scores; by default all.")
 @take.output
 @_statistics
 @_how
@@ -148,10 +161,17 @@ def predict(**options: Any) -> None:
     _run("predict", options)
 
 
-@run.command(short_help="Keep feature maps, what is pooled of them, or statistics.")
+@run.command(
+    cls=Command,
+    short_help="Keep feature maps, what is pooled of them, or statistics.",
+    examples=(
+        "kviz run activations model.keras photos/ --out maps --pooling avg",
+        "kviz run activations model.keras photos/ --out maps --statistic moments",
+    ),
+)
 @_data
 @take.layers
-@click.option("--pooling", type=click.Choice(["avg", "max"]), help="One number a channel.")
+@option("--pooling", type=click.Choice(["avg", "max"]), help="One number per channel.")
 @_statistics
 @_how
 def activations(**options: Any) -> None:
@@ -163,20 +183,27 @@ def activations(**options: Any) -> None:
     _run("activations", options)
 
 
-@run.command(short_help="Keep a map of which pixels decide, by any method.")
+@run.command(
+    cls=Command,
+    short_help="Keep attributions: the evidence for a class in each pixel.",
+    examples=(
+        "kviz run attribute model.keras photos/ --out evidence",
+        "kviz run attribute model.keras photos/ --out evidence --method saliency --resume",
+    ),
+)
 @_data
-@click.option(
+@option(
     "--method",
     multiple=True,
     callback=_one("--method"),
     metavar="NAME",
-    help="A method that kviz attribute --list names; by default grad_cam.",
+    help="A method that kviz methods lists; by default grad_cam.",
 )
 @take.settings
 @_one_class
 @take.layers
 @take.output
-@click.option(
+@option(
     "--resize",
     type=click.Choice(["bilinear", "nearest", "aligned", "none"]),
     default="bilinear",
@@ -193,7 +220,14 @@ def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options
     _run("attribute", options, **{**settings, "resize": None if resize == "none" else resize})
 
 
-@run.command(short_help="Measure whether methods' maps can be trusted.")
+@run.command(
+    cls=Command,
+    short_help="Measure whether methods' maps can be trusted.",
+    examples=(
+        "kviz run evaluate model.keras photos/ --out trust --method grad_cam",
+        "kviz run evaluate model.keras photos/ --out trust --metric deletion",
+    ),
+)
 @_data
 @take.method("methods")
 @take.metrics
@@ -209,23 +243,28 @@ def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
     _run("evaluate", options)
 
 
-@run.command(short_help="Change each image until the model sees another class.")
+@run.command(
+    cls=Command,
+    short_help="Change each image until the model sees another class.",
+    examples=(
+        "kviz run fool model.keras photos/ --out fooled",
+        "kviz run fool model.keras photos/ --out fooled --class pizza --no-images",
+    ),
+)
 @_data
 @_one_class
-@click.option(
+@option(
     "--max-norm",
     type=take.ABOVE_ZERO,
     multiple=True,
     callback=_one("--max-norm"),
     help="How far from the image it may go.",
 )
-@click.option(
-    "--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured."
-)
-@click.option(
+@option("--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured.")
+@option(
     "--steps", type=click.IntRange(1), default=100, show_default=True, help="Most steps to take."
 )
-@click.option("--no-images", "keep_images", is_flag=True, help="Keep only what came of each.")
+@option("--no-images", "keep_images", is_flag=True, help="Keep only what came of each.")
 @take.output
 @take.seed
 @_how
@@ -237,7 +276,7 @@ def fool(keep_images: bool, **options: Any) -> None:
 # What concerns the model and what is printed.
 _OF_THE_JOB = (
     "as_json", "model", "preprocess", "class_names", "trust", "max_memory", "max_layers",
-    "custom_objects",
+    "custom_objects", "device",
 )  # fmt: skip
 
 
@@ -245,6 +284,8 @@ def _run(verb: str, options: dict[str, Any], **more: Any) -> None:
     source, store = options.pop("source"), options.pop("store")
     if not re.search(r"[*?[]", source) and not Path(source).exists():
         raise ImageError(f"There is no file or folder {sanitise(source, 120)}.")
+    if options["device"] and options["engine"] == "ray":
+        raise click.UsageError("--device is for this process: Ray gives each of its actors a GPU.")
     modules = options["custom_objects"]
     job = Job({key: options.pop(key) for key in _OF_THE_JOB})
     if options["engine"] == "ray":  # this process keeps no GPU's memory from the actors

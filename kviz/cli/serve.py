@@ -9,40 +9,48 @@ from typing import Any
 import click
 
 from kviz.cli import options as take
+from kviz.cli.command import command, option
 from kviz.cli.group import say_note
 from kviz.cli.job import Job
 from kviz.cli.output import print_json
 
 
-@click.command(short_help="Look at it live, in a browser.")
+@command(
+    short_help="Look at it live, in a browser.",
+    examples=(
+        "kviz serve model.keras cat.jpg",
+        "kviz serve model.keras --compare retrained.keras --port 8000 --no-open",
+    ),
+)
 @take.model
 @take.photos
-@click.option(
+@option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
     show_default="a free one",
+    metavar="N",
     help="Where it is served.",
 )
-@click.option(
+@option(
     "--host",
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
     help="Address to serve at; any other than this one lets other machines in.",
 )
-@click.option("--no-open", is_flag=True, help="Do not open a browser.")
-@click.option("--compare", metavar="MODEL", help="A second model, beside the first.")
-@click.option(
+@option("--no-open", is_flag=True, help="Do not open a browser.")
+@option("--compare", metavar="MODEL", help="A second model, beside the first.")
+@option(
     "--data",
     metavar="STORE",
     help="A store of kviz run activations --statistic top_k, for each channel's best patches.",
 )
-@click.option("--source", metavar="DATA", help="The data set that STORE is of, to cut patches out.")
+@option("--source", metavar="DATA", help="The data set that STORE is of, to cut patches out.")
 def serve(**options: Any) -> None:
-    """Look into MODEL live, in a browser: drop a photo, and see what it makes of it.
+    """Look into MODEL live, in a browser: drop a photo and see its classes, evidence and feature maps.
 
-    It is served to this machine alone, to who has the address that is printed. Ctrl-C ends it.
+    Only this machine, and only who has the printed address, can reach it. Ctrl-C ends it.
     """
     own = {
         key: options.pop(key) for key in ("port", "host", "no_open", "compare", "data", "source")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from kviz.cli import options as take
+from kviz.cli.command import command
 from kviz.cli.job import Job
 
 
-@click.command(short_help="Draw the kernels.")
+@command(
+    short_help="Draw the kernels.",
+    examples=(
+        "kviz weights model.keras",
+        "kviz weights model.keras --layers conv1/kernel --out kernels.pdf",
+    ),
+)
 @take.model
 @take.layers
 @take.out("kernels")

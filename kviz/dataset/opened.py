@@ -100,7 +100,7 @@ class Dataset:
 
     @property
     def shard_size(self) -> int:
-        """How many rows a shard has."""
+        """How many rows per shard has."""
         return self._head.shard_size
 
     @property
@@ -361,7 +361,7 @@ class Dataset:
 
     @property
     def index(self) -> Any:
-        """The whole index as a `pandas.DataFrame`, a row an image that is done, in order."""
+        """The whole index as a `pandas.DataFrame`, a row per image that is done, in order."""
         return self.rows()
 
     def rows(

@@ -41,7 +41,7 @@ class Plan:
         wanted: what each becomes.
         store: the folder of the store.
         batch_size: images at once.
-        shard_size: images a shard.
+        shard_size: images per shard.
         packing: how arrays are kept.
         keeps: whether arrays are kept, or statistics alone.
     """

@@ -117,8 +117,8 @@ def run(  # noqa: PLR0913 - a verb's options
         path_column: of a table, the column of paths.
         image_column: of a table, the column of images' bytes.
         label_column: of a table, the column of labels.
-        batch_size: images in flight at once.
-        shard_size: images a shard: the unit of work, and of what is lost where a run is killed.
+        batch_size: images processed at once.
+        shard_size: images per shard: the unit of work, and of what is lost where a run is killed.
         shard: `(i, n)` for the i-th of n parts of the shards, from 1; any scheduler can so share a
             store among processes.
         engine: `"local"`, this process; `"ray"`, actors of Ray, one a GPU.

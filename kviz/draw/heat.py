@@ -249,7 +249,7 @@ class _Drawing:
             return self.caption.title, detail, f"{self.caption.alt}nothing, {self.scale()}."
         detail = f"{self.caption.detail} · {self.scale()}" + (f", {how}" if how else "")
         where = f" {how[0].upper()}{how[1:]}." if how else ""
-        return self.caption.title, detail, f"{self.caption.alt}what decides.{where}"
+        return self.caption.title, detail, f"{self.caption.alt}attribution.{where}"
 
     def faint(self) -> str:
         return ", faint where it is small" if self.how.alpha is None else ""
@@ -265,7 +265,7 @@ class _Drawing:
         return made
 
     def channels(self) -> list[Tile]:
-        """Draw a panel a channel; of a volume a row a channel."""
+        """Draw a panel a channel; of a volume a row per channel."""
         *_, high, wide, channels = self.values.shape
         panels = np.moveaxis(self.levels, -1, 0).reshape(-1, high, wide)
         each = len(panels) // channels

@@ -39,7 +39,7 @@ def figure(
 
     Args:
         tiles: one or more tiles.
-        columns: tiles a row; by default one where a tile is a wide mosaic, else up to four.
+        columns: tiles per row; by default one where a tile is a wide mosaic, else up to four.
         width: the figure's width in inches; by default as the pictures need, and at most 12 for up to
             five in a row.
         figsize: its width and height in inches, whatever the pictures need.

@@ -179,7 +179,7 @@ class ActivationModel(keras.Model):  # type: ignore[misc]
         model: a `keras.Model` that knows the shapes of its inputs.
         layer_names: as `LayerTable.select` takes it.
         outputs: whether to give the model's outputs too.
-        pooling: `"avg"` or `"max"`: one number a channel, `(N, channels)`.
+        pooling: `"avg"` or `"max"`: one number per channel, `(N, channels)`.
         preprocess: what comes before: the name of a `keras.applications` module, a range, or a layer.
         name: the model's name.
         trainable: whether its weights are trainable.

@@ -55,7 +55,7 @@ class Maps:
     """A compiled function of pixels, and what it gives.
 
     Attributes:
-        function: takes one array an input and gives the outputs (or None) and a list of tensors,
+        function: takes one array per input and gives the outputs (or None) and a list of tensors,
             float32 or float64, channels last.
         infos: the layers of these, in order of execution.
         table: all layers of the model, where any was asked for.
@@ -224,7 +224,7 @@ class Engine:
         """Call the model on symbolic pixels, while a compiled function is traced.
 
         Args:
-            pixels: a tensor an input, as `specs` describes them.
+            pixels: a tensor per input, as `specs` describes them.
             edits: as `kviz.engine.tracing.trace` takes them.
             as_it_is: as `kviz.engine.tracing.trace` takes it.
 
@@ -392,7 +392,7 @@ class Engine:
             output: as `choose_head` takes it.
 
         Returns:
-            A function of an array an input that gives what `Head.answers` gives, as float32 or float64
+            A function of an array per input that gives what `Head.answers` gives, as float32 or float64
             where these are real numbers; and the head.
         """
 
@@ -413,7 +413,7 @@ class Engine:
         """Give (start, stop, arrays) for at most `batch_size` images at a time.
 
         Args:
-            pixels: an array an input, of one length.
+            pixels: an array per input, of one length.
             batch_size: images at once; a model that was built for a fixed number gets that, the
                 last image repeated to fill it.
 

@@ -288,7 +288,7 @@ class LayerTable(Sequence[LayerInfo]):
         """Return the layers as rows: what `kviz layers` prints."""
         headers = (
             "index", "layer", "kind", "output shape", "kernel", "stride", "padding",
-            "params", "weights", "field", "output size",
+            "params", "weights", "receptive field", "output size",
         )  # fmt: skip
         rows = [
             (
@@ -306,7 +306,7 @@ class LayerTable(Sequence[LayerInfo]):
             )
             for info in self
         ]
-        return Table(f"{len(self)} layer calls", headers, rows)
+        return Table(f"{len(self)} layers", headers, rows)
 
     def __repr__(self) -> str:
         return text(self.table())

@@ -6,7 +6,6 @@ once; at one image it is refused, or said where somebody stands for the model.
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,43 +13,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from kviz._caller import spelled, warn
-from kviz._checks import sanitise
 from kviz._process import GIGABYTE, allowance, in_words, total
 from kviz.engine.backend import tf
 from kviz.engine.estimate import is_small, needed
-from kviz.errors import ModelError, OptionError
+from kviz.errors import ModelError
 
 # What needs no question: less than TensorFlow itself takes.
 LITTLE = GIGABYTE // 8
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BINARY = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def bytes_of(size: Any) -> int:
-    """Return a size as bytes: a whole number of them, or a text such as `"8GB"`, or raise.
-
-    Args:
-        size: the size.
-
-    Raises:
-        OptionError: if it is none.
-
-    >>> bytes_of("500MB"), bytes_of("500 MiB"), bytes_of(1024)
-    (500000000, 524288000, 1024)
-    """
-    text = str(size) if isinstance(size, int | str) and not isinstance(size, bool) else ""
-    found = re.fullmatch(
-        r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?(?:([KMGT]?)(I?)B)?", text.strip().upper()
-    )
-    units = _BINARY if found and found[3] else _UNITS
-    number = int(float(found[1]) * units[found[2] or ""]) if found else 0
-    if number < 1:
-        raise OptionError(
-            f"{spelled('max_memory')} takes a size such as 8GB, 500MB, or a number of bytes. "
-            f"Received: {sanitise(repr(size))}"
-        )
-    return number
 
 
 class TooMuch(Exception):  # noqa: N818 - it is no fault, but a question for fewer images
@@ -82,6 +51,8 @@ class Memory:
     def __init__(self, most: int | None = None, *, stranger: bool = False) -> None:
         self.most = most
         self.stranger = stranger
+        # Where somebody wants to know, what each check estimates.
+        self.estimates: list[int] | None = None
         self._allowed: weakref.WeakKeyDictionary[Any, set[Any]] = weakref.WeakKeyDictionary()
         self._told = 0
 
@@ -111,6 +82,8 @@ class Memory:
         if not hasattr(function, "graph"):
             return
         shapes = tuple(tuple(getattr(array, "shape", ())) for array in arrays)
+        if self.estimates is not None:
+            self.estimates.append(needed(function, shapes))
         allowed = self._allowed.setdefault(function, set())
         if shapes not in allowed:
             images = max((shape[0] for shape in shapes if shape), default=1)

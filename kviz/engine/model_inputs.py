@@ -48,7 +48,7 @@ def pack_inputs(model: Any, tensors: Mapping[str, Any]) -> Any:
 
     Args:
         model: the `keras.Model`.
-        tensors: one an input, by name, in the model's order.
+        tensors: one per input, by name, in the model's order.
     """
     flat = list(tensors.values())
     structure = input_structure(model)

@@ -79,7 +79,7 @@ class Passes:
     Args:
         engine: the model and how it runs.
         score: what is differentiated.
-        pixels: an array an input, as `Network.pixels` gives them; only their shapes count.
+        pixels: an array per input, as `Network.pixels` gives them; only their shapes count.
         input_name: the input that is looked at.
     """
 
@@ -140,7 +140,7 @@ class Passes:
         """Return the scores and the class of each, both `(N,)`.
 
         Args:
-            pixels: an array or tensor an input, in the network's order.
+            pixels: an array or tensor per input, in the network's order.
             target: int32 `(N,)`.
         """
         run = self.compiled("scores", lambda *arguments: self.forward(arguments)[0])
@@ -151,7 +151,7 @@ class Passes:
         """Return (scores, classes), both `(N,)`, and the scores' gradient to the input's pixels.
 
         Args:
-            pixels: an array or tensor an input, in the network's order.
+            pixels: an array or tensor per input, in the network's order.
             target: int32 `(N,)`.
 
         Raises:
@@ -164,7 +164,7 @@ class Passes:
         """Return scores and pixel gradient while a `tf.function` traces, for a method's own loop.
 
         Args:
-            arguments: a tensor an input, and the targets.
+            arguments: a tensor per input, and the targets.
         """
         watched = arguments[self.place]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -185,7 +185,7 @@ class Passes:
         """Return the scores and, for each layer, its maps and the scores' gradient to them.
 
         Args:
-            pixels: an array or tensor an input, in the network's order.
+            pixels: an array or tensor per input, in the network's order.
             target: int32 `(N,)`.
             layer_names: as `LayerTable.select` takes it; None for the one that
                 `kviz.engine.explained_layers.layers_for` takes by default.
@@ -228,7 +228,7 @@ class Passes:
         """Return the scores and the layers' maps, without a backward pass.
 
         Args:
-            pixels: an array or tensor an input, in the network's order.
+            pixels: an array or tensor per input, in the network's order.
             target: int32 `(N,)`.
             layer_names: as `layer_gradient` takes it.
             grid: the same.
@@ -262,7 +262,7 @@ class Passes:
         Args:
             value: the score, symbolic.
             seen: the call that it is of.
-            arguments: a tensor an input, and the targets.
+            arguments: a tensor per input, and the targets.
             layer_names: as `kviz.engine.explained_layers.layers_for` takes it.
             grid: the same.
         """
@@ -275,7 +275,7 @@ class Passes:
         """Return (scores, classes), and the call that they are of, while a `tf.function` traces.
 
         Args:
-            arguments: a tensor an input, and the targets.
+            arguments: a tensor per input, and the targets.
             edits: as `kviz.engine.tracing.trace` takes them.
         """
         seen = self.seen(arguments[:-1], edits)
@@ -287,7 +287,7 @@ class Passes:
         """Return one call of the model while a `tf.function` traces.
 
         Args:
-            pixels: a tensor an input, and the masks.
+            pixels: a tensor per input, and the masks.
             edits: as `kviz.engine.tracing.trace` takes them.
             as_it_is: as `kviz.engine.tracing.trace` takes it.
         """
@@ -309,7 +309,7 @@ class Passes:
 
         Args:
             key: tells it from others of this score, hashable.
-            run: takes a tensor an input, the targets, and what `extra` describes.
+            run: takes a tensor per input, the targets, and what `extra` describes.
             extra: a `tf.TensorSpec` for each further argument.
             share: how its work is shared out over several devices; without `extra` by images.
             settings: a structure of settings as `kviz.engine.lifting.lift` takes it apart: what is no

@@ -124,11 +124,11 @@ class ReceptiveField:
     whole: bool = False
 
     def __str__(self) -> str:
-        def text(values: tuple[Any, ...]) -> str:
-            return " × ".join(str(v) for v in (values[:1] if len(set(values)) == 1 else values))
-
+        strides = dict.fromkeys(self.stride) if len(set(self.stride)) == 1 else self.stride
+        size, stride = (" × ".join(map(str, values)) for values in (self.size, strides))
+        unit = " px" if len(self.size) == 2 else ""
         beside = f", beside the {WHOLE}" if self.whole else ""
-        return f"{text(self.size)} by {text(self.stride)}{beside}"
+        return f"{size}{unit}, stride {stride}{beside}"
 
     def facts(self) -> dict[str, Any]:
         """Return it as JSON has it."""

@@ -167,7 +167,7 @@ class Tiff:
     Attributes:
         width: pixels in a row.
         height: rows.
-        samples: numbers a pixel.
+        samples: numbers per pixel.
         bits: of each number.
         kind: `"u"`, `"i"` or `"f"`, as NumPy calls them.
         photometric: 0 where white is 0, 1 where black is, 2 of RGB.

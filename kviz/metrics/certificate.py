@@ -60,7 +60,7 @@ def certify(
         model: as `Attribution.certify` takes it, and so all others.
         images: the images.
         score: what was explained.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for what is drawn at random.
         progress: called with (classes done, classes in all).
 

@@ -80,7 +80,7 @@ def evaluate(  # noqa: PLR0913 - a verb's options
         score: what is explained and measured, as `attribute` takes it.
         output: which output of a model that has several, as `attribute` takes it.
         input_name: the input that is explained, of a model that has several.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for what is drawn at random: null maps, subsets, the order of equal values.
         names: what the images are called; by default the files' names.
         progress: called with (done, in all), of methods and measures.

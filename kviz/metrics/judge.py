@@ -64,7 +64,7 @@ class Judge:
         passes: its passes for the score that is explained.
         probability: those of the class's probability.
         masks: of a class map, where each image's class counts; else None.
-        pixels: an array an input.
+        pixels: an array per input.
         found: the attributions.
         methods: what made each, None where that is not known.
         maps: of each attribution, float64 `(N, *size)`.

@@ -17,13 +17,14 @@ import numpy as np
 from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Method, Request
-from kviz.attribution.methods._baselines import NAMES, validate_baseline
+from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
 from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.metrics.again import Again
 from kviz.results.evaluation import Better
+from kviz.shelf import BASELINES
 
 On = Literal["probability", "score"]
 
@@ -66,7 +67,7 @@ class Trial:
         return self.request if on == "score" else replace(self.request, passes=self.probability)
 
     def randoms(self, purpose: int) -> Iterator[np.random.Generator]:
-        """Give a generator of random numbers an image.
+        """Give a generator of random numbers per image.
 
         What it draws follows from the seed and from what is in the image, so that neither the order of
         images nor the chunk that one is in changes it.
@@ -125,6 +126,12 @@ class Metric:
 
     # What people call it, in titles.
     display_name: ClassVar[str] = ""
+    # What sort it is, the forward passes that an image costs and those that each of its maps costs
+    # besides, and how often the method makes a map again; by its options, as a method's passes.
+    kind: ClassVar[str] = ""
+    forward_passes: ClassVar[str] = ""
+    map_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "0"
     # What its curve has to the right and up.
     across: ClassVar[str] = ""
     up: ClassVar[str] = ""
@@ -181,6 +188,6 @@ def validate_cover(name: str, value: Any) -> Any:
         return None
     if isinstance(value, str):
         # Noise would give an image another value in another place.
-        validate_choice(name, value, [cover for cover in NAMES if cover != "noise"])
+        validate_choice(name, value, [cover for cover in BASELINES if cover != "noise"])
         return value
     return validate_baseline(name, value)

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kviz.metrics import measures
 from kviz.metrics.metric import Metric
 from kviz.registry import Registry
+from kviz.shelf import METRICS
 
-GROUP = "kviz.metrics"
-_METRICS: Registry[Metric] = Registry(measures, Metric, GROUP, "metric", "deletion")
+_METRICS: Registry[Metric] = Registry(METRICS, Metric, "deletion")
 
 
 def metric_names() -> list[str]:

@@ -9,10 +9,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from kviz._checks import first_line, sanitise, validate_bool, validate_int
+from kviz._checks import bytes_of, first_line, sanitise, validate_bool, validate_int
 from kviz.engine.backend import keras, tf
 from kviz.engine.devices import several
-from kviz.engine.memory import bytes_of
 from kviz.engine.preprocessing import preprocessing
 from kviz.errors import KvizError, KvizWarning, ModelError, OptionError, OutputError
 from kviz.network.class_names import ClassNames, names_beside

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from kviz._caller import spelled
-from kviz._checks import sanitise, shown, suggest
+from kviz._checks import bytes_of, sanitise, shown, suggest
 from kviz._types import Array
 from kviz.engine.backend import keras, tf
 from kviz.engine.engine import Engine
 from kviz.engine.heads import Head
 from kviz.engine.layers import LayerTable, Shape
 from kviz.engine.lifting import value_key
-from kviz.engine.memory import Memory, bytes_of
+from kviz.engine.memory import Memory
 from kviz.engine.model_inputs import built_shape, input_structure
 from kviz.engine.preprocessing import preprocessing
 from kviz.errors import ImageError, ModelError, OptionError
@@ -60,7 +60,7 @@ class Network:
             module (`"vgg16"`), the range that they are scaled to (`"0..1"`, `"-1..1"`), a Keras layer,
             or a function of tensors; None where the model has it inside, or takes pixels.
         class_names: a list, a dict from index to name or from name to index, a `.json` or text file (a
-            name a line), or the folder of the training data, a subfolder a class.
+            name per line), or the folder of the training data, a subfolder a class.
         notes: what every result should be read with.
         path: the file that the model was read from, if any.
         loss: what the file says that the model was compiled with, if it does; what a model itself has

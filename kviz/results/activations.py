@@ -114,7 +114,7 @@ class Activations(Arrays):
         Args:
             layer_name: one layer; by default all, in order of execution.
             image: which of the images, from 0.
-            columns: channels a row.
+            columns: channels per row.
             cmap: a Matplotlib colour map; by default viridis, and blue-white-red about 0 for one
                 channel alone that has values below zero.
             scale: `"channel"`: each channel by itself, `(x - mean) / std * 64 + 128` clipped to

@@ -1,4 +1,4 @@
-"""Which pixels decide."""
+"""Attributions: how much each pixel counts for or against a score."""
 
 from __future__ import annotations
 
@@ -62,13 +62,14 @@ class Explained(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Result):
-    """Which pixels decide: a map for each image, and for each of several classes.
+    """How much each pixel counts: a map for each image, and for each of several classes.
 
     Attributes:
         maps: float32 `(N, H, W)`, signed where the method is; `(N, classes, H, W)` for several
             classes; with a last axis of channels where they were kept.
         raw: what the method gave: of the layer's size, or with channels.
         scores: float32 `(N,)` or `(N, classes)`: the scores explained.
+        score_name: what the scores are called, such as `"logit"`.
         classes: int32 like `scores`, -1 where the score is not a class's.
         class_names: the classes' names, flat.
         method: the method's name.
@@ -93,6 +94,7 @@ class Attribution(Result):
     class_names: tuple[str, ...]
     method: str
     title: str = ""
+    score_name: str = "score"
     layers: tuple[str, ...] = ()
     images: Array | None = None
     gaps: Array | None = None
@@ -154,14 +156,14 @@ class Attribution(Result):
         other places, random numbers and a blob in the middle; how far the map changes when the
         weights of the top layer and of all layers are shuffled (the model stays as it is), and when
         the photo has a little noise; and the completeness gap where the method has one. It takes some
-        450 forward passes an image and class, and five maps.
+        450 forward passes per image and class, and five maps.
 
         Args:
             network: what was explained: a `Network`, a `keras.Model` or a path.
             images: the same images, as `attribute` takes them; needed of a model of several inputs, and
                 where they are not kept.
             score: what was explained, where that is not a class's score.
-            batch_size: images in flight at once.
+            batch_size: images processed at once.
             seed: for what is drawn at random.
             progress: called with (classes done, classes in all).
 
@@ -269,7 +271,7 @@ class Attribution(Result):
         layer, flag = self._layer, one.flag
         more = "".join(f" · {part}" for part in (layer, flag) if part)
         caption = Caption(
-            f"{title} · {one.label}", f"{name} · score {one.score:.4g}{more}",
+            f"{title} · {one.label}", f"{name} · {self.score_name} {one.score:.4g}{more}",
             f"{title}{layer and f' at {layer}'} for {one.label} on {name}{flag and f', {flag}'}: ",
             nothing,
         )  # fmt: skip
@@ -364,7 +366,7 @@ class Attribution(Result):
         return over or [tile for tile in tiles if tile.role != "image"]
 
     def _across(self, tiles: list[Tile]) -> int:
-        # A row an image: the tiles are as many for each. What is wide has a row a class.
+        # A row per image: the tiles are as many for each. What is wide has a row per class.
         if tiles[0].chart is not None and tiles[0].role == "overlay":
             return 1
         photos = sum(tile.role == "image" for tile in tiles)
@@ -395,16 +397,16 @@ class Attribution(Result):
             for image in range(len(self.maps))
             for one in self.explained(image)
         ]
-        headers = ("image", "class", "score", "min", "max", "completeness gap")
+        headers = ("image", "class", self.score_name, "min", "max", "completeness gap")
         of = f" at {sanitise(', '.join(self.layers), 80)}" if self.layers else ""
-        tables = [Table(f"{title}{of}: what decides", headers, rows)]
+        tables = [Table(f"{title}{of}: attribution", headers, rows)]
         if self.certificates:
             known = all(one.better_than_chance for one in self.certificates)
             tables.insert(len(tables) if known else 0, self._certified(title))
         return tables
 
     def _certified(self, title: str) -> Table:
-        """Return the certificates, a row a sentence."""
+        """Return the certificates, a row per sentence."""
         rows = [
             ((self._image_name(image), one.label) if place == 0 else ("", "")) + (sentence,)
             for image in range(len(self.maps))

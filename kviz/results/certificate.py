@@ -92,7 +92,7 @@ class Certificate:
 
     @property
     def luck(self) -> float:
-        """The share of maps that know nothing that would be taken for better than chance."""
+        """The share of maps that know nothing that would be judged better than chance."""
         moves = min((len(one.nulls[MOVED]) for one in self.tested), default=0)
         return 1 / (1 + moves) ** 2
 

@@ -170,7 +170,7 @@ class Predictions(Result):
         return self._tiles_as_files("predict", len(self.scores), options)
 
     def tables(self) -> list[Table]:
-        """Return a table an image: rank, class, name and score; of images their ranges."""
+        """Return a table per image: rank, class, name and score; of images their ranges."""
         if self.kind == "image":
             rows = [
                 (

@@ -160,7 +160,7 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
             told = f"{right} of {whole} on the diagonal ({100 * right / max(whole, 1):.2f} %)"
             detail = f"{told} · colours: the share of its class"
             chart = Matrix(share, classes, classes, "class", "prediction", matrix)
-            alt = f"{title}: {len(matrix)} classes down and what they are taken for across; {told}."
+            alt = f"{title}: {len(matrix)} true classes down, predicted classes across; {told}."
             return charted(chart, title, detail, alt, limits=(0.0, 1.0))
         low, high = _range(matrix)
         # NaN, a class without images, is drawn as the smallest.
@@ -171,7 +171,7 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
         return charted(chart, title, detail, alt, limits=(low, low + span))
 
     def tables(self) -> list[Table]:
-        """Return a table a reduction, a row a layer: ranges over channels, and sums of counts."""
+        """Return a table a reduction, a row per layer: ranges over channels, and sums of counts."""
         made = []
         for name in dict.fromkeys(name for found in self.layers.values() for name in found):
             rows = [
@@ -194,7 +194,7 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
             share = f"{100 * row[index] / row.sum():.2f} %" if row.sum() else ""
             wrong = "" if taken is None else f"{self._class(taken)} ({row[taken]})"
             rows.append((self._class(index), row.sum(), row[index], share, wrong))
-        headers = ("class", "images", "right", "share", "most taken for")
+        headers = ("class", "images", "right", "share", "most often classified as")
         return Table(self._caption(name), headers, rows)
 
     def _caption(self, name: str) -> str:
@@ -221,7 +221,7 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
         ]
 
     def to_frame(self) -> Any:
-        """Return what is told of each channel as a `pandas.DataFrame`, a row a layer and channel.
+        """Return what is told of each channel as a `pandas.DataFrame`, a row per layer and channel.
 
         A column is named after a statistic and its value, as `moments_mean`; of what is ranked, the
         first is told.

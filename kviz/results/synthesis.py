@@ -37,6 +37,7 @@ class Synthesis(Result):
             made to fool in 0-255.
         scores: float32 `(steps + 1, N)`: before each step and after the last, of the view that the
             network had (turned, cropped …); NaN where an image had arrived.
+        score_name: what the scores are called, such as `"logit"`.
         labels: for each image what was to be seen in it: a class, a filter, layers.
         verb: what made it.
         arrived: bool `(N,)`: whether it came to what it was made for; a filter that nothing moves is
@@ -65,6 +66,7 @@ class Synthesis(Result):
     labels: tuple[str, ...]
     verb: str
     arrived: Array
+    score_name: str = "score"
     originals: Array | None = None
     bounds: tuple[float, float] = (0.0, 255.0)
     max_norms: Array | None = None
@@ -131,11 +133,11 @@ class Synthesis(Result):
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
                 return [_nothing(image, label)] if places else []
-            detail = f"score {self._last(index):.4g}"
+            detail = f"{self.score_name} {self._last(index):.4g}"
             if self.predictions and self.target_scores is not None:
                 sure = f"{self.target_scores[index]:.3g}"
-                detail += f"; taken for {sanitise(self.predictions[index][1], 60)}"
-                detail += f", {sure}" if self.arrived[index] else f", not for its class ({sure})"
+                detail += f"; classified as {sanitise(self.predictions[index][1], 60)}"
+                detail += f", {sure}" if self.arrived[index] else f", not as its class ({sure})"
             return [
                 self._drawn(image, label, detail, f"An image made for {label}: {detail}.", "made")
             ]
@@ -144,7 +146,7 @@ class Synthesis(Result):
         made = [self._drawn(original, name, said, f"The image {name}.", "image")]
         if self.norms is None:
             title = f"{name} · {label}"
-            detail = f"score {self._last(index):.4g}"
+            detail = f"{self.score_name} {self._last(index):.4g}"
             return [*made, self._drawn(image, title, detail, f"{title}.", "made")]
         size, peak = self.norms[index]
         low, high = self.bounds
@@ -155,7 +157,7 @@ class Synthesis(Result):
         norms = f"L2 {size:.4g}, largest change {peak:.4g} of {high - low:g}"
         # Got away from a class, it is what it was not to be.
         taken = bool(self.arrived[index]) == self._targeted
-        title = f"{'taken' if taken else 'not taken'} for {label}"
+        title = f"{'classified' if taken else 'not classified'} as {label}"
         alt = f"Ten times the change, about grey: {norms}."
         return [
             *made,
@@ -213,7 +215,8 @@ class Synthesis(Result):
                 name = f"{self._image_name(at)}: {name}"
             # Two images may be made for one class.
             lines[f"{name}, image {at}" if name in lines else name] = self.scores[:, at]
-        return curves(lines, "the score at each step", "step", "score", legend=few)
+        name = sanitise(self.score_name, 40)
+        return curves(lines, f"the {name} at each step", "step", name, legend=few)
 
     def _success(self, image: int | None) -> list[Tile]:
         """Return the curve of how many images are fooled within each norm, where several were given."""
@@ -234,7 +237,7 @@ class Synthesis(Result):
         return min(columns, len(tiles))
 
     def tables(self) -> list[Table]:
-        """Return one table: each image, its score at first and at last, and what it is taken for."""
+        """Return one table: each image, its score at first and at last, and its predicted class."""
         rows: list[tuple[str, ...]] = []
         for index, label in enumerate(self.labels):
             finite = self.scores[:, index][np.isfinite(self.scores[:, index])]
@@ -253,13 +256,13 @@ class Synthesis(Result):
         headers: tuple[str, ...] = (
             "image",
             "made for",
-            "first score",
-            "last score",
+            f"first {self.score_name}",
+            f"last {self.score_name}",
             "steps",
             "outcome",
         )
         if self.norms is not None:
-            headers += ("taken for", "L2", "largest change")
+            headers += ("classified as", "L2", "largest change")
         return [Table(f"{self.verb}: what came of it", headers, rows), *self._success_table()]
 
     def _success_table(self) -> list[Table]:

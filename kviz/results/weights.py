@@ -55,13 +55,13 @@ class Weights(Arrays):
         """Return one tile a kernel; biases and other vectors have none.
 
         A kernel that reads 3 channels is drawn in RGB, one panel a filter, zero as mid-grey;
-        any other as a grid with a row a filter and a column an input channel, blue below zero
+        any other as a grid with a row per filter and a column an input channel, blue below zero
         and red above. Where there is one filter only, as of a depthwise kernel, its channels
         fill rows. A dense kernel is one panel, outputs down and inputs across.
 
         Args:
             weight_name: one weight; by default every kernel.
-            columns: filters a row, for RGB; channels a row, for one filter.
+            columns: filters a row, for RGB; channels per row, for one filter.
 
         Returns:
             Tiles.
@@ -179,7 +179,7 @@ def _rgb(path: str, values: Array, columns: int) -> Tile:
         levels=mosaic(panels, min(columns, count), fill=255),
         title=f"{path} · {count} filters of {high} × {wide}",
         detail="RGB, each filter by its largest weight, zero is mid-grey",
-        alt=f"The {count} RGB filters of {path}, each a panel of {high} by {wide} pixels.",
+        alt=f"The {count} RGB filters of {path}, each a panel of {high} × {wide} pixels.",
     )
 
 

@@ -99,7 +99,7 @@ class Run:
 
     Args:
         steps: how many at most.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for what is drawn.
         film: whether to keep frames.
         bounds: the values that are black and white in a frame.
@@ -170,7 +170,7 @@ def climb(
     Args:
         passes: the network's passes for the score that is to grow.
         ascent: the pieces.
-        originals: an array an input; the one that is looked at is what `holds` compare with.
+        originals: an array per input; the one that is looked at is what `holds` compare with.
         target: int32 `(N,)`.
         start: the parameters to begin with.
         run: how far.
@@ -378,7 +378,7 @@ def _slope(
     Args:
         passes: the network's passes.
         ascent: the pieces.
-        arguments: a tensor an input, and the targets.
+        arguments: a tensor per input, and the targets.
         params: the parameters.
         drawn: the seed, and which step it is.
     """

@@ -1,4 +1,4 @@
-"""Whether an image is taken for a class: in the ascent, and as the PNG file that is written of it."""
+"""Whether an image is classified as wanted: in the ascent, and as the PNG file that is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Taken:
         targeted: whether it is to be.
         confidence: the least probability, or None.
         output: which output has the classes.
-        margin: by how much it has to be ahead of its rival.
+        margin: by how much it has to be ahead of the runner-up.
     """
 
     targeted: bool

@@ -75,7 +75,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
         statistics: photos `(N, H, W, channels)` in 0-255 whose colours it should have, by default those
             of ImageNet; else what the model takes, whose mean and deviation count a channel at a time,
             by default 0 and 1.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for where it begins and for the random views; each image's place is put behind it.
         film: whether to keep frames for an animation.
         progress: called with (steps done, steps).
@@ -104,8 +104,8 @@ def class_image(  # noqa: PLR0913 - a verb's options
     climbed = begun(network, rising, ascent, target, canvas, run)
     best, found = _taken_for(network, climbed, head.name, batch_size)
     wrong = np.flatnonzero(best != target[: len(best)])
-    rivals = head.has_classes and not head.is_map and found.scores.shape[1] > 1
-    if rivals and len(wrong) and not climbed.stopped and isinstance(rising, ClassScore):
+    several = head.has_classes and not head.is_map and found.scores.shape[1] > 1
+    if several and len(wrong) and not climbed.stopped and isinstance(rising, ClassScore):
         # The unnormalised score can lift a like class higher still: then on against all others.
         ascent, more = replace(ascent, transforms=()), replace(run, steps=max(1, steps // 4))
         again = begun(
@@ -121,7 +121,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
         notes.append("Interrupted: the image so far.")
     taken: dict[str, Any] = {"arrived": np.ones(count, bool)}
     if head.has_classes:
-        # The values of a regression are taken for nothing.
+        # The values of a regression name no class.
         taken = {
             "arrived": best == target[:count],
             "predictions": tuple(("", row[0].name) for row in found.rows),
@@ -135,6 +135,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
         scores=climbed.scores,
         labels=tuple(head.label(int(index), network.class_names) for index in target[:count]),
         verb="class_image",
+        score_name="logit" if isinstance(rising, ClassScore) and head.has_classes else "score",
         bounds=run.bounds,
         **taken,
         stopped=climbed.stopped,

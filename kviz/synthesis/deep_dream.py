@@ -85,7 +85,7 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
         octave_scale: by what each is larger than the one before, above 1.
         steps: at each size.
         step_size: a step's length: the mean change of a pixel, of 255.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for shifts.
         names: what the images are called; by default the files' names.
         film: whether to keep frames for an animation.
@@ -208,7 +208,7 @@ class _Dream:
 
         Args:
             sizes: the octaves' sizes.
-            pixels: an array an input.
+            pixels: an array per input.
             run: how far in each.
             chunk: which part of all images these are, and of how many.
         """

@@ -117,7 +117,7 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         steps: how many, 1 or more.
         target_size: as `class_image` takes it.
         statistics: as `class_image` takes it.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for where it begins; each image's place is put behind it.
         film: whether to keep frames for an animation.
         progress: called with (steps done, steps).
@@ -168,6 +168,7 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         scores=found.scores,
         labels=tuple(labels),
         verb="filter_patterns",
+        score_name="mean activation",
         arrived=alive,
         bounds=run.bounds,
         stopped=found.stopped,

@@ -82,8 +82,8 @@ def fool(  # noqa: PLR0913 - a verb's options
     Args:
         model: a `Network`, a `keras.Model` or a path.
         images: as `activations` takes them.
-        class_index: the class to be taken for, by index or name: one for all images or a list of one
-            for each. With `targeted=False` the class to get away from, by default the predicted one.
+        class_index: the class to aim at, by index or name: one for all images or a list of one for
+            each. With `targeted=False` the class to get away from, by default the predicted one.
         targeted: go to the class; False goes away from it.
         objective: what grows (or, not targeted, falls): `"margin"`, the class's unnormalised score less
             the largest of the others'; `"cross_entropy"`, minus the loss; `"logit"`, the class's alone.
@@ -101,7 +101,7 @@ def fool(  # noqa: PLR0913 - a verb's options
             `(0, 1)` where the model takes such arrays, or give `kviz.Network(model,
             preprocess="0..1")` and pixels.
         input_name: the input that is changed, of a model that has several.
-        batch_size: images in flight at once.
+        batch_size: images processed at once.
         seed: for the random start.
         names: what the images are called; by default the files' names.
         film: whether to keep frames for an animation.
@@ -131,9 +131,7 @@ def fool(  # noqa: PLR0913 - a verb's options
     validate_names(names)
     rising = _rising(objective, score, output)
     if class_index is None and targeted:
-        raise OptionError(
-            "fool takes the class that an image is to be taken for, or targeted=False."
-        )
+        raise OptionError("fool takes the class to aim at, class_index=, or targeted=False.")
     network = as_network(model)
     images, names, said = read_images(images, network, names)
     given = network.pixels(images)
@@ -262,7 +260,7 @@ def _arrived(
     start: Array,
     run: Run,
 ) -> Climbed:
-    """Return where an ascent leads, each image as far ahead of its rival as a file of it has to be."""
+    """Return where an ascent leads, each image as far ahead of the runner-up as a file needs."""
     rounded = ascent.whole is not None
     # What is ahead by next to nothing may not be as a file, in a batch of its own: go on then.
     before: Climbed | None = None
@@ -307,6 +305,7 @@ def _result(
         scores=went.scores,
         labels=labels,
         verb="fool",
+        score_name=made.settings["objective"] or "score",
         arrived=went.arrived,
         originals=originals,
         norms=norms.astype(np.float32),
@@ -339,15 +338,16 @@ def _notes(
     seen = np.isfinite(went.scores).sum(axis=0) - 1
     # A score that is no number says nothing of how many steps were gone.
     taken = np.where(seen < 0, len(went.scores) - 1, seen)
-    goal = "for" if targeted else "for anything but"
+    goal = "as" if targeted else "as anything but"
     notes = []
     for index, label in enumerate(labels):
         name = sanitise(names[index] if index < len(names) else f"image {index}", 60)
         label = sanitise(label, 60)
         if went.arrived[index] and not changed[index]:
-            notes.append(f"{name} is taken {goal} {label} as it is.")
+            notes.append(f"{name} is classified {goal} {label} as it is.")
         elif not went.arrived[index]:
             notes.append(
-                f"{name} is not taken {goal} {label} after {taken[index]} steps; this is the nearest."
+                f"{name} is not classified {goal} {label} after {taken[index]} steps; this is the "
+                "nearest."
             )
     return [*notes, "Interrupted: the best so far."] if went.stopped else notes

@@ -86,10 +86,6 @@ def _environment() -> Any:
         "slug": slug,
         # Escaped in its own way, which a script element needs.
         "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
-        # Text of several lines, which stay apart.
-        "lines": lambda value: "\n".join(
-            sanitise(line, NAME_LENGTH) for line in str(value).splitlines()
-        ),
         "share": told_share,
         "percent": lambda value: f"{100 * value:.0f} %",
         "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),

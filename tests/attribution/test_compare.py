@@ -55,7 +55,7 @@ def test_a_row_an_image_and_a_file_an_image(tmp_path):
 def test_tables_and_facts_name_each():
     found = comparison()
     assert [table.caption for table in found.tables()] == [
-        "grad_cam: what decides", "saliency: what decides",
+        "grad_cam: attribution", "saliency: attribution",
     ]  # fmt: skip
     maps = found.facts()["images"][1]["maps"]
     assert [one["method"] for one in maps] == ["grad_cam", "saliency"]

@@ -612,7 +612,7 @@ def test_two_inputs(method):
         model, images | {"mask": 0 * images["mask"]}, "gradient", class_index=0, input_name="photo"
     )
     assert not black.maps.any()
-    assert black.notes[-1].startswith("Gradient found nothing that decides: all is zero for ")
+    assert black.notes[-1].startswith("Gradient found no evidence: the map is zero everywhere for ")
     cam = attribute(model, images, "grad_cam", class_index=0, resize=None)
     assert cam.maps.shape == (2, 6, 6)
     with pytest.raises(kviz.OptionError, match="'photo'"):

@@ -71,7 +71,7 @@ def test_a_map_of_nothing_is_said(tmp_path):
     assert done.exit_code == 0
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("kviz: note: ")]
     assert "Grad-CAM is negative everywhere, and ReLU leaves nothing of it, for 4_coat.png." in note
-    assert note.endswith("--set relu=False shows what speaks against the class.")
+    assert note.endswith("--set relu=False shows the evidence against the class.")
 
 
 def test_the_list_of_methods():

@@ -29,6 +29,8 @@ OWN = {
     "custom_objects",
     "max_memory",
     "max_layers",
+    "device",
+    "dry_run",
     "fit",
     "inputs",
     "bands",
@@ -65,7 +67,9 @@ def test_options_over_a_data_set_are_those_of_the_run_or_of_the_verb(name):
     assert given <= takes
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("layers", "run", "serve")])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in ("layers", "run", "serve")]
+)
 def test_options_are_named_as_the_parameters_of_the_verb(name):
     takes = set(inspect.signature(getattr(kviz, name.replace("-", "_"))).parameters)
     given = {option.name for option in command(name).params} - OWN - DRAWING - OTHER

@@ -47,7 +47,7 @@ def test_a_row_says_what_the_layer_is(table):
     assert (info.window.size, info.window.strides, info.window.padding) == ((3, 3), (2, 2), "valid")
     assert info.parameters == info.layer.count_params() == 112
     assert info.weight_names == tuple(w.path for w in info.layer.weights)
-    assert str(info.receptive_field) == "3 by 2"
+    assert str(info.receptive_field) == "3 × 3 px, stride 2"
 
 
 def test_parameters_add_up(table):

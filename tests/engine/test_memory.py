@@ -10,9 +10,9 @@ from keras import layers
 
 import kviz
 from kviz import _process
+from kviz._checks import bytes_of
 from kviz._process import free, total
 from kviz.engine import memory
-from kviz.engine.memory import bytes_of
 from kviz.errors import KvizWarning, ModelError, OptionError
 
 MB = 10**6

@@ -213,7 +213,7 @@ def test_joining_positions_is_not_known():
     beside = layers.Concatenate(name="beside")([left, right])
     turned = layers.Permute((2, 1, 3), name="turned")(layers.Conv2D(1, (1, 5))(inputs))
     table = kviz.Network(keras.Model(inputs, [below, beside, turned])).layers
-    assert str(table["beside"].receptive_field) == "1 by 1"
+    assert str(table["beside"].receptive_field) == "1 × 1 px, stride 1"
     assert table["below"].receptive_field == table["turned"].receptive_field == "unknown"
 
 
@@ -245,7 +245,7 @@ def test_joining_channels_where_they_come_first_keeps_the_field():
     beside = layers.Concatenate(axis=1, name="beside")([left, right])
     below = layers.Concatenate(axis=3, name="below")([left, right])
     table = kviz.Network(keras.Model(inputs, [beside, below])).layers
-    assert str(table["beside"].receptive_field) == "3 by 1"
+    assert str(table["beside"].receptive_field) == "3 × 3 px, stride 1"
     assert table["below"].receptive_field == "unknown"
 
 

@@ -471,7 +471,9 @@ def test_kernels_are_with_the_first_convolution_alone(opened, made):
     look(page, layer="conv1")
     kernel = made.weights["conv1/kernel"][..., 17]
     words = page.locator("#kernels-words").inner_text()
-    assert words.startswith("The 64 kernels of the first convolution: 3 × 3 over 3 channels, as col")
+    assert words.startswith(
+        "The 64 kernels of the first convolution: 3 × 3 over 3 channels, as col"
+    )
     found = tile(pixels(page, "#kernels"), 17, 3)
     assert np.abs(found - (127.5 + 127.5 * kernel / np.abs(kernel).max())).max() <= 2
     look(page, layer="fire2_expand3x3")

@@ -155,7 +155,7 @@ def test_of_several_kernels_the_page_has_the_one_that_makes_the_channels():
     pointwise = model.get_layer("apart").get_weights()[1]
     assert np.abs(found[:, :, 0, 0].T - pointwise[0, 0]).max() < np.abs(pointwise).max() / 200
     fact = told(report.html)["kernels"]["apart"]
-    assert [fact[key] for key in ("filters", "channels", "height", "width")] == [8, 4, 1, 1]
+    assert [fact[key] for key in ("filters", "channels", "height", "width")] == [8, 3, 1, 1]
 
 
 def test_kernels_of_groups_name_the_channels_of_the_input():

@@ -68,23 +68,29 @@ def bars(page):
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory):
-    """Return a report of a net whose channels count against its classes: Grad-CAM is cut to zero."""
-    model = keras.Sequential(
-        [
-            keras.Input((9, 9, 3)),
-            keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="seen"),
-            keras.layers.GlobalAveragePooling2D(),
-            keras.layers.Dense(2, activation="softmax", use_bias=False),
-        ],
-        name="against",
-    )
-    model.layers[-1].set_weights([np.array([[-1, -2], [-1, -2]], "float32")])
-    network = kviz.Network(model, class_names=["less", "least"])
-    path = tmp_path_factory.mktemp("empty") / "report.html"
-    photo = np.random.default_rng(0).integers(0, 256, (1, 9, 9, 3), np.uint8)
-    kviz.report(network, photo, path, methods=["grad_cam", "input_x_gradient"], quick=True)
-    return path
+def report_of(tmp_path_factory):
+    """Give what reports on a net of two classes, each the mean of two maps by a weight of its own."""
+
+    def make(*weights):
+        model = keras.Sequential(
+            [
+                keras.Input((9, 9, 3)),
+                keras.layers.Conv2D(
+                    2, 3, activation="relu", kernel_initializer="ones", name="seen"
+                ),
+                keras.layers.GlobalAveragePooling2D(),
+                keras.layers.Dense(2, activation="softmax", use_bias=False),
+            ],
+            name="weighed",
+        )
+        model.layers[-1].set_weights([np.array([weights, weights], "float32")])
+        network = kviz.Network(model, class_names=["less", "least"])
+        path = tmp_path_factory.mktemp("weighed") / "report.html"
+        photo = np.random.default_rng(0).integers(0, 256, (1, 9, 9, 3), np.uint8)
+        kviz.report(network, photo, path, methods=["grad_cam", "input_x_gradient"], quick=True)
+        return path
+
+    return make
 
 
 @pytest.mark.some(every=2)
@@ -244,6 +250,12 @@ def test_small_pictures_have_names_and_lead_to_the_large_one(opened, made):
 def test_what_is_looked_at_is_in_the_address(opened, hostile):
     page = opened(hostile.path)
     choose(page, photo="1")
+    logits = [
+        f"logit {one['class']['score']:.4g}"
+        for one in hostile.report.facts()["attributions"]
+        if one["image"] == "second.png" and one["method"] == "grad_cam"
+    ]
+    assert page.locator("#overview h3 .quiet").all_text_contents() == [f" {x}" for x in logits]
     choose(page, method="gradient")
     choose(page, **{"class": "1", "with": "grad_cam"})
     state = parse_qs(page.evaluate("location.hash.slice(1)"))
@@ -283,8 +295,9 @@ def test_a_card_says_the_answer_and_leads_to_its_photo(opened, hostile):
     assert page.locator("#why-photo").input_value() == "1"
 
 
-def test_a_map_that_is_zero_says_so_and_another_is_looked_at_first(opened, empty):
-    page = opened(empty)
+def test_a_map_that_is_zero_says_so_and_another_is_looked_at_first(opened, report_of):
+    # Both classes weigh against, so that ReLU cuts Grad-CAM to zero.
+    page = opened(report_of(-1, -2))
     drawn(page)
     assert page.locator("#why-method").input_value() == "input_x_gradient"
     assert page.locator("#stage-nothing p").count() == 0
@@ -298,6 +311,13 @@ def test_a_map_that_is_zero_says_so_and_another_is_looked_at_first(opened, empty
     assert (found == found[..., :1]).all()
     button = page.locator("#overview button").first
     assert button.get_attribute("aria-label").endswith(", zero everywhere")
+
+
+def test_a_class_whose_map_is_zero_is_looked_at_by_another_method(opened, report_of):
+    page = opened(report_of(1, -1))
+    for which, method in (("0", "grad_cam"), ("1", "input_x_gradient"), ("0", "grad_cam")):
+        choose(page, **{"class": which})
+        assert page.locator("#why-method").input_value() == method
 
 
 def test_files_hold_what_is_shown_and_what_was_computed(opened, made, tmp_path):

@@ -284,8 +284,8 @@ def test_the_layer_is_named_wherever_the_map_is(layers, short, whole, tmp_path):
     tile = found.tiles()[1]
     assert tile.detail.startswith(f"image 0 · score 1{short} ·")
     assert tile.alt.startswith(f"saliency{short.replace(' · ', ' at ')} for cat on image 0: ")
-    assert found.tables()[0].caption == f"saliency{whole}: what decides"
+    assert found.tables()[0].caption == f"saliency{whole}: attribution"
     assert found.facts()["images"][0]["maps"][0]["layers"] == list(layers)
     assert kviz.load_result(found.save(tmp_path / "a.npz")[0]).layers == layers
     both = kviz.compare([found, found])
-    assert both.tables()[0].caption == f"saliency{whole}: what decides"
+    assert both.tables()[0].caption == f"saliency{whole}: attribution"

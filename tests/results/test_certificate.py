@@ -194,7 +194,7 @@ def test_pictures_carry_it(tmp_path):
     assert alone.comment == over.comment
     compared = compare([found, attribution("saliency")])
     assert [table.caption for table in compared.tables()] == [
-        "grad_cam: can it be trusted", "grad_cam: what decides", "saliency: what decides",
+        "grad_cam: can it be trusted", "grad_cam: attribution", "saliency: attribution",
     ]  # fmt: skip
     both, _ = compared.save(tmp_path / "compared")
     with Image.open(both) as picture:

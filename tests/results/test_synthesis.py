@@ -77,8 +77,8 @@ class TestTiles:
             2, predictions=(("", "cat"), ("", "dog")), target_scores=np.array([0.875, 0.25])
         )
         one, two, _ = found.tiles()
-        assert one.detail == "score 3; taken for cat, 0.875"
-        assert two.detail == "score 2; taken for dog, not for its class (0.25)"
+        assert one.detail == "logit 3; classified as cat, 0.875"
+        assert two.detail == "logit 2; classified as dog, not as its class (0.25)"
 
     def test_before_after_and_ten_times_the_change(self):
         found = fooled()
@@ -94,8 +94,8 @@ class TestTiles:
         np.testing.assert_array_equal(tenfold.levels, np.rint(expected))
         assert before.title == "one.png"
         assert before.detail == "cat, 0.75"
-        assert (after.title, after.detail) == ("taken for thing 0", "dog, 0.5")
-        assert tiles[4].title == "not taken for thing 1"
+        assert (after.title, after.detail) == ("classified as thing 0", "dog, 0.5")
+        assert tiles[4].title == "not classified as thing 1"
         assert f"L2 {found.norms[0, 0]:.4g}, largest change {found.norms[0, 1]:.4g} of 255" in (
             tenfold.detail
         )
@@ -286,7 +286,7 @@ class TestTables:
     def test_rows_of_fooling(self):
         found = fooled()
         table = found.tables()[0]
-        assert table.headers[-3:] == ("taken for", "L2", "largest change")
+        assert table.headers[-3:] == ("classified as", "L2", "largest change")
         one, two = table.rows
         assert one[:2] == ("one.png", "thing 0")
         assert one[5:] == ("arrived", "dog, 0.5", *(f"{norm:.4g}" for norm in found.norms[0]))

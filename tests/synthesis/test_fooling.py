@@ -402,7 +402,7 @@ def test_what_is_taken_for_it_already_is_returned_as_it_is(model):
     np.testing.assert_array_equal(found.images, x)
     assert steps_of(found).tolist() == [0] * 4
     assert not found.norms.any()
-    assert f"a.png is taken for 'class {predicted[0]}' as it is" in found.notes[0].replace(
+    assert f"a.png is classified as 'class {predicted[0]}' as it is" in found.notes[0].replace(
         f"class {predicted[0]}", f"'class {predicted[0]}'"
     )
     assert "d.png" in found.notes[3]
@@ -428,7 +428,7 @@ def test_away_from_what_is_predicted(model):
         kviz.fool(model, x, predicted.tolist(), targeted=False).images, found.images
     )
     titles = [tile.title for tile in found.tiles()]
-    assert titles[1] == f"not taken for class {predicted[0]}"
+    assert titles[1] == f"not classified as class {predicted[0]}"
     assert found.tables()[0].rows[0][1] == f"anything but class {predicted[0]}"
     # It falls.
     assert (found.scores[steps_of(found), np.arange(6)] < found.scores[0]).all()
@@ -565,7 +565,7 @@ def test_constant_outputs_cannot_be_fooled():
     dense.bias.assign([1, 0, 0, 0, 0])
     found = kviz.fool(model, photos(2), [1, 0], steps=7, names=["a.png", "b.png"])
     assert found.arrived.tolist() == [False, True]
-    assert "a.png is not taken for class 1 after 7 steps" in found.notes[0]
+    assert "a.png is not classified as class 1 after 7 steps" in found.notes[0]
     assert found.predictions[0] == ("class 0", "class 0")
     np.testing.assert_array_equal(found.images, photos(2))
 
@@ -573,7 +573,7 @@ def test_constant_outputs_cannot_be_fooled():
 def test_too_small_a_radius(model):
     found = kviz.fool(model, photos(2), 4, max_norm=1, norm="linf", steps=20)
     assert not found.arrived.any()
-    assert all("not taken for class 4 after 20 steps" in note for note in found.notes)
+    assert all("not classified as class 4 after 20 steps" in note for note in found.notes)
     assert (answers(model, found.images).argmax(1) != 4).all()
 
 
@@ -962,7 +962,7 @@ def test_nothing_is_traced_twice(monkeypatch):
 @pytest.mark.parametrize(
     ("images", "options", "kind", "message"),
     [
-        (0, {}, kviz.OptionError, "the class that an image is to be taken for, or targeted=False"),
+        (0, {}, kviz.OptionError, "the class to aim at, class_index=, or targeted=False"),
         (0, {"class_index": 5}, kviz.OptionError, "0 to 4. Received: 5"),
         (0, {"class_index": "cow"}, kviz.OptionError, "no class names"),
         (0, {"class_index": [1, 2, 3]}, kviz.OptionError, "the 2 images"),

@@ -1,1 +1,1 @@
-"""The attribution methods, one a file, found by the file's name."""
+"""The attribution methods, one per file, found by the file's name."""

@@ -132,7 +132,7 @@ def relu_gradient(
 
     Args:
         passes: the network's passes.
-        arguments: a tensor an input, and the targets.
+        arguments: a tensor per input, and the targets.
         backward: takes the upstream gradient and where the input was let through, as a 0-1 tensor.
         name: the method's, for the error.
 

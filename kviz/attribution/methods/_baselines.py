@@ -10,10 +10,10 @@ from kviz._checks import sanitise, validate_choice
 from kviz.attribution.method import Request
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
+from kviz.shelf import BASELINES
 
 # What images hold; more would be infinite there.
 _LARGEST = float(np.finfo(np.float32).max)
-NAMES = ("black", "white", "grey", "mean", "blur", "noise")
 
 
 def validate_baseline(name: str, value: Any) -> Any:
@@ -23,7 +23,7 @@ def validate_baseline(name: str, value: Any) -> Any:
     'grey'
     """
     if isinstance(value, str):
-        validate_choice(name, value, NAMES)
+        validate_choice(name, value, BASELINES)
         return value
     if isinstance(value, np.number):
         value = value.item()
@@ -43,7 +43,7 @@ def validate_numbers(name: str, value: Any) -> Any:
             return array
     except (TypeError, ValueError):  # rows of unequal length, or what is no array at all
         pass
-    names = f"one of {', '.join(map(repr, NAMES))}, a number or " if name == "baseline" else ""
+    names = f"one of {', '.join(map(repr, BASELINES))}, a number or " if name == "baseline" else ""
     raise OptionError(f"{name} takes {names}an array of numbers. Received: {sanitise(repr(value))}")
 
 
@@ -109,7 +109,7 @@ def baseline_of(baseline: Any, request: Request) -> Any:
     array = np.asarray(baseline, images.dtype.as_numpy_dtype)
     one = array[0] if array.ndim == images.shape.rank and len(array) == 1 else array
     try:
-        # One for all: of a baseline an image, which is whose would be the batch's size to say.
+        # One for all: of a baseline per image, which is whose would be the batch's size to say.
         return tf.convert_to_tensor(
             np.broadcast_to(np.broadcast_to(one, images.shape[1:]), images.shape)
         )

@@ -42,7 +42,7 @@ class Cam(Method):
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of the tokens, where the model does not tell them; what stands before
             the last of them (a class token, registers) is left out.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
     """
 
     layer_sized: ClassVar[bool] = True

@@ -236,7 +236,7 @@ def _run(layer: Any, inputs: Any, kernel: Any) -> Any:
 
 
 def _along_channels(layer: Any, values: Any, like: Any) -> Any:
-    """Return a number a channel in a shape that fits the layer's outputs."""
+    """Return a number per channel in a shape that fits the layer's outputs."""
     first = getattr(layer, "data_format", "") == "channels_first"
     return tf.reshape(values, [-1, *[1] * (like.shape.rank - 2)]) if first else values
 

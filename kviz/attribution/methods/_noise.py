@@ -130,7 +130,7 @@ def _with_noise(
     Args:
         passes: the network's passes.
         level: the noise's standard deviation as a share of an image's range.
-        inputs: a tensor an input, and the targets.
+        inputs: a tensor per input, and the targets.
         rows: int32 `(B,)`, the image of each copy.
         numbers: int32 `(B,)`, which of the image's copies it is.
         place: the seed, the place of the first image among all, and how many copies each has.

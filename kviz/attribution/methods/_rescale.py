@@ -37,7 +37,7 @@ def rescaled(passes: Passes, arguments: Sequence[Any], baseline: Any, method: st
 
     Args:
         passes: the network's passes.
-        arguments: a tensor an input, and the targets.
+        arguments: a tensor per input, and the targets.
         baseline: a tensor like the input that is looked at.
         method: whose name an error bears.
 

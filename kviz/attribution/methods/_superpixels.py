@@ -54,7 +54,7 @@ def segmented(segments: Any, request: Request) -> Array:
 
     Args:
         segments: an integer array of a map's size, the same for all images; or about how many, for
-            superpixels of each image (runs of equal length in a sequence); None for one a pixel.
+            superpixels of each image (runs of equal length in a sequence); None for one per pixel.
             Each feature of a vector is one, unless they are given.
         request: the images.
 

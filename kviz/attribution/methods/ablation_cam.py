@@ -2,7 +2,7 @@
 
 S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network via
 Gradient-free Localization", WACV 2020: the weight of channel k is (Y - Y without A_k) / Y. Of a score
-below 0 it therefore shows what speaks against the class; of a score of 0 it shows nothing.
+below 0 it therefore shows the evidence against the class; of a score of 0 it shows nothing.
 """
 
 from __future__ import annotations
@@ -22,25 +22,34 @@ from kviz.engine.tracing import Call
 class AblationCam(Cam):
     """Ablation-CAM: a layer's maps, weighted by how much the score falls without each.
 
-    It needs no gradient, but a forward pass a channel. It follows its paper in dividing by Y: of
-    a score below 0 it shows what speaks against the class, and of one of 0 nothing.
+    It needs no gradient, but one forward pass per channel. It follows its paper in dividing by Y: of
+    a score below 0 it shows the evidence against the class, and of one of 0 nothing.
 
     Paper: S. Desai, H. Ramaswamy, "Ablation-CAM: Visual Explanations for Deep Convolutional Network
     via Gradient-free Localization", WACV 2020.
 
     Equation: relu(sum over channels k of w_k A_k), where w_k = (Y - Y without A_k) / Y.
 
+    When: Gradients that are flat or noisy, as those of saturated scores: the score itself is asked,
+    without each channel.
+
+    When not: Layers of hundreds of channels without a GPU, since each channel is a forward pass;
+    scores of 0 or below, of which the map shows nothing or the opposite.
+
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> AblationCam(layer_names="fire9_concat").relu
     True
     """
 
     display_name: ClassVar[str] = "Ablation-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1 + channels"
+    backward_passes: ClassVar[str] = "0"
 
     fixed_target: ClassVar[bool] = True
 

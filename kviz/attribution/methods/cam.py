@@ -31,14 +31,22 @@ class Cam(Method):
     Equation: relu(sum over channels k of w_k A_k), where w_k are the class's weights behind the
     average.
 
+    When: Nets that end in a convolution, a global average and at most one dense layer: there it is
+    exact.
+
+    When not: Any other net, which it refuses: take `grad_cam`.
+
     Args:
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> Cam().relu
     True
     """
 
     display_name: ClassVar[str] = "CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
 

@@ -27,6 +27,10 @@ class Chefer(OfAttention):
     Equation: R = I, then for each layer R = R + E_h[relu(dy/dA * A)] R, with A its attention and the
     mean over the heads.
 
+    When: Transformers: which patches raise the score of one class.
+
+    When not: Nets without self-attention, which it refuses; details finer than a patch.
+
     Args:
         grid: rows and columns of the tokens, where the model does not tell them.
 
@@ -35,6 +39,9 @@ class Chefer(OfAttention):
     """
 
     display_name: ClassVar[str] = "Chefer"
+    kind: ClassVar[str] = "attention"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     def relevance(self, value: Any, layers: Sequence[Any]) -> Any:
         """Return `(N, tokens, tokens)`, as `OfAttention.relevance`."""

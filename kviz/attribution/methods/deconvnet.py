@@ -23,6 +23,11 @@ class Deconvnet(Method):
 
     Equation: dY / dx, with relu's gradient g made g * [g > 0].
 
+    When: Comparison with older work.
+
+    When not: Explaining a decision: the map shows edges of the image and hardly depends on the
+    class. Take `integrated_gradients` or `lrp`.
+
     Args:
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
@@ -32,6 +37,9 @@ class Deconvnet(Method):
     """
 
     display_name: ClassVar[str] = "Deconvnet"
+    kind: ClassVar[str] = "modified backpropagation"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     reduce: Reduce = "sum"
 

@@ -29,6 +29,12 @@ class DeepLift(Method):
     Equation: (x - b) * dY / dx, in which each activation function f has the slope
     (f(z) - f(z')) / (z - z'), where z' is what z is for the baseline (the rescale rule).
 
+    When: Evidence for and against a class in each pixel that adds up to the score's difference to a
+    baseline, in one backward pass.
+
+    When not: Nets with layers that it has no rule for, which it refuses; pixels that have the
+    baseline's colour, which always get 0.
+
     Args:
         baseline: what the image is compared with: `"black"`, `"white"`, `"grey"`, `"mean"` (each
             image's own), `"blur"`, `"noise"`, a number, or an array like one image.
@@ -41,6 +47,9 @@ class DeepLift(Method):
     """
 
     display_name: ClassVar[str] = "DeepLIFT"
+    kind: ClassVar[str] = "modified backpropagation"
+    forward_passes: ClassVar[str] = "2"
+    backward_passes: ClassVar[str] = "1"
 
     fixed_target: ClassVar[bool] = True
 

@@ -31,6 +31,12 @@ class DeepShap(Method):
     Equation: The mean over references b of (x - b) * dY / dx, in which each activation function f has
     the slope (f(z) - f(z')) / (z - z'), where z' is what z is for b.
 
+    When: As `deep_lift`, where no single baseline is right and you have images that stand for what
+    is usual.
+
+    When not: Without such images: the uniform noise that is taken then is like no photo. Nets that
+    `deep_lift` refuses.
+
     Args:
         references: an array of such images `(M, …)`, all of which are taken; by default `samples`
             images of uniform noise between 0 and 255.
@@ -42,6 +48,9 @@ class DeepShap(Method):
     """
 
     display_name: ClassVar[str] = "Deep SHAP"
+    kind: ClassVar[str] = "modified backpropagation"
+    forward_passes: ClassVar[str] = "1 + 2 * samples"
+    backward_passes: ClassVar[str] = "samples"
 
     fixed_target: ClassVar[bool] = True
 

@@ -27,19 +27,26 @@ class EigenCam(Cam):
 
     Equation: relu(A V_1), with A = U S V^T of the maps (positions x channels).
 
+    When: What a layer responds to most, whatever the class; models without gradients.
+
+    When not: Asking about a class: every class has the same map.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> EigenCam(layer_names="fire9_concat").relu
     True
     """
 
     display_name: ClassVar[str] = "Eigen-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "0"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""

@@ -32,6 +32,11 @@ class ExpectedGradients(Method):
     Equation: The mean over baselines b and shares a, both drawn at random, of (x - b) * dY / dx at
     b + a (x - b).
 
+    When: As `integrated_gradients`, where no single baseline is right and you have images that
+    stand for what is usual.
+
+    When not: Few samples: the map is noisy, and its sum is off by as much as `gaps` says.
+
     Args:
         references: an array of such images `(M, …)`; by default uniform noise between 0 and 255.
         samples: how many pairs of baseline and share are drawn for each image.
@@ -42,6 +47,9 @@ class ExpectedGradients(Method):
     """
 
     display_name: ClassVar[str] = "Expected gradients"
+    kind: ClassVar[str] = "path integral"
+    forward_passes: ClassVar[str] = "1 + 2 * samples"
+    backward_passes: ClassVar[str] = "samples"
 
     fixed_target: ClassVar[bool] = True
 

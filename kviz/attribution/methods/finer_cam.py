@@ -34,12 +34,17 @@ class FinerCam(GradCam):
     Equation: relu(sum over channels k of w_k A_k), where w_k is the mean over the map of
     d(y_c - weight * mean of the similar classes' y) / dA_k.
 
+    When: Classes that look alike: which parts are evidence for one of them rather than for its
+    runners-up.
+
+    When not: A class that no other comes near: `grad_cam` shows more of the object.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
         similar: with how many classes it is compared.
         weight: how much they count: 0 gives Grad-CAM.
 
@@ -48,6 +53,10 @@ class FinerCam(GradCam):
     """
 
     display_name: ClassVar[str] = "Finer-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
+    score_name: ClassVar[str] = "difference of logits"
 
     similar: int = 3
     weight: float = option(1.0, least=0)

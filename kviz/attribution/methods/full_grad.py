@@ -51,6 +51,12 @@ class FullGrad(Method):
     Equation: psi(x * dY / dx) + the sum over layers of psi(b * dY / db), where psi takes sizes, brings
     each layer's to 0-1, enlarges them and adds up channels.
 
+    When: All that the score is made of, the biases too, at the image's resolution; `signed=True`
+    adds up to the score.
+
+    When not: Telling evidence for a class from evidence against it, which look alike without
+    `signed=True`.
+
     Args:
         signed: take the terms as they are instead, each layer's shared out over the pixels that its
             cells cover: the map's sum is (but for rounding at borders) what they add to the score.
@@ -60,6 +66,9 @@ class FullGrad(Method):
     """
 
     display_name: ClassVar[str] = "FullGrad"
+    kind: ClassVar[str] = "gradient"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     layer_sized: ClassVar[bool] = True
 

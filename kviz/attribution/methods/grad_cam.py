@@ -22,13 +22,18 @@ class GradCam(Cam):
 
     Equation: relu(sum over channels k of w_k A_k), where w_k is the mean of dY / dA_k over the map.
 
+    When: A first look at any convnet: roughly where in the image the evidence for a class lies.
+
+    When not: Fine detail, since the map has the layer's resolution (7 × 7 in many nets); several
+    objects of the class (`grad_cam_plus_plus`); values that account for the score (`hires_cam`).
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> import kviz
     >>> cat = "notebooks/images/cat.png"
@@ -38,6 +43,9 @@ class GradCam(Cam):
     """
 
     display_name: ClassVar[str] = "Grad-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

@@ -26,13 +26,17 @@ class GradCamPlusPlus(Cam):
     Equation: relu(sum over channels k of w_k A_k), where w_k = sum(alpha * relu(g)), g = dY / dA_k
     and alpha = g^2 / (2 g^2 + sum(A_k) g^3).
 
+    When: Several objects of one class, of which `grad_cam` tends to show only the largest.
+
+    When not: Evidence against a class: only positive gradients count.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
         formula: `"common"`: the paper's equation 19 as most libraries have it; `"paper"`: as its
             authors' own program has it, with each channel's alphas made to sum to 1.
 
@@ -41,6 +45,9 @@ class GradCamPlusPlus(Cam):
     """
 
     display_name: ClassVar[str] = "Grad-CAM++"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     formula: Literal["common", "paper"] = "common"
 

@@ -18,6 +18,12 @@ class Gradient(Method):
 
     Equation: dY / dx.
 
+    When: How the score reacts to a small change of each pixel, with the sign; as the base of
+    `smooth_grad`.
+
+    When not: Seeing where the object is: the map is noisy, and a saturated score has hardly any
+    gradient.
+
     Args:
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
@@ -27,6 +33,9 @@ class Gradient(Method):
     """
 
     display_name: ClassVar[str] = "Gradient"
+    kind: ClassVar[str] = "gradient"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     reduce: Reduce = "sum"
 

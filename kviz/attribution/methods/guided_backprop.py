@@ -24,6 +24,11 @@ class GuidedBackprop(Method):
 
     Equation: dY / dx, with relu's gradient g made g * [z > 0] * [g > 0].
 
+    When: Comparison with older work, where sharp edges are wanted.
+
+    When not: Explaining a decision: the map shows edges of the image and hardly depends on the
+    class or on the upper layers' weights.
+
     Args:
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
@@ -33,6 +38,9 @@ class GuidedBackprop(Method):
     """
 
     display_name: ClassVar[str] = "Guided backpropagation"
+    kind: ClassVar[str] = "modified backpropagation"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     reduce: Reduce = "sum"
 

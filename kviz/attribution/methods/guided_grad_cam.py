@@ -26,6 +26,11 @@ class GuidedGradCam(Method):
 
     Equation: Guided backpropagation times Grad-CAM.
 
+    When: Sharp lines within the region that `grad_cam` finds.
+
+    When not: Trusting the detail: it is that of `guided_backprop`, which hardly depends on the
+    class.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
@@ -42,6 +47,9 @@ class GuidedGradCam(Method):
     """
 
     display_name: ClassVar[str] = "Guided Grad-CAM"
+    kind: ClassVar[str] = "modified backpropagation"
+    forward_passes: ClassVar[str] = "2"
+    backward_passes: ClassVar[str] = "2"
 
     layer_names: Selector = option(None, check=validate_layers)
     grid: tuple[int, int] | None = option(None, check=validate_grid)

@@ -25,19 +25,27 @@ class HiResCam(Cam):
 
     Equation: relu(sum over channels k of dY / dA_k * A_k).
 
+    When: Values that account for the score: of a net that ends in one linear layer the map shows
+    exactly what it adds up.
+
+    When not: Early layers, where the map is noisy: take `layer_cam`.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are each
             divided by their largest absolute value, brought to the first one's size and averaged. By
             default the last layer between the explained input and the score, of a class map the
             deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> HiResCam(layer_names="fire9_concat").relu
     True
     """
 
     display_name: ClassVar[str] = "HiResCAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

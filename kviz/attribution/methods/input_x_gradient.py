@@ -25,6 +25,11 @@ class InputXGradient(Method):
 
     Equation: x * dY / dx.
 
+    When: Signed evidence in each pixel at the price of one backward pass.
+
+    When not: Dark images, since a black pixel always gets 0; saturated scores. Take
+    `integrated_gradients`.
+
     Args:
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
@@ -34,6 +39,9 @@ class InputXGradient(Method):
     """
 
     display_name: ClassVar[str] = "Input × gradient"
+    kind: ClassVar[str] = "gradient"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
     sums_to_score: ClassVar[bool] = True
 
     reduce: Reduce = "sum"

@@ -32,6 +32,12 @@ class IntegratedGradients(Method):
 
     Equation: (x - b) * integral over a in 0..1 of dY / dx at b + a (x - b).
 
+    When: Evidence for and against a class in each pixel that adds up to the score's difference to a
+    baseline, with a known error.
+
+    When not: In a hurry; images in which the baseline's colour matters, since pixels of that colour
+    always get 0 (another baseline, or `expected_gradients`).
+
     Args:
         baseline: where the way begins: `"black"`, `"white"`, `"grey"`, `"mean"` (each image's own),
             `"blur"`, `"noise"`, a number, or an array like one image.
@@ -50,6 +56,9 @@ class IntegratedGradients(Method):
     """
 
     display_name: ClassVar[str] = "Integrated gradients"
+    kind: ClassVar[str] = "path integral"
+    forward_passes: ClassVar[str] = "2 + steps"
+    backward_passes: ClassVar[str] = "steps"
 
     fixed_target: ClassVar[bool] = True
 

@@ -25,6 +25,12 @@ class InternalInfluence(LayerPath):
     Equation: The sum over channels of the integral over a in 0..1 of dY / dA, where A are the layer's
     maps of the image b + a (x - b).
 
+    When: Which places of a layer the score depends on all along the way from the baseline, not at
+    the image alone.
+
+    When not: How much a place adds to the score, for which `layer_integrated_gradients` is made;
+    detail finer than the layer.
+
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
@@ -37,6 +43,9 @@ class InternalInfluence(LayerPath):
     """
 
     display_name: ClassVar[str] = "Internal influence"
+    kind: ClassVar[str] = "path integral"
+    forward_passes: ClassVar[str] = "3 + steps"
+    backward_passes: ClassVar[str] = "steps"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size, as `Method.maps`."""

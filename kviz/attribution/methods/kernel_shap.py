@@ -45,10 +45,16 @@ class KernelShap(Method):
     Equation: The v that minimise the sum over coalitions S of (n - 1) / (C(n, |S|) |S| (n - |S|)) *
     (Y(S) - Y(baseline) - sum of v over S)^2, and sum to Y(x) - Y(baseline).
 
+    When: Models without useful gradients: evidence by superpixels that adds up to the score's
+    difference to the baseline.
+
+    When not: Fine detail; in a hurry. The answer depends on the superpixels and on what covers
+    them.
+
     Args:
-        segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
+        segments: about how many superpixels (SLIC) per image, or an integer array of a map's size. Of a
             vector, by default each feature is one.
-        samples: coalitions an image, at least as many as segments and two.
+        samples: coalitions per image, at least as many as segments and two.
         baseline: what replaces those who have not joined, as `Occlusion` takes it.
 
     >>> KernelShap(samples=2000).segments
@@ -56,6 +62,9 @@ class KernelShap(Method):
     """
 
     display_name: ClassVar[str] = "Kernel SHAP"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + samples"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

@@ -25,18 +25,25 @@ class LayerCam(Cam):
     Equation: relu(sum over channels k of relu(dY / dA_k) * A_k); of several layers' maps M the largest
     tanh(2 M / max M).
 
+    When: Finer maps than `grad_cam` has: of early layers, or of several layers together.
+
+    When not: Evidence against a class: only positive gradients count.
+
     Args:
         layer_names: a layer's path, a glob or a list, as `activations` takes them; several are brought
             to the first one's size and fused. By default the last layer between the explained input
             and the score, of a class map the deepest; tokens of a picture are folded to their grid.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
 
     >>> LayerCam(layer_names="fire9_concat").relu
     True
     """
 
     display_name: ClassVar[str] = "LayerCAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     def weighted(self, maps: Any, gradients: Any) -> Any:
         """Return one layer's map, as `Cam.weighted`."""

@@ -30,6 +30,11 @@ class LayerIntegratedGradients(LayerPath):
     Equation: The sum over channels of (A(x) - A(b)) * integral over a in 0..1 of dY / dA at
     A(b) + a (A(x) - A(b)).
 
+    When: How much each place of a layer adds to the score's difference to a baseline.
+
+    When not: Nets in which the score has a way around the layer, since the sum is then incomplete;
+    detail finer than the layer.
+
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
@@ -42,6 +47,9 @@ class LayerIntegratedGradients(LayerPath):
     """
 
     display_name: ClassVar[str] = "Layer integrated gradients"
+    kind: ClassVar[str] = "path integral"
+    forward_passes: ClassVar[str] = "2 + steps"
+    backward_passes: ClassVar[str] = "steps"
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the layer's size and the gaps, as `Method.maps`."""

@@ -16,7 +16,7 @@ import numpy as np
 from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import NAMES, baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of, validate_baseline
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     library,
@@ -27,11 +27,12 @@ from kviz.attribution.methods._superpixels import (
 )
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
+from kviz.shelf import BASELINES
 
 
 def _validate_baseline(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        validate_choice(name, value, ("segment", *NAMES))
+        validate_choice(name, value, ("segment", *BASELINES))
         return value
     return validate_baseline(name, value)
 
@@ -57,8 +58,14 @@ class Lime(Method):
     Equation: The coefficients of the ridge regression of Y(z) on z, where each segment is kept (1)
     or replaced (0) at random; a sample's weight is sqrt(exp(-distance(z, all kept)^2 / width^2)).
 
+    When: Models without useful gradients: which superpixels a linear model of the score needs
+    nearby.
+
+    When not: Values that have to repeat or to add up: they depend on the superpixels, the samples
+    and the width. Take `kernel_shap`.
+
     Args:
-        segments: about how many superpixels (SLIC) an image, or an integer array of a map's size. Of a
+        segments: about how many superpixels (SLIC) per image, or an integer array of a map's size. Of a
             vector, by default each feature is one.
         samples: perturbed images, the first of which is the image itself.
         baseline: what replaces a segment: `"segment"`, its own mean colour, or of a vector, of which
@@ -73,6 +80,9 @@ class Lime(Method):
     """
 
     display_name: ClassVar[str] = "LIME"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + samples"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

@@ -24,6 +24,10 @@ class LossGradient(Method):
 
     Equation: dL / dx, where L is the cross-entropy with the class.
 
+    When: The direction in which an adversarial example begins: see `kviz fool`.
+
+    When not: Explaining a class: take `gradient` or `integrated_gradients`.
+
     Args:
         reduce: `"sum"` of the channels, `"max_abs"`: the channel's value that is furthest from 0, or
             None to keep them.
@@ -33,6 +37,10 @@ class LossGradient(Method):
     """
 
     display_name: ClassVar[str] = "Loss gradient"
+    kind: ClassVar[str] = "gradient"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
+    score_name: ClassVar[str] = "minus the loss"
 
     reduce: Reduce = "sum"
 

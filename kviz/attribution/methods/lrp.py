@@ -56,6 +56,12 @@ class Lrp(Method):
     only (a_i w_ij)+, divided by their sum. alpha2 beta1: twice that, less the same of (a_i w_ij)-.
     Gamma: w_ij + gamma w_ij+ for w_ij. Flat: 1 for a_i w_ij. z^B: a_i w_ij - low w_ij+ - high w_ij-.
 
+    When: Evidence in each pixel that is handed back from layer to layer and conserved, in one
+    backward pass.
+
+    When not: Nets with layers that it has no rule for, which it refuses; nets whose biases take
+    much of the score, as `gaps` says.
+
     Args:
         rule: `"epsilon"` for all layers; or `"z_plus"`, `"alpha2_beta1"` or `"gamma"` for
             convolutions, together with the batch normalisation behind them, and epsilon for the rest;
@@ -73,6 +79,9 @@ class Lrp(Method):
     """
 
     display_name: ClassVar[str] = "LRP"
+    kind: ClassVar[str] = "modified backpropagation"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
     sums_to_score: ClassVar[bool] = True
 
     rule: Literal[

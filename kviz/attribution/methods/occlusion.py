@@ -34,6 +34,12 @@ class Occlusion(Method):
 
     Equation: Y(x) - Y(x with a window replaced), given to every pixel of the window.
 
+    When: A map that needs no theory, of any model: how far the score falls when this part is
+    covered.
+
+    When not: In a hurry; evidence much smaller than the window, or that stands in several places at
+    once.
+
     Args:
         window: a side in pixels, or one for each axis; of a vector, how many features. By default an
             eighth of each side. What is larger than the image covers it whole.
@@ -50,6 +56,9 @@ class Occlusion(Method):
     """
 
     display_name: ClassVar[str] = "Occlusion"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + windows"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True
@@ -62,7 +71,7 @@ class Occlusion(Method):
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
         size = spatial(request)
-        starts, windows = self._placed(size)
+        starts, windows = self.placed(size)
         shape = tuple(len(places) for places in starts)
 
         def drawn(rows: Array, samples: Array) -> list[Array]:  # noqa: ARG001
@@ -85,7 +94,7 @@ class Occlusion(Method):
             maps = np.tensordot(maps, weights, axes=(1, 0))
         return Found(maps=maps.astype(np.float32), scores=scores, classes=classes)
 
-    def _placed(self, size: tuple[int, ...]) -> tuple[list[Array], list[int]]:
+    def placed(self, size: tuple[int, ...]) -> tuple[list[Array], list[int]]:
         """Return for each axis where windows begin, and their length."""
         default = tuple(math.ceil(side / 8) for side in size)
         given = default if self.window is None else each_axis("window", self.window, len(size))

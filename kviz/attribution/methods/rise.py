@@ -37,9 +37,13 @@ class Rise(Method):
 
     Equation: 1 / (p n) * sum over n masks m of (Y(x * m) - mean of Y) * m.
 
+    When: Models without useful gradients: a smooth map of where the score comes from.
+
+    When not: Fine detail; values that have to repeat from seed to seed, which take many more masks.
+
     Args:
         masks: how many, for each image.
-        cells: of a mask's grid, along each axis or one number for each; at most a cell a pixel.
+        cells: of a mask's grid, along each axis or one number for each; at most one cell per pixel.
         p: the probability that a cell is kept, between 0 and 1.
         baseline: what is seen instead of the rest, as `Occlusion` takes it.
         centred: whether the scores' mean is taken off.
@@ -49,6 +53,9 @@ class Rise(Method):
     """
 
     display_name: ClassVar[str] = "RISE"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + masks"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

@@ -24,6 +24,11 @@ class Saliency(Method):
 
     Equation: |dY / dx|, the largest of the channels.
 
+    When: A cheap first look at which pixels the score reacts to.
+
+    When not: Evidence for or against, since signs are gone; clean maps (`smooth_grad`); saturated
+    scores.
+
     Args:
         reduce: `"max_abs"` takes the largest channel, as the paper; `"sum"` adds them; None keeps
             them.
@@ -35,6 +40,9 @@ class Saliency(Method):
     """
 
     display_name: ClassVar[str] = "Saliency"
+    kind: ClassVar[str] = "gradient"
+    forward_passes: ClassVar[str] = "1"
+    backward_passes: ClassVar[str] = "1"
 
     reduce: Reduce = "max_abs"
 

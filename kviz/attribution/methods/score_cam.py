@@ -26,7 +26,7 @@ from kviz.engine.backend import tf
 class ScoreCam(Cam):
     """Score-CAM: a layer's maps, weighted by the score of the image seen through each.
 
-    It needs no gradient, but a forward pass a channel. What a mask hides is black: pixels are
+    It needs no gradient, but one forward pass per channel. What a mask hides is black: pixels are
     multiplied by it as they are given. In the paper they are those that preprocessing has made, where 0
     is often the mean colour; `baseline=` takes such a colour.
 
@@ -36,11 +36,17 @@ class ScoreCam(Cam):
     Equation: relu(sum over channels k of w_k A_k), where w is the softmax over the channels of the
     scores of the image times A_k, enlarged and then brought to 0-1.
 
+    When: Gradients that are flat or noisy: the score is asked of the image seen through each
+    channel.
+
+    When not: Layers of hundreds of channels without a GPU, since each is a forward pass;
+    `max_channels` bounds it.
+
     Args:
         layer_names: a layer's path or a glob that means one layer; by default the last
             between the explained input and the score, of a class map the deepest.
         grid: rows and columns of tokens, where the model does not tell them.
-        relu: keep only what speaks for the class.
+        relu: keep only evidence for the class.
         max_channels: look only through so many channels of each image, those whose maps vary most (by
             their standard deviation), and leave the others out; None for all.
         baseline: what is seen instead of the rest, as `Occlusion` takes it.
@@ -50,6 +56,9 @@ class ScoreCam(Cam):
     """
 
     display_name: ClassVar[str] = "Score-CAM"
+    kind: ClassVar[str] = "class activation map"
+    forward_passes: ClassVar[str] = "1 + channels"
+    backward_passes: ClassVar[str] = "0"
 
     fixed_target: ClassVar[bool] = True
 

@@ -34,13 +34,18 @@ MOST = 14
 class Shapley(Method):
     """Shapley values: each player's mean contribution over all orders of joining, exactly.
 
-    Of few players: 2 to the power of their number passes an image. The players' values add up to
+    Of few players: 2 to the power of their number passes per image. The players' values add up to
     Y(x) - Y(baseline): the result's `gaps` say how nearly.
 
     Paper: L. Shapley, "A Value for n-Person Games", 1953.
 
     Equation: The sum over coalitions S without i of |S|! (n - |S| - 1)! / n! * (Y(S and i) - Y(S)),
     where Y(S) is the score of the image with the others' pixels replaced by the baseline.
+
+    When: Exact Shapley values of a few parts of an image, or of a table's features; a check of
+    `kernel_shap`.
+
+    When not: More than some 15 players: each one more doubles the passes.
 
     Args:
         segments: which pixels or features are one player: an integer array of a map's size, or about
@@ -54,6 +59,9 @@ class Shapley(Method):
     """
 
     display_name: ClassVar[str] = "Shapley values"
+    kind: ClassVar[str] = "perturbation"
+    forward_passes: ClassVar[str] = "1 + 2 ** players"
+    backward_passes: ClassVar[str] = "0"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

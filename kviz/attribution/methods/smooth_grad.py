@@ -19,6 +19,10 @@ class SmoothGrad(Noise):
 
     Equation: The mean over noise e of M(x + e), where M is the base.
 
+    When: Less noise in the map of a gradient method.
+
+    When not: Values that add up to the image's score: those of its noisy copies are averaged.
+
     Args:
         base: the method, by its name or an instance such as `IntegratedGradients()`; by default
             `Gradient(reduce="max_abs")`. Of one with maps of a layer's size, such as `GradCam()`, the
@@ -35,3 +39,6 @@ class SmoothGrad(Noise):
     """
 
     display_name: ClassVar[str] = "SmoothGrad"
+    kind: ClassVar[str] = "noisy copies"
+    forward_passes: ClassVar[str] = "1 + samples"
+    backward_passes: ClassVar[str] = "samples"

@@ -21,6 +21,10 @@ class SquareGrad(Noise):
 
     Equation: The mean over noise e of M(x + e)^2, where M is the base.
 
+    When: Pixels to which the score reacts strongly, whatever the direction.
+
+    When not: Signs; proportions, since values are squares.
+
     Args:
         base: the method, by its name or an instance such as `IntegratedGradients()`; by default
             `Gradient(reduce="max_abs")`. Of one with maps of a layer's size, such as `GradCam()`, the
@@ -35,6 +39,9 @@ class SquareGrad(Noise):
     """
 
     display_name: ClassVar[str] = "SquareGrad"
+    kind: ClassVar[str] = "noisy copies"
+    forward_passes: ClassVar[str] = "1 + samples"
+    backward_passes: ClassVar[str] = "samples"
 
     def joined(self, state: Any, maps: Any, owners: Any, count: int) -> Any:
         """Return the sum of the maps' squares, as `Noise.joined`."""

@@ -25,6 +25,10 @@ class VarGrad(Noise):
 
     Equation: The variance over noise e of M(x + e), where M is the base.
 
+    When: How much a map changes under noise: where not to trust it.
+
+    When not: How large the gradient is: where it is large but steady, the map is 0.
+
     Args:
         base: the method, by its name or an instance such as `IntegratedGradients()`; by default
             `Gradient(reduce="max_abs")`. Of one with maps of a layer's size, such as `GradCam()`, the
@@ -39,6 +43,9 @@ class VarGrad(Noise):
     """
 
     display_name: ClassVar[str] = "VarGrad"
+    kind: ClassVar[str] = "noisy copies"
+    forward_passes: ClassVar[str] = "1 + samples"
+    backward_passes: ClassVar[str] = "samples"
 
     def joined(self, state: Any, maps: Any, owners: Any, count: int) -> Any:
         """Return how many copies each image has, their mean, and the sum of squares about it.

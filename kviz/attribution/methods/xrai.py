@@ -53,6 +53,10 @@ class Xrai(Method):
     Equation: The mean of integrated gradients over the pixels that a region adds to those of the
     regions taken before; the next region is the one where it is largest.
 
+    When: Whole regions in the order of their importance, for a figure that people read at once.
+
+    When not: Signs; single pixels; objects that the segmentation cuts wrongly.
+
     Args:
         segments: an integer array of a map's size, or several of them `(scales, …)`: the regions of
             each. By default Felzenszwalb's at six scales, each region widened by five pixels.
@@ -67,6 +71,9 @@ class Xrai(Method):
     """
 
     display_name: ClassVar[str] = "XRAI"
+    kind: ClassVar[str] = "path integral"
+    forward_passes: ClassVar[str] = "2 * (2 + steps)"
+    backward_passes: ClassVar[str] = "2 * steps"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

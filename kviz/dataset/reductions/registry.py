@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from kviz._checks import sanitise, shown
-from kviz.dataset.reductions import kinds
 from kviz.dataset.reductions.reduction import Reduction
 from kviz.errors import OptionError
 from kviz.registry import Registry
+from kviz.shelf import Shelf
 
 GROUP = "kviz.reductions"
-_REDUCTIONS: Registry[Reduction] = Registry(kinds, Reduction, GROUP, "statistic", "moments")
+_REDUCTIONS: Registry[Reduction] = Registry(
+    Shelf("dataset/reductions/kinds", GROUP, "statistic"), Reduction, "moments"
+)
 
 
 def reduction_names() -> list[str]:

@@ -2,7 +2,7 @@
 
     store.json                   what it holds, written first: what a resume is checked against
     index/000/00000012.parquet   a shard's rows: image, label, error, and the verb's own columns
-    arrays/conv1/                a Zarr array a layer or map, row i being row i of the source
+    arrays/conv1/                a Zarr array per layer or map, row i being row i of the source
     statistics/000/00000012.npz  a shard's states of reductions
     done/000/00000012.json       the marker of a finished shard, its last file
     constants.json               what is the same for all rows, such as the layers' kinds
@@ -138,7 +138,7 @@ class Store:
         return self.head.span(shard)
 
     def size_of(self, shard: int) -> int:
-        """Return how many rows a shard has."""
+        """Return how many rows per shard has."""
         start, stop = self.head.span(shard)
         return stop - start
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kviz.dataset.works import kinds
 from kviz.dataset.works.work import Work
 from kviz.registry import Registry
+from kviz.shelf import Shelf
 
 GROUP = "kviz.works"
-_WORKS: Registry[Work] = Registry(kinds, Work, GROUP, "verb over a data set", "predict")
+_WORKS: Registry[Work] = Registry(
+    Shelf("dataset/works/kinds", GROUP, "verb over a data set"), Work, "predict"
+)
 
 
 def work_names() -> list[str]:

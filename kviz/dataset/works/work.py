@@ -40,7 +40,7 @@ class Found(NamedTuple):
     """What a verb found of a batch.
 
     Attributes:
-        arrays: by name, a row an image.
+        arrays: by name, a row per image.
         columns: the same for the index: numbers and texts, None where there is none.
         states: of reductions.
         constants: what is the same for all images and said once, as JSON holds it.
@@ -70,7 +70,7 @@ class Work:
 
     # The index's columns of this work, with pyarrow's names of their types.
     columns: ClassVar[Mapping[str, str]] = {}
-    # The column that says what an image is taken for, where there is one.
+    # The column that says how an image is classified, where there is one.
     answer: ClassVar[str | None] = None
 
     # Whether what is drawn at random follows from an image's place: images of a batch then follow one
@@ -78,7 +78,7 @@ class Work:
     by_place: ClassVar[bool] = False
     # Whether a result over all images says in few words what came of them.
     tells_of_all: ClassVar[bool] = False
-    # What an image is taken for is known, for statistics of it.
+    # How an image is classified is known, for statistics of it.
     predicts: ClassVar[bool] = False
 
     # By name, and, where a first pass was needed, by what they are of.
@@ -143,7 +143,7 @@ class Work:
             path: what it is.
             maps: `(n, …, channels)`.
             batch: the images.
-            predictions: int `(n,)`, what they are taken for; None where that is not known.
+            predictions: int `(n,)`, their predicted classes; None where that is not known.
         """
         unknown = np.full(len(maps), UNKNOWN, np.int32)
         answers = unknown if predictions is None else np.asarray(predictions, np.int32)

@@ -1,1 +1,1 @@
-"""The metrics, one a file."""
+"""The metrics, one per file."""

@@ -56,7 +56,7 @@ def probabilities(trial: Trial, name: str, baseline: Any) -> tuple[Array, Array]
 
 
 def _scaled(maps: Array) -> Array:
-    # What speaks against the class, and what counts for nothing, is to stay hidden.
+    # Evidence against the class, and what counts for nothing, is to stay hidden.
     axes, maps = tuple(range(2, maps.ndim)), maps.clip(min=0)
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
     scaled: Array = (maps - low) / np.where(high > low, high - low, 1)

@@ -30,6 +30,12 @@ class AverageDrop(Metric):
     Equation: max(0, Y - O) / Y, with Y the probability of the image and O that of map × image, the map
     scaled to 0-1; the paper's is a percentage, the mean over images. Lower is better.
 
+    When: Maps that are shown as a mask over the image, such as class activation maps, compared as
+    their papers do.
+
+    When not: Judging alone: a map that lets everything through loses nothing. Look at
+    `average_gain` beside it.
+
     Args:
         baseline: what stands where nothing is let through, as `Deletion` takes it; black in the paper.
 
@@ -41,6 +47,9 @@ class AverageDrop(Metric):
     """
 
     display_name: ClassVar[str] = "Average drop"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "1"
+    map_passes: ClassVar[str] = "1"
 
     baseline: Any = option(None, check=validate_cover)
 

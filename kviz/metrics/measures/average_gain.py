@@ -29,6 +29,10 @@ class AverageGain(Metric):
     Equation: max(0, O - Y) / (1 - Y), with Y the probability of the image and O that of map × image,
     the map scaled to 0-1; the paper's is a percentage, the mean over images. Higher is better.
 
+    When: The other side of `average_drop`: whether the map hides what only disturbs.
+
+    When not: Images whose probability is near 1, which have nothing to gain.
+
     Args:
         baseline: what stands where nothing is let through, as `Deletion` takes it; black in the paper.
 
@@ -40,6 +44,9 @@ class AverageGain(Metric):
     """
 
     display_name: ClassVar[str] = "Average gain"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "1"
+    map_passes: ClassVar[str] = "1"
 
     baseline: Any = option(None, check=validate_cover)
 

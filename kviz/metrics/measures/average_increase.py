@@ -26,6 +26,10 @@ class AverageIncrease(Metric):
     Equation: 1 where Y < O, else 0, with Y the probability of the image and O that of map × image, the
     map scaled to 0-1; the paper's is a percentage, of how many images. Higher is better.
 
+    When: Many images: for how many of them the map hides only what disturbs.
+
+    When not: Single images, of which it is 0 or 1.
+
     Args:
         baseline: what stands where nothing is let through, as `Deletion` takes it; black in the paper.
 
@@ -37,6 +41,9 @@ class AverageIncrease(Metric):
     """
 
     display_name: ClassVar[str] = "Average increase"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "1"
+    map_passes: ClassVar[str] = "1"
 
     baseline: Any = option(None, check=validate_cover)
 

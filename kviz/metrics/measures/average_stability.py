@@ -31,6 +31,10 @@ class AverageStability(Metric):
     Equation: The mean of D(M(x + e), M(x)) over noise e as `MaxSensitivity` draws it. The nearer 0,
     the more stable.
 
+    When: How much of a map stays as it is when the image hardly changes.
+
+    When not: Whether a map is true: one that ignores the image is perfectly stable.
+
     Args:
         samples: how often noise is drawn; each takes a map anew.
         radius: of the noise, as a share of the image's range.
@@ -46,6 +50,9 @@ class AverageStability(Metric):
     """
 
     display_name: ClassVar[str] = "Average stability"
+    kind: ClassVar[str] = "robustness"
+    forward_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "samples"
     needs_method: ClassVar[bool] = True
 
     samples: int = 10

@@ -35,6 +35,10 @@ class Completeness(Metric):
     what the method compares with, 0 for `full_grad`, `input_x_gradient` and `lrp`, and the sum is that
     of all that it found, of players where it looks at these. 0 is complete.
 
+    When: Methods whose values should add up to the score: whether they do.
+
+    When not: Class activation maps, occlusion and others that add up to nothing.
+
     Args:
         reference: x', as `Deletion` takes a baseline, for the sum of any map; of a score that is the
             same for both the sum's distance itself. None for what the method says.
@@ -47,6 +51,8 @@ class Completeness(Metric):
     """
 
     display_name: ClassVar[str] = "Completeness gap"
+    kind: ClassVar[str] = "completeness"
+    forward_passes: ClassVar[str] = "0"
     has_nulls: ClassVar[bool] = False
     silence: ClassVar[str] = "nobody says what its maps add up to."
 

@@ -30,6 +30,10 @@ class Complexity(Metric):
     ln n where n pixels are even, and of a map of zeros, which names none before others. Lower is
     better.
 
+    When: How many places a reader has to look at.
+
+    When not: Whether a map is true.
+
     Args:
         None: it has no options.
 
@@ -41,6 +45,8 @@ class Complexity(Metric):
     """
 
     display_name: ClassVar[str] = "Complexity"
+    kind: ClassVar[str] = "complexity"
+    forward_passes: ClassVar[str] = "0"
 
     @property
     def better(self) -> Better:

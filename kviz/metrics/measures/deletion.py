@@ -26,8 +26,13 @@ class Deletion(Metric):
     Equation: the area under p(k), the probability without the share k of the pixels, those with the
     largest values first, from 0 to 1 by the trapezoid rule. Lower is better.
 
+    When: A first test of any map: does the probability fall when its best pixels go?
+
+    When not: A single baseline: what covers the pixels is itself new to the model. Compare two, or
+    take `road`.
+
     Args:
-        steps: how many parts the pixels are removed in, each a forward pass an image.
+        steps: how many parts the pixels are removed in, each a forward pass per image.
         baseline: what stands in their place, as `kviz.attribution.Occlusion` takes it, without
             `"noise"`; None for each that `evaluate` was given.
         on: `"probability"` of the class, or the `"score"` that was explained.
@@ -39,6 +44,9 @@ class Deletion(Metric):
     """
 
     display_name: ClassVar[str] = "Deletion"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "0"
+    map_passes: ClassVar[str] = "1 + steps"
     across: ClassVar[str] = "share of the pixels removed"
     up: ClassVar[str] = "probability"
 

@@ -36,6 +36,12 @@ class EfficientParameterRandomization(Metric):
     network whose weights are all shuffled; of a map whose entropy is 0 the rise itself. Higher is
     better.
 
+    When: A quick test whether a map depends on what the model has learned: the method once more,
+    with all weights shuffled.
+
+    When not: Comparing methods closely: it is one number of a histogram. Take
+    `parameter_randomization`.
+
     Args:
         bins: of the histogram, from the map's lowest value to its highest.
 
@@ -48,6 +54,9 @@ class EfficientParameterRandomization(Metric):
     """
 
     display_name: ClassVar[str] = "Efficient parameter randomisation"
+    kind: ClassVar[str] = "randomisation"
+    forward_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "1"
     needs_method: ClassVar[bool] = True
     has_nulls: ClassVar[bool] = False
 

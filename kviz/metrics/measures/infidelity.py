@@ -40,11 +40,16 @@ class Infidelity(Metric):
     Equation: the mean over perturbations I of (b I·map - (f(x) - f(x - I)))², where b is 1, or the best
     scale E[I·map (f(x) - f(x - I))] / E[(I·map)²], 0 where this is below it. Lower is better.
 
+    When: Signed maps whose values claim how far the score falls.
+
+    When not: Maps that only rank pixels, such as class activation maps: take `deletion` or
+    `mu_fidelity`.
+
     Args:
         perturbation: `"square"`: a square of pixels gives way to the baseline, of any size up to
             `largest`, anywhere; `"subset"`: as many cells of a grid as `share` says; `"noise"`:
             Gaussian noise is taken away, whatever the baseline.
-        samples: how many perturbations, each a forward pass an image.
+        samples: how many perturbations, each a forward pass per image.
         largest: the largest square's side, as a share of the image's shorter one.
         cells: of the grid along each axis, at most, or a number for each; all are of one size.
         share: of the cells that a subset has.
@@ -61,6 +66,8 @@ class Infidelity(Metric):
     """
 
     display_name: ClassVar[str] = "Infidelity"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "1 + samples"
 
     perturbation: Literal["square", "subset", "noise"] = "square"
     samples: int = option(200, least=2)

@@ -24,8 +24,12 @@ class Insertion(Metric):
     Equation: the area under p(k), the probability with the share k of the pixels alone, those with the
     largest values first, from 0 to 1 by the trapezoid rule. Higher is better.
 
+    When: The counterpart of `deletion`: does the probability rise with the best pixels alone?
+
+    When not: A single baseline: the blurred image still shows the object. Compare two.
+
     Args:
-        steps: how many parts the pixels come in, each a forward pass an image.
+        steps: how many parts the pixels come in, each a forward pass per image.
         baseline: what stands where none has come yet, as `Deletion` takes it.
         on: `"probability"` of the class, or the `"score"` that was explained.
 
@@ -36,6 +40,9 @@ class Insertion(Metric):
     """
 
     display_name: ClassVar[str] = "Insertion"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "0"
+    map_passes: ClassVar[str] = "1 + steps"
     across: ClassVar[str] = "share of the pixels shown"
     up: ClassVar[str] = "probability"
 

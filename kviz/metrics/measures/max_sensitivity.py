@@ -31,6 +31,10 @@ class MaxSensitivity(Metric):
     and r, r being the radius times the image's range, and pixels stay within their scale. Of a map that
     is 0 the distance itself. The nearer 0, the more stable; an image of one value alone gets no noise.
 
+    When: The worst case: how far a map moves when the image hardly changes.
+
+    When not: Whether a map is true: one that ignores the image is perfectly stable.
+
     Args:
         samples: how often noise is drawn; each takes a map anew.
         radius: of the noise, as a share of the image's range.
@@ -44,6 +48,9 @@ class MaxSensitivity(Metric):
     """
 
     display_name: ClassVar[str] = "Max sensitivity"
+    kind: ClassVar[str] = "robustness"
+    forward_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "samples"
     needs_method: ClassVar[bool] = True
 
     samples: int = 10

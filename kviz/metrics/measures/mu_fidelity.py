@@ -34,8 +34,13 @@ class MuFidelity(Metric):
     Equation: Spearman's correlation over subsets S of the sum of the map over S with f(x) - f(x
     without S). Higher is better.
 
+    When: Whether the map ranks parts of the image as the score does, all over the image and not at
+    its top alone.
+
+    When not: Detail finer than a cell of the grid.
+
     Args:
-        subsets: how many, each a forward pass an image.
+        subsets: how many, each a forward pass per image.
         cells: of the grid along each axis, at most, or a number for each; all are of one size.
         share: of the cells that a subset has; the same number in all.
         baseline: what stands where cells are removed, as `Deletion` takes it.
@@ -49,6 +54,8 @@ class MuFidelity(Metric):
     """
 
     display_name: ClassVar[str] = "μ-fidelity"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "1 + subsets"
 
     subsets: int = option(200, least=2)
     cells: int | tuple[int, ...] = 9

@@ -40,6 +40,11 @@ class ParameterRandomization(Metric):
     centre and edges can. A map that does not vary, such as one of which ReLU left nothing, is like no
     other.
 
+    When: Whether a map depends on what the model has learned, layer by layer: the sanity check of
+    the literature.
+
+    When not: Whether a map shows the right place: one may pass and still be wrong.
+
     Args:
         layers: `"cascading"`: each with all behind it; `"independent"`: each alone.
         similarity: `"spearman"`, the correlation of ranks, or `"ssim"`, structural similarity.
@@ -54,6 +59,9 @@ class ParameterRandomization(Metric):
     """
 
     display_name: ClassVar[str] = "Parameter randomisation"
+    kind: ClassVar[str] = "randomisation"
+    forward_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "layers_with_weights"
     across: ClassVar[str] = "layers shuffled, from the last one down"
     up: ClassVar[str] = "similarity"
     needs_method: ClassVar[bool] = True

@@ -32,6 +32,11 @@ class PointingGame(Metric):
     Equation: 1 if the distance from the place of the largest value to the region is at most the
     tolerance, else 0. Higher is better.
 
+    When: Images with boxes or masks: whether the map's maximum is on the object.
+
+    When not: Whether the model looks at the object: a true map of a model that looks elsewhere
+    fails, too.
+
     Args:
         tolerance: in pixels of the model's input. The paper takes 15, of photos some 500 pixels wide.
         sign: `"positive"`: the largest value; `"absolute"`: the largest size, whatever its sign.
@@ -45,6 +50,8 @@ class PointingGame(Metric):
     """
 
     display_name: ClassVar[str] = "Pointing game"
+    kind: ClassVar[str] = "localisation"
+    forward_passes: ClassVar[str] = "0"
     needs_regions: ClassVar[bool] = True
 
     tolerance: float = option(0.0, least=0)

@@ -34,6 +34,10 @@ class RandomLogit(Metric):
     Equation: The similarity of M(x, c) and M(x, d), where d is any class but c. The nearer 0, the
     better. In class maps, d's score is taken at the places where c was explained.
 
+    When: Whether a map tells one class from another.
+
+    When not: Models of two classes, in which one class's evidence is the other's turned round.
+
     Args:
         similarity: `"spearman"`, the correlation of ranks, or `"ssim"`, structural similarity, as in
             the paper.
@@ -47,6 +51,9 @@ class RandomLogit(Metric):
     """
 
     display_name: ClassVar[str] = "Random logit"
+    kind: ClassVar[str] = "randomisation"
+    forward_passes: ClassVar[str] = "0"
+    maps_again: ClassVar[str] = "1"
     needs_method: ClassVar[bool] = True
 
     similarity: Similarity = "spearman"

@@ -21,13 +21,18 @@ from kviz.results.null_names import INVERTED
 class RelevanceMass(Metric):
     """Relevance mass: what share of the map's positive values, added up, lies in the region.
 
-    What speaks against the class does not count, wherever it lies; a map without a positive value
+    Evidence against the class does not count, wherever it lies; a map without a positive value
     gets 0. It needs regions, as `evaluate` takes them, and is NaN of an image that has none.
 
     Paper: L. Arras, A. Osman, W. Samek, "CLEVR-XAI: A benchmark dataset for the ground truth evaluation
     of neural network explanations", Information Fusion, 2022, section 3.2: relevance mass accuracy.
 
     Equation: sum over the region of max(0, map) / sum over all of max(0, map). Higher is better.
+
+    When: Images with masks: how much of the positive evidence is on the object.
+
+    When not: Whether the model looks at the object: a true map of a model that looks elsewhere
+    fails, too.
 
     Args:
         sign: `"positive"`: values above 0 count; `"absolute"`: the size of all.
@@ -41,6 +46,8 @@ class RelevanceMass(Metric):
     """
 
     display_name: ClassVar[str] = "Relevance mass"
+    kind: ClassVar[str] = "localisation"
+    forward_passes: ClassVar[str] = "0"
     needs_regions: ClassVar[bool] = True
 
     sign: Sign = "positive"

@@ -32,6 +32,12 @@ class RelevanceRank(Metric):
     Equation: |the K first pixels ∩ the region| / K, K the number of the region's pixels. Higher is
     better.
 
+    When: Images with masks: how many of the first pixels are on the object, whatever the map's
+    scale.
+
+    When not: Whether the model looks at the object: a true map of a model that looks elsewhere
+    fails, too.
+
     Args:
         sign: `"positive"`: the largest values are first; `"absolute"`: the largest sizes.
 
@@ -44,6 +50,8 @@ class RelevanceRank(Metric):
     """
 
     display_name: ClassVar[str] = "Relevance rank"
+    kind: ClassVar[str] = "localisation"
+    forward_passes: ClassVar[str] = "0"
     needs_regions: ClassVar[bool] = True
 
     sign: Sign = "positive"

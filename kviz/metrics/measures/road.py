@@ -49,6 +49,11 @@ class Road(Metric):
     1/6 of its direct neighbours and 1/12 of its diagonal ones, and noise. Lower is better when the
     pixels that count most go first (`"morf"`), higher when those that count least do (`"lerf"`).
 
+    When: As `deletion`, with pixels replaced by what their neighbours suggest, which disturbs a
+    model less than black.
+
+    When not: In a hurry: a system of equations is solved for every share of every image.
+
     Args:
         order: `"morf"`: the largest values first; `"lerf"`: the smallest.
         steps: how many shares, equally far from each other, from above 0 to below 1: with 9 every
@@ -64,6 +69,9 @@ class Road(Metric):
     """
 
     display_name: ClassVar[str] = "ROAD"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "0"
+    map_passes: ClassVar[str] = "steps"
     across: ClassVar[str] = "share of the pixels replaced"
     up: ClassVar[str] = "probability"
 

@@ -31,10 +31,14 @@ class SensitivityN(Metric):
     Equation: Pearson's correlation over subsets S of n cells of the sum of the map over S with
     f(x) - f(x without S), and the mean over n. Higher is better.
 
+    When: Methods that say how much each part adds: up to how many parts together that holds.
+
+    When not: Maps that only rank parts; in a hurry.
+
     Args:
         points: how many n, each by the same factor larger than the one before, whole numbers.
         share: of the cells that the largest n is; the smallest is one.
-        subsets: how many for each n, each a forward pass an image.
+        subsets: how many for each n, each a forward pass per image.
         cells: of the grid along each axis, at most, or a number for each; all are of one size. In the
             paper a cell is a pixel.
         baseline: what stands where cells are removed, as `Deletion` takes it.
@@ -47,6 +51,8 @@ class SensitivityN(Metric):
     """
 
     display_name: ClassVar[str] = "Sensitivity-n"
+    kind: ClassVar[str] = "faithfulness"
+    forward_passes: ClassVar[str] = "1 + points * subsets"
     across: ClassVar[str] = "cells removed"
     up: ClassVar[str] = "correlation"
 

@@ -32,6 +32,10 @@ class Sparseness(Metric):
     the smallest first. 0 of an even map and of one of zeros, 1 - 1/n where one pixel has all. Higher
     is better.
 
+    When: How few places a reader has to look at.
+
+    When not: Whether a map is true.
+
     Args:
         None: it has no options.
 
@@ -43,6 +47,8 @@ class Sparseness(Metric):
     """
 
     display_name: ClassVar[str] = "Sparseness"
+    kind: ClassVar[str] = "complexity"
+    forward_passes: ClassVar[str] = "0"
 
     @property
     def void_nulls(self) -> tuple[str, ...]:

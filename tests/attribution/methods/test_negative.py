@@ -41,8 +41,8 @@ def test_negative_in_one_image_and_in_one_of_two_layers_only():
     assert found.negative.tolist() == [True, False]
     assert found.notes == (
         "Grad-CAM is negative everywhere, and ReLU leaves nothing of it, for image 0. "
-        "relu=False shows what speaks against the class.",
-        "Grad-CAM found nothing that decides: all is zero for image 1. "
+        "relu=False shows the evidence against the class.",
+        "Grad-CAM found no evidence: the map is zero everywhere for image 1. "
         "Another method or layer may say more.",
     )
 

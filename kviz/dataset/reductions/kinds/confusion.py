@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Which classes are classified as which."""
 
 from __future__ import annotations
 

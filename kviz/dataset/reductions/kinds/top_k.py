@@ -18,13 +18,13 @@ from kviz.results.statistic import Statistic
 
 @dataclass(frozen=True, kw_only=True)
 class TopK(Reduction):
-    """The k images of the highest values a channel: value, row and cell.
+    """The k images of the highest values per channel: value, row and cell.
 
     An image counts once, with its highest cell. Of equal values the lower row comes first, and within
     an image the lower cell.
 
     Attributes:
-        k: how many images a channel.
+        k: how many images per channel.
 
     >>> top = TopK(k=2)
     >>> maps = np.array([[[1.0], [2.0]], [[5.0], [5.0]], [[2.0], [0.0]]])
@@ -74,7 +74,7 @@ class TopK(Reduction):
         """Return what was found.
 
         Its `value`, `row` and `cell` are `(channels, k)`, best first, and `place` `(channels, k, axes)`
-        is where in the map a cell lies, from 0. Where there are fewer images, or none with a finite
+        is where in the map per cell lies, from 0. Where there are fewer images, or none with a finite
         value, rows are -1 and values NaN.
         """
         row, cell = state["row"], state["cell"]

@@ -97,7 +97,7 @@ def validate_images(images: Array, what: str) -> None:
 
 
 def labels_for(labels: Array, count: int, what: str) -> PackedLabels | None:
-    """Return labels that were an array, one an image.
+    """Return labels that were an array, one per image.
 
     Raises:
         ImageError: if there are more or fewer of them.

@@ -1,4 +1,4 @@
-"""activations over a data set: layers' maps, one number a channel of them, or statistics alone."""
+"""activations over a data set: layers' maps, one number per channel of them, or statistics alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Activations(Work):
 
     Args:
         layer_names: as `kviz.activations` takes it, by default every Conv2D and MaxPooling2D.
-        pooling: `"avg"` or `"max"` over space: one number a channel; None for maps.
+        pooling: `"avg"` or `"max"` over space: one number per channel; None for maps.
         statistics: of the maps, computed where they are; then maps are kept only if `pooling` is
             given.
     """
@@ -85,7 +85,7 @@ class Activations(Work):
         return not self.reductions or self.pooling is not None
 
     def _compiled(self, network: Network, pixels: Mapping[str, Array]) -> Any:
-        """Return a function of an array an input and what is seen, and the layers' paths and kinds."""
+        """Return a function of an array per input and what is seen, and the layers' paths and kinds."""
         engine, specs = network.engine, network.specs(pixels)
         names = selector_key(self.layer_names)
 

@@ -32,7 +32,7 @@ class Attribute(Work):
             hundreds of times smaller.
         seed: for methods that draw at random: what is drawn for an image follows from its place in the
             source.
-        statistics: of the maps, as `Work` has them; `"mean_map"` needs labels for a map a class.
+        statistics: of the maps, as `Work` has them; `"mean_map"` needs labels for a map per class.
     """
 
     method: Any = "grad_cam"

@@ -23,8 +23,8 @@ class Fool(Work):
     """Each image changed until the network takes it for another class.
 
     Args:
-        class_index: what each image is to be taken for; with `targeted=False` what to get away from, by
-            default the predicted class.
+        class_index: the class that each image should be classified as; with `targeted=False` the one to
+            get away from, by default the predicted class.
         targeted: go to the class; False goes away from it, as by default where no class is given.
         objective: as `kviz.fool` takes it; so the others.
         output: which output of a model that has several.
@@ -75,7 +75,7 @@ class Fool(Work):
         if self.targeted is None:
             object.__setattr__(self, "targeted", self.class_index is not None)
         if self.targeted and self.class_index is None:
-            raise OptionError("fool takes the class that images are to be taken for.")
+            raise OptionError("fool takes the class to aim at, class_index=.")
         if self.max_norm is not None:
             validate_number("max_norm", self.max_norm, above=0)
         validate_choice("objective", self.objective, ("margin", "cross_entropy", "logit"))

@@ -115,7 +115,7 @@ class Predict(Work):
 
 
 def _answers(found: Predictions) -> list[Any]:
-    """Return the class that each image is taken for, None where the output has no classes."""
+    """Return the class that each image is classified as, None where the output has no classes."""
     if found.kind == "values" or not found.scores.shape[1]:
         return [None] * len(found.scores)
     best: list[Any] = found.scores.argmax(axis=1).tolist()

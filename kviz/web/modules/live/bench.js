@@ -7,6 +7,8 @@ import { add, onPhoto, painted, replies, trouble } from "./photos.js";
 
 // The photo looked at, its place, and what is done to it.
 const bench = { place: 0, reply: null, base: null, strokes: null, timer: 0, busy: false, again: false };
+// Pixels of these canvases are read more often than they are drawn.
+export const brushOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
 const EDITS = ["noise", "x", "y", "turn"];
 const edit = (key) => Number($(`edit-${key}`).value);
 
@@ -38,7 +40,7 @@ function draw() {
   const canvas = $("view-canvas");
   canvas.width = original.width;
   canvas.height = original.height;
-  canvas.getContext("2d").drawImage(original, 0, 0);
+  brushOf(canvas).drawImage(original, 0, 0);
   canvas.classList.toggle("tiny", Math.max(original.width, original.height) < 128);
   canvas.setAttribute("aria-label", `The photo ${head.name}`);
   const box = head.box;
@@ -68,7 +70,7 @@ function isChanged() {
 function composed() {
   const { width, height } = bench.base;
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+  const context = brushOf(canvas);
   context.fillStyle = "rgb(128 128 128)";
   context.fillRect(0, 0, width, height);
   context.translate(width / 2 + (edit("x") * width) / 100, height / 2 + (edit("y") * height) / 100);
@@ -96,7 +98,7 @@ function addNoise(context, width, height, deviation) {
 
 // Returns a canvas's pixels as an ask has them.
 export function pixelsOf(canvas) {
-  const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const { data, width, height } = brushOf(canvas).getImageData(0, 0, canvas.width, canvas.height);
   return { pixels: { data: new Uint8Array(data.buffer), shape: [height, width, 4] } };
 }
 

@@ -73,7 +73,7 @@ function explainedOf({ predictions }) {
 export function painted(pixels) {
   const [height, width] = pixels.shape;
   const canvas = element("canvas", { width, height });
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(width, height);
   for (let at = 0; at < width * height; at++) {
     image.data.set(pixels.subarray(3 * at, 3 * at + 3), 4 * at);

@@ -41,7 +41,7 @@ async function numbersNamed(name) {
 }
 
 // What a layer's maps tell of the layer: a list there has an entry a photo.
-const OF_A_PHOTO = ["low", "high", "empty"];
+const OF_A_PHOTO = ["low", "high", "empty", "bad"];
 function learn(layer, photo, head) {
   for (const [key, value] of Object.entries(head)) {
     if (["id", "ask", "model", "arrays", "path"].includes(key)) continue;

@@ -2,7 +2,7 @@
 
 import { $ } from "../dom.js";
 import { link } from "./server.js";
-import { pixelsOf, showCard } from "./bench.js";
+import { brushOf, pixelsOf, showCard } from "./bench.js";
 import { add, trouble } from "./photos.js";
 
 const SIDE = 480;
@@ -33,7 +33,7 @@ function grab() {
   const times = Math.min(1, SIDE / Math.max(videoWidth, videoHeight));
   camera.canvas.width = Math.round(videoWidth * times);
   camera.canvas.height = Math.round(videoHeight * times);
-  camera.canvas.getContext("2d").drawImage(camera.video, 0, 0, camera.canvas.width, camera.canvas.height);
+  brushOf(camera.canvas).drawImage(camera.video, 0, 0, camera.canvas.width, camera.canvas.height);
   return pixelsOf(camera.canvas);
 }
 

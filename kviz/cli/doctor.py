@@ -1,0 +1,181 @@
+"""kviz doctor."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from typing import Any
+
+import click
+from packaging.requirements import Requirement
+
+from kviz import __version__, _process
+from kviz._checks import first_line, sanitise
+from kviz.cli import child
+from kviz.cli import options as take
+from kviz.cli.command import command
+from kviz.cli.output import print_json
+from kviz.cli.progress import start_up_talk_kept_back
+from kviz.errors import KvizError
+
+NAME = "keras-kviz"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that kviz asks for.
+
+    Attributes:
+        name: its name.
+        installed: its version, None where it is not there.
+        needed: the versions that kviz works with, empty for any.
+        fits: whether it is there in such a version.
+    """
+
+    name: str
+    installed: str | None
+    needed: str
+    fits: bool
+
+    def words(self) -> str:
+        """Return what is there in words."""
+        if self.fits:
+            return f"{self.name} {self.installed}"
+        there = f"{self.installed} is installed" if self.installed else "not installed"
+        return f"{self.name}: {there}, kviz needs {self.needed or 'it'}"
+
+
+@command(
+    short_help="Tell what is installed, what is missing, and which GPUs are seen.",
+    examples=("kviz doctor", "kviz doctor --json"),
+)
+@take.as_json
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Tell versions, GPUs and memory, and for what is missing the command that installs it.
+
+    It imports TensorFlow to ask which GPUs it sees, which takes seconds. The exit code is 1 where kviz
+    cannot work.
+    """
+    child.begin()
+    needed, extras = _packages()
+    click.echo("Importing TensorFlow to ask for GPUs …", err=True)
+    backend = _backend()
+    facts: dict[str, Any] = {
+        "kviz": __version__,
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "memory": {"free": _process.free(), "total": _process.total()},
+        **backend,
+        "packages": [asdict(one) for one in needed],
+        "extras": [
+            {
+                "name": extra,
+                "complete": all(one.fits for one in packages),
+                "packages": [asdict(one) for one in packages],
+                "install": _install(extra),
+            }
+            for extra, packages in extras.items()
+        ],
+    }
+    works = not backend["problem"] and all(one.fits for one in needed)
+    if as_json:
+        print_json(facts | {"works": works})
+    else:
+        click.echo(_page(facts, needed, extras))
+    ctx.exit(0 if works else 1)
+
+
+def _packages() -> tuple[list[Package], dict[str, list[Package]]]:
+    """Return the packages that kviz needs, and those of each of its extras, by its own metadata."""
+    try:
+        known = metadata(NAME)
+    except PackageNotFoundError:  # run from a folder, without an installation
+        return [], {}
+    extras = [str(extra) for extra in known.get_all("Provides-Extra") or ()]
+    return _of(NAME, ""), {extra: _of(NAME, extra) for extra in sorted(extras)}
+
+
+def _of(name: str, extra: str, seen: frozenset[tuple[str, str]] = frozenset()) -> list[Package]:
+    """Return the packages that an extra of a package brings, and its extras in turn; "" for none."""
+    found: dict[str, Package] = {}
+    for one in map(Requirement, requires(name) or ()):
+        always = one.marker is None or one.marker.evaluate({"extra": ""})
+        wanted = not always and one.marker is not None and one.marker.evaluate({"extra": extra})
+        if not (wanted if extra else always):
+            continue
+        package = _looked_up(one)
+        if one.name != name:
+            found[one.name] = package
+        for inner in one.extras if package.installed else ():
+            if (one.name, inner) not in seen:
+                more = _of(one.name, inner, seen | {(one.name, inner)})
+                found |= {each.name: each for each in more}
+    return list(found.values())
+
+
+def _looked_up(one: Requirement) -> Package:
+    try:
+        there = version(one.name)
+    except PackageNotFoundError:
+        there = None
+    fits = there is not None and one.specifier.contains(there, prereleases=True)
+    return Package(one.name, there, str(one.specifier), fits)
+
+
+def _backend() -> dict[str, Any]:
+    """Return what Keras runs on and which GPUs TensorFlow sees, or why it does not start."""
+    try:
+        with start_up_talk_kept_back():
+            from kviz.engine.backend import keras, tf
+
+            gpus = [
+                tf.config.experimental.get_device_details(gpu).get("device_name") or gpu.name
+                for gpu in tf.config.list_physical_devices("GPU")
+            ]
+        built = bool(tf.test.is_built_with_cuda())
+        return {"backend": keras.backend.backend(), "gpus": gpus, "cuda": built, "problem": ""}
+    except KvizError as error:
+        return {"backend": None, "gpus": [], "cuda": False, "problem": str(error)}
+    except Exception as error:  # whatever a broken installation does when it is imported
+        said = f"TensorFlow does not start: {first_line(error)}"
+        return {"backend": None, "gpus": [], "cuda": False, "problem": said}
+
+
+def _install(extra: str) -> str:
+    return f'python -m pip install "{NAME}[{extra}]"'
+
+
+def _page(facts: dict[str, Any], needed: list[Package], extras: dict[str, list[Package]]) -> str:
+    """Return it all as text."""
+    free = facts["memory"]["free"]
+    memory = f"{_process.in_words(free)} free of " if free is not None else ""
+    gpus = ", ".join(f"gpu:{at} {sanitise(name)}" for at, name in enumerate(facts["gpus"]))
+    if facts["problem"]:
+        gpus = "not known"
+    elif not gpus:
+        gpus = "none seen by TensorFlow; the CPU computes" + (
+            "" if facts["cuda"] else f". On Linux with an NVIDIA GPU: {_install('gpu')}"
+        )
+    lines = [
+        f"kviz {facts['kviz']}, Python {facts['python']}, {sanitise(facts['system'], 80)}",
+        f"Memory   {memory}{_process.in_words(facts['memory']['total'])}",
+        f"Backend  {facts['backend'] or facts['problem']}",
+        f"GPUs     {gpus}",
+        "",
+    ]
+    if not needed:
+        lines.append(
+            f"{NAME} is not installed: kviz runs from a folder, and its needs are not known."
+        )
+    lines += [("" if one.fits else "MISSING  ") + one.words() for one in needed]
+    lines += ["", "Extras"] if extras else []
+    for extra, packages in extras.items():
+        missing = [one.words() for one in packages if not one.fits]
+        lines.append(f"  {extra:<12} {'missing' if missing else 'installed'}")
+        lines += [f"    {words}" for words in missing]
+        lines += [f"    {_install(extra)}"] if missing else []
+    return "\n".join(lines)

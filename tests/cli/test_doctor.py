@@ -1,0 +1,134 @@
+"""kviz doctor, --device, and a photo from standard input."""
+
+import io
+import json
+import platform
+from importlib.metadata import requires, version
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from commands import CAT, MODEL, files, one_line
+
+import kviz
+from kviz.cli import device, doctor, main
+
+
+def run(*words, **more):
+    return CliRunner().invoke(main, [str(word) for word in words], **more)
+
+
+def test_versions_gpus_memory_and_backend_are_told():
+    done = run("doctor", "--json")
+    assert done.exit_code == 0, done.output
+    assert done.stderr == "Importing TensorFlow to ask for GPUs …\n"
+    told = json.loads(done.stdout)
+    assert (told["kviz"], told["python"]) == (kviz.__version__, platform.python_version())
+    assert told["backend"] == "tensorflow"
+    assert told["works"]
+    assert 0 < told["memory"]["free"] <= told["memory"]["total"]
+    packages = {one["name"]: one for one in told["packages"]}
+    assert {"tensorflow", "keras", "numpy", "click"} <= set(packages)
+    for name, one in packages.items():
+        assert one["installed"] == version(name)
+    said = run("doctor").stdout
+    for name, one in packages.items():
+        assert f"\n{name} {one['installed']}\n" in said
+
+
+METADATA = [
+    "numpy>=1", "scipy>=1; extra == 'near'", "not-there-at-all>=2; extra == 'far'",
+    "keras-kviz[near,far]; extra == 'all'", "numpy>=999; extra == 'newer'",
+    "nothing>=1; extra == 'near' and python_version < '3'",
+]  # fmt: skip
+
+
+def test_extras_are_read_from_metadata(monkeypatch):
+    names = ("near", "far", "all", "newer")
+    monkeypatch.setattr(
+        doctor, "metadata", lambda _: type("M", (), {"get_all": lambda *_: names})()
+    )
+    monkeypatch.setattr(
+        doctor, "requires", lambda name: METADATA if name == "keras-kviz" else requires(name)
+    )
+    done = run("doctor")
+    assert done.exit_code == 0
+    said = " ".join(done.stdout.split())
+    assert "near installed" in said
+    for extra, why in (
+        ("far", "not-there-at-all: not installed, kviz needs >=2"),
+        ("all", "not-there-at-all: not installed, kviz needs >=2"),
+        ("newer", f"numpy: {np.__version__} is installed, kviz needs >=999"),
+    ):
+        assert f'{extra} missing {why} python -m pip install "keras-kviz[{extra}]"' in said
+    monkeypatch.setattr(doctor, "requires", lambda _: ["not-there-at-all"])
+    done = run("doctor")
+    assert done.exit_code == 1
+    assert "MISSING  not-there-at-all: not installed" in done.stdout
+
+
+def test_a_backend_that_does_not_start_is_told(monkeypatch):
+    problem = {"backend": None, "gpus": [], "cuda": False, "problem": "Keras does not start."}
+    monkeypatch.setattr(doctor, "_backend", lambda: problem)
+    done = run("doctor")
+    assert done.exit_code == 1
+    assert "Backend  Keras does not start." in done.stdout
+
+
+def test_the_cpu_is_always_there_and_a_gpu_that_is_not_is_one_line(monkeypatch):
+    done = run("predict", MODEL, CAT, "--device", "cpu")
+    assert "Egyptian cat" in done.stdout
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda _: [])
+    said = one_line(run("predict", MODEL, CAT, "--device", "gpu:1"))
+    assert "--device gpu:1 is not there: TensorFlow sees no GPU" in said
+    assert run("predict", MODEL, CAT, "--device", "tpu").exit_code == 2
+
+
+def test_gpus_are_hidden_before_tensorflow_starts(monkeypatch):
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "0")
+    monkeypatch.setattr(device.sys, "modules", {})
+    device.hide_others("gpu:1")
+    assert device.os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    device.hide_others("cpu")
+    assert device.os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+@pytest.mark.parametrize(("wanted", "chosen"), [("gpu:1", ["b"]), ("gpu", ["a", "b"]), ("cpu", [])])
+def test_one_gpu_is_left(monkeypatch, wanted, chosen):
+    left = []
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda _: ["a", "b"])
+    monkeypatch.setattr(
+        "tensorflow.config.set_visible_devices", lambda devices, kind: left.append((devices, kind))
+    )
+    device.use_device(wanted)
+    assert left == [(chosen, "GPU")]
+
+
+@pytest.mark.usefixtures("workplace")
+def test_a_photo_comes_from_standard_input(tmp_path):
+    photo = (tmp_path / "p.png").read_bytes()
+    before = files(tmp_path)
+    piped = json.loads(run("predict", "m.keras", "-", "--json", input=photo).stdout)
+    named = json.loads(run("predict", "m.keras", "p.png", "--json").stdout)
+    assert piped["images"][0]["classes"] == named["images"][0]["classes"]
+    assert piped["images"][0]["name"] == "stdin"
+    both = json.loads(run("predict", "m.keras", "p.png", "-", "--json", input=photo).stdout)
+    assert [image["name"] for image in both["images"]] == ["p.png", "stdin"]
+    assert files(tmp_path) == before
+    array = io.BytesIO()
+    np.save(array, np.zeros((16, 16, 3), "uint8"))
+    assert run("predict", "m.keras", "-", input=array.getvalue()).exit_code == 0
+
+
+@pytest.mark.usefixtures("workplace")
+@pytest.mark.parametrize(
+    ("words", "given", "said"),
+    [
+        (("-",), b"", "Nothing came from standard input"),
+        (("-", "-"), b"x", "Standard input is one photo: give - once."),
+        (("-",), b"no photo", "is not an image"),
+    ],
+)
+def test_what_is_no_photo_is_one_line(words, given, said):
+    assert said in one_line(run("predict", "m.keras", *words, input=given))
