@@ -183,7 +183,7 @@ class _Talk:
         self._loop = asyncio.get_running_loop()
         self._out: deque[bytes] = deque()
         self._waiting = 0
-        self._some = asyncio.Event()
+        self._some, self._full = asyncio.Event(), asyncio.Event()
         self._reader = session.reader(self._tell)
 
     async def hold(self) -> None:
@@ -192,11 +192,13 @@ class _Talk:
 
         sending = asyncio.create_task(self._send())
         receiving = asyncio.create_task(self._receive())
+        full = asyncio.create_task(self._full.wait())
+        tasks = (sending, receiving, full)
         try:
-            await asyncio.wait([sending, receiving], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._reader.leave()
-            for task in (sending, receiving):
+            for task in tasks:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
                     await task
@@ -227,9 +229,6 @@ class _Talk:
                 await self._socket.send_bytes(frame)
                 self._out.popleft()
                 self._waiting -= len(frame)
-            if self._waiting < 0:
-                await self._socket.close(1013, "Too much waits to be read.")
-                return
 
     def _tell(self, message: Message) -> None:
         """Take an answer, in whatever thread; it is put into bytes there, and not in the loop's."""
@@ -243,12 +242,12 @@ class _Talk:
     def _put(self, frame: bytes, passing: bool) -> None:
         if passing and self._out:
             return
-        if self._waiting < 0 or self._waiting + len(frame) > OUTBOX_BYTES:
-            self._out.clear()
-            self._waiting = -1
-        else:
-            self._out.append(frame)
-            self._waiting += len(frame)
+        if self._waiting + len(frame) > OUTBOX_BYTES:
+            # Whatever is being sent will not be read either.
+            self._full.set()
+            return
+        self._out.append(frame)
+        self._waiting += len(frame)
         self._some.set()
 
 

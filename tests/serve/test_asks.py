@@ -312,6 +312,7 @@ def test_a_pattern_arrives_step_by_step(shared, small):
     assert all(one.head["progress"][1] == 6 for one in pictures)
 
 
+@pytest.mark.slow
 def test_a_class_image_is_the_verbs(shared, small):
     ask, _ = shared
     answer = ask("class_image", class_index="owl", steps=3, seed=1)
@@ -320,6 +321,7 @@ def test_a_class_image_is_the_verbs(shared, small):
     assert answer.head["class_index"] == 2
 
 
+@pytest.mark.slow
 def test_a_fooling_photo_fools_when_it_is_asked_about(shared, small, pixels):
     ask, photo = shared
     worst = int(kviz.predict(small, pixels).scores[0].argmin())

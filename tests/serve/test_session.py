@@ -1,6 +1,7 @@
 """A session: what is kept, what passes, who is answered when, and what is never told."""
 
 import json
+import os
 import threading
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_a_slow_ask_lets_others_in_and_is_cancelled_in_between(session, file):
 
 def test_who_leaves_is_computed_for_no_longer(session):
     ask = Asker(session)
-    ask.send("class_image", class_index=0, steps=2000)
+    ask.send("pattern", layer="conv", channel=0, steps=2000)
     while "progress" not in ask.next().head:
         pass
     ask.reader.leave()
@@ -208,7 +209,6 @@ def test_no_path_of_the_machine_is_told(tmp_path, file, small):
             ("maps", {"photo": photo, "layer": f"{folder}/conv"}),
             ("attribution", {"photo": photo, "method": "saliency"}),
             ("save", {"as": "python", "photos": [photo]}),
-            ("save", {"as": "report", "photos": [photo], "methods": []}),
         ]
         for name, options in asks:
             answer = ask(name, **options)
@@ -219,6 +219,21 @@ def test_no_path_of_the_machine_is_told(tmp_path, file, small):
         assert "private folder" not in session.failed(kviz.OutputError(f"{folder}/x"))["error"]
     finally:
         session.close()
+
+
+@pytest.mark.slow
+def test_no_path_of_the_machine_is_in_a_report_that_is_saved(tmp_path, file, small):
+    (folder := tmp_path / "private folder").mkdir()
+    small.model.save(folder / "model.keras")
+    session = Session([kviz.load_model(folder / "model.keras")], private=[tmp_path])
+    try:
+        ask = Asker(session)
+        photo = ask.photo(file(), name="cat.png")
+        saved = ask("save", **{"as": "report"}, photos=[photo]).arrays["file"].tobytes()
+    finally:
+        session.close()
+    assert b"cat.png" in saved
+    assert b"private folder" not in saved
 
 
 def test_two_models_are_asked_about_one_photo(small, file):
@@ -268,3 +283,27 @@ def test_a_subclassed_model_tells_its_layers_after_its_first_photo(file):
         assert maps.head["channels"] == 2, maps.head
     finally:
         session.close()
+
+
+@pytest.mark.slow
+def test_a_thousand_asks_leave_memory_flat(session, file):
+    """Frames of a stream, photos and all that is asked about them; once the shelves are full."""
+    from kviz import _process
+
+    ask = Asker(session)
+    ask("photo", {"file": file()})
+
+    def some(first, count):
+        for seed in range(first, first + count):
+            photo = ask("photo", frame(seed), transient=bool(seed % 2)).head["photo"]
+            ask("maps", photo=photo, layer="conv")
+            ask("attribution", photo=photo, method="grad_cam")
+            ask("patch", photo=photo, layer="conv", channel=0, row=0, column=0)
+        return _process.in_use(os.getpid())
+
+    for shelf in (session._replies, session._photos, session.sides[0]._kept, session._passing):
+        shelf.most = 2_000_000
+    session.sides[0]._passing.most = 2_000_000
+    before = some(0, 150)
+    after = some(150, 250)
+    assert after - before < 10_000_000

@@ -6,13 +6,13 @@ import math
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from kviz import __version__
 from kviz.attribution import method_names
 from kviz.attribution.registry import method_class
 from kviz.engine.layers import LayerInfo
 from kviz.errors import KvizError
 from kviz.files import file_sha256
 from kviz.formats.bounds import MEGAPIXELS
+from kviz.results.made_by import versions
 from kviz.serve.ask import Ask, Turn, ask_class, ask_names
 from kviz.serve.asks.attribution import QUICK
 from kviz.serve.message import Message
@@ -34,7 +34,7 @@ class Hello(Ask):
         session = turn.session
         head: dict[str, Any] = {
             "protocol": PROTOCOL,
-            "version": __version__,
+            "version": dict(versions())["kviz"],
             "models": [_model(side) for side in session.sides],
             "limits": {"message": MESSAGE_BYTES, "megapixels": MEGAPIXELS},
             "photos": [photo.id for photo in session.given],
