@@ -16,6 +16,7 @@ import keras
 import matplotlib.pyplot as plt
 import pytest
 import tensorflow as tf
+from build.util import project_wheel_metadata
 from click.testing import CliRunner
 
 import kviz
@@ -28,6 +29,8 @@ from kviz.metrics import metric_class, metric_names
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+# What a newcomer reads before the first thing is looked up.
+START, _, REFERENCE = TEXT.partition("\n## Reference\n")
 
 
 # The shipped model takes 227 pixels a side; of fewer every command does the same in less time.
@@ -143,11 +146,64 @@ def test_the_recipe_is_found():
     assert len(RECIPES) == 1
 
 
+def test_windows_commands_are_those_of_linux():
+    linux, windows = (
+        re.split(r" && |; |\n", blocks(language)[0].strip()) for language in ("sh", "powershell")
+    )
+    as_linux = [
+        line.replace("\\", "/").replace(".venv/Scripts/", ".venv/bin/").replace("py -", "python3 -")
+        for line in windows
+    ]
+    assert as_linux == linux
+
+
+def test_the_start_is_short():
+    prose = re.sub(r"```.*?```", "", START, flags=re.DOTALL)
+    words = re.findall(r"\w\S*", re.sub(r"\]\([^)]+\)", "]", prose))
+    assert REFERENCE
+    assert len(words) <= 900
+
+
+def test_the_number_of_methods():
+    assert f"{len(method_names())} methods" in START
+
+
+def links(text):
+    """Return where the pictures and the links of a text lead."""
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def anchors(text):
+    """Return what GitHub and indexes make of headings: #one-page of "### One page"."""
+    headings = re.findall(
+        r"^#+ (.+)", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+    )
+    return ["#" + re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings]
+
+
 def test_pictures_and_links_lead_somewhere():
-    targets = re.findall(r"\]\(([^)]+)\)", TEXT)
+    targets = links(TEXT)
     assert targets
+    assert len(set(anchors(TEXT))) == len(anchors(TEXT))
     for target in targets:
-        assert (ROOT / target).exists(), target
+        found = target in anchors(TEXT) or target.startswith("https://")
+        assert found or (ROOT / target).exists(), target
+
+
+def test_on_an_index_links_lead_somewhere_and_nothing_is_lost():
+    metadata = project_wheel_metadata(ROOT, isolated=False)
+    text = metadata.get_payload()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    # Files of the repository are not there: what leads to them is text, or has an address.
+    assert all(target.startswith(("https://", "#")) for target in links(text))
+    assert [target for target in links(text) if target[0] == "#"] == [
+        target for target in links(TEXT) if target[0] == "#"
+    ]
+    assert anchors(text) == anchors(TEXT)
+    words = re.compile(r"```.*?```|\w+", re.DOTALL)
+    pictures = re.compile(r"!\[[^]]*\]\([^)]*\)\n(\*[^*]+\*\n)?")
+    without = re.sub(r"\]\((?!https|#)[^)]+\)", "]", pictures.sub("", TEXT))
+    assert words.findall(text) == words.findall(without)
 
 
 def test_pictures_have_alternative_text():
@@ -175,9 +231,10 @@ OF_THE_READER = {
     "(x − mean) / std × 64 + 128",
     '"-1..1"',
     '"0..1"',
-    ".venv",
-    ".venv/bin/",
-    ".venv\\Scripts\\",
+    ".venv\\Scripts\\Activate.ps1",
+    "git clone ADDRESS",
+    "keras-kviz",
+    "photo.jpg",
     "block?_conv*",
     "conv#1",
     "conv#2",
