@@ -235,6 +235,8 @@ OF_THE_READER = {
     "git clone ADDRESS",
     "keras-kviz",
     "photo.jpg",
+    "py -3.13",
+    "python3.13",
     "block?_conv*",
     "conv#1",
     "conv#2",
