@@ -115,7 +115,9 @@ def test_commands(command):
     # There is no cluster here: Ray of this machine stands in for it.
     command, _, photo = command.replace(" --address auto", "").partition(" < ")
     name, *arguments = shlex.split(command)[1:]
-    if name == "serve":  # it would not end: tests of kviz.serve start it, here it is only understood
+    if (
+        name == "serve"
+    ):  # it would not end: tests of kviz.serve start it, here it is only understood
         main.get_command(click.Context(main), name).make_context(name, arguments)
         return
     sent = Path(photo).read_bytes() if photo else None
@@ -237,6 +239,11 @@ OF_THE_READER = {
     '"-1..1"',
     '"0..1"',
     ".venv\\Scripts\\Activate.ps1",
+    "-",
+    'eval "$(_KVIZ_COMPLETE=bash_source kviz)"',
+    "zsh_source",
+    "fish_source",
+    "~/.bashrc",
     "git clone ADDRESS",
     "keras-kviz",
     "photo.jpg",
@@ -373,6 +380,8 @@ def is_something(code):
     if code.startswith("kviz "):
         name, *rest = code.split()[1:]
         known = name == "COMMAND" or name in commands()
+        if name == "help":
+            return known and {*rest} <= {*commands(), *method_names(), *metric_names()}
         return known and all(word in options for word in rest if word.startswith("--"))
     if SHELL.match(code):
         return all(is_word(word) for word in re.findall(r'"([^"]+)"', code))
@@ -418,6 +427,7 @@ def test_inline_code_names_what_is_there(code):
         "kviz.activatons(model, images)",
         "--max-gb",
         "kviz filters --help",
+        "kviz help grad_kam",
         "kviz report --max-gb 3",
         'parametrization="mako"',
         "max_frams",
