@@ -369,6 +369,15 @@ def is_statistic(code):
         return False
 
 
+def is_command(name, *rest):
+    """Return whether `kviz NAME …` can be typed."""
+    known = name == "COMMAND" or name in commands()
+    if name == "help":
+        return known and {*rest} <= {*commands(), *method_names(), *metric_names()}
+    options, _ = options_of_commands()
+    return known and all(word in options for word in rest if word.startswith("--"))
+
+
 def is_something(code):
     """Return whether inline code of the README names what is there."""
     options, defaults = options_of_commands()
@@ -378,11 +387,7 @@ def is_something(code):
     if code.startswith("-"):
         return code.split()[0] in options
     if code.startswith("kviz "):
-        name, *rest = code.split()[1:]
-        known = name == "COMMAND" or name in commands()
-        if name == "help":
-            return known and {*rest} <= {*commands(), *method_names(), *metric_names()}
-        return known and all(word in options for word in rest if word.startswith("--"))
+        return is_command(*code.split()[1:])
     if SHELL.match(code):
         return all(is_word(word) for word in re.findall(r'"([^"]+)"', code))
     if code.startswith('"'):
