@@ -244,6 +244,7 @@ OF_THE_READER = {
     "zsh_source",
     "fish_source",
     "~/.bashrc",
+    "build/site/html",
     "git clone ADDRESS",
     "keras-kviz",
     "photo.jpg",
