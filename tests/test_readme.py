@@ -382,7 +382,7 @@ def is_command(name, *rest):
 def is_something(code):
     """Return whether inline code of the README names what is there."""
     options, defaults = options_of_commands()
-    known = code in OF_THE_READER or is_statistic(code)
+    known = code in OF_THE_READER or code in commands() or is_statistic(code)
     if known or (ROOT / code).exists() or code.rstrip("/") in defaults:
         return True
     if code.startswith("-"):
