@@ -16,6 +16,7 @@ import keras
 import matplotlib.pyplot as plt
 import pytest
 import tensorflow as tf
+from build.util import project_wheel_metadata
 from click.testing import CliRunner
 
 import kviz
@@ -28,6 +29,8 @@ from kviz.metrics import metric_class, metric_names
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+# What a newcomer reads before the first thing is looked up.
+START, _, REFERENCE = TEXT.partition("\n## Reference\n")
 
 
 # The shipped model takes 227 pixels a side; of fewer every command does the same in less time.
@@ -91,13 +94,13 @@ COMMANDS = [
 
 
 def test_the_commands_are_found():
-    assert len(COMMANDS) == 28
+    assert len(COMMANDS) == 29
     assert sum("report" in each.split() for each in COMMANDS) == 3
 
 
 # Its Python makes a report of the same model and photo, and runs over the same data set.
 LONG = {
-    "kviz report models/squeezenet.keras notebooks/images/cat.png",
+    "kviz report models/squeezenet.keras notebooks/images/cat.png --quick",
     "kviz report my_model.keras photo.jpg --out report.html",
     *(each for each in COMMANDS if each.startswith("kviz run") and "--statistic" not in each),
 }
@@ -110,8 +113,15 @@ LONG = {
 )
 def test_commands(command):
     # There is no cluster here: Ray of this machine stands in for it.
-    command = command.replace(" --address auto", "")
-    done = CliRunner().invoke(main, shlex.split(command)[1:])
+    command, _, photo = command.replace(" --address auto", "").partition(" < ")
+    name, *arguments = shlex.split(command)[1:]
+    if (
+        name == "serve"
+    ):  # it would not end: tests of kviz.serve start it, here it is only understood
+        main.get_command(click.Context(main), name).make_context(name, arguments)
+        return
+    sent = Path(photo).read_bytes() if photo else None
+    done = CliRunner().invoke(main, [name, *arguments], input=sent)
     assert done.exit_code == 0, done.output
 
 
@@ -143,11 +153,64 @@ def test_the_recipe_is_found():
     assert len(RECIPES) == 1
 
 
+def test_windows_commands_are_those_of_linux():
+    linux, windows = (
+        re.split(r" && |; |\n", blocks(language)[0].strip()) for language in ("sh", "powershell")
+    )
+    as_linux = [
+        line.replace("\\", "/").replace(".venv/Scripts/", ".venv/bin/").replace("py -", "python3 -")
+        for line in windows
+    ]
+    assert as_linux == linux
+
+
+def test_the_start_is_short():
+    prose = re.sub(r"```.*?```", "", START, flags=re.DOTALL)
+    words = re.findall(r"\w\S*", re.sub(r"\]\([^)]+\)", "]", prose))
+    assert REFERENCE
+    assert len(words) <= 900
+
+
+def test_the_number_of_methods():
+    assert f"{len(method_names())} methods" in START
+
+
+def links(text):
+    """Return where the pictures and the links of a text lead."""
+    return re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+def anchors(text):
+    """Return what GitHub and indexes make of headings: #one-page of "### One page"."""
+    headings = re.findall(
+        r"^#+ (.+)", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+    )
+    return ["#" + re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings]
+
+
 def test_pictures_and_links_lead_somewhere():
-    targets = re.findall(r"\]\(([^)]+)\)", TEXT)
+    targets = links(TEXT)
     assert targets
+    assert len(set(anchors(TEXT))) == len(anchors(TEXT))
     for target in targets:
-        assert (ROOT / target).exists(), target
+        found = target in anchors(TEXT) or target.startswith("https://")
+        assert found or (ROOT / target).exists(), target
+
+
+def test_on_an_index_links_lead_somewhere_and_nothing_is_lost():
+    metadata = project_wheel_metadata(ROOT, isolated=False)
+    text = metadata.get_payload()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    # Files of the repository are not there: what leads to them is text, or has an address.
+    assert all(target.startswith(("https://", "#")) for target in links(text))
+    assert [target for target in links(text) if target[0] == "#"] == [
+        target for target in links(TEXT) if target[0] == "#"
+    ]
+    assert anchors(text) == anchors(TEXT)
+    words = re.compile(r"```.*?```|\w+", re.DOTALL)
+    pictures = re.compile(r"!\[[^]]*\]\([^)]*\)\n(\*[^*]+\*\n)?")
+    without = re.sub(r"\]\((?!https|#)[^)]+\)", "]", pictures.sub("", TEXT))
+    assert words.findall(text) == words.findall(without)
 
 
 def test_pictures_have_alternative_text():
@@ -175,9 +238,18 @@ OF_THE_READER = {
     "(x − mean) / std × 64 + 128",
     '"-1..1"',
     '"0..1"',
-    ".venv",
-    ".venv/bin/",
-    ".venv\\Scripts\\",
+    ".venv\\Scripts\\Activate.ps1",
+    "-",
+    'eval "$(_KVIZ_COMPLETE=bash_source kviz)"',
+    "zsh_source",
+    "fish_source",
+    "~/.bashrc",
+    "build/site/html",
+    "git clone ADDRESS",
+    "keras-kviz",
+    "photo.jpg",
+    "py -3.13",
+    "python3.13",
     "block?_conv*",
     "conv#1",
     "conv#2",
@@ -298,18 +370,25 @@ def is_statistic(code):
         return False
 
 
+def is_command(name, *rest):
+    """Return whether `kviz NAME …` can be typed."""
+    known = name == "COMMAND" or name in commands()
+    if name == "help":
+        return known and {*rest} <= {*commands(), *method_names(), *metric_names()}
+    options, _ = options_of_commands()
+    return known and all(word in options for word in rest if word.startswith("--"))
+
+
 def is_something(code):
     """Return whether inline code of the README names what is there."""
     options, defaults = options_of_commands()
-    known = code in OF_THE_READER or is_statistic(code)
+    known = code in OF_THE_READER or code in commands() or is_statistic(code)
     if known or (ROOT / code).exists() or code.rstrip("/") in defaults:
         return True
     if code.startswith("-"):
         return code.split()[0] in options
     if code.startswith("kviz "):
-        name, *rest = code.split()[1:]
-        known = name == "COMMAND" or name in commands()
-        return known and all(word in options for word in rest if word.startswith("--"))
+        return is_command(*code.split()[1:])
     if SHELL.match(code):
         return all(is_word(word) for word in re.findall(r'"([^"]+)"', code))
     if code.startswith('"'):
@@ -354,6 +433,7 @@ def test_inline_code_names_what_is_there(code):
         "kviz.activatons(model, images)",
         "--max-gb",
         "kviz filters --help",
+        "kviz help grad_kam",
         "kviz report --max-gb 3",
         'parametrization="mako"',
         "max_frams",
