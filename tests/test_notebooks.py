@@ -87,6 +87,48 @@ def test_it_is_saved_as_it_came_out(path):
     assert not re.search(r"/(home|root|work|opt|tmp)/", path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("path", STORY, ids=lambda path: path.stem)
+def test_it_says_what_it_needs_and_how_long_it_takes(path):
+    begin = read(path).cells[0].source
+    needs, seconds = re.search(
+        r"\*\*Needs\*\*(.*)\*\*Takes\*\*\s+about (\d+) s\s+on", begin, re.S
+    ).groups()
+    assert int(seconds) <= 90
+    files = re.findall(r"`(?:notebooks/)?((?:models|images)/[\w./]*\w/?)`", needs)
+    assert files
+    for file in files:
+        root = FOLDER.parent if file.startswith("models/") else FOLDER
+        assert (root / file).exists(), file
+
+
+@pytest.mark.parametrize("path", STORY, ids=lambda path: path.stem)
+def test_its_exercises_have_answers(path):
+    """A question is numbered, and a cell below prints its answer under that number, folded."""
+    cells = read(path).cells
+    asked = next(cell.source for cell in cells if "## Try it yourself" in cell.source)
+    begin = next(place for place, cell in enumerate(cells) if cell.source == "## Answers")
+    answers = [cell for cell in cells[begin:] if cell.cell_type == "code"]
+    assert all("hide-cell" in cell.metadata.tags for cell in answers)
+    printed = "\n".join(output.get("text", "") for cell in answers for output in cell.outputs)
+    questions = re.findall(r"^(\d)\. (.*)", asked.partition("## Try it yourself")[2], re.M)
+    assert len(questions) >= 3
+    for number, question in questions:
+        if not question.startswith("With photos of your own"):
+            assert re.search(rf"^{number}\.", printed, re.M), question
+
+
+@pytest.mark.parametrize("path", STORY, ids=lambda path: path.stem)
+def test_it_speaks_of_photos_and_classes_as_kviz_does(path):
+    cells = read(path).cells
+    said = "\n".join(cell.source for cell in cells)
+    for words in ("taken for", "speaks for", "speak for", "what decides", "strongest rival"):
+        assert words not in said.lower(), words
+    # A picture without a file's name leaves open which photo it is of.
+    shown = [output for cell in code(read(path)) for output in cell.outputs]
+    texts = "".join(str(output.get("data", {}).get("text/plain", "")) for output in shown)
+    assert not re.search(r"\bimage \d+\b", texts)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_its_text_leads_somewhere(path):
     cells = [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]

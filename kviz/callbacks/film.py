@@ -294,12 +294,16 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
                 self._vector = False
         maps = kernels = best = None
         if self._layers:
-            maps = tried("activations", lambda: activations(network, images, self._layers))
+            maps = tried(
+                "activations",
+                lambda: activations(network, images, self._layers, names=self._titles),
+            )
         if not _empty(self._kernels):
             kernels = tried("weights", lambda: weights_of(network, self._kernels))
         if self._vector:
             best = tried(
-                "predictions", lambda: predict(network, images, top=1, output=self._output)
+                "predictions",
+                lambda: predict(network, images, top=1, output=self._output, names=self._titles),
             )
         decided = {}
         for name, method in self._methods.items():

@@ -384,6 +384,8 @@ def test_what_is_shown_can_be_chosen(path):
     assert list(film.frame.activations) == ["conv1", "conv2"]
     assert list(film.frame.attributions) == ["grad_cam", "saliency"]
     assert film.frame.attributions["saliency"].class_names == ("high",)
+    results = (film.frame.activations, film.frame.predictions, *film.frame.attributions.values())
+    assert {found.names for found in results} == {("stripes",)}
     titles = [column.title for column in film._columns(film.frame)]
     dense = next(title for title in titles if title.startswith("dense"))
     assert titles == ["conv1/kernel", dense, "image", "conv1", "conv2", "grad_cam", "saliency"]
