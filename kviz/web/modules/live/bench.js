@@ -35,7 +35,8 @@ export function showCard({ card }, place = $("cards")) {
 // Draws the photo with the box that the model sees, or, once it is changed, what the model sees.
 function draw() {
   const { head, arrays } = bench.origin;
-  const changed = isChanged();
+  // A brush paints on what the model sees, and so that is shown.
+  const changed = isChanged() || $("edit-brush").value !== "";
   const original = !changed && arrays.original ? painted(arrays.original) : composed();
   const canvas = $("view-canvas");
   canvas.width = original.width;
@@ -48,7 +49,7 @@ function draw() {
   $("crop").hidden = !movable;
   if (movable) placeCrop(box);
   $("view-words").textContent = changed
-    ? `What the model sees: ${head.width} × ${head.height}, changed by you.`
+    ? `What the model sees: ${head.width} × ${head.height}${isChanged() ? ", changed by you" : ""}.`
     : movable
       ? `${head.original.width} × ${head.original.height} pixels; in the frame what the model sees. Drag it, or use the arrow keys.`
       : `${head.width} × ${head.height} pixels.`;
@@ -146,6 +147,7 @@ function startEdits() {
     bench.strokes = null;
     follow();
   });
+  $("edit-brush").addEventListener("change", draw);
   const canvas = $("view-canvas");
   const brush = () => $("edit-brush").value;
   let last = null;
