@@ -73,7 +73,7 @@ def name_page(module: ModuleType, name: str) -> str:
     lines = [*heading(f"{module.__name__}.{name}", "="), f".. currentmodule:: {module.__name__}", ""]
     lines += [f".. {what}:: {name}"]
     if what == "autoclass" and shows_members(value):
-        lines += ["   :members:"]
+        lines += ["   :members:", "   :inherited-members:"]
     return "\n".join(lines) + "\n"
 
 

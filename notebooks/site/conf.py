@@ -1,14 +1,19 @@
 """How Sphinx builds the site: `.ci/site` calls it, and puts together the folder that it reads."""
 
+import inspect
 import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from sphinx.util.inspect import stringify_signature
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # signatures need no GPU
 sys.path.insert(0, str(Path(__file__).parent))
+
+import api_pages
 
 import kviz
 
@@ -34,19 +39,10 @@ myst_heading_anchors = 4
 # A docstring's `code` is written as Markdown has it.
 default_role = "code"
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style")]
 autosummary_generate = False  # api_pages writes the pages
-autodoc_typehints = "signature"
-autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
-autodoc_default_options = {"inherited-members": True}
-autodoc_type_aliases = {
-    name: name
-    for name in ("Array", "ClassIndex", "Images", "ModelLike", "Progress", "Regions", "ScoreLike", "Selector")
-}
 python_maximum_signature_line_length = 80
-python_use_unqualified_type_names = True
 add_module_names = False
 toc_object_entries = False
 
@@ -63,7 +59,34 @@ html_theme_options = {
 }
 
 
-def keep_stars(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
+def signed(
+    _app: Any, what: str, _name: str, value: Any, _options: Any, given: str, returned: str
+) -> tuple[str, str] | None:
+    """Show a signature as it is written: `images: Images`, not what that stands for."""
+    if what not in ("function", "method", "class"):
+        return None
+    try:
+        signature = inspect.signature(value)
+    except (TypeError, ValueError):
+        return given, returned
+    parameters = list(signature.parameters.values())
+    if what == "method" and parameters[:1] and parameters[0].name == "self":
+        parameters = parameters[1:]
+    said = stringify_signature(signature.replace(parameters=parameters), unqualified_typehints=True)
+    arguments, _, result = said.rpartition(" -> ")
+    return (arguments, result) if arguments and what != "class" else (arguments or said, "")
+
+
+def properties(
+    app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    """Take a property's docstring as it is: napoleon takes all before a colon for a type."""
+    if what == "property":
+        lines[:] = [*(inspect.getdoc(value) or "").splitlines(), ""]
+        read(app, what, name, value, options, lines)
+
+
+def read(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
     """Let stars and bars outside of code be what they are: docstrings emphasise nothing."""
     lines[:] = [line if ">>>" in line else re.sub(r"`[^`]*`|([*|])", escaped, line) for line in lines]
 
@@ -83,8 +106,8 @@ def leave_out(
 
 def setup(app: Any) -> None:
     """Write the pages of the API before Sphinx looks for files, and have docstrings read."""
-    import api_pages
-
-    app.connect("autodoc-process-docstring", keep_stars, priority=400)  # before napoleon's
+    app.connect("autodoc-process-signature", signed)
+    app.connect("autodoc-process-docstring", properties, priority=600)  # after napoleon's
+    app.connect("autodoc-process-docstring", read, priority=400)  # before it
     app.connect("autodoc-skip-member", leave_out)
     api_pages.write(Path(app.srcdir) / "api")
