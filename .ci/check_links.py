@@ -53,6 +53,4 @@ def dead_links(folder: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    found = dead_links(Path(sys.argv[1]))
-    print(*found, sep="\n", end="\n" if found else "")
-    sys.exit(bool(found))
+    sys.exit("\n".join(dead_links(Path(sys.argv[1]))) or None)

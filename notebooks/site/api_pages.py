@@ -70,7 +70,11 @@ def name_page(module: ModuleType, name: str) -> str:
     """Return the page of one name."""
     value = getattr(module, name)
     what = {"Functions": "autofunction", "Types": "autodata"}.get(kind(value), "autoclass")
-    lines = [*heading(f"{module.__name__}.{name}", "="), f".. currentmodule:: {module.__name__}", ""]
+    lines = [
+        *heading(f"{module.__name__}.{name}", "="),
+        f".. currentmodule:: {module.__name__}",
+        "",
+    ]
     lines += [f".. {what}:: {name}"]
     if what == "autoclass" and shows_members(value):
         lines += ["   :members:", "   :inherited-members:"]

@@ -77,9 +77,7 @@ def signed(
     return (arguments, result) if arguments and what != "class" else (arguments or said, "")
 
 
-def properties(
-    app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]
-) -> None:
+def properties(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """Take a property's docstring as it is: napoleon takes all before a colon for a type."""
     if what == "property":
         lines[:] = [*(inspect.getdoc(value) or "").splitlines(), ""]
@@ -88,7 +86,9 @@ def properties(
 
 def read(_app: Any, _what: str, _name: str, _value: Any, _options: Any, lines: list[str]) -> None:
     """Let stars and bars outside of code be what they are: docstrings emphasise nothing."""
-    lines[:] = [line if ">>>" in line else re.sub(r"`[^`]*`|([*|])", escaped, line) for line in lines]
+    lines[:] = [
+        line if ">>>" in line else re.sub(r"`[^`]*`|([*|])", escaped, line) for line in lines
+    ]
 
 
 def escaped(found: re.Match[str]) -> str:
