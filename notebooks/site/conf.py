@@ -42,6 +42,7 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 autosummary_generate = False  # api_pages writes the pages
 autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # `signed` shows them as they are written
 python_maximum_signature_line_length = 80
 add_module_names = False
 toc_object_entries = False
