@@ -48,7 +48,7 @@ def public_names(module: ModuleType) -> list[str]:
 def kind(value: Any) -> str:
     """Return under which heading a thing stands."""
     if not inspect.isclass(value):
-        return "Functions" if callable(value) else "Types"
+        return "Functions" if inspect.isroutine(value) else "Types"
     return "Errors and warnings" if issubclass(value, Exception) else "Classes"
 
 
