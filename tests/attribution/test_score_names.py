@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import kviz
-from kviz.scores import LossScore
+from kviz.scores import ClassScore, LossScore
 
 
 def net(activation, units=3):
@@ -27,7 +27,7 @@ PHOTO = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)).astype("float32")
         ("softmax", "grad_cam", None, "logit"),
         ("softmax", "loss_gradient", None, "minus the loss"),
         ("softmax", "finer_cam", None, "difference of logits"),
-        ("softmax", "gradient", LossScore(), "score"),
+        ("softmax", "gradient", LossScore(ClassScore()), "score"),
         ("linear", "gradient", None, "score"),
     ],
 )

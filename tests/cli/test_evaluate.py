@@ -109,4 +109,4 @@ def test_a_mistake_is_one_line(words, said):
 
 def test_metrics_are_listed():
     listed = CliRunner().invoke(main, ["evaluate", "--list"])
-    assert "mu_fidelity\n" in fine(listed)
+    assert "\n  mu_fidelity " in fine(listed)

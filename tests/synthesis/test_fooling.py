@@ -434,7 +434,7 @@ def test_away_from_what_is_predicted(model):
     assert (found.scores[steps_of(found), np.arange(6)] < found.scores[0]).all()
     other = kviz.fool(model, x[:1], int(predicted[0] + 1) % CLASSES, targeted=False)
     np.testing.assert_array_equal(other.images, x[:1])
-    assert "for anything but" in other.notes[0]
+    assert "as anything but" in other.notes[0]
 
 
 @pytest.mark.some(every=2)

@@ -6,7 +6,7 @@ import { link } from "./server.js";
 import { add, onPhoto, painted, replies, trouble } from "./photos.js";
 
 // The photo looked at, its place, and what is done to it.
-const bench = { place: 0, reply: null, base: null, strokes: null, timer: 0, busy: false, again: false };
+const bench = { place: 0, reply: null, base: null, strokes: null, busy: false, again: false, asked: 0 };
 // Pixels of these canvases are read more often than they are drawn.
 export const brushOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
 const EDITS = ["noise", "x", "y", "turn"];
@@ -21,7 +21,8 @@ function show(reply, place) {
     EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
     bench.origin = reply;
   }
-  Object.assign(bench, { reply, place });
+  // What is still asked of the one before is too late.
+  Object.assign(bench, { reply, place, asked: bench.asked + 1 });
   $("table").hidden = false;
   draw();
   showCard(arrays);
@@ -111,9 +112,10 @@ async function follow() {
     return;
   }
   bench.busy = true;
+  const mine = ++bench.asked;
   try {
     const { arrays } = await link.ask("photo", { name: nameNow(), transient: true }, { arrays: pixelsOf(composed()) });
-    showCard(arrays);
+    if (mine === bench.asked) showCard(arrays);
   } catch (error) {
     trouble(error);
   }
