@@ -52,10 +52,7 @@ html_title = "kviz"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
-<<<<<<< HEAD
-=======
 html_show_search_summary = False  # it would fetch pages, which a file:// address may not
->>>>>>> docs
 html_show_sphinx = False
 html_show_copyright = False
 html_theme_options = {
