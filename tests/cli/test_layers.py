@@ -3,9 +3,12 @@
 import json
 import re
 
+import pytest
 from commands import MODEL, fine
 
 import kviz
+from kviz.cli.layers import _OPTIONAL
+from kviz.draw.tables import narrowed, text
 
 
 def test_table(run):
@@ -36,3 +39,11 @@ def test_json(run):
     }
     assert found[-1]["receptive_field"] == "whole image"
     assert all(layer["output_size"] is None for layer in found if layer["kernel_size"] is None)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_narrow_window_keeps_kind_and_parameters_and_drops_arithmetic_first(squeezenet, width):
+    table, left_out = narrowed(squeezenet.layers.table(), width, _OPTIONAL)
+    assert {"layer", "kind", "params", "output shape"} <= set(table.headers)
+    assert left_out[0] == "output size"
+    assert max(map(len, text(table).splitlines())) <= width
