@@ -42,7 +42,7 @@ class Settings:
     """What a reader can choose.
 
     Attributes:
-        class_index: the classes explained, () for each photo's predicted one and its strongest rival.
+        class_index: the classes explained, () for each photo's predicted one and the runner-up.
         output: which of the model's outputs, None for the one that gives probabilities.
         methods: names of attribution methods.
         layer_names: whose feature maps are shown.
@@ -50,9 +50,9 @@ class Settings:
         quick: leave out what takes long.
         edition: `"page"`, or `"mail"` for one that can be sent: fewer dreams are made for it.
         max_mb: how large the page may get, None for any size.
-        certify: test the maps of what decides.
+        certify: test the attributions.
         seed: for what is drawn at random.
-        batch_size: images in flight at once.
+        batch_size: batch size: images processed at once.
     """
 
     class_index: tuple[int, ...]
@@ -94,7 +94,7 @@ class Parts:
         names: the photos' names.
         layers: the table of its layers.
         predictions: the best classes.
-        classes: for each photo the classes explained and, of one alone, its strongest rival.
+        classes: for each photo the classes explained and, of one alone, the runner-up.
         explained: how many of these are explained; what is behind them is the rival.
         activations: feature maps.
         attributions: maps by method, of the shape `(N, classes, H, W)`.
@@ -104,7 +104,7 @@ class Parts:
         weights: kernels of the layers that have feature maps, and of the first convolution.
         patterns: of the strongest filters of one layer.
         class_images: of the first photo's classes.
-        fooled: the photos, changed until they are taken for the least likely class.
+        fooled: the photos, changed until they are classified as the least likely class.
         seconds: how long each part took.
         skipped: what is not there.
     """
@@ -424,7 +424,7 @@ def _farthest(predictions: Predictions | None) -> list[int]:
     """Return each photo's least likely class, as in A. Kurakin et al., 2017."""
     assert predictions is not None  # noqa: S101 - without them there are no classes
     if predictions.scores.shape[1] < 2:
-        raise KvizError("The model has one class only, so that there is no other to be taken for.")
+        raise KvizError("The model has one class only, so that there is no other to be classified as.")
     least: list[int] = predictions.scores.argmin(axis=1).tolist()
     return least
 

@@ -113,7 +113,7 @@ def report(  # noqa: PLR0913 - a verb's options
     progress: PartProgress | None = None,
     force: bool = False,
 ) -> Report:
-    """Make one page of all that kviz finds: layers, feature maps, what decides, dreams.
+    """Make one page of all that kviz finds: layers, feature maps, attributions, dreams.
 
     A part that cannot be made for a model is left out, and the page says why.
 
@@ -131,14 +131,14 @@ def report(  # noqa: PLR0913 - a verb's options
         pattern_layer_names: the layer whose strongest filters' patterns are drawn, the first of
             several; by default one in the middle.
         quick: leave out what takes long: dreams, and methods of many passes.
-        certify: test the maps of what decides, as `Attribution.certify` does: some 450 forward passes
+        certify: test the attributions, as `Attribution.certify` does: some 450 forward passes
             for each method, photo and class.
         edition: `"page"`, or `"mail"` for one of at most 2 MB: photos and dreams are JPEG, of the
             patterns there are four, maps are averaged down further, and the page says so.
         max_mb: how large the page may get; larger maps are averaged down, and the page says so. None
             for no limit.
         seed: for what is drawn at random.
-        batch_size: images in flight at once.
+        batch_size: batch size: images processed at once.
         names: what the images are called; by default the files' names.
         progress: called with (part, done, total).
         force: replace a file at `path` that kviz did not write too.
