@@ -19,7 +19,7 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.reports.evidence import first_method, sizes_only
-from kviz.reports.regions import Region, placed, regions_of
+from kviz.reports.regions import Region, hot_spots, placed
 from kviz.results import Attribution, Predictions, Synthesis
 from kviz.results.result import class_facts
 
@@ -56,7 +56,7 @@ class Answer:
         margin: of the first class to the runner-up, in `margin_of`; None where there is none.
         margin_of: `"probability"` or `"logit"`, None as `margin`.
         runner_up: the second class, as `class_facts` has it, or None.
-        where: the fewest regions that hold more than half of the evidence for the class explained.
+        where: the fewest regions with more than half of the strongest tenth of the evidence.
         where_method: the method that says so, None without one.
         where_kind: `"evidence"`, or `"sensitivity"` of a method that knows only sizes.
         fooled_at: None where nobody tried, or it came to nothing.
@@ -112,7 +112,7 @@ def answer_of(
     if method is not None and attributions:
         found = attributions[method]
         one = found.explained(image)[0]
-        regions = regions_of(one.map).strongest()
+        regions = hot_spots(one.map)
         kind = "sensitivity" if sizes_only(found) else "evidence"
         more |= {"where": regions, "where_method": method, "where_kind": kind}
         best = int(predictions.scores[image].argmax())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kviz._checks import sanitise
-from kviz.reports.regions import placed, regions_of
+from kviz.reports.regions import hot_spots, placed, regions_of
 from kviz.results import Attribution
 from kviz.results.attribution import Explained
 
@@ -72,7 +72,7 @@ def evidence_facts(found: Attribution, image: int, place: int) -> dict[str, Any]
     regions = regions_of(one.map) if is_picture_map(found) else None
     where = ""
     if regions is not None and not words:
-        strongest = regions.strongest()
+        strongest = hot_spots(one.map)
         where = placed(strongest) if strongest else "nowhere, all is against it"
     told = None if regions is None else regions.facts()
     return {"zero": bool(words), "nothing": words, "regions": told, "where": where}

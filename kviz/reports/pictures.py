@@ -14,7 +14,7 @@ from kviz._checks import sanitise
 from kviz.arrays import Levels
 from kviz.images import png
 from kviz.reports.evidence import first_method, sizes_only
-from kviz.reports.regions import placed, regions_of
+from kviz.reports.regions import hot_spots, placed
 from kviz.results import Attribution
 
 # Smaller photos are enlarged without smoothing, and JPEG would be seen in them.
@@ -95,7 +95,7 @@ def overlay(attributions: Mapping[str, Attribution], image: int, photo: Picture)
     what = f"{title}'s evidence for {label}"
     if sizes_only(found):
         what = f"{title}, how sensitive {label} is to each pixel,"
-    regions = regions_of(one.map).strongest()
+    regions = hot_spots(one.map)
     where = placed(regions) if regions else "nowhere, all is against it"
     alt = f"{sanitise(photo.title, 120)} in grey with {what} over it: {where}."
     detail = f"{title} for {label}"

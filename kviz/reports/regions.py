@@ -16,6 +16,8 @@ from kviz._types import Array
 SIDE = 3
 ROWS = ("upper", "centre", "lower")
 COLUMNS = ("left", "centre", "right")
+# The part of all pixels that a sentence is about.
+STRONGEST = 0.1
 # More regions than these, and the evidence is spread.
 MOST_NAMED = 3
 # A region's share, below which the strongest is not told from the others.
@@ -115,6 +117,31 @@ def regions_of(values: Array) -> Regions:
         corners = sums[np.ix_(rows, columns)]
         shares.append(np.maximum(np.diff(np.diff(corners, axis=0), axis=1) / total, 0))
     return Regions(*shares)
+
+
+def hot_spots(values: Array) -> list[Region]:
+    """Return where a map is strongest: the fewest regions with most of its strongest tenth.
+
+    What a sentence is about is what one sees first. A map that is weak nearly everywhere has most of
+    its sum where nobody looks, which the table of all shares tells.
+
+    Args:
+        values: float `(H, W)`, signed: what is for the class counts.
+
+    Returns:
+        Regions that together hold more than half of the sum of the largest tenth of the values, the
+        strongest first; none where nothing is for the class.
+
+    >>> spot = np.ones((30, 30))
+    >>> spot[3:9, 3:9] = 5
+    >>> [region.name for region in hot_spots(spot)]
+    ['upper left']
+    """
+    positive = np.maximum(np.nan_to_num(values.astype(np.float64)), 0)
+    least = np.quantile(positive, 1 - STRONGEST)
+    kept = positive > least
+    # Of equal values none counts for more than the others.
+    return regions_of(np.where(kept, positive, 0) if kept.any() else positive).strongest()
 
 
 def placed(regions: list[Region]) -> str:

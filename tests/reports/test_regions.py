@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kviz.reports.regions import Region, edges_of, placed, regions_of
+from kviz.reports.regions import Region, edges_of, hot_spots, placed, regions_of
 
 
 @pytest.mark.parametrize("size", [(227, 227), (10, 7), (3, 3), (2, 5), (1, 4)])
@@ -41,6 +41,27 @@ def test_the_strongest_are_as_few_as_hold_over_half_of_the_evidence():
     names = [region.name for region in regions_of(values).strongest()]
     assert names == ["upper right", "centre left"]
     assert regions_of(-np.abs(values)).strongest() == []
+
+
+def test_a_sentence_is_about_the_strongest_tenth():
+    values = np.full((30, 30), 1.0)
+    # A spot of 60 pixels, less than the tenth of 90; the others of it are the ones everywhere.
+    values[21:27, 1:9] = 40
+    values[0:3, 12:16] = 30
+    regions = hot_spots(values)
+    assert [region.name for region in regions] == ["lower left"]
+    everywhere = regions_of(values).strongest()
+    assert everywhere[0].name == "lower left"
+    assert len(everywhere) == 1
+    # Weak nearly everywhere, as maps of few cells are: the sum is not where one looks.
+    smooth = np.full((30, 30), 3.0)
+    smooth[4:8, 4:8] = 9
+    assert hot_spots(smooth)[0].name == "upper left"
+    assert len(regions_of(smooth).strongest()) == 5
+    assert hot_spots(-values) == []
+    bad = smooth.copy()
+    bad[0, 0] = np.nan
+    assert hot_spots(bad)[0].name == "upper left"
 
 
 def test_regions_are_named_by_their_place():
