@@ -424,7 +424,9 @@ def _farthest(predictions: Predictions | None) -> list[int]:
     """Return each photo's least likely class, as in A. Kurakin et al., 2017."""
     assert predictions is not None  # noqa: S101 - without them there are no classes
     if predictions.scores.shape[1] < 2:
-        raise KvizError("The model has one class only, so that there is no other to be classified as.")
+        raise KvizError(
+            "The model has one class only, so that there is no other to be classified as."
+        )
     least: list[int] = predictions.scores.argmin(axis=1).tolist()
     return least
 
