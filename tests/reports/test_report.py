@@ -77,16 +77,14 @@ def test_a_byte_a_value_is_off_by_half_a_step_at_most(spread):
     assert (off <= step * 0.5 * (1 + 1e-3)).all()
     np.testing.assert_array_equal(found.values[0], 0)
     np.testing.assert_array_equal(found.values[1], 5)
-    assert found.empty.tolist() == [True] + [False] * 39
     np.testing.assert_allclose(found.mean, maps.mean(axis=(0, 1), dtype=float), rtol=1e-6)
     np.testing.assert_allclose(found.deviation, maps.std(axis=(0, 1), dtype=float), rtol=1e-6)
 
 
-def test_values_that_are_not_finite_are_counted_and_stretch_nothing():
+def test_values_that_are_not_finite_stretch_nothing():
     maps = np.arange(12, dtype=np.float32).reshape(2, 3, 2).copy()
     maps[0, 0, 0], maps[1, 1, 1] = np.nan, np.inf
     found = quantised(maps)
-    assert found.bad == 2
     assert found.high.max() == 11
     assert np.isfinite(found.values).all()
 
