@@ -121,8 +121,8 @@ def answer_of(
             whose = f" for {sanitise(one.label, _NAME)}"
         elif predictions.kind == "values" and predictions.scores.shape[1] > 1:
             whose = f" for more of {one.label}"
-        where = placed(regions) if regions else "nowhere, all is against it"
-        said.append(f"{'most sensitive' if kind == 'sensitivity' else 'evidence'}{whose} {where}")
+        what = "most sensitive" if kind == "sensitivity" else "evidence"
+        said.append(f"{what}{whose} {placed(regions)}")
     if (changed := _fooled(fooled, image)) is not None:
         more["fooled_at"] = changed
         said.append(f"another class at ±{_levels(changed.levels)} of 255")

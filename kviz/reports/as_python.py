@@ -68,7 +68,7 @@ def _images(pixels: Mapping[str, Array]) -> list[str]:
     fits = {one[1] for one in found if one}
     given = _written(files[0] if len(files) == 1 else list(files))
     more = "" if fits == {"crop"} else f", fit={_written(fits.pop())}"
-    # Sizes that a model leaves free were given, or were those of the photos.
+    # `target_size` of a model that takes any is not known here.
     return [f"images = kviz.load_images({given}, network{more})"]
 
 

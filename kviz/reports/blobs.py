@@ -13,7 +13,6 @@ from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
-from kviz.files import slug
 from kviz.reports.evidence import evidence_facts, sizes_only
 from kviz.reports.parts import Parts, Skipped
 from kviz.tiles import COLUMNS
@@ -42,13 +41,11 @@ class Layers:
     Attributes:
         texts: packed numbers by the name of the element that holds them.
         told: for the script, a layer each.
-        sections: for the template, a layer each.
         side: the longest side of a map that is carried, 0 where none was made smaller.
     """
 
     texts: dict[str, Any] = field(default_factory=dict)
     told: list[dict[str, Any]] = field(default_factory=list)
-    sections: list[dict[str, Any]] = field(default_factory=list)
     side: int = 0
 
 
@@ -109,21 +106,6 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
                 **_named(parts, path),
                 "empty": empty.sum(axis=1).tolist(),
                 "bad": [int((~np.isfinite(one)).sum()) for one in found],
-            }
-        )
-        made.sections.append(
-            {
-                "place": place,
-                "path": path,
-                "id": f"layer-{slug(path)}",
-                "kind": maps.kinds[path],
-                "shape": (height, width, channels),
-                "factor": factor,
-                "field": "" if info is None else str(info.receptive_field),
-                "empty": empty.mean(axis=1).tolist(),
-                "empty_mean": float(empty.mean()),
-                "dead": np.flatnonzero(empty.all(axis=0)).tolist(),
-                "bad": sum(int((~np.isfinite(one)).sum()) for one in found),
             }
         )
     return made

@@ -70,9 +70,6 @@ def evidence_facts(found: Attribution, image: int, place: int) -> dict[str, Any]
     one = found.explained(image)[place]
     words = nothing(found, one)
     regions = regions_of(one.map) if is_picture_map(found) else None
-    where = ""
-    if regions is not None and not words:
-        strongest = hot_spots(one.map)
-        where = placed(strongest) if strongest else "nowhere, all is against it"
+    where = "" if regions is None or words else placed(hot_spots(one.map))
     told = None if regions is None else regions.facts()
     return {"zero": bool(words), "nothing": words, "regions": told, "where": where}

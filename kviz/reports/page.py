@@ -75,11 +75,8 @@ def page(
         "layer_table": None if parts.layers is None else parts.layers.table(),
         "cmaps": CMAPS,
         "health": health_view(facts["health"], len(parts.names)),
-        "kernels": kernels,
-        "methods": list(parts.attributions),
         "unexplained": {},
         "fooled_notes": [] if parts.fooled is None else parts.fooled.notes,
-        "numbered": list(enumerate(parts.names)),
     }
     room = math.inf if limit is None else limit
     told = {
@@ -97,8 +94,6 @@ def page(
             for image in facts["images"]
         ],
         "first_methods": first_methods,
-        # Of the first photo.
-        "first_method": next(iter(first_methods), None),
         "model": facts["model"]["name"],
         "layers": [],
         "tree": tree(parts.layers),
@@ -118,7 +113,7 @@ def page(
         "smaller": [],
     }
     told |= more
-    bare = len(render("page.html", {**context, "told": told, "blobs": texts, "layers": []}))
+    bare = len(render("page.html", {**context, "told": told, "blobs": texts}))
     attributions = blobs.attributions(parts, 0.25 * (room - bare))
     texts |= attributions.texts
     taken = bare + sum(map(len, attributions.texts.values()))
@@ -137,7 +132,7 @@ def page(
         "edition": edition,
         "smaller": _smaller(layers.side, attributions, edition, bool(parts.patterns)),
     }
-    context |= {"layers": layers.sections, "unexplained": _unexplained(parts.skipped)}
+    context["unexplained"] = _unexplained(parts.skipped)
     facts["skipped"] = [vars(one) for one in parts.skipped]
     text = render("page.html", {**context, "told": told, "blobs": texts})
     size = len(text.encode())

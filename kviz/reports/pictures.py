@@ -95,8 +95,7 @@ def overlay(attributions: Mapping[str, Attribution], image: int, photo: Picture)
     what = f"{title}'s evidence for {label}"
     if sizes_only(found):
         what = f"{title}, how sensitive {label} is to each pixel,"
-    regions = hot_spots(one.map)
-    where = placed(regions) if regions else "nowhere, all is against it"
+    where = placed(hot_spots(one.map))
     alt = f"{sanitise(photo.title, 120)} in grey with {what} over it: {where}."
     detail = f"{title} for {label}"
     return as_picture(np.asarray(levels), photo.title, detail, alt, photo=True)

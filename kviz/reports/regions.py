@@ -147,11 +147,18 @@ def hot_spots(values: Array) -> list[Region]:
 def placed(regions: list[Region]) -> str:
     """Return where regions are, in words that follow "evidence".
 
+    Args:
+        regions: as `Regions.strongest` gives them.
+
+    >>> placed([])
+    'nowhere, all is against it'
     >>> placed([Region(1, 0, 0.4), Region(1, 1, 0.2)])
     'in the centre left and the centre'
     >>> placed([Region(0, column, 0.2) for column in (0, 1, 2)] + [Region(1, 1, 0.1)])
     'spread over the photo, strongest in the upper left'
     """
+    if not regions:
+        return "nowhere, all is against it"
     if len(regions) > MOST_NAMED:
         # Parts of a side that cannot be divided by three differ by a pixel.
         if regions[0].share < EVEN:

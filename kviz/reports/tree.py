@@ -24,7 +24,6 @@ def tree(table: LayerTable | None, shown: Sequence[str] = ()) -> list[dict[str, 
         or None.
     """
     places = {path: place for place, path in enumerate(shown)}
-    order = {info.path: at for at, info in enumerate(table or ())}
     return [
         {
             "path": info.path,
@@ -34,7 +33,6 @@ def tree(table: LayerTable | None, shown: Sequence[str] = ()) -> list[dict[str, 
             "parameters": info.parameters,
             "window": "" if info.window is None else window_words(info.window, info),
             "field": field_words(info.receptive_field),
-            "sources": [order[path] for path in info.sources if path in order],
             "contains": info.contains,
             "place": places.get(info.path),
         }

@@ -1,8 +1,8 @@
-"""The app: one page and one WebSocket, for who has the token, on this machine.
+"""The app: one page and one WebSocket, for whoever has the token, on this machine.
 
-Who may ask is told by a token in the address, which the browser keeps as a cookie. A page from
-elsewhere whose name is made to lead to this machine (DNS rebinding) is told by the Host header, one
-that opens the WebSocket from its own place by Origin. No path that a browser gives is read or written.
+A browser is let in by a token in the address, which it keeps as a cookie. A page from elsewhere whose
+name was made to resolve to this machine (DNS rebinding) is recognised by its Host header, one that
+opens the WebSocket from its own site by its Origin. No path that a browser gives is read or written.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from kviz.serve.session import Session
 Scope = MutableMapping[str, Any]
 Call = Callable[..., Awaitable[Any]]
 
-# What may wait for a reader who does not take it; who lets more wait is gone, and asks again.
+# What may wait for a slow reader; one that lets more wait is disconnected, and asks again.
 OUTBOX_BYTES = 128_000_000
-# Seconds between looks whether a reader is still there, and in which it has to answer.
+# Seconds between pings, and in which a reader has to answer one.
 PING = 20.0
 # Connections at once: browsers open some for each page.
 CONNECTIONS = 100
@@ -48,12 +48,12 @@ _HEADERS = {
 
 
 class Guard:
-    """Lets through to an app what comes by a name of this machine and, if from a page, from its own.
+    """Lets through to an app what is addressed to this machine and, if a page sends it, its own page.
 
     Args:
         app: the app.
-        hosts: names by which this machine may be called; numbers may always be: who has a name lead
-            here has no number in it.
+        hosts: names by which this machine may be called; IP addresses always may: DNS rebinding needs
+            a name.
     """
 
     def __init__(self, app: Call, hosts: tuple[str, ...]) -> None:
@@ -127,7 +127,7 @@ def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
 
     Args:
         session: what answers.
-        token: who has it may ask.
+        token: whoever has it may ask.
         hosts: names of this machine besides `localhost`.
 
     Raises:

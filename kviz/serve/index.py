@@ -114,14 +114,14 @@ def _layers(side: Side) -> list[dict[str, Any]]:
         shape = info.output_shape
         if info.data_format == "channels_first":
             shape = (shape[0], *shape[2:], shape[1])
-        high, wide = shape[1:3] if len(shape) == 4 else (1, shape[1])
+        height, width = shape[1:3] if len(shape) == 4 else (1, shape[1])
         channels = info.channels or 1
         made.append(
             {
                 "path": info.path,
                 "kind": info.kind,
-                "height": high,
-                "width": wide,
+                "height": height,
+                "width": width,
                 "channels": channels,
                 "columns": min(blobs.columns_of(channels), channels),
                 "factor": 1,

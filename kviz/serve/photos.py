@@ -75,8 +75,8 @@ class Photo:
             return lying.size
         array = self.levels if self.levels is not None else self.array
         assert array is not None  # noqa: S101 - it is one of the three
-        high, wide = array.shape[-3:-1]
-        return wide, high
+        height, width = array.shape[-3:-1]
+        return width, height
 
     def whole(self) -> Array | None:
         """Return the photo itself, RGB, uint8 `(H, W, 3)`; None of what is no picture."""
@@ -140,8 +140,8 @@ def fitted(photo: Photo, network: Network) -> Fitted:
     """
     if photo.array is not None:
         pixels = next(iter(network.pixels(photo.array).values()))
-        wide, high = photo.extent if pixels.ndim == 4 else (1, 1)
-        return Fitted(pixels, (wide, high), (0.0, 0.0, float(wide), float(high)))
+        width, height = photo.extent if pixels.ndim == 4 else (1, 1)
+        return Fitted(pixels, (width, height), (0.0, 0.0, float(width), float(height)))
     shapes = network.input_shapes or [(None, None, None, 3)]
     if len(shapes) != 1 or len(shapes[0]) != 4:
         raise ImageError(
@@ -168,16 +168,16 @@ def _target(
     """Return the height and width that a model is given, and what is to be said of them."""
     own = network.image_size
     if photo.size is not None:
-        high, wide = validate_size(photo.size, own)
-        return (high, wide), ()
+        height, width = validate_size(photo.size, own)
+        return (height, width), ()
     if own[0] is not None and own[1] is not None:
         return (own[0], own[1]), ()
-    wide, high = extent
+    width, height = extent
     if photo.box is not None:
         left, top, right, bottom = photo.box
-        wide, high = round(right - left), round(bottom - top)
-    scale = min(1.0, LONGEST / max(wide, high))
-    size = (own[0] or max(1, round(high * scale)), own[1] or max(1, round(wide * scale)))
+        width, height = round(right - left), round(bottom - top)
+    scale = min(1.0, LONGEST / max(width, height))
+    size = (own[0] or max(1, round(height * scale)), own[1] or max(1, round(width * scale)))
     if scale == 1.0:
         return size, ()
     return size, (f"The model takes any size; it is given the photo as {size[1]} × {size[0]}.",)

@@ -86,7 +86,7 @@ class Server:
         self._server = uvicorn.Server(config)
         # Not in the main thread: there signals are for whoever has begun the process.
         self._thread = threading.Thread(target=self._run, name="kviz-serve", daemon=True)
-        # Instead of joining the thread: who is interrupted in that takes it for ended (Python 3.11).
+        # Not `join`: once interrupted, it takes the thread for ended (Python 3.11).
         self._ended = threading.Event()
 
     def _run(self) -> None:

@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from kviz._checks import sanitise
 from kviz._types import Array
-from kviz.arrays import empty_channels
 
 # The longest names that a page shows whole.
 NAME_LENGTH = 200
@@ -33,9 +32,6 @@ class Channels:
         high: float32 `(channels,)`, of code 255.
         mean: float32 `(channels,)`, of the values before anything was lost.
         deviation: float32 `(channels,)`, their standard deviation.
-        empty: bool `(channels,)`: zero everywhere.
-        factor: how many values a side one code stands for, the mean of them.
-        bad: how many values are not finite; they are carried as `low`.
     """
 
     codes: npt.NDArray[np.uint8]
@@ -43,9 +39,6 @@ class Channels:
     high: Array
     mean: Array
     deviation: Array
-    empty: Array
-    factor: int
-    bad: int
 
     @property
     def values(self) -> Array:
@@ -63,7 +56,7 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
     """Return maps with a byte a value and a scale of its own for each channel.
 
     Args:
-        maps: float `(H, W, channels)`.
+        maps: float `(H, W, channels)`; what is not finite is carried as zero.
         factor: values a side to be averaged to one.
 
     Returns:
@@ -73,8 +66,8 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
     [[[0, 51, 255]]]
     """
     finite = np.isfinite(maps)
-    bad = int((~finite).sum())
-    planes = np.ascontiguousarray(np.moveaxis(np.where(finite, maps, 0) if bad else maps, -1, 0))
+    planes = maps if finite.all() else np.where(finite, maps, 0)
+    planes = np.ascontiguousarray(np.moveaxis(planes, -1, 0))
     flat = planes.reshape(len(planes), -1)
     mean = flat.mean(axis=1, dtype=np.float64)
     deviation = flat.std(axis=1, dtype=np.float64)
@@ -89,9 +82,6 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
         high=high,
         mean=mean.astype(np.float32),
         deviation=deviation.astype(np.float32),
-        empty=empty_channels(maps[None])[0],
-        factor=factor,
-        bad=bad,
     )
 
 

@@ -75,3 +75,9 @@ def test_regions_are_named_by_their_place():
     )
     even = regions_of(np.ones((227, 227))).strongest()
     assert (len(even), placed(even)) == (5, "spread evenly over the photo")
+    values = np.ones((9, 9))
+    values[:3, :3] = 1.2
+    # 1.2 of 9.2: an eighth is more than the others have.
+    assert placed(regions_of(values).strongest()) == (
+        "spread over the photo, strongest in the upper left"
+    )

@@ -77,16 +77,14 @@ def test_a_byte_a_value_is_off_by_half_a_step_at_most(spread):
     assert (off <= step * 0.5 * (1 + 1e-3)).all()
     np.testing.assert_array_equal(found.values[0], 0)
     np.testing.assert_array_equal(found.values[1], 5)
-    assert found.empty.tolist() == [True] + [False] * 39
     np.testing.assert_allclose(found.mean, maps.mean(axis=(0, 1), dtype=float), rtol=1e-6)
     np.testing.assert_allclose(found.deviation, maps.std(axis=(0, 1), dtype=float), rtol=1e-6)
 
 
-def test_values_that_are_not_finite_are_counted_and_stretch_nothing():
+def test_values_that_are_not_finite_stretch_nothing():
     maps = np.arange(12, dtype=np.float32).reshape(2, 3, 2).copy()
     maps[0, 0, 0], maps[1, 1, 1] = np.nan, np.inf
     found = quantised(maps)
-    assert found.bad == 2
     assert found.high.max() == 11
     assert np.isfinite(found.values).all()
 
@@ -217,9 +215,10 @@ def test_facts_are_what_the_verbs_say(made, squeezenet):
 def test_facts_are_in_the_page(made):
     text = made.report.html
     assert made.report.facts()["model"]["sha256"] in text
-    for row in made.report.facts()["images"][0]["classes"]:
+    # A card has the three best classes, and no line is broken before a percent sign.
+    for row in made.report.facts()["images"][0]["classes"][:3]:
         assert f"<bdi>{row['name']}</bdi>" in text
-        assert f"{100 * row['score']:.1f} %" in text
+        assert f"{100 * row['score']:.1f}&nbsp;%" in text
     for part, seconds in made.report.facts()["seconds"].items():
         if part != "page":
             assert re.search(rf"{re.escape(part)}</th><td class=\"number\">{seconds:.2f}<", text)
@@ -468,7 +467,7 @@ def test_dead_filters_and_empty_channels_are_named():
     (dead,) = report.facts()["dead_channels"].values()
     assert dead == [0, 1, 2, 3]
     assert [one["arrived"] for one in report.facts()["patterns"]] == [False] * 4
-    assert "Dead, nothing moves them" in report.html
+    assert "No gradient reaches these filters" in report.html
 
 
 def test_sequences_are_drawn_as_rows():

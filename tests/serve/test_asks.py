@@ -375,7 +375,13 @@ def test_hello_tells_what_can_be_asked(shared):
         assert ("error" not in answer.head) == asked["patch"], layer["path"]
         if asked["kernels"]:
             assert "error" not in ask("kernels", layer=layer["path"]).head
-    assert {one["name"] for one in model["methods"]} >= {"grad_cam", "occlusion"}
+    slow = {one["name"]: one["slow"] for one in model["methods"]}
+    # One pass and one back, two of each; hundreds; and how many, only the net decides.
+    few, many = ("grad_cam", "guided_grad_cam"), ("occlusion", "integrated_gradients", "score_cam")
+    assert {name: slow[name] for name in (*few, *many)} == {
+        **dict.fromkeys(few, False),
+        **dict.fromkeys(many, True),
+    }
     assert head["asks"]["pattern"] == {"slow": True}
 
 

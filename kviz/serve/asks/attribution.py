@@ -16,19 +16,33 @@ from kviz.errors import LayerError, OptionError
 from kviz.reports import blobs
 from kviz.serve.ask import Ask, Turn, validate_class
 from kviz.serve.message import Message, as_bytes
+from kviz.shelf import METHODS
 
-# Methods that are one pass, or one and the way back: all others are jobs.
-QUICK = (
-    "attention_rollout", "cam", "chefer", "deconvnet", "eigen_cam", "finer_cam", "full_grad",
-    "grad_cam", "grad_cam_plus_plus", "gradient", "guided_backprop", "guided_grad_cam", "hires_cam",
-    "input_x_gradient", "layer_cam", "loss_gradient", "lrp", "saliency", "xgrad_cam",
-)  # fmt: skip
+# A method of more passes than these is a job.
+_FEW = 4
 
 
 def _options(_: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise OptionError(f"options takes names and values. Received: {sanitise(repr(value))}")
     return value
+
+
+def takes_many_passes(method: str) -> bool:
+    """Return whether a method takes many passes of one photo, or nobody knows how many.
+
+    Args:
+        method: its name.
+
+    Raises:
+        OptionError: if there is no such method.
+
+    >>> takes_many_passes("grad_cam"), takes_many_passes("rise")
+    (False, True)
+    """
+    card = METHODS.card(method)
+    forward, backward = card.count(card.forward), card.count(card.backward)
+    return forward is None or backward is None or forward + backward > _FEW
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +58,7 @@ class AskAttribution(Ask):
     @property
     def takes_long(self) -> bool:
         """Whether the method takes many passes."""
-        return self.method not in QUICK
+        return takes_many_passes(self.method)
 
     def answer(self, turn: Turn) -> Message:
         """Return the reply."""

@@ -14,7 +14,7 @@ from kviz.files import file_sha256
 from kviz.formats.bounds import MEGAPIXELS
 from kviz.results.made_by import versions
 from kviz.serve.ask import Ask, Turn, ask_class, ask_names
-from kviz.serve.asks.attribution import QUICK
+from kviz.serve.asks.attribution import takes_many_passes
 from kviz.serve.message import Message
 from kviz.serve.patches import can_be_worked_out
 from kviz.serve.side import Side
@@ -106,7 +106,7 @@ def _methods() -> list[dict[str, Any]]:
                 "name": name,
                 "title": kind.display_name or name.replace("_", " ").capitalize(),
                 "layer_sized": kind.layer_sized,
-                "slow": name not in QUICK,
+                "slow": takes_many_passes(name),
                 "options": {one.name: _plain(one.default) for one in fields(kind) if one.init},
             }
         )

@@ -4,10 +4,6 @@ import { clip, said } from "./dom.js";
 import { numbers, told } from "./source.js";
 import { look } from "./state.js";
 
-export const SIDE = 3;
-const ROWS = ["upper", "centre", "lower"];
-const COLUMNS = ["left", "centre", "right"];
-
 export const mapsOf = (photo) => told.attributions.filter((one) => one.image === photo);
 export const found = (method, photo) =>
   told.attributions.find((one) => one.method === method && one.image === photo);
@@ -19,7 +15,7 @@ export function methods() {
   return [...new Map(told.attributions.map((one) => [one.method, titleOf(one)]))];
 }
 
-export const photoCount = () =>
+const photoCount = () =>
   Math.max(told.photos.length, ...told.attributions.map((one) => one.image + 1));
 
 // Returns what is looked at: a photo, one of the classes explained, its map, and one to compare it with;
@@ -61,7 +57,7 @@ function read(one, which, buffer) {
 }
 
 // Returns what is drawn of a value.
-export const PARTS = {
+const PARTS = {
   both: (value) => value,
   for: (value) => Math.max(0, value),
   against: (value) => Math.max(0, -value),
@@ -98,9 +94,6 @@ export function strongest(values, sign, percent) {
   }
   return { from, kept, of: sizes.length, share: all > 0 ? sum / all : 0 };
 }
-
-export const regionName = (row, column) =>
-  row === 1 && column === 1 ? "centre" : `${ROWS[row]} ${COLUMNS[column]}`;
 
 // Returns where what a map shows lies, as a sentence; "" of one that is zero or whose regions are not told.
 export function whereWords(one, which) {

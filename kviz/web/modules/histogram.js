@@ -7,7 +7,7 @@ const BINS = 40;
 const [WIDTH, HEIGHT] = [400, 100];
 
 // Returns how many values fall between the layer's lowest and highest, in equal bins, zeros apart.
-export function counted(maps) {
+function counted(maps) {
   const size = maps.height * maps.width;
   const low = Math.min(...maps.low);
   const high = Math.max(...maps.high);

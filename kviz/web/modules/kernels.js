@@ -4,7 +4,7 @@ import { packedColour, palettes } from "./colours.js";
 import { clip, said } from "./dom.js";
 import { numbers, told } from "./source.js";
 
-export const kernelsOf = (path) => (Object.hasOwn(told.kernels, path) ? told.kernels[path] : null);
+const kernelsOf = (path) => (Object.hasOwn(told.kernels, path) ? told.kernels[path] : null);
 
 // Returns a promise of a filter's panels: its heaviest input channels, in codes of -127 to 127.
 async function kernelOf(path, filter) {

@@ -43,7 +43,7 @@ export class Link {
 }
 
 // What was asked for and is not to be had. Its code "over" means that nobody waits for it any more.
-export class AskError extends Error {
+class AskError extends Error {
   constructor(message, code) {
     super(message);
     this.code = code;

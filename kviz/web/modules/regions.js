@@ -1,7 +1,12 @@
 // Where the evidence lies, as a table of thirds of the photo: for those who cannot see a map.
 
 import { element } from "./dom.js";
-import { isZero, kindOf, regionName, SIDE, titleOf } from "./evidence.js";
+import { isZero, kindOf, titleOf } from "./evidence.js";
+
+const ROWS = ["upper", "centre", "lower"];
+const COLUMNS = ["left", "centre", "right"];
+const regionName = (row, column) =>
+  row === 1 && column === 1 ? "centre" : `${ROWS[row]} ${COLUMNS[column]}`;
 
 const percent = (share) => {
   const rounded = Math.round(100 * share);
@@ -14,11 +19,11 @@ export function regionsTable(one, which) {
   if (!regions || isZero(one, which)) return [];
   const { name } = one.classes[which];
   const against = regions.against.flat().some((share) => share > 0);
-  const head = element("tr", {}, element("td"), ...["left", "centre", "right"].map((textContent) =>
+  const head = element("tr", {}, element("td"), ...COLUMNS.map((textContent) =>
     element("th", { scope: "col", textContent })));
-  const rows = ["upper", "centre", "lower"].map((textContent, row) => element("tr", {},
+  const rows = ROWS.map((textContent, row) => element("tr", {},
     element("th", { scope: "row", textContent }),
-    ...Array.from({ length: SIDE }, (_, column) => cell(regions, row, column, against))));
+    ...COLUMNS.map((_, column) => cell(regions, row, column, against))));
   return [element("table", { className: "regions" },
     element("caption", {}, ...caption(one, name, against)),
     element("thead", {}, head),

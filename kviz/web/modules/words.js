@@ -16,7 +16,7 @@ export function layerWords(entry, photo) {
   if (entry.field) words.push(`Receptive field: ${entry.field}.`);
   if (layer) words.push(deadWords(layer, photo));
   const bad = layer?.bad?.[photo];
-  if (bad) words.push(`${plural(bad, "value")} ${bad === 1 ? "is" : "are"} not finite, drawn at the lowest.`);
+  if (bad) words.push(`${plural(bad, "value")} ${bad === 1 ? "is" : "are"} not finite, drawn as zero.`);
   return words.filter(Boolean).join(" ");
 }
 

@@ -86,7 +86,7 @@ async function drawPins() {
   const { photo } = look();
   $("pins").hidden = !pins.length;
   const figures = await Promise.all(pins.map(async ({ layer, ch }) => {
-    const file = await link.ask("save", { form: "png", photos: [told.photos[Number(photo)].id], of: { ask: "maps", layer, channel: Number(ch) } });
+    const file = await link.ask("save", { as: "png", photos: [told.photos[Number(photo)].id], of: { ask: "maps", layer, channel: Number(ch) } });
     return [layer, ch, `data:image/png;base64,${btoa(String.fromCharCode(...file.arrays.file))}`];
   }));
   $("pins").replaceChildren(...figures.map(([layer, ch, src], at) => {

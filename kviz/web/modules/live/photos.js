@@ -24,7 +24,7 @@ export function trouble(error) {
 }
 
 // Sends an image file and looks at it.
-export async function addFile(file) {
+async function addFile(file) {
   const data = new Uint8Array(await file.arrayBuffer());
   return add({ name: file.name || "pasted" }, { file: { data, shape: [data.length] } });
 }

@@ -11,7 +11,7 @@ async function saved(as, button) {
   button.disabled = true;
   button.textContent = "Being made …";
   try {
-    const { head, arrays } = await link.ask("save", { form: as, photos: told.photos.map(({ id }) => id) }, {
+    const { head, arrays } = await link.ask("save", { as, photos: told.photos.map(({ id }) => id) }, {
       onProgress: ({ progress: [done, total] }) => { button.textContent = `Being made: ${Math.round((100 * done) / total)} %`; },
     });
     save(head.name, [arrays.file], head.type);

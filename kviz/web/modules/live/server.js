@@ -54,7 +54,7 @@ function learn(layer, photo, head) {
 }
 
 // Returns a copy's bytes, which begin where a typed array may begin.
-export function bytesOf(array) {
+function bytesOf(array) {
   return array.buffer.slice(array.byteOffset, array.byteOffset + array.byteLength);
 }
 
