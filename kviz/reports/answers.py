@@ -145,6 +145,8 @@ def _decided(predictions: Predictions, image: int) -> Answer:
         shares = [(i, float(scores[i])) for i in order[:3].tolist() if scores[i] > 0]
         named = ", ".join(f"{_name(predictions, i)} {_percent(x)}" for i, x in shares)
         return Answer(f"{named} of the pixels" if named else "no class at any pixel")
+    if not np.isfinite(scores).all():
+        return Answer("no class can be told: its scores are not all finite")
     if kind == "labels":
         return _labelled(predictions, scores, order.tolist())
     return _classified(predictions, scores, order.tolist())

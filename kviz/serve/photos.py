@@ -149,17 +149,28 @@ def fitted(photo: Photo, network: Network) -> Fitted:
         )
     extent = photo.extent
     validate_sides(photo.name, *extent)
+    if photo.box is not None:
+        _validate_box(photo.box, extent)
     target, notes = _target(photo, network, extent)
     size = (target[1], target[0])
     wanted = wanted_by(network, fit=photo.fit, target_size=target)
     if photo.box is not None:
-        return Fitted(_cut(photo, extent, wanted)[None], extent, photo.box, notes)
+        return Fitted(_cut(photo, wanted)[None], extent, photo.box, notes)
     if photo.file is not None:
         found = read(photo.file, wanted, photo.name)
         pixels, notes = found.pixels, (*found.notes, *notes)
     else:
         pixels = _of_levels(photo, wanted)
     return Fitted(pixels[None], extent, box_of(extent, size, photo.fit), notes)
+
+
+def _validate_box(box: Box, extent: tuple[int, int]) -> None:
+    left, top, right, bottom = box
+    if not (0 <= left < right <= extent[0] and 0 <= top < bottom <= extent[1]):
+        raise OptionError(
+            f"box takes left, top, right and bottom within {extent[0]} × {extent[1]} pixels. "
+            f"Received: {shown(box, 80)}"
+        )
 
 
 def _target(
@@ -175,7 +186,7 @@ def _target(
     width, height = extent
     if photo.box is not None:
         left, top, right, bottom = photo.box
-        width, height = round(right - left), round(bottom - top)
+        width, height = max(1, round(right - left)), max(1, round(bottom - top))
     scale = min(1.0, LONGEST / max(width, height))
     size = (own[0] or max(1, round(height * scale)), own[1] or max(1, round(width * scale)))
     if scale == 1.0:
@@ -183,18 +194,12 @@ def _target(
     return size, (f"The model takes any size; it is given the photo as {size[1]} × {size[0]}.",)
 
 
-def _cut(photo: Photo, extent: tuple[int, int], wanted: Wanted) -> Array:
+def _cut(photo: Photo, wanted: Wanted) -> Array:
     """Return what of a photo lies in its box, resized as `kviz.load_images` does."""
     whole = photo.whole()
     assert whole is not None  # noqa: S101 - a file or a canvas is a picture
     assert photo.box is not None  # noqa: S101 - who calls has looked
     _validate_colours(wanted)
-    left, top, right, bottom = photo.box
-    if not (0 <= left < right <= extent[0] and 0 <= top < bottom <= extent[1]):
-        raise OptionError(
-            f"box takes left, top, right and bottom within {extent[0]} × {extent[1]} pixels. "
-            f"Received: {shown(photo.box, 80)}"
-        )
     image = Image.fromarray(np.ascontiguousarray(whole))
     size = (wanted.size[1] or 1, wanted.size[0] or 1)
     image = image.resize(size, Image.Resampling.BICUBIC, box=photo.box)

@@ -147,8 +147,10 @@ class Side:
 
     def _blank(self) -> dict[str, Array]:
         shapes = self.network.input_shapes or [(None, None, None, 3)]
-        array = np.zeros([side or 224 for side in (1, *shapes[0][1:])], np.float32)
-        return self.network.pixels(array if len(shapes) == 1 else [array])
+        arrays = [
+            np.zeros([side or 224 for side in (1, *shape[1:])], np.float32) for shape in shapes
+        ]
+        return self.network.pixels(arrays[0] if len(arrays) == 1 else arrays)
 
     @property
     def table(self) -> LayerTable:
@@ -260,10 +262,13 @@ class Side:
             attributions: maps by method, which say where the evidence is.
         """
         predictions = self.predictions(photo)
-        classes = [
-            class_facts(one.class_index, one.name, one.score, predictions.is_probability)
-            for one in predictions.rows[0]
-        ]
+        # As JSON has them: the card says in words what is not finite.
+        classes = plainly(
+            [
+                class_facts(one.class_index, one.name, one.score, predictions.is_probability)
+                for one in predictions.rows[0]
+            ]
+        )
         answer = plainly(answer_of(predictions, 0, attributions).facts())
         image = {"name": photo.name, "classes": classes, "answer": answer}
         made = answer_pictures(predictions, 0)

@@ -120,6 +120,14 @@ def test_every_kind_of_output_has_a_sentence(given, sentence, margin, verdict):
     assert answer.margin == (None if margin is None else pytest.approx(margin, abs=1e-3))
 
 
+@pytest.mark.parametrize("kind", ["classes", "labels", "unit"])
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_said_to_be(kind, score):
+    answer = answer_of(predicted([0.5, score], kind), 0)
+    assert answer.sentence == "no class can be told: its scores are not all finite"
+    assert answer.verdict is answer.margin is answer.runner_up is None
+
+
 def test_another_class_than_the_predicted_one_is_named():
     given = predicted([0.9, 0.1])
     answer = answer_of(given, 0, {"grad_cam": attributed(LEFT, which=1)})

@@ -65,3 +65,14 @@ def test_values_at_a_bound_of_a_known_function_are_saturated(layer, low, high):
 
 def test_what_is_not_known_has_no_bounds():
     assert bounds_of(None) == (None, None)
+
+
+def test_layers_with_bounds_stand_beside_those_without():
+    """Most models have both, such as a ReLU's and a sigmoid's."""
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Conv2D(2, 1, activation="sigmoid")]
+    )
+    page = kviz.report(model, np.zeros((1, 8, 8, 3), np.uint8), quick=True).html
+    paths = [layer.name for layer in model.layers]
+    assert f"{paths[0]}: no bounds" in page
+    assert f"{paths[1]}: 0 % of the values saturated" in page

@@ -7,11 +7,13 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from serve_asker import Asker
 
 import kviz
 from kviz.formats.fitting import box_of
 from kviz.reports import blobs
 from kviz.reports.parts import Parts
+from kviz.serve.session import Session
 from kviz.web.packing import quantised
 
 pytestmark = pytest.mark.filterwarnings("ignore::kviz.KvizWarning")
@@ -116,6 +118,21 @@ def test_what_is_no_photo_is_said_in_a_sentence(shared, options, arrays, words):
 def test_a_box_lies_within_the_photo(shared, box):
     ask, photo = shared
     assert "within 40 × 30" in ask("photo", photo=photo, box=box).head["error"]
+
+
+def test_a_box_of_a_model_that_takes_any_size_lies_within_the_photo_and_may_be_small(file):
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((None, None, 3)), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    )
+    session = Session([kviz.Network(model)])
+    ask = Asker(session)
+    photo = ask.photo(file(5))
+    empty = ask("photo", photo=photo, box=[3, 3, 3, 3]).head
+    assert (empty["code"], "within 40 × 30" in empty["error"]) == ("option", True)
+    small = ask("photo", photo=photo, box=[3, 3, 3.2, 3.4]).head
+    assert (small["width"], small["height"]) == (1, 1)
+    session.close()
 
 
 def test_a_picture_that_unpacks_to_far_more_is_refused(shared):

@@ -155,11 +155,13 @@ def test_edits_change_what_the_model_sees_and_the_bars_follow(opened, app, small
     middle = base[4:12, 2:10]
     turned = np.rot90(middle, -1)
     assert np.abs(seen[4:12, 2:10].astype(int) - turned.astype(int)).mean() < 30
+    assert page.locator("#edit-words").inner_text() == "rotated by 90°"
+    assert page.locator("#edit-turn").input_value() == "90"
     page.click("#edit-reset")
-    page.wait_for_function(
-        "first => document.querySelector('#cards .bars tbody tr').innerText.startsWith(first)",
-        arg=before[0].split()[0],
-    )
+    page.wait_for_function("() => document.querySelector('#cards h3').innerText === 'first.png'")
+    assert card(page) == before
+    assert not re.search(r"photo=[1-9]", page.evaluate("location.hash"))
+    assert page.locator("#edit-turn").input_value() == "0"
 
 
 def test_the_brush_covers_what_it_is_drawn_over(opened, small):

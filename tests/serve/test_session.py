@@ -4,6 +4,7 @@ import json
 import os
 import threading
 
+import keras
 import numpy as np
 import pytest
 from serve_asker import Asker, held
@@ -283,6 +284,35 @@ def test_a_subclassed_model_tells_its_layers_after_its_first_photo(file):
         assert maps.head["channels"] == 2, maps.head
     finally:
         session.close()
+
+
+def test_a_model_of_two_inputs_has_a_page_that_takes_no_photo(file):
+    layers = keras.layers
+    inputs = keras.Input((8, 8, 3)), keras.Input((6, 6, 1))
+    pooled = [layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(one)) for one in inputs]
+    outputs = layers.Dense(2, activation="softmax")(layers.Concatenate()(pooled))
+    session = Session([kviz.Network(keras.Model(inputs, outputs))])
+    ask = Asker(session)
+    assert "<main" in session.call(lambda: index_page(session)).result().html
+    (told,) = ask("hello").head["models"]
+    assert (told["takes_photos"], told["kind"], len(told["layers"])) == (False, "classes", 8)
+    assert "models that take one" in ask("photo", {"file": file()}).head["error"]
+    session.close()
+
+
+def test_scores_that_are_not_finite_are_said_in_words(file):
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    )
+    model.set_weights([np.full((3, 2), np.nan), np.zeros(2)])
+    session = Session([kviz.Network(model)])
+    answer = Asker(session)("photo", {"file": file()})
+    assert answer.head["predictions"]["classes"][0]["score"] is None
+    card = answer.arrays["card"].tobytes().decode()
+    assert "not finite" in card
+    assert "nan" not in card
+    session.close()
 
 
 @pytest.mark.slow

@@ -3,7 +3,8 @@
 import { $ } from "../dom.js";
 import { told } from "../source.js";
 import { link } from "./server.js";
-import { add, onPhoto, painted, replies, trouble } from "./photos.js";
+import { change } from "../state.js";
+import { add, onPhoto, painted, trouble } from "./photos.js";
 
 // The photo looked at, its place, and what is done to it.
 const bench = { place: 0, reply: null, base: null, strokes: null, busy: false, again: false, asked: 0 };
@@ -14,12 +15,10 @@ const edit = (key) => Number($(`edit-${key}`).value);
 
 function show(reply, place) {
   const { head, arrays } = reply;
-  // A photo that was changed keeps the one that it was made of.
-  if (!head.edited) {
-    bench.base = painted(arrays.pixels);
-    bench.strokes = null;
+  // A photo that is being changed stays on the bench with the one that it is made of.
+  if (!head.origin || head.origin !== bench.origin) {
+    Object.assign(bench, { base: painted(arrays.pixels), strokes: null, origin: reply, originPlace: place });
     EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
-    bench.origin = reply;
   }
   // What is still asked of the one before is too late.
   Object.assign(bench, { reply, place, asked: bench.asked + 1 });
@@ -45,6 +44,7 @@ function draw() {
   brushOf(canvas).drawImage(original, 0, 0);
   canvas.classList.toggle("tiny", Math.max(original.width, original.height) < 128);
   canvas.setAttribute("aria-label", `The photo ${head.name}`);
+  $("edit-words").textContent = editWords();
   const box = head.box;
   const movable = !changed && box && head.original;
   $("crop").hidden = !movable;
@@ -129,14 +129,29 @@ async function follow() {
 const nameNow = () => `${bench.origin.head.name}, changed`;
 
 // Puts what is on the bench beside the photos, so that all panes can look at it.
-async function keep() {
-  const mine = bench.origin;
-  const place = bench.reply.head.edited ? bench.place : told.photos.length;
-  const options = { name: nameNow() };
-  const at = await add(options, pixelsOf(composed()), place);
-  if (at === null) return;
-  replies[at].head.edited = true;
-  bench.origin = mine;
+function keep() {
+  const { origin, reply, place } = bench;
+  const at = reply.head.origin === origin ? place : told.photos.length;
+  return add({ name: nameNow() }, pixelsOf(composed()), at, { origin });
+}
+
+// Shows the photo as it was, with its own answer.
+function reset() {
+  EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
+  bench.strokes = null;
+  bench.asked += 1;
+  if (bench.place === bench.originPlace) show(bench.origin, bench.originPlace);
+  else change({ photo: bench.originPlace });
+}
+
+// Says what is done to the photo, in numbers.
+function editWords() {
+  const words = [];
+  if (edit("noise")) words.push(`noise of deviation ${edit("noise")} of 255`);
+  if (edit("x") || edit("y")) words.push(`shifted by ${edit("x")} % and ${edit("y")} %`);
+  if (edit("turn")) words.push(`rotated by ${edit("turn")}°`);
+  if (bench.strokes) words.push("painted on");
+  return words.join(", ");
 }
 
 function startEdits() {
@@ -144,11 +159,7 @@ function startEdits() {
     $(`edit-${key}`).addEventListener("input", follow);
     $(`edit-${key}`).addEventListener("change", () => isChanged() && keep());
   }
-  $("edit-reset").addEventListener("click", () => {
-    EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
-    bench.strokes = null;
-    follow();
-  });
+  $("edit-reset").addEventListener("click", reset);
   $("edit-brush").addEventListener("change", draw);
   const canvas = $("view-canvas");
   const brush = () => $("edit-brush").value;

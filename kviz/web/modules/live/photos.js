@@ -29,11 +29,12 @@ async function addFile(file) {
   return add({ name: file.name || "pasted" }, { file: { data, shape: [data.length] } });
 }
 
-// Asks for a photo and looks at it: at `place`, or behind the others.
-export async function add(options, arrays = {}, place = told.photos.length) {
+// Asks for a photo and looks at it: at `place`, or behind the others. Its head is marked with `marks`.
+export async function add(options, arrays = {}, place = told.photos.length, marks = {}) {
   try {
     $("trouble").hidden = true;
     const reply = await link.ask("photo", options, { arrays });
+    Object.assign(reply.head, marks);
     const at = take(reply, place);
     adding = true;
     change({ photo: at });
@@ -124,14 +125,21 @@ function takeFiles(files) {
 }
 
 export async function startPhotos() {
+  $("trouble").addEventListener("click", () => { $("trouble").hidden = true; });
   $("choose").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => {
     takeFiles($("file").files);
     $("file").value = "";
   });
-  addEventListener("dragover", (event) => event.preventDefault());
+  const { classList } = document.documentElement;
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget || classList.remove("dropping"));
   addEventListener("drop", (event) => {
     event.preventDefault();
+    classList.remove("dropping");
     takeFiles(event.dataTransfer.files);
   });
   addEventListener("paste", (event) => takeFiles(event.clipboardData.files));
