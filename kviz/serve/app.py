@@ -69,7 +69,7 @@ class Guard:
         host = headers.get("host", [])
         origin = headers.get("origin", [])
         # A navigation has no Origin; a page's own has this host.
-        same = all(urlsplit(one).netloc == "".join(host) for one in origin)
+        same = all(one in _origins("".join(host)) for one in origin)
         if len(host) != 1 or not self._is_known(host[0]):
             await _refuse(scope, receive, send, 421, "This address is not kviz's.")
         elif len(origin) > 1 or not same:
@@ -89,6 +89,10 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _origins(host: str) -> tuple[str, str]:
+    return f"http://{host}", f"https://{host}"
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

@@ -134,12 +134,14 @@ def test_a_name_that_somebody_has_lead_here_is_refused(served, host, status):
         ({"Origin": "http://evil.example"}, f"?token={TOKEN}"),
         ({"Origin": "null"}, f"?token={TOKEN}"),
         ({"Origin": "http://127.0.0.1:1"}, f"?token={TOKEN}"),
+        ({"Origin": "http://[no"}, f"?token={TOKEN}"),
         ({"Host": "evil.example", "Origin": "http://evil.example"}, f"?token={TOKEN}"),
     ],
 )
 def test_the_socket_is_for_the_own_page_with_the_token(served, headers, query):
-    with pytest.raises(InvalidStatus), served.socket(query, **headers):
+    with pytest.raises(InvalidStatus) as refused, served.socket(query, **headers):
         pass
+    assert refused.value.response.status_code == 403
 
 
 def test_the_own_page_is_let_in_by_its_cookie(served):

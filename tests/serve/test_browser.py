@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from serve_asker import held
 
 import kviz
 from kviz.serve.app import make_app
@@ -137,6 +138,25 @@ def test_what_is_no_photo_is_one_sentence(opened):
     page.wait_for_selector("#trouble:not([hidden])")
     assert re.search(r"notes|image|picture", page.locator("#trouble").inner_text())
     assert card(page) == before
+
+
+def test_what_is_said_of_one_file_stands_when_the_next_is_looked_at(opened, file):
+    page = opened()
+    good = {"name": "good.png", "mimeType": "image/png", "buffer": file(21).tobytes()}
+    page.set_input_files("#file", [{**good, "name": "notes.png", "buffer": b"no picture"}, good])
+    page.wait_for_function("() => document.querySelector('#cards h3')?.textContent === 'good.png'")
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert "notes.png" in page.locator("#trouble").inner_text()
+
+
+def test_photos_that_come_at_once_take_no_place_of_each_other(opened, app, file):
+    page = opened()
+    with held(app[1]):
+        for seed in (22, 23):
+            drop(page, f"{seed}.png", file(seed).tobytes())
+    page.wait_for_function("() => document.querySelectorAll('#strip button').length === 3")
+    names = page.locator("#strip button").evaluate_all("all => all.map(one => one.title)")
+    assert sorted(names) == ["22.png", "23.png", "first.png"]
 
 
 def test_edits_change_what_the_model_sees_and_the_bars_follow(opened, app, small):

@@ -1,7 +1,6 @@
 // The bench: the photo with what the model sees of it, moved and changed, and the answer that follows.
 
 import { $ } from "../dom.js";
-import { told } from "../source.js";
 import { link } from "./server.js";
 import { change } from "../state.js";
 import { add, onPhoto, painted, trouble } from "./photos.js";
@@ -131,7 +130,7 @@ const nameNow = () => `${bench.origin.head.name}, changed`;
 // Puts what is on the bench beside the photos, so that all panes can look at it.
 function keep() {
   const { origin, reply, place } = bench;
-  const at = reply.head.origin === origin ? place : told.photos.length;
+  const at = reply.head.origin === origin ? place : null;
   return add({ name: nameNow() }, pixelsOf(composed()), at, { origin });
 }
 

@@ -18,24 +18,34 @@ export function onPhoto(work) {
 
 export function trouble(error) {
   if (error.code === "over") return;
-  const said = error.code ? error.message : `Something in kviz failed: ${error.message}`;
-  $("trouble").textContent = said;
+  say(error.code ? error.message : `Something in kviz failed: ${error.message}`);
+}
+
+function say(text) {
+  $("trouble").textContent = text;
   $("trouble").hidden = false;
 }
 
 // Sends an image file and looks at it.
 async function addFile(file) {
-  const data = new Uint8Array(await file.arrayBuffer());
+  let data;
+  try {
+    data = new Uint8Array(await file.arrayBuffer());
+  } catch {
+    say(`${file.name} cannot be read: it is a folder, or is gone.`);
+    return null;
+  }
   return add({ name: file.name || "pasted" }, { file: { data, shape: [data.length] } });
 }
 
 // Asks for a photo and looks at it: at `place`, or behind the others. Its head is marked with `marks`.
-export async function add(options, arrays = {}, place = told.photos.length, marks = {}) {
+export async function add(options, arrays = {}, place = null, marks = {}) {
   try {
     $("trouble").hidden = true;
     const reply = await link.ask("photo", options, { arrays });
     Object.assign(reply.head, marks);
-    const at = take(reply, place);
+    // Behind those that have come while this one was looked at.
+    const at = take(reply, place ?? told.photos.length);
     adding = true;
     change({ photo: at });
     adding = false;
@@ -120,8 +130,14 @@ function show() {
   for (const work of listeners) work(reply, place);
 }
 
-function takeFiles(files) {
-  [...files].reduce((before, file) => before.then(() => addFile(file)), Promise.resolve());
+async function takeFiles(files) {
+  const said = new Set();
+  // What a field has chosen is emptied before all of it is sent.
+  for (const file of [...files]) {
+    if ((await addFile(file)) === null && !$("trouble").hidden) said.add($("trouble").textContent);
+  }
+  // A file that can be looked at has taken back what was said of the one before.
+  if (said.size) say([...said].join(" "));
 }
 
 export async function startPhotos() {
