@@ -1,5 +1,6 @@
 """The app on a real socket: who is let in, and what nobody can do to it."""
 
+import asyncio
 import http.client
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from kviz.serve.app import make_app
+from kviz.serve.app import Guard, make_app
 from kviz.serve.asks.hello import MESSAGE_BYTES
 from kviz.serve.frames import decoded, encoded
 from kviz.serve.server import Server, is_this_machine_alone, listening
@@ -92,6 +93,7 @@ def test_the_page_says_what_it_may_do(served):
     )
     assert policy["default-src"] == "'none'"
     assert policy["connect-src"] == "'self'"
+    assert policy["img-src"] == "data: blob:"
     assert policy["frame-ancestors"] == "'none'"
     # By hashlib of "1" and "b{}".
     assert policy["script-src"] == "'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='"
@@ -124,6 +126,26 @@ def test_a_name_that_somebody_has_lead_here_is_refused(served, host, status):
     assert found in ((status, 400) if status == 421 else (status,))
     if found != 400:  # what is no Host at all, Uvicorn refuses
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_whatever_serves_it_a_request_has_one_host():
+    """Uvicorn refuses others by itself; that is its business, and may change."""
+
+    async def app(*_):
+        raise AssertionError("let in")
+
+    async def answered(headers):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+        await Guard(app, ())(scope, None, send)
+        return sent[0]["status"]
+
+    for hosts in ([], [b"localhost", b"evil.example"], [b"localhost", b"localhost"]):
+        assert asyncio.run(answered([(b"host", host) for host in hosts])) == 421
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_pixels_come_as_buffers(widget):
         ({"arrays": [{}]}, [b""]),
         ({"arrays": []}, [b"1"]),
         ({"arrays": [{"name": "a", "dtype": "object", "shape": [1]}]}, [b"12345678"]),
+        ({"arrays": [{"name": "a", "dtype": "float64", "shape": [1]}]}, [b"12345678"]),
         ({"arrays": [{"name": "a", "dtype": "uint8", "shape": [3]}]}, [b"1"]),
         ({"arrays": [{"name": "a", "dtype": "float32", "shape": [1]}]}, [b"123"]),
     ],

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from kviz.serve.jobs import WAITING, Busy, Cancelled, Job, Jobs
+from kviz.serve.jobs import ALL_WAITING_BYTES, WAITING, WAITING_BYTES, Busy, Cancelled, Job, Jobs
 
 
 class Queue:
@@ -156,6 +156,14 @@ def test_only_so_much_waits(queue):
     queue.add("of another", "two")
     with pytest.raises(Busy):
         queue.add("large", "three", size=10**9)
+
+
+def test_only_so_many_bytes_of_all_readers_wait(queue):
+    for reader in range(4):
+        queue.add("large", reader, size=WAITING_BYTES)
+    with pytest.raises(Busy):
+        queue.add("one more", "five", size=ALL_WAITING_BYTES - 4 * WAITING_BYTES + 1)
+    queue.add("small", "five")
 
 
 def test_of_a_full_queue_the_latest_of_a_stream_is_taken_all_the_same(queue):

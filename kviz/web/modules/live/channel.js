@@ -1,6 +1,7 @@
 // What the app adds to a channel: the sum that one cell is, its pattern, the best patches, and pins.
 
 import { $, element, said } from "../dom.js";
+import { latest } from "../latest.js";
 import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
 import { link } from "./server.js";
@@ -68,6 +69,8 @@ async function pattern() {
 async function bestPatches() {
   const { layer, ch } = look();
   const { head, arrays } = await link.ask("best_patches", { layer, channel: Number(ch) });
+  // Another channel may have been chosen meanwhile.
+  if (look().layer !== layer || look().ch !== ch) return;
   $("patches").replaceChildren(...head.patches.map(({ name, value }, at) =>
     pictured(arrays[`patch-${at}`], name, said(value))));
 }
@@ -82,7 +85,7 @@ function pin() {
   drawPins();
 }
 
-async function drawPins() {
+async function draw() {
   const { photo } = look();
   $("pins").hidden = !pins.length;
   const figures = await Promise.all(pins.map(async ({ layer, ch }) => {
@@ -100,15 +103,16 @@ async function drawPins() {
     return element("figure", { className: "picture" }, open, out);
   }));
 }
+const drawPins = latest(() => draw().catch(trouble));
 
 export function startChannel() {
   $("pattern-start").addEventListener("click", () => pattern().catch(trouble));
-  $("pin").addEventListener("click", () => pin());
+  $("pin").addEventListener("click", pin);
   $("patches-start").hidden = !told.live.data;
   $("patches-start").addEventListener("click", () => bestPatches().catch(trouble));
   let timer = 0;
   onChange((now, before) => {
-    if (now.photo !== before.photo && pins.length) drawPins().catch(trouble);
+    if (now.photo !== before.photo && pins.length) drawPins();
     if (now.layer !== before.layer || now.ch !== before.ch) ["pattern", "patches"].forEach((id) => $(id).replaceChildren());
     $("channel-live").hidden = !isChosen(now);
     clearTimeout(timer);
