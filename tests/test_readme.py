@@ -221,6 +221,8 @@ INLINE = sorted(set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", TEXT, fl
 # What is a name of nothing in Python: the formula of a mosaic, folders and files of a reader's own,
 # paths of layers in a model of theirs.
 OF_THE_READER = {
+    "git clone",
+    "x / 255",
     ".npz",
     "class_names.txt",
     "kviz.methods",

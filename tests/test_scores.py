@@ -103,7 +103,7 @@ def test_a_function_of_the_outputs(network, images):
         (FilterScore("conv", 4), "'conv' has filters 0 to 3. Received: 4", kviz.OptionError),
         (FilterScore("conv", -1), "filters 0 to 3. Received: -1", kviz.OptionError),
         (FilterScore("cnv", 0), "Did you mean 'conv'", kviz.LayerError),
-        (lambda outputs: outputs, r"one number an image.*\(None, 3\)", kviz.OptionError),
+        (lambda outputs: outputs, r"one number per image.*\(None, 3\)", kviz.OptionError),
         (NeuronScore("conv", (2, 9, 3)), r"cells \(0, …\) to \(3, 2, 3\)", kviz.OptionError),
         (NeuronScore("conv", (1, 1)), r"Received: \(1, 1\)", kviz.OptionError),
         (OutputScore((3,)), r"The output 0 has cells \(0, …\) to \(2,\)", kviz.OptionError),

@@ -80,6 +80,7 @@ def test_every_command_takes_inputs_by_name(run, two):
         "fool",
         "deep-dream",
         "report",
+        "serve",
     ]
     words = ("--input", "image=a.png", "--input", "image=b.png", "--input", "meta=meta.npy")
     more = {

@@ -71,7 +71,8 @@ CASES = {
         ["conv", "mean", "row"],
     ),
     "as many cells as channels": (
-        [layers.Conv2D(1, 11, name="conv"), layers.Flatten(name="flat"), layers.Softmax()],
+        [layers.Conv2D(1, 11, name="conv"), layers.Flatten(name="flat"),
+         layers.Softmax(name="softmax")],
         ["flat", "softmax"],
     ),
     "flattened": (

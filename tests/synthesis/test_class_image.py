@@ -233,8 +233,8 @@ def test_a_class_that_is_not_reached_is_said():
     never.get_layer("dense").bias.assign([0, 0, -100, 0, 0])
     found = kviz.class_image(never, [3, 2], steps=64)
     assert found.arrived.tolist() == [True, False]
-    assert "not for its class" not in found.tiles()[0].detail
-    assert "not for its class" in found.tiles()[1].detail
+    assert "not as its class" not in found.tiles()[0].detail
+    assert "not as its class" in found.tiles()[1].detail
     assert "not arrived" in str(found)
 
 

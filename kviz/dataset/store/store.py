@@ -220,18 +220,25 @@ class Store:
         filelock = store_package("filelock")
         lock = filelock.FileLock(self.places.lock(name), timeout=-1 if blocking else 0)
         with writing(self.places.root):
-            self.places.locks.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire()
-            except filelock.Timeout:
-                held = False
-            else:
-                held = True
+            held = self._is_taken(lock, filelock.Timeout)
         try:
             yield held
         finally:
             if held:
                 lock.release()
+
+    def _is_taken(self, lock: Any, timeout: type[Exception]) -> bool:
+        """Take a lock, unless somebody else has it."""
+        while True:
+            self.places.locks.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except timeout:
+                return False
+            except FileNotFoundError:
+                # Who completed the store has just removed the folder.
+                continue
+            return True
 
     def finish(self) -> bool:
         """Write that the store is complete, where all shards are done.

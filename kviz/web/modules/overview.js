@@ -40,7 +40,7 @@ function thumbnail(one, which) {
   if (certificate) notes.push([certificate.flag, certificate.better ? "" : "worse"]);
   button.append(...notes.map(([textContent, className]) => element("small", { textContent, className })));
   const words = notes.map(([text]) => `, ${text}`).join("");
-  button.setAttribute("aria-label", `${titleOf(one)}, ${evidenceFor(one, which)}${words}`);
+  button.setAttribute("aria-label", `${titleOf(one)}${words}, ${evidenceFor(one, which)}`);
   button.addEventListener("click", () => change({ method: one.method, class: which }));
   return button;
 }
