@@ -38,7 +38,8 @@ function thumbnail(one, which) {
   if (isZero(one, which)) notes.push(["zero everywhere", "worse"]);
   const certificate = one.certificates[which];
   if (certificate) notes.push([certificate.flag, certificate.better ? "" : "worse"]);
-  button.append(...notes.map(([textContent, className]) => element("small", { textContent, className })));
+  // With a space between them, as the button's name has it.
+  button.append(...notes.flatMap(([textContent, className]) => [" ", element("small", { textContent, className })]));
   const words = notes.map(([text]) => `, ${text}`).join("");
   button.setAttribute("aria-label", `${titleOf(one)}${words}, ${evidenceFor(one, which)}`);
   button.addEventListener("click", () => change({ method: one.method, class: which }));
