@@ -313,7 +313,7 @@ def test_a_map_that_is_zero_says_so_and_another_is_looked_at_first(opened, repor
     found = shown(page)
     assert (found == found[..., :1]).all()
     button = page.locator("#overview button").first
-    assert button.get_attribute("aria-label").endswith(", zero everywhere")
+    assert button.get_attribute("aria-label").startswith("Grad-CAM, zero everywhere, ")
 
 
 def test_a_class_whose_map_is_zero_is_looked_at_by_another_method(opened, report_of):
