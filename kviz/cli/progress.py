@@ -20,20 +20,12 @@ if TYPE_CHECKING:
 @contextmanager
 def bar(what: str, screen: TextIO | None = None) -> Iterator[Progress]:
     """Show a bar on a terminal's error stream while the body runs; give what moves it."""
-    with bars(screen) as progress:
-        progress(what, 0, None)
-        yield lambda done, total: progress(what, done, total)
-
-
-@contextmanager
-def bars(screen: TextIO | None = None) -> Iterator[Callable[[str, int, Any], None]]:
-    """Show a bar for each part that is told of, as `bar` does."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(file=screen or sys.stderr)
     if not console.is_terminal:
-        yield lambda _part, _done, _total: None
+        yield lambda _done, _total: None
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -42,14 +34,8 @@ def bars(screen: TextIO | None = None) -> Iterator[Callable[[str, int, Any], Non
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as shown:
-        tasks: dict[str, Any] = {}
-
-        def tell(part: str, done: int, total: int | None) -> None:
-            if part not in tasks:
-                tasks[part] = shown.add_task(part, total=total)
-            shown.update(tasks[part], completed=done, total=total)
-
-        yield tell
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -155,7 +155,7 @@ class Attributions:
 
 
 def attributions(parts: Parts, limit: float, pack: Pack = packed) -> Attributions:
-    """Return the maps that say which pixels decide: whole float32 numbers, where they fit.
+    """Return the attribution maps: whole float32 numbers, where they fit.
 
     Args:
         parts: what the verbs found.

@@ -43,8 +43,8 @@ hello: no options.
     `LayerInfo.facts` has, `arithmetic`, `family`, `contains`, `depth`, `reached`, `channels`, and
     whether `maps`, `kernels`, `patch` are answered}], `methods` [{`name`, `title`, `layer_sized`,
     `slow`, `options` {name: default}}]}]; `limits` {`message` bytes, `megapixels`}; `photos` [ids] of
-    those that the command was given; `data`, whether `best_patches` is answered; `asks` {name:
-    {`slow`}}.
+    those that the command was given; `data`, whether `best_patches` is answered; `at_once`, methods
+    for every photo; `asks` {name: {`slow`}}.
 
 photo: `name`?; one array of `file` uint8 (n,), an image file's bytes, and `pixels` uint8 (H, W, 3 or
     4), as a canvas has them (what is transparent is laid over white); or `photo`, an id, to see it

@@ -1,4 +1,4 @@
-"""class_image: the picture that the model most takes for a class, arriving step by step."""
+"""class_image: the picture with the highest logit for a class, arriving step by step."""
 
 from __future__ import annotations
 

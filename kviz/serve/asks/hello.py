@@ -12,6 +12,7 @@ from kviz.engine.layers import LayerInfo
 from kviz.errors import KvizError
 from kviz.files import file_sha256
 from kviz.formats.bounds import MEGAPIXELS
+from kviz.reports.planned import QUICK_METHODS
 from kviz.results.made_by import versions
 from kviz.serve.ask import Ask, Turn, ask_class, ask_names
 from kviz.serve.asks.attribution import takes_many_passes
@@ -39,6 +40,8 @@ class Hello(Ask):
             "limits": {"message": MESSAGE_BYTES, "megapixels": MEGAPIXELS},
             "photos": [photo.id for photo in session.given],
             "data": session.data is not None,
+            # What a quick report has, too.
+            "at_once": list(QUICK_METHODS),
             "asks": {name: {"slow": ask_class(name).slow} for name in ask_names()},
         }
         # A subclassed model knows its layers after its first photo.

@@ -3,16 +3,15 @@
 import { $, element } from "../dom.js";
 import { told } from "../source.js";
 import { link } from "./server.js";
-import { onPhoto, painted, trouble } from "./photos.js";
-import { pixelsOf, showCard } from "./bench.js";
+import { onPhoto, trouble } from "./photos.js";
+import { showCard } from "./bench.js";
 
 let last = 0;
 
 async function ask(reply) {
   const mine = ++last;
-  const { head, arrays } = reply;
-  const pixels = pixelsOf(painted(arrays.original ?? arrays.pixels));
-  const { arrays: other } = await link.ask("photo", { name: head.name, model: 1 }, { arrays: pixels });
+  // The photo itself, of which this page has a smaller one: the second model is given what it takes of it.
+  const { arrays: other } = await link.ask("photo", { photo: reply.head.photo, model: 1 });
   if (mine !== last) return;
   const card = element("div");
   showCard(other, card);

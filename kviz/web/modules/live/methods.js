@@ -9,7 +9,7 @@ import { explain } from "./server.js";
 import { onPhoto, trouble } from "./photos.js";
 
 // Which are computed for every photo without being asked for.
-const AT_ONCE = ["grad_cam", "saliency"];
+const AT_ONCE = told.live?.at_once ?? [];
 
 function known() {
   return told.live.models[0].methods;
