@@ -127,4 +127,4 @@ def answering_head(network: Network, score: Score, specs: Mapping[str, Any]) -> 
     Args: as `head_for` takes them.
     """
     output = getattr(getattr(score, "base", score), "output", None)
-    return choose_head(network.engine.outline(specs)[1], output)
+    return choose_head(network.engine.heads_for(specs), output)

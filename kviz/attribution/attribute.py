@@ -372,7 +372,7 @@ def field_of(
         name: tf.TensorSpec((spec.shape[0], *pixels[name].shape[1:]), spec.dtype)
         for name, spec in network.specs(pixels).items()
     }
-    info = network.engine.outline(specs)[0][layers[0]]
+    info = network.engine.layers(specs)[layers[0]]
     field = info.receptive_field
     if isinstance(field, str):
         where = "depends on the whole image" if field == WHOLE else "is not known"

@@ -141,7 +141,7 @@ _PLAIN = (str, int, float, bool, bytes, type, type(None), BuiltinFunctionType)
 _NOTES = frozenset(
     "_called _losses _loss_ids _losses_override _inbound_nodes _outbound_nodes _trainable _metrics "
     "_parent_path built _lock _layers _trainable_variables _non_trainable_variables "
-    "_seed_generators".split()
+    "_seed_generators _tracked _self_unconditional_checkpoint_dependencies".split()
 )
 
 
@@ -182,6 +182,8 @@ def _part(value: Any) -> Any:
         # A constant in the graph, which its layer makes anew when it is adapted.
         return _Itself(value)
     if isinstance(value, list | tuple):
+        if type(value) is tuple and all(type(item) in _PLAIN for item in value):
+            return value  # itself, so that it need not be compared item by item
         return tuple(part for item in value if (part := _part(item)) is not _Entry)
     return _Entry
 

@@ -334,14 +334,22 @@ class Engine:
         function, noted = self.noted(("maps", names, outputs), run, list(specs.values()), share)
         return Maps(function, *(LayerTable(map(_attached, infos)) for infos in noted))
 
-    def outline(self, specs: Mapping[str, Any]) -> tuple[LayerTable, tuple[Head, ...]]:
-        """Return every layer that the model calls, and what its outputs mean.
+    def layers(self, specs: Mapping[str, Any]) -> LayerTable:
+        """Return every layer that the model calls.
 
         Args:
             specs: as `specs` returns them.
         """
-        infos, heads, _ = self._outlined(specs)
-        return LayerTable(map(_attached, infos)), heads
+        return LayerTable(map(_attached, self._outlined(specs)[0]))
+
+    def heads_for(self, specs: Mapping[str, Any]) -> tuple[Head, ...]:
+        """Return what the model's outputs mean.
+
+        Args:
+            specs: as `specs` returns them.
+        """
+        heads: tuple[Head, ...] = self._outlined(specs)[1]
+        return heads
 
     def inputs_of_bytes(self, specs: Mapping[str, Any]) -> frozenset[str]:
         """Return the inputs of which the model, or its preprocessing, shows that they take 0-255.

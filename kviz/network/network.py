@@ -253,7 +253,7 @@ class Network:
                 "The model does not say what size of image it takes, so its layers cannot be "
                 "listed before it has seen one. The feature maps of an image name them."
             )
-        table = self.engine.outline(specs)[0]
+        table = self.engine.layers(specs)
         if not table:
             raise ModelError("The model calls no layers.")
         return table

@@ -83,8 +83,8 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
     for place, (path, found) in enumerate(planes.items()):
         height, width, channels = found[0].shape
         factor = factor_for(found[0].shape, side)
-        empty = empty_channels(np.stack(found))
         info = infos.get(path)
+        ranges = [_range(one) for one in found]
         for image, text in enumerate(texts[path]):
             made.texts[f"maps-{place}-{image}"] = text
         names = [f"weights-{place}-{image}" for image in range(len(weights.get(path, ())))]
@@ -98,14 +98,14 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
                 "channels": channels,
                 "columns": min(columns_of(channels), channels),
                 "factor": factor,
-                "low": [_finite(one, np.min) for one in found],
-                "high": [_finite(one, np.max) for one in found],
+                "low": [low for low, _, _ in ranges],
+                "high": [high for _, high, _ in ranges],
                 "field": field_told(info),
                 # What each channel weighs for each class explained, a blob a photo.
                 "weights": names,
                 **_named(parts, path),
-                "empty": empty.sum(axis=1).tolist(),
-                "bad": [int((~np.isfinite(one)).sum()) for one in found],
+                "empty": [int(empty_channels(one[None]).sum()) for one in found],
+                "bad": [bad for _, _, bad in ranges],
             }
         )
     return made
@@ -119,9 +119,12 @@ def _named(parts: Parts, path: str) -> dict[str, list[str]]:
     return {"class_names": [parts.predictions.label(index) for index in range(count)]}
 
 
-def _finite(values: Array, what: Any) -> float:
-    finite = values[np.isfinite(values)]
-    return float(what(finite)) if finite.size else 0.0
+def _range(values: Array) -> tuple[float, float, int]:
+    """Return the lowest and the highest value that is finite, 0 without one, and how many are not."""
+    finite = np.isfinite(values)
+    bad = finite.size - int(np.count_nonzero(finite))
+    told = values[finite] if bad else values
+    return (float(told.min()), float(told.max()), bad) if told.size else (0.0, 0.0, bad)
 
 
 def field_told(info: LayerInfo | None) -> Any:

@@ -7,6 +7,7 @@ nothing that may be in it: what is there, a map does not tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,14 +110,16 @@ def regions_of(values: Array) -> Regions:
     values = np.nan_to_num(values.astype(np.float64))
     rows, columns = map(edges_of, values.shape)
     total = float(np.abs(values).sum()) or 1.0
-    shares = []
-    for part in (np.maximum(values, 0), np.maximum(-values, 0)):
-        # Sums up to each edge: a part of no pixels has none.
-        sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1))
-        sums[1:, 1:] = part.cumsum(axis=0).cumsum(axis=1)
-        corners = sums[np.ix_(rows, columns)]
-        shares.append(np.maximum(np.diff(np.diff(corners, axis=0), axis=1) / total, 0))
-    return Regions(*shares)
+    shares = [
+        np.array(
+            [
+                [part[top:bottom, left:right].sum() for left, right in pairwise(columns)]
+                for top, bottom in pairwise(rows)
+            ]
+        )
+        for part in (np.maximum(values, 0), np.maximum(-values, 0))
+    ]
+    return Regions(*(part / total for part in shares))
 
 
 def hot_spots(values: Array) -> list[Region]:

@@ -174,8 +174,7 @@ def report(  # noqa: PLR0913 - a verb's options
     known = tuple(names[:count])
     names = known + tuple(f"image {index}" for index in range(len(known), count))
     specs = network.specs(pixels)
-    table, heads = network.engine.outline(specs)
-    head = choose_head(heads, output)
+    table, head = network.engine.layers(specs), choose_head(network.engine.heads_for(specs), output)
     # A model that cannot answer for one photo has no page.
     answers, _ = network.engine.answers(specs, output)
     network.engine.memory.check(answers, next(network.engine.chunks(pixels, 1))[2])

@@ -30,7 +30,7 @@ from kviz.web.packing import plainly
 from kviz.web.shell import macro
 
 # Maps that are looked at in one pass: few functions to compile, and passes that end early.
-_GROUP_BYTES = 16_000_000
+_GROUP_BYTES = 4_000_000
 _GROUPS = 6
 # Functions kept: methods, dreams of several layers, and of each group its maps, weights and inputs.
 _FUNCTIONS = 64
@@ -143,7 +143,7 @@ class Side:
         if self._specs is None:
             self.table  # noqa: B018 - which knows a model that knows itself
             self._specs = self.network.specs(self._blank())
-        return choose_head(self.network.engine.outline(self._specs)[1], None)
+        return choose_head(self.network.engine.heads_for(self._specs), None)
 
     def _blank(self) -> dict[str, Array]:
         shapes = self.network.input_shapes or [(None, None, None, 3)]

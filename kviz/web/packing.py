@@ -71,10 +71,13 @@ def quantised(maps: Array, factor: int = 1) -> Channels:
     flat = planes.reshape(len(planes), -1)
     mean = flat.mean(axis=1, dtype=np.float64)
     deviation = flat.std(axis=1, dtype=np.float64)
-    deviation[flat.min(axis=1) == flat.max(axis=1)] = 0
-    planes = averaged(planes, factor)
-    flat = planes.reshape(len(planes), -1)
-    low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    deviation[low == high] = 0
+    if factor > 1:
+        planes = averaged(planes, factor)
+        flat = planes.reshape(len(planes), -1)
+        low, high = flat.min(axis=1), flat.max(axis=1)
+    low, high = low.astype(np.float32), high.astype(np.float32)
     span = high.astype(np.float64) - low
     return Channels(
         codes=coded(planes, low, span),
@@ -100,9 +103,10 @@ def coded(planes: Array, low: Array, span: Array) -> npt.NDArray[np.uint8]:
         scale = scale.astype(np.float32)
     else:
         planes = planes.astype(np.float64)
-    levels = np.rint((planes - low[:, None, None]) * scale[:, None, None])
-    codes: npt.NDArray[np.uint8] = np.clip(levels, 0, 255).astype(np.uint8)
-    return codes
+    levels = planes - low[:, None, None]
+    levels *= scale[:, None, None]
+    np.rint(levels, out=levels)
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
 
 
 def averaged(planes: Array, factor: int) -> Array:

@@ -29,7 +29,7 @@ def head(network, output=None):
     from kviz.engine.heads import choose_head
 
     images = np.zeros((1, *network.input_shapes[0][1:]), "float32")
-    _, heads = network.engine.outline(network.specs(network.pixels(images)))
+    heads = network.engine.heads_for(network.specs(network.pixels(images)))
     return choose_head(heads, output)
 
 
