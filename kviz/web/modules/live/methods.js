@@ -24,11 +24,11 @@ function put(one) {
   told.attributions = [...others, one].sort((a, b) => rank(a) - rank(b));
 }
 
-// Adds what the quick methods find in a photo, one after another as they come.
+// Adds what the quick methods find in a photo, one after another: the first is not to wait for the others.
 async function explainAtOnce(place) {
   const { id } = told.photos[place];
   const names = known().map(({ name }) => name);
-  await Promise.all(AT_ONCE.filter((name) => names.includes(name)).map(async (method) => {
+  for (const method of AT_ONCE.filter((name) => names.includes(name))) {
     try {
       const one = await explain(method, place);
       // Another photo has taken its place.
@@ -41,7 +41,7 @@ async function explainAtOnce(place) {
       // A model without convolutions has no class activation map, and is not asked for one again.
       if (error.code !== "cannot" && error.code !== "option") trouble(error);
     }
-  }));
+  }
 }
 
 async function compute() {

@@ -86,9 +86,9 @@ export function painted(pixels) {
   const canvas = element("canvas", { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   const image = context.createImageData(width, height);
-  for (let at = 0; at < width * height; at++) {
-    image.data.set(pixels.subarray(3 * at, 3 * at + 3), 4 * at);
-    image.data[4 * at + 3] = 255;
+  const out = new Uint32Array(image.data.buffer);
+  for (let at = 0, from = 0; at < out.length; at++, from += 3) {
+    out[at] = (255 << 24) | (pixels[from + 2] << 16) | (pixels[from + 1] << 8) | pixels[from];
   }
   context.putImageData(image, 0, 0);
   return canvas;
