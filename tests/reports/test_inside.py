@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from pathlib import Path
 from urllib.parse import parse_qs
 
 import keras
@@ -16,8 +15,6 @@ import kviz
 from kviz._checks import sanitise
 from kviz.arrays import stretched
 from kviz.draw.colours import palette
-
-AXE = Path(__file__).with_name("axe.min.js")
 
 
 def drawn(page):
@@ -554,23 +551,6 @@ def test_a_page_is_no_longer_than_twelve_screens(opened, made, width, height):
     assert columns == (8 if width == 390 else 16)
     assert page.locator("#inspector").is_visible() == (width == 1440)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-@pytest.mark.parametrize(
-    ("which", "scheme"),
-    [
-        ("made", "light"),
-        ("hostile", "dark"),
-        pytest.param("made", "dark", marks=pytest.mark.slow),
-        pytest.param("hostile", "light", marks=pytest.mark.slow),
-    ],
-)
-def test_inside_has_no_barrier(opened, request, which, scheme):
-    page = opened(request.getfixturevalue(which).path, scheme=scheme, bypass_csp=True)
-    drawn(page)
-    page.add_script_tag(path=AXE)
-    found = page.evaluate("axe.run('#inside')")["violations"]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
 
 
 def test_without_a_script_graph_and_table_are_there(opened, made):
