@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kviz._checks import sanitise, suggest
 from kviz._types import Array
-from kviz.attribution.options import validate_fields
+from kviz.attribution.options import validate_fields, validated
 from kviz.errors import KvizError, OptionError
 from kviz.serve import asks
 from kviz.serve.message import Message
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from kviz.serve.photos import Photo
     from kviz.serve.session import Session
     from kviz.serve.side import Side
+
+
+MOST_STEPS = 2048
 
 
 class Gone(KvizError):  # noqa: N818 - it is no fault, but an answer
@@ -149,6 +152,18 @@ def validate_class(name: str, value: Any) -> Any:
             f"Received: {sanitise(repr(value))}"
         )
     return tuple(value) if several else value
+
+
+def validate_steps(name: str, value: Any) -> int:
+    """Return how many steps a picture is made in.
+
+    >>> validate_steps("steps", 64)
+    64
+    """
+    steps: int = validated(name, int, value, {})
+    if steps > MOST_STEPS:
+        raise OptionError(f"{name} takes at most {MOST_STEPS}. Received: {steps}")
+    return steps
 
 
 def validate_size_option(name: str, value: Any) -> Any:

@@ -14,8 +14,6 @@ from kviz.serve.ask import Turn
 from kviz.serve.message import Message
 from kviz.synthesis._ascent import watched
 
-MOST_STEPS = 2048
-
 
 def rgb(levels: Array) -> Array:
     """Return one picture, uint8 `(H, W, 1 or 3)`, as RGB.

@@ -10,9 +10,11 @@ from PIL import Image
 from serve_asker import Asker
 
 import kviz
+from kviz.errors import OptionError
 from kviz.formats.fitting import box_of
 from kviz.reports import blobs
 from kviz.reports.parts import Parts
+from kviz.serve.ask import ask_named
 from kviz.serve.session import Session
 from kviz.web.packing import quantised
 
@@ -371,6 +373,18 @@ def test_what_cannot_be_dreamt_is_said(shared, name, options):
     ask, photo = shared
     more = {"photo": photo} if name == "fool" else {}
     assert ask(name, **more, **options).head["code"] == "option"
+
+
+@pytest.mark.parametrize("name", ["pattern", "class_image", "fool"])
+def test_what_is_dreamt_has_a_last_step(name):
+    needed = {"pattern": {"layer": "conv", "channel": 0}, "fool": {"photo": "a", "class_index": 1}}
+    options = needed.get(name, {"class_index": 1})
+    assert ask_named(name, {**options, "steps": 2048}).steps == 2048
+    with pytest.raises(OptionError, match=r"^steps takes at most 2048\. Received: 2049$"):
+        ask_named(name, {**options, "steps": 2049})
+    for few in (0, True, 1.5):
+        with pytest.raises(OptionError, match=r"^steps takes a whole number from 1\. Received"):
+            ask_named(name, {**options, "steps": few})
 
 
 # --- hello, saving ---

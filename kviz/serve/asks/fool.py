@@ -8,9 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution.options import option
-from kviz.errors import OptionError
-from kviz.serve.ask import Ask, Turn, validate_class
-from kviz.serve.dreaming import MOST_STEPS, arriving, dreamt
+from kviz.serve.ask import Ask, Turn, validate_class, validate_steps
+from kviz.serve.dreaming import arriving, dreamt
 from kviz.serve.message import Message
 from kviz.serve.photos import Photo
 from kviz.synthesis.fooling import fool
@@ -25,13 +24,8 @@ class Fool(Ask):
     photo: str
     class_index: Any = option(check=validate_class)
     epsilon: float | None = option(None, least=1)
-    steps: int = 100
+    steps: int = option(100, check=validate_steps)
     seed: int = option(0, least=0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps > MOST_STEPS:
-            raise OptionError(f"steps takes at most {MOST_STEPS}. Received: {self.steps}")
 
     def answer(self, turn: Turn) -> Message:
         """Return the reply."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.options import option
-from kviz.errors import OptionError
-from kviz.serve.ask import Ask, Turn, validate_size_option
-from kviz.serve.dreaming import MOST_STEPS, arriving, dreamt
+from kviz.serve.ask import Ask, Turn, validate_size_option, validate_steps
+from kviz.serve.dreaming import arriving, dreamt
 from kviz.serve.message import Message
 from kviz.synthesis.filter_patterns import filter_patterns
 
@@ -22,13 +21,8 @@ class Pattern(Ask):
     layer: Any
     channel: int = option(least=0)
     seed: int = option(0, least=0)
-    steps: int = 64
+    steps: int = option(64, check=validate_steps)
     size: Any = option(None, check=validate_size_option)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.steps > MOST_STEPS:
-            raise OptionError(f"steps takes at most {MOST_STEPS}. Received: {self.steps}")
 
     def answer(self, turn: Turn) -> Message:
         """Return the reply."""
