@@ -1,7 +1,7 @@
 """Statistics that merge: what batches, shards and hosts find of a data set, put together exactly."""
 
 from kviz.dataset.reductions.look import Look, Seen
-from kviz.dataset.reductions.many import merged, results_of, states_in_graph
+from kviz.dataset.reductions.many import merged, states_in_graph
 from kviz.dataset.reductions.reduction import Reduction, State
 from kviz.dataset.reductions.registry import (
     as_reductions,
@@ -20,6 +20,5 @@ __all__ = [
     "reduction_name",
     "reduction_named",
     "reduction_names",
-    "results_of",
     "states_in_graph",
 ]

@@ -8,7 +8,6 @@ from typing import Any
 from kviz._types import Array
 from kviz.dataset.reductions.look import Look, Seen
 from kviz.dataset.reductions.reduction import Reduction, State
-from kviz.results.statistic import Statistic
 
 States = dict[str, State]
 
@@ -37,15 +36,4 @@ def merged(
     return {
         name: reduction.merge(left.get(name, {}), right.get(name, {}))
         for name, reduction in reductions.items()
-    }
-
-
-def results_of(
-    reductions: Mapping[str, Reduction], states: Mapping[str, Mapping[str, Array]]
-) -> dict[str, Statistic]:
-    """Return what was found by reduction; nothing of one that has seen nothing."""
-    return {
-        name: reduction.result(states[name])
-        for name, reduction in reductions.items()
-        if states.get(name)
     }
