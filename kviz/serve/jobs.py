@@ -130,12 +130,6 @@ class Jobs:
             self._changed.notify()
         self._thread.join(timeout)
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing runs and nothing waits."""
-        with self._changed:
-            return not self._waiting and not self._running
-
     def _cancel(self, which: Callable[[Job], bool]) -> bool:
         with self._changed:
             ended = [job for job in self._waiting if which(job)]
