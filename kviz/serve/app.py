@@ -24,6 +24,7 @@ from kviz.serve.frames import decoded, encoded
 from kviz.serve.index import index_page
 from kviz.serve.message import Message
 from kviz.serve.session import Session
+from kviz.web.shell import policy
 
 Scope = MutableMapping[str, Any]
 Call = Callable[..., Awaitable[Any]]
@@ -154,7 +155,8 @@ def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
             why = "The token is missing or wrong. Open the address that kviz serve has printed.\n"
             return PlainTextResponse(why, 403)
         page = await asyncio.wrap_future(session.call(lambda: index_page(session)))
-        response = HTMLResponse(page.html, headers={"content-security-policy": page.policy})
+        rules = f"{policy(live=True)}; frame-ancestors 'none'"
+        response = HTMLResponse(page, headers={"content-security-policy": rules})
         response.set_cookie(_cookie(port), token, httponly=True, samesite="strict", path="/")
         return response
 

@@ -69,7 +69,7 @@ def explore(
     ]
     session = Session([network], photos)
     page = session.call(lambda: index_page(session)).result()
-    return kind(session, page=page.html, height=height)
+    return kind(session, page=page, height=height)
 
 
 @cache

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
-from dataclasses import dataclass
 from typing import Any
 
 from kviz.errors import KvizError
@@ -22,41 +18,8 @@ from kviz.serve.asks.hello import Hello
 from kviz.serve.session import Session
 from kviz.serve.side import Side
 
-_INLINE = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
-
-@dataclass(frozen=True)
-class Page:
-    """A page, and what it may do.
-
-    Attributes:
-        html: the page.
-    """
-
-    html: str
-
-    @property
-    def policy(self) -> str:
-        """What the page may do: run its own script and style, by hash, and talk to who served it."""
-        hashes: dict[str, list[str]] = {"script": [], "style": []}
-        for kind, text in _INLINE.findall(self.html):
-            digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-            hashes[kind].append(f"'sha256-{digest}'")
-        return "; ".join(
-            [
-                "default-src 'none'",
-                *(f"{kind}-src {' '.join(some) or repr('none')}" for kind, some in hashes.items()),
-                "img-src data: blob:",
-                "media-src blob:",
-                "connect-src 'self'",
-                "base-uri 'none'",
-                "form-action 'none'",
-                "frame-ancestors 'none'",
-            ]
-        )
-
-
-def index_page(session: Session) -> Page:
+def index_page(session: Session) -> str:
     """Return the page of a session, which asks for all that is in it.
 
     The script is told the same as of a report, with no photos and no maps in it, and `live`: what
@@ -66,7 +29,7 @@ def index_page(session: Session) -> Page:
         session: the session; called in the thread that TensorFlow has.
     """
     if session.page is not None:
-        return Page(session.page)
+        return session.page
     side = session.sides[0]
     hello = session.clean(Hello().answer(Turn(session, side))).head
     live = {**hello, "models": [{**one, "layers": []} for one in hello["models"]]}
@@ -94,7 +57,7 @@ def index_page(session: Session) -> Page:
     html = session.without_paths(page(parts, facts, {}, None, more=more))
     if table is not None:
         session.page = html
-    return Page(html)
+    return html
 
 
 def _first_layer(side: Side, layers: list[dict[str, Any]]) -> str | None:

@@ -28,17 +28,8 @@ def render(template: str, context: dict[str, Any]) -> str:
         HTML, every value escaped.
     """
     style, script = bundle()
-    text: str = (
-        _environment()
-        .get_template(template)
-        .render(
-            **context,
-            style=style,
-            script=script,
-            style_hash=_digest(style),
-            script_hash=_digest(script),
-        )
-    )
+    made = _environment().get_template(template)
+    text: str = made.render(**context, style=style, script=script)
     return text
 
 
@@ -54,6 +45,29 @@ def macro(template: str, name: str, *arguments: Any) -> str:
         HTML, every value escaped.
     """
     return str(getattr(_environment().get_template(template).module, name)(*arguments))
+
+
+@functools.cache
+def policy(*, live: bool) -> str:
+    """Return what a page may do, as the header Content-Security-Policy says it.
+
+    Args:
+        live: whether the page may also talk to who served it, and show what it is sent.
+
+    >>> policy(live=False).partition(";")[0]
+    "default-src 'none'"
+    """
+    style, script = map(_digest, bundle())
+    parts = [
+        "default-src 'none'",
+        f"img-src data:{' blob:' if live else ''}",
+        *(("media-src blob:", "connect-src 'self'") if live else ()),
+        f"style-src '{style}'",
+        f"script-src '{script}'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return "; ".join(parts)
 
 
 @functools.cache
@@ -86,6 +100,8 @@ def _environment() -> Any:
         "slug": slug,
         # Escaped in its own way, which a script element needs.
         "script_json": lambda value: Markup(script_json(value)),  # noqa: S704
+        # Our own words and hashes.
+        "policy": lambda live: Markup(policy(live=live)),  # noqa: S704
         "share": told_share,
         "percent": lambda value: f"{100 * value:.0f} %",
         "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),
