@@ -109,7 +109,7 @@ def _no_figure_stays_open():
 def short_dreams(monkeypatch):
     """A report's dreams of a few steps look like noise, and take seconds instead of a minute."""
     for steps in ("PATTERN_STEPS", "CLASS_STEPS"):
-        monkeypatch.setattr(f"kviz.reports.parts.{steps}", 4)
+        monkeypatch.setattr(f"kviz.reports.gather.{steps}", 4)
 
 
 @pytest.fixture(scope="session")

@@ -55,19 +55,57 @@ def page(
     Raises:
         OutputError: if it cannot be made so small.
     """
-    mail = edition == "mail"
-    photos = _photos(parts, pixels, mail)
-    graph, why_no_graph = _graphs(parts.layers)
-    kernels = blobs.kernels(parts)
-    first_methods = [first_method(parts.attributions, image) for image in range(len(parts.names))]
+    photos = _photos(parts, pixels, edition == "mail")
     overlays = [overlay(parts.attributions, image, photo) for image, photo in enumerate(photos)]
-    context: dict[str, Any] = {
+    kernels = blobs.kernels(parts)
+    context = {**_shown(parts, facts, edition), "photos": photos, "overlays": overlays}
+    told = {**_told(parts, facts, photos), "kernels": {one.layer: one.told for one in kernels}}
+    texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
+    texts |= {one.told["blob"]: one.text for one in kernels}
+    # Where a card shows the photo itself, the script takes it from there.
+    pairs = zip(photos, overlays, strict=True)
+    texts |= {f"photo-{at}": p.src for at, (p, over) in enumerate(pairs) if over is not p}
+    facts["page"] = {
+        "longest_map_side": None,
+        "attributions": "",
+        "maps": "feature maps and kernels: one byte a value, a scale a channel",
+        "edition": edition,
+        "smaller": [],
+    }
+    room = math.inf if limit is None else limit
+    bare = len(render("page.html", {**context, "told": {**told, **more}, "blobs": texts}))
+    attributions, layers = _maps(parts, room - bare)
+    texts |= {**attributions.texts, **layers.texts}
+    told |= {
+        "layers": layers.told,
+        "tree": tree(parts.layers, [layer["path"] for layer in layers.told]),
+        "attributions": attributions.told,
+    }
+    facts["page"] |= {
+        "longest_map_side": layers.side or None,
+        "attributions": attributions.form,
+        "smaller": _smaller(layers.side, attributions, edition, bool(parts.patterns)),
+    }
+    context["unexplained"] = _unexplained(parts.skipped)
+    facts["skipped"] = [vars(one) for one in parts.skipped]
+    text = render("page.html", {**context, "told": {**told, **more}, "blobs": texts})
+    size = len(text.encode())
+    if size > room:
+        raise OutputError(
+            f"The page takes {size / MEGABYTE:.3g} MB even with small maps, and may take "
+            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room ({spelled('max_mb')})."
+        )
+    return text
+
+
+def _shown(parts: Parts, facts: dict[str, Any], edition: Edition) -> dict[str, Any]:
+    """Return what the template shows, besides photos and what is told to the script."""
+    graph, why_no_graph = _graphs(parts.layers)
+    return {
         "facts": facts,
-        "photos": photos,
-        "overlays": overlays,
         "answers": _answers(parts),
         "quantity": "" if parts.predictions is None else parts.predictions.quantity,
-        "dreams": _dreams(parts, mail),
+        "dreams": _dreams(parts, edition == "mail"),
         "graphs": graph,
         "why_no_graph": why_no_graph,
         "box_height": HEIGHT,
@@ -78,10 +116,12 @@ def page(
         "unexplained": {},
         "fooled_notes": [] if parts.fooled is None else parts.fooled.notes,
     }
-    room = math.inf if limit is None else limit
-    told = {
+
+
+def _told(parts: Parts, facts: dict[str, Any], photos: Sequence[Picture]) -> dict[str, Any]:
+    """Return what the script is told, with no maps in it yet."""
+    return {
         "cmaps": list(CMAPS),
-        "kernels": {item.layer: item.told for item in kernels},
         "photos": [
             {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
             for name, photo in zip(parts.names, photos, strict=False)
@@ -93,55 +133,23 @@ def page(
             [*image["explained"], *([image["rival"]] if image["rival"] else [])]
             for image in facts["images"]
         ],
-        "first_methods": first_methods,
+        "first_methods": [
+            first_method(parts.attributions, image) for image in range(len(parts.names))
+        ],
         "model": facts["model"]["name"],
         "layers": [],
         "tree": tree(parts.layers),
         "patterns": _patterns(parts),
         "attributions": [],
     }
-    texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
-    texts |= {item.told["blob"]: item.text for item in kernels}
-    # Where a card shows the photo itself, the script takes it from there.
-    pairs = zip(photos, overlays, strict=True)
-    texts |= {f"photo-{at}": p.src for at, (p, over) in enumerate(pairs) if over is not p}
-    facts["page"] = {
-        "longest_map_side": None,
-        "attributions": "",
-        "maps": "feature maps and kernels: one byte a value, a scale a channel",
-        "edition": edition,
-        "smaller": [],
-    }
-    told |= more
-    bare = len(render("page.html", {**context, "told": told, "blobs": texts}))
-    attributions = blobs.attributions(parts, 0.25 * (room - bare))
-    texts |= attributions.texts
-    taken = bare + sum(map(len, attributions.texts.values()))
+
+
+def _maps(parts: Parts, room: float) -> tuple[blobs.Attributions, blobs.Layers]:
+    """Return attributions and feature maps, within what room the rest of the page leaves."""
+    attributions = blobs.attributions(parts, 0.25 * room)
+    room -= sum(map(len, attributions.texts.values()))
     # A little for what the page says of each layer.
-    layers = blobs.layers(parts, room - taken - 3000 * len(facts["feature_maps"]) - 2000)
-    texts |= layers.texts
-    told |= {
-        "layers": layers.told,
-        "tree": tree(parts.layers, [layer["path"] for layer in layers.told]),
-        "attributions": attributions.told,
-        **more,
-    }
-    facts["page"] |= {
-        "longest_map_side": layers.side or None,
-        "attributions": attributions.form,
-        "edition": edition,
-        "smaller": _smaller(layers.side, attributions, edition, bool(parts.patterns)),
-    }
-    context["unexplained"] = _unexplained(parts.skipped)
-    facts["skipped"] = [vars(one) for one in parts.skipped]
-    text = render("page.html", {**context, "told": told, "blobs": texts})
-    size = len(text.encode())
-    if size > room:
-        raise OutputError(
-            f"The page takes {size / MEGABYTE:.3g} MB even with small maps, and may take "
-            f"{room / MEGABYTE:g}. Give fewer images or layers, or more room ({spelled('max_mb')})."
-        )
-    return text
+    return attributions, blobs.layers(parts, room - 3000 * len(parts.activations or ()) - 2000)
 
 
 def _kind(parts: Parts) -> str:

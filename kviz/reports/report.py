@@ -24,9 +24,11 @@ from kviz.given import read_images
 from kviz.look import pictures
 from kviz.network.loading import as_network
 from kviz.network.network import Network
+from kviz.reports.default_methods import default_methods
 from kviz.reports.facts import facts_of
+from kviz.reports.gather import PartProgress, gather
 from kviz.reports.page import MEGABYTE, page
-from kviz.reports.parts import Edition, PartProgress, Settings, default_methods, gather
+from kviz.reports.parts import Edition, Settings
 from kviz.reports.pictures import as_picture
 from kviz.web.packing import plainly
 

@@ -19,8 +19,9 @@ from kviz.look import activations, predict
 from kviz.network.network import Network
 from kviz.reports.answers import answer_of
 from kviz.reports.channel_weights import channel_weights
+from kviz.reports.gather import class_layers_of
 from kviz.reports.page import answer_pictures
-from kviz.reports.parts import TOP, Parts, class_layers_of
+from kviz.reports.parts import TOP, Parts, with_runner_up
 from kviz.reports.planned import QUICK_METHODS
 from kviz.results import Activations, Attribution, Predictions
 from kviz.results.result import class_facts
@@ -127,9 +128,7 @@ class Side:
         chosen = list(dict.fromkeys(self.class_index(which) for which in wanted))
         if several and chosen:
             return chosen, len(chosen)
-        order = np.argsort(-scores[0], kind="stable").tolist()
-        first = (chosen or order)[0]
-        return [first, *[index for index in order if index != first][:1]], 1
+        return with_runner_up(scores[0], chosen), 1
 
     def class_index(self, which: Any) -> int:
         """Return the index of a class, by index or name."""

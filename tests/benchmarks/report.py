@@ -14,7 +14,8 @@ from pathlib import Path
 from interleaved import line, measure
 
 import kviz
-from kviz.reports.parts import CLASS_STEPS, PATTERN_STEPS, PATTERNS, strongest
+from kviz.reports.gather import CLASS_STEPS, PATTERN_STEPS, strongest
+from kviz.reports.parts import PATTERNS
 from kviz.reports.planned import METHODS
 
 ROOT = Path(__file__).parents[2]

@@ -22,7 +22,7 @@ def made(squeezenet, cat, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Dreams of a few steps look like noise, and are as many and as large.
         for steps in ("PATTERN_STEPS", "CLASS_STEPS"):
-            patch.setattr(f"kviz.reports.parts.{steps}", 4)
+            patch.setattr(f"kviz.reports.gather.{steps}", 4)
         report = kviz.report(squeezenet, cat, path, names=["cat.png"], methods=METHODS)
     classes = [[285, 281]]
     return SimpleNamespace(

@@ -491,8 +491,8 @@ def test_a_fault_of_a_part_takes_no_other_along(monkeypatch, squeezenet, cat):
     def broken(*_, **__):
         raise RuntimeError("<b>it</b> broke")
 
-    monkeypatch.setattr("kviz.reports.parts.filter_patterns", broken)
-    monkeypatch.setattr("kviz.reports.parts.class_image", broken)
+    monkeypatch.setattr("kviz.reports.gather.filter_patterns", broken)
+    monkeypatch.setattr("kviz.reports.gather.class_image", broken)
     report = kviz.report(squeezenet, cat, methods=["grad_cam"])
     skipped = {one["part"]: one["why"] for one in report.facts()["skipped"]}
     assert skipped == dict.fromkeys(

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import kviz
-from kviz.reports.parts import default_methods
+from kviz.reports.default_methods import default_methods
 from kviz.reports.planned import METHODS, QUICK_METHODS
 
 WITHOUT = ("saliency", "integrated_gradients", "occlusion")
