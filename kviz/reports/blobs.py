@@ -81,9 +81,6 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
     infos = {info.path: info for info in parts.layers or ()}
     made = Layers(side=side)
     for place, (path, found) in enumerate(planes.items()):
-        height, width, channels = found[0].shape
-        factor = factor_for(found[0].shape, side)
-        info = infos.get(path)
         ranges = [_range(one) for one in found]
         for image, text in enumerate(texts[path]):
             made.texts[f"maps-{place}-{image}"] = text
@@ -91,24 +88,45 @@ def layers(parts: Parts, limit: float, pack: Pack = packed) -> Layers:
         made.texts.update(zip(names, weights.get(path, ()), strict=True))
         made.told.append(
             {
-                "path": path,
-                "kind": maps.kinds[path],
-                "height": height,
-                "width": width,
-                "channels": channels,
-                "columns": min(columns_of(channels), channels),
-                "factor": factor,
+                **layer_told(path, maps.kinds[path], found[0].shape, infos.get(path)),
+                "factor": factor_for(found[0].shape, side),
                 "low": [low for low, _, _ in ranges],
                 "high": [high for _, high, _ in ranges],
-                "field": field_told(info),
-                # What each channel weighs for each class explained, a blob a photo.
-                "weights": names,
-                **_named(parts, path),
                 "empty": [int(empty_channels(one[None]).sum()) for one in found],
                 "bad": [bad for _, _, bad in ranges],
+                "weights": names,
+                **_named(parts, path),
             }
         )
     return made
+
+
+def layer_told(
+    path: str, kind: str, shape: tuple[int | None, ...], info: LayerInfo | None
+) -> dict[str, Any]:
+    """Return what the script is told of a layer, with no photo's maps in it yet.
+
+    Args:
+        path: the layer's.
+        kind: its class.
+        shape: height, width and channels of its maps.
+        info: the layer, None where nothing else is known of it.
+    """
+    height, width, channels = shape
+    many = channels or 1
+    return {
+        "path": path,
+        "kind": kind,
+        "height": height,
+        "width": width,
+        "channels": many,
+        "columns": min(columns_of(many), many),
+        # By how much maps are averaged down.
+        "factor": 1,
+        "field": field_told(info),
+        # An entry a photo: of what each channel weighs for each class explained, a blob.
+        **{key: [] for key in ("low", "high", "empty", "bad", "weights")},
+    }
 
 
 def _named(parts: Parts, path: str) -> dict[str, list[str]]:

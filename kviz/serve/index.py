@@ -74,29 +74,13 @@ def _layers(side: Side) -> list[dict[str, Any]]:
     for info in side.table:
         if not side.has_maps(info):
             continue
-        shape = info.output_shape
+        shape = info.output_shape[1:]
         if info.data_format == "channels_first":
-            shape = (shape[0], *shape[2:], shape[1])
-        height, width = shape[1:3] if len(shape) == 4 else (1, shape[1])
-        channels = info.channels or 1
-        made.append(
-            {
-                "path": info.path,
-                "kind": info.kind,
-                "height": height,
-                "width": width,
-                "channels": channels,
-                "columns": min(blobs.columns_of(channels), channels),
-                "factor": 1,
-                "low": [],
-                "high": [],
-                "empty": [],
-                "bad": [],
-                "weights": [],
-                "field": blobs.field_told(info),
-                "kernels": bool(info.window and info.weight_names),
-            }
-        )
+            shape = (*shape[1:], shape[0])
+        # Where the layer has one axis, as a signal's, its maps are one row.
+        shape = shape if len(shape) == 3 else (1, *shape)
+        told = blobs.layer_told(info.path, info.kind, shape, info)
+        made.append({**told, "kernels": bool(info.window and info.weight_names)})
     return made
 
 

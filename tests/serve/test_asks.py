@@ -1,7 +1,9 @@
 """What each ask answers, beside what the model gives when it is called some other way."""
 
 import io
+import json
 import math
+import re
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ from kviz.formats.fitting import box_of
 from kviz.reports import blobs
 from kviz.reports.parts import Parts
 from kviz.serve.ask import ask_named
+from kviz.serve.index import index_page
 from kviz.serve.session import Session
 from kviz.web.packing import quantised
 
@@ -173,6 +176,24 @@ def test_maps_are_those_of_the_layer_as_the_report_packs_them(shared, small, pix
     head = answer.head
     assert (head["height"], head["width"], head["channels"]) == maps.shape
     np.testing.assert_allclose([head["low"], head["high"]], [[maps.min()], [maps.max()]], rtol=1e-6)
+
+
+def test_of_a_layer_the_page_is_told_the_same_before_it_has_maps(session, file):
+    ask = Asker(session)
+    page = session.call(lambda: index_page(session)).result()
+    (text,) = re.findall(r'<script type="application/json" id="told">(.*?)</script>', page)
+    told = {layer["path"]: layer for layer in json.loads(text)["layers"]}
+    photo = ask.photo(file())
+    for path, before in told.items():
+        now = ask("maps", photo=photo, layer=path).head
+        filled = {"low", "high", "empty", "bad"}
+        assert not any(before[key] for key in filled)
+        assert before.keys() - {"kernels"} <= now.keys()
+        for key in before.keys() - filled - {"kernels"}:
+            assert now[key] == before[key], (path, key)
+    assert {path for path, one in told.items() if one["kernels"]} == {
+        "conv", "depth", "apart", "wide", "groups",
+    }  # fmt: skip
 
 
 def test_layers_without_maps_and_unknown_ones_are_said(shared):
