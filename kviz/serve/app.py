@@ -33,8 +33,10 @@ Call = Callable[..., Awaitable[Any]]
 OUTBOX_BYTES = 128_000_000
 # Seconds between pings, and in which a reader has to answer one.
 PING = 20.0
-# Connections at once: browsers open some for each page.
-CONNECTIONS = 100
+# WebSockets at once, one for each page that is open; and connections in all, of which some are left to
+# pages that are read, also where no more WebSockets are.
+READERS = 100
+CONNECTIONS = 128
 # A head and what surrounds the arrays, besides.
 FRAME_BYTES = MESSAGE_BYTES + 1_000_000
 
@@ -105,7 +107,7 @@ def _headers(scope: Scope) -> dict[str, list[str]]:
 
 def _with_headers(send: Call) -> Call:
     async def sending(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             known = {name for name, _ in message["headers"]}
             more = [
                 (n.encode(), v.encode()) for n, v in _HEADERS.items() if n.encode() not in known
@@ -127,13 +129,16 @@ async def _refuse(scope: Scope, receive: Call, send: Call, status: int, why: str
     await PlainTextResponse(f"{why}\n", status)(scope, receive, _with_headers(send))
 
 
-def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
+def make_app(
+    session: Session, token: str, hosts: tuple[str, ...] = (), readers: int = READERS
+) -> Any:
     """Return the app, as ASGI has it.
 
     Args:
         session: what answers.
         token: whoever has it may ask.
         hosts: names of this machine besides `localhost`.
+        readers: how many may be connected at once; one more is refused, and the others notice nothing.
 
     Raises:
         OptionError: if Starlette is not installed.
@@ -160,12 +165,23 @@ def make_app(session: Session, token: str, hosts: tuple[str, ...] = ()) -> Any:
         response.set_cookie(_cookie(port), token, httponly=True, samesite="strict", path="/")
         return response
 
+    connected = 0
+
     async def talk(socket: WebSocket) -> None:
+        nonlocal connected
         if not is_known(socket.url.query, socket.cookies, socket.url.port):
             await socket.close()
             return
-        await socket.accept()
-        await _Talk(session, socket).hold()
+        if connected >= readers:
+            why = f"kviz serves at most {readers} pages at once. Close one, and try again.\n"
+            await socket.send_denial_response(PlainTextResponse(why, 503))
+            return
+        connected += 1
+        try:
+            await socket.accept()
+            await _Talk(session, socket).hold()
+        finally:
+            connected -= 1
 
     routes = [Route("/", index), WebSocketRoute("/ws", talk)]
     return Guard(Starlette(routes=routes), hosts)

@@ -15,7 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from kviz.serve.app import Guard, make_app
+from kviz.serve.app import CONNECTIONS, READERS, Guard, make_app
 from kviz.serve.ask import ask_class
 from kviz.serve.asks.hello import MESSAGE_BYTES
 from kviz.serve.frames import decoded, encoded
@@ -30,11 +30,11 @@ TOKEN = "a-token-of-the-tests"  # noqa: S105 - of the tests alone
 class Served:
     """An app that is served, and how it is reached."""
 
-    def __init__(self, session):
+    def __init__(self, session, **options):
         self.session = session
         self.bound = listening("127.0.0.1", 0)
         self.port = self.bound.getsockname()[1]
-        self.server = Server(make_app(session, TOKEN), self.bound)
+        self.server = Server(make_app(session, TOKEN, **options), self.bound)
         self.server.start()
 
     def get(self, path, method="GET", **headers):
@@ -294,6 +294,45 @@ def test_who_does_not_read_is_left_and_keeps_nobody_waiting(served, file, monkey
                 break
             time.sleep(0.1)
         assert len(talks) == 1
+
+
+def test_no_more_readers_than_so_many_are_let_in_and_the_others_notice_nothing(small):
+    session = Session([small])
+    session.page = "<p>page</p>"
+    made = Served(session, readers=2)
+    try:
+        with made.socket() as one:
+            with made.socket() as two:
+                for _ in range(5):
+                    with pytest.raises(InvalidStatus) as refused, made.socket():
+                        pass
+                    assert refused.value.response.status_code == 503
+                    assert b"at most 2 pages at once" in refused.value.response.body
+                    assert refused.value.response.headers["cache-control"] == "no-store"
+                # Who may not ask is told nothing more.
+                with pytest.raises(InvalidStatus) as refused, made.socket("?token=wrong"):
+                    pass
+                assert refused.value.response.status_code == 403
+                assert made.get(f"/?token={TOKEN}")[0] == 200
+                assert all("protocol" in asked(way, "hello")[0] for way in (one, two))
+            # Who has left makes room, as soon as that is noticed.
+            for _ in range(100):
+                try:
+                    with made.socket() as three:
+                        assert "protocol" in asked(three, "hello")[0]
+                    break
+                except InvalidStatus:
+                    time.sleep(0.1)
+            else:
+                pytest.fail("no room")
+            assert "protocol" in asked(one, "hello")[0]
+    finally:
+        made.server.stop()
+        session.close()
+
+
+def test_where_all_readers_are_there_the_page_can_be_read():
+    assert READERS < CONNECTIONS
 
 
 def test_a_page_that_is_not_there_yet_is_made_where_tensorflow_is(small, monkeypatch):

@@ -354,6 +354,23 @@ def test_nothing_serious_for_those_who_do_not_see(opened, width):
     ] == []
 
 
+def test_a_page_that_is_one_too_many_says_so(chromium, small):
+    session = Session([small])
+    bound = listening("127.0.0.1", 0)
+    server = Server(make_app(session, TOKEN, readers=0), bound)
+    server.start()
+    context = chromium.new_context()
+    try:
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{bound.getsockname()[1]}/?token={TOKEN}")
+        said = page.locator("#connection", has_text="as many are open as it serves")
+        said.wait_for(timeout=60000)
+    finally:
+        context.close()
+        server.stop()
+        session.close()
+
+
 def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
     """The widget's own script hands messages on, to a stand-in of a notebook's model."""
     from importlib.resources import files as package_files

@@ -60,13 +60,13 @@ export class Socket {
     this.socket = new WebSocket(this.url);
     this.socket.binaryType = "arraybuffer";
     this.socket.addEventListener("open", () => {
-      this.wait = 500;
+      Object.assign(this, { wait: 500, wasOpen: true });
       this.onState("open");
       this.opened();
     });
     this.socket.addEventListener("message", ({ data }) => this.receive(decode(data)));
     this.socket.addEventListener("close", () => {
-      this.onState("closed");
+      this.onState(this.wasOpen ? "closed" : "refused");
       setTimeout(() => this.open(), this.wait);
       this.wait = Math.min(2 * this.wait, 10000);
     });

@@ -6,6 +6,7 @@ import { answerWith, forget, hold, told } from "../source.js";
 
 const STATES = {
   open: "",
+  refused: "kviz does not let this page in: as many are open as it serves, or it has ended. It is tried again.",
   closed: "The connection to kviz is lost. It is tried again; what was computed is not lost.",
 };
 
