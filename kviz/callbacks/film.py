@@ -25,6 +25,7 @@ from kviz.draw.films import film_ending, picture_of, still, write_film
 from kviz.draw.frames import Cell, Chart, Column, Layout, axis, charted, drawn, layout
 from kviz.engine.backend import keras, tf
 from kviz.errors import ImageError, KvizError, KvizWarning, ModelError, OptionError
+from kviz.extras import install_command
 from kviz.given import read_images
 from kviz.look import activations, predict
 from kviz.look import weights as weights_of
@@ -151,7 +152,7 @@ class Film(keras.callbacks.Callback):  # type: ignore[misc]
         if log_dir is not None and importlib.util.find_spec("tensorboard") is None:
             raise OptionError(
                 "log_dir= needs TensorBoard, which is not installed: "
-                'pip install "keras-kviz[tensorboard]".'
+                f"{install_command('tensorboard')}."
             )
         self._log_dir = log_dir
         self._force = force

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kviz._checks import sanitise
 from kviz.errors import ImageError
+from kviz.extras import install_command
 from kviz.formats.bounds import WORKING, validate_sides, validate_working
 from kviz.formats.fitting import strips
 from kviz.formats.levels import levels_of
@@ -43,7 +44,7 @@ def read_dicom(file: BinaryIO, name: str, note: Callable[[str], None]) -> Array:
     """
     if find_spec("pydicom") is None:
         raise ImageError(
-            f'{name} is a DICOM file, which pydicom reads: pip install "keras-kviz[dicom]".'
+            f"{name} is a DICOM file, which pydicom reads: {install_command('dicom')}."
         )
     from pydicom import dcmread
     from pydicom.pixels.utils import pixel_array

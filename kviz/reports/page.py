@@ -15,6 +15,7 @@ from kviz.arrays import photo_of, pixel_span
 from kviz.draw.colours import palette
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
+from kviz.extras import install_command
 from kviz.look import pictures
 from kviz.reports import blobs
 from kviz.reports.evidence import first_method
@@ -262,6 +263,6 @@ def _graphs(table: LayerTable | None) -> tuple[list[Drawing], str]:
     try:
         return drawings(table), ""
     except ImportError:
-        return [], 'The graph of the layers needs fast-sugiyama: pip install "keras-kviz[report]".'
+        return [], f"The graph of the layers needs fast-sugiyama: {install_command('report')}."
     except Exception as error:  # the drawing is a help, the table says the same
         return [], f"The layers could not be laid out as a graph: {type(error).__name__}."

@@ -23,9 +23,10 @@ from kviz.arrays import (
 from kviz.draw.colours import coloured, palette
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
+from kviz.extras import installed
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Arrays, Picture, installed, validate_image
+from kviz.results.result import Arrays, Picture, validate_image
 from kviz.tiles import COLUMNS, Tile, check_columns, laid_out
 
 Scale = Literal["channel", "layer", "raw"]

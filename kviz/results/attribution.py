@@ -16,11 +16,12 @@ from kviz.arrays import Levels, is_picture, pixel_span
 from kviz.draw.heat import PERCENTILE, Caption, Heat, Limits, Seen, Sign, enlarged, heat
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
+from kviz.extras import installed
 from kviz.files import slug
 from kviz.originals import original_of
 from kviz.results.certificate import Certificate
 from kviz.results.made_by import MadeBy
-from kviz.results.result import Picture, Result, class_facts, installed, validate_image
+from kviz.results.result import Picture, Result, class_facts, validate_image
 from kviz.tiles import Tile
 
 Shared = Literal["each", "shared"]

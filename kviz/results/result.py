@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from kviz.draw.plots import draw_into, figure
 from kviz.draw.tables import Table, text
 from kviz.draw.tile_png import tile_png
 from kviz.errors import LayerError, OptionError, OutputError
+from kviz.extras import installed
 from kviz.files import slug, whole_file, whole_folder
 from kviz.results.made_by import MadeBy
 from kviz.results.npz import write_npz
@@ -374,27 +374,6 @@ def json_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def installed(module: str, what: str, extra: str = "") -> Any:
-    """Return a module of a package that kviz does not ask for, imported now that it is needed.
-
-    Args:
-        module: such as `"pyarrow.parquet"`.
-        what: needs it, as a sentence begins.
-        extra: kviz's extra that brings it, if one does.
-
-    Raises:
-        OptionError: if it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        wanted = f'"keras-kviz[{extra}]"' if extra else package
-        raise OptionError(
-            f"{what} needs {package}, which is not installed: pip install {wanted}."
-        ) from error
 
 
 def validate_image(image: Any, count: int) -> int:

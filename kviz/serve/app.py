@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from kviz._checks import sanitise
 from kviz.errors import OptionError
-from kviz.results.result import installed
+from kviz.extras import installed
 from kviz.serve.asks.hello import MESSAGE_BYTES
 from kviz.serve.frames import decoded, encoded
 from kviz.serve.index import index_page

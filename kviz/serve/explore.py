@@ -12,9 +12,9 @@ import numpy as np
 from kviz._checks import validate_int
 from kviz._types import Array, Images, ModelLike
 from kviz.errors import ImageError, OptionError
+from kviz.extras import installed
 from kviz.given import read_images
 from kviz.network.loading import as_network
-from kviz.results.result import installed
 from kviz.serve.frames import TYPES, described
 from kviz.serve.index import index_page
 from kviz.serve.message import Message

@@ -14,7 +14,7 @@ from typing import Any
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.errors import OptionError
-from kviz.results.result import installed
+from kviz.extras import installed
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -19,6 +19,7 @@ from refusals import refused
 import kviz
 from kviz.callbacks.film import Film
 from kviz.draw.frames import CHART, HEADER, MARGIN, TITLE
+from kviz.extras import install_command
 
 RANDOM = np.random.default_rng(0)
 Y = RANDOM.integers(0, 3, 64)
@@ -473,7 +474,7 @@ def test_the_film_needs_no_tensorboard_and_its_folder_names_the_extra(path, monk
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "tensorboard" else there(name)
     )
-    with refused(r"not installed: pip install \"keras-kviz\[tensorboard\]\"", kviz.OptionError):
+    with refused(f"not installed: {re.escape(install_command('tensorboard'))}", kviz.OptionError):
         Film(FEW, path, log_dir="logs")
     fit(net(), Film(FEW, path, attributions=()), epochs=1)
     assert path.exists()

@@ -11,6 +11,8 @@ from contextlib import closing
 import pytest
 from commands import CAT, MODULE, ROOT, one_line
 
+from kviz.extras import install_command
+
 FASHION = str(ROOT / "models/fashion_cnn.keras")
 
 
@@ -98,8 +100,8 @@ def test_without_its_packages_it_says_what_installs_them(run, monkeypatch):
         raise ImportError(module)
 
     monkeypatch.setattr("builtins.__import__", without)
-    monkeypatch.setattr("kviz.results.result.import_module", missing)
-    assert 'pip install "keras-kviz[serve]"' in one_line(run("serve", FASHION, "--no-open"))
+    monkeypatch.setattr("kviz.extras.import_module", missing)
+    assert install_command("serve") in one_line(run("serve", FASHION, "--no-open"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

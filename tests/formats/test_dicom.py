@@ -1,11 +1,14 @@
 """DICOM files, written by pydicom and shown as NumPy says that a viewer would."""
 
+import re
+
 import numpy as np
 import pytest
 from needed import need_package
 from refusals import refused
 
 import kviz
+from kviz.extras import install_command
 from kviz.formats import dicom
 
 HIGH, WIDE = 21, 34
@@ -168,5 +171,5 @@ def test_what_is_packed_as_a_whole_is_refused_unread(write):
 def test_without_pydicom_it_is_said_how_to_get_it(write, monkeypatch):
     path = write(stored("uint8", 0, 256))
     monkeypatch.setattr("kviz.formats.dicom.find_spec", lambda _: None)
-    with refused(r'which pydicom reads: pip install "keras-kviz\[dicom\]"', kviz.ImageError):
+    with refused(f"which pydicom reads: {re.escape(install_command('dicom'))}", kviz.ImageError):
         kviz.load_images(path)

@@ -14,6 +14,7 @@ from kviz.attribution.methods._baselines import validate_numbers
 from kviz.attribution.methods._perturb import perturbed_scores, spatial
 from kviz.engine.backend import tf
 from kviz.errors import ImageError, OptionError
+from kviz.extras import install_command
 
 
 def library(name: str) -> Any:
@@ -27,7 +28,7 @@ def library(name: str) -> Any:
     except ImportError as error:
         raise OptionError(
             f"This needs scikit-image and scikit-learn, and {name} does not import. "
-            'Install them: pip install "keras-kviz[superpixels]"'
+            f"Install them: {install_command('superpixels')}."
         ) from error
 
 

@@ -37,7 +37,7 @@ class KernelShap(Method):
 
     Exact where all coalitions fit into `samples`; otherwise coalitions are drawn by the kernel's
     weights, each with its complement. The segments' values add up to Y(x) - Y(baseline): the result's
-    `gaps` say how nearly. It needs `keras-kviz[superpixels]`.
+    `gaps` say how nearly. It needs the extra `superpixels`.
 
     Paper: S. Lundberg, S.-I. Lee, "A Unified Approach to Interpreting Model Predictions", NIPS
     2017.

@@ -51,7 +51,7 @@ class Lime(Method):
     """LIME: a linear model of the score near the image, with superpixels as its features.
 
     As the authors' program has it, but for superpixels: SLIC's, not those of quickshift. It needs
-    `keras-kviz[superpixels]`.
+    the extra `superpixels`.
 
     Paper: M. Ribeiro, S. Singh, C. Guestrin, "Why Should I Trust You?", KDD 2016.
 

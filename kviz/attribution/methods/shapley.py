@@ -49,7 +49,7 @@ class Shapley(Method):
 
     Args:
         segments: which pixels or features are one player: an integer array of a map's size, or about
-            how many superpixels (these need `keras-kviz[superpixels]`); by default each pixel or
+            how many superpixels (these need the extra `superpixels`); by default each pixel or
             feature is its own. Every pixel of a player has the player's value.
         baseline: what replaces those who have not joined, as `Occlusion` takes it.
 

@@ -46,7 +46,7 @@ class Xrai(Method):
     """XRAI: regions of the image, ranked by how much integrated gradients they hold.
 
     Of a pixel's channels the largest counts, as in the authors' program. It needs
-    `keras-kviz[superpixels]`, unless regions are given.
+    the extra `superpixels`, unless regions are given.
 
     Paper: A. Kapishnikov et al., "XRAI: Better Attributions Through Regions", ICCV 2019.
 

@@ -27,8 +27,8 @@ from kviz.dataset.plan import Plan
 from kviz.dataset.runner import Counts, Tell
 from kviz.dataset.store.store import Store
 from kviz.errors import KvizError, OptionError
+from kviz.extras import installed
 from kviz.network.network import Network
-from kviz.results.result import installed
 
 # Ray keeps books of each block; of a hundred million images there are more shards than it likes.
 _BLOCKS = 10_000

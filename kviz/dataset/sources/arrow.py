@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kviz.dataset.sources.source import unreadable
-from kviz.results.result import installed
+from kviz.extras import installed
 
 
 def arrow(module: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kviz.results.result import installed
+from kviz.extras import installed
 
 
 def store_package(name: str) -> Any:

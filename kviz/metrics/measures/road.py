@@ -21,10 +21,10 @@ from kviz.attribution.methods._copies import copies
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
+from kviz.extras import installed
 from kviz.metrics.measures._ranked import ranks_of
 from kviz.metrics.metric import Measured, Metric, On, Trial, random_of
 from kviz.results.evaluation import Better
-from kviz.results.result import installed
 
 # What random numbers are drawn for.
 NOISE = 3
@@ -40,7 +40,7 @@ NEIGHBOURS = tuple(
 class Road(Metric):
     """ROAD: how the probability falls as pixels are replaced by what their neighbours say of them.
 
-    It asks SciPy for its sparse solver: `pip install "keras-kviz[metrics]"`.
+    It asks SciPy for its sparse solver, which the extra `metrics` brings.
 
     Paper: Y. Rong, T. Leemann, V. Borisov, G. Kasneci, E. Kasneci, "A Consistent and Efficient
     Evaluation Strategy for Attribution Methods", ICML 2022.

@@ -1,5 +1,6 @@
 """Kernel SHAP: exact where it enumerates, near where it samples."""
 
+import re
 import sys
 
 import keras
@@ -10,6 +11,7 @@ from keras import layers
 import kviz
 from kviz.attribution import attribute
 from kviz.errors import OptionError
+from kviz.extras import install_command
 
 
 def network(features=6):
@@ -107,7 +109,7 @@ def test_the_cats_face():
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     for method in ("kernel_shap", "lime"):
-        with pytest.raises(OptionError, match=r'pip install "keras-kviz\[superpixels\]"'):
+        with pytest.raises(OptionError, match=re.escape(install_command("superpixels"))):
             attribute(network(), rows(1), method)
 
 

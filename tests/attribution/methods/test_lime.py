@@ -1,5 +1,6 @@
 """LIME: a linear model is found again, and what must hold of any random method."""
 
+import re
 import sys
 
 import keras
@@ -10,6 +11,7 @@ from keras import layers
 import kviz
 from kviz.attribution import attribute
 from kviz.errors import OptionError
+from kviz.extras import install_command
 
 
 def scored(shape=(16, 12, 3)):
@@ -109,7 +111,7 @@ def test_the_cats_face():
 
 def test_without_scikit_image(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
-    with pytest.raises(OptionError, match=r'pip install "keras-kviz\[superpixels\]"'):
+    with pytest.raises(OptionError, match=re.escape(install_command("superpixels"))):
         attribute(scored(), photos(1), "lime")
 
 

@@ -1,5 +1,6 @@
 """XRAI against its authors' loop, written out here with sets of pixels."""
 
+import re
 import sys
 
 import keras
@@ -10,6 +11,7 @@ from needed import need_package
 
 import kviz
 from kviz.attribution import attribute
+from kviz.extras import install_command
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def test_the_cats_face():
 
 def test_without_scikit_image(monkeypatch, model):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
-    with pytest.raises(kviz.OptionError, match=r'pip install "keras-kviz\[superpixels\]"'):
+    with pytest.raises(kviz.OptionError, match=re.escape(install_command("superpixels"))):
         attribute(model, photos(1), "xrai")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from source_checks import check_slices, listed, photo
 from kviz.dataset.sources import as_source
 from kviz.dataset.sources.decode import decode
 from kviz.errors import ImageError, OptionError
+from kviz.extras import install_command
 from kviz.formats.fitting import Wanted
 
 PATHS = ["a/1.png", 'b, "c"\n.png', "é.png", "gone.png", "a/2.png"]
@@ -225,5 +227,5 @@ def test_without_pyarrow_one_is_told_how_to_get_it(tmp_path, monkeypatch):
 
     (tmp_path / "a.csv").write_text("path\na.png\n")
     monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
-    with pytest.raises(OptionError, match=r'pip install "keras-kviz\[store\]"'):
+    with pytest.raises(OptionError, match=re.escape(install_command("store"))):
         as_source(tmp_path / "a.csv")

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -33,6 +34,7 @@ from kviz.dataset.store.head import read_head
 from kviz.dataset.store.store import Store
 from kviz.dataset.store.zarr_arrays import rows_a_file
 from kviz.errors import OptionError, OutputError
+from kviz.extras import install_command
 
 PROGRAM = Path(writes_a_store.__file__)
 
@@ -555,7 +557,9 @@ def test_options_are_checked_before_anything_is_written(tmp_path):
 def test_what_is_missing_is_told_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorstore", None)
     for use in (begin, opened.open):
-        with pytest.raises(OptionError, match=r'tensorstore, .* pip install "keras-kviz\[store\]"'):
+        with pytest.raises(
+            OptionError, match=f"tensorstore, .* {re.escape(install_command('store'))}"
+        ):
             use(tmp_path / "store")
 
 

@@ -1,0 +1,58 @@
+"""Extras: packages that kviz does not ask for, imported when needed, and how to install them."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
+
+from kviz.errors import OptionError
+
+NAME = "keras-kviz"
+
+
+def install_command(extra: str) -> str:
+    """Return what is typed to install one of kviz's extras, in words where a folder matters.
+
+    How kviz itself was installed decides: from a folder, such as a clone, it is installed again from
+    there; else an index has it. The folder is not named, since messages go into pages that are sent.
+
+    Args:
+        extra: its name.
+    """
+    if _is_from_folder():
+        return f'pip install ".[{extra}]" in the folder of kviz'
+    return f'pip install "{NAME}[{extra}]"'
+
+
+def _is_from_folder() -> bool:
+    """Return whether kviz was installed from a folder, or is not installed but run there."""
+    try:
+        # PEP 610: written beside the metadata of what was not named alone to an index.
+        text = distribution(NAME).read_text("direct_url.json")
+        found = json.loads(text or "{}")
+    except PackageNotFoundError:
+        return True
+    except ValueError:  # written by whatever installed it
+        return False
+    return isinstance(found, dict) and "dir_info" in found
+
+
+def installed(module: str, what: str, extra: str = "") -> Any:
+    """Return a module of a package that kviz does not ask for, imported now that it is needed.
+
+    Args:
+        module: such as `"pyarrow.parquet"`.
+        what: needs it, as a sentence begins.
+        extra: kviz's extra that brings it, if one does.
+
+    Raises:
+        OptionError: if it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        command = install_command(extra) if extra else f"pip install {package}"
+        raise OptionError(f"{what} needs {package}, which is not installed: {command}.") from error
