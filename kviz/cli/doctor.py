@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,11 +18,29 @@ from kviz._checks import first_line, sanitise
 from kviz.cli import child
 from kviz.cli import options as take
 from kviz.cli.command import command
+from kviz.cli.lists import page_width, wrapped
 from kviz.cli.output import print_json
 from kviz.cli.progress import start_up_talk_kept_back
 from kviz.errors import KvizError
+from kviz.extras import NAME, install_command
 
-NAME = "keras-kviz"
+# What each extra is for, in the order in which people want them; the last ones are for work on kviz.
+_FOR = {
+    "report": "the graph of layers in a report",
+    "serve": "kviz serve",
+    "gpu": "NVIDIA GPUs, under Linux",
+    "notebooks": "notebooks, and kviz.explore in them",
+    "superpixels": "LIME, Kernel SHAP, XRAI",
+    "metrics": "the metric road",
+    "dicom": "DICOM files",
+    "store": "kviz run",
+    "ray": "kviz run --engine ray",
+    "tensorboard": "films in TensorBoard",
+    "torchvision": "the weights of ResNet-18",
+    "test": "work on kviz: its tests",
+    "referee": "work on kviz: other libraries to compare with",
+    "docs": "work on kviz: its site",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         "executable": sys.executable,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "memory": {"free": _process.free(), "total": _process.total()},
+        "nvidia_driver": _has_nvidia_driver(),
         **backend,
         "packages": [asdict(one) for one in needed],
         "extras": [
@@ -76,17 +97,17 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
                 "name": extra,
                 "complete": all(one.fits for one in packages),
                 "packages": [asdict(one) for one in packages],
-                "install": _install(extra),
+                "install": install_command(extra),
             }
             for extra, packages in extras.items()
         ],
     }
-    works = not backend["problem"] and all(one.fits for one in needed)
+    facts["works"] = not backend["problem"] and all(one.fits for one in needed)
     if as_json:
-        print_json(facts | {"works": works})
+        print_json(facts)
     else:
         click.echo(_page(facts, needed, extras))
-    ctx.exit(0 if works else 1)
+    ctx.exit(0 if facts["works"] else 1)
 
 
 def _packages() -> tuple[list[Package], dict[str, list[Package]]]:
@@ -145,37 +166,56 @@ def _backend() -> dict[str, Any]:
         return {"backend": None, "gpus": [], "cuda": False, "problem": said}
 
 
-def _install(extra: str) -> str:
-    return f'python -m pip install "{NAME}[{extra}]"'
+def _has_nvidia_driver() -> bool:
+    """Return whether there is a driver of NVIDIA's for a GPU that TensorFlow could use: under Linux."""
+    if sys.platform != "linux":
+        return False
+    return Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
 
 
 def _page(facts: dict[str, Any], needed: list[Package], extras: dict[str, list[Package]]) -> str:
     """Return it all as text."""
     free = facts["memory"]["free"]
     memory = f"{_process.in_words(free)} free of " if free is not None else ""
-    gpus = ", ".join(f"gpu:{at} {sanitise(name)}" for at, name in enumerate(facts["gpus"]))
-    if facts["problem"]:
-        gpus = "not known"
-    elif not gpus:
-        gpus = "none seen by TensorFlow; the CPU computes" + (
-            "" if facts["cuda"] else f". On Linux with an NVIDIA GPU: {_install('gpu')}"
-        )
     lines = [
         f"kviz {facts['kviz']}, Python {facts['python']}, {sanitise(facts['system'], 80)}",
         f"Memory   {memory}{_process.in_words(facts['memory']['total'])}",
         f"Backend  {facts['backend'] or facts['problem']}",
-        f"GPUs     {gpus}",
-        "",
+        f"GPUs     {_gpus(facts)}",
+    ]
+    there = ", ".join(one.words() for one in needed if one.fits)
+    lines += [wrapped(there, page_width(), " " * 9, "Needs    ")] if there else []
+    lines += [
+        f'MISSING  {one.words()}: pip install "{one.name}{one.needed}"'
+        for one in needed
+        if not one.fits
     ]
     if not needed:
-        lines.append(
-            f"{NAME} is not installed: kviz runs from a folder, and its needs are not known."
-        )
-    lines += [("" if one.fits else "MISSING  ") + one.words() for one in needed]
-    lines += ["", "Extras"] if extras else []
-    for extra, packages in extras.items():
-        missing = [one.words() for one in packages if not one.fits]
-        lines.append(f"  {extra:<12} {'missing' if missing else 'installed'}")
+        lines.append(f"Needs    not known: {NAME} is not installed, kviz runs from a folder")
+    # Gigabytes that are of no use without such a GPU.
+    has_any = any(one.name.startswith("nvidia") and one.installed for one in extras.get("gpu", ()))
+    shown = [extra for extra in (*_FOR, *sorted(extras.keys() - _FOR)) if extra in extras]
+    if not (facts["nvidia_driver"] or has_any) and "gpu" in shown:
+        shown.remove("gpu")
+    lines += ["", "Extras, which kviz also works without:"] if shown else []
+    for extra in shown:
+        missing = [one.words() for one in extras[extra] if not one.fits]
+        purpose = f"  {_FOR[extra]}" if extra in _FOR else ""
+        lines.append(f"  {extra:<12} {'missing' if missing else 'installed':<9}{purpose}")
         lines += [f"    {words}" for words in missing]
-        lines += [f"    {_install(extra)}"] if missing else []
-    return "\n".join(lines)
+        lines += [f"    {install_command(extra)}"] if missing else []
+    works = "kviz works." if facts["works"] else "kviz does not work: see above what is missing."
+    return "\n".join([*lines, "", works])
+
+
+def _gpus(facts: dict[str, Any]) -> str:
+    """Return which GPUs are seen, and what to do where one is there and not seen."""
+    if facts["problem"]:
+        return "not known"
+    if facts["gpus"]:
+        return ", ".join(f"gpu:{at} {sanitise(name)}" for at, name in enumerate(facts["gpus"]))
+    if not facts["nvidia_driver"]:
+        return "none seen by TensorFlow; the CPU computes"
+    gpu = next((extra for extra in facts["extras"] if extra["name"] == "gpu"), None)
+    way = f" It needs {gpu['install']}." if gpu and not gpu["complete"] else ""
+    return f"an NVIDIA driver is there, but TensorFlow sees no GPU; the CPU computes.{way}"

@@ -3,7 +3,7 @@
 import io
 import json
 import platform
-from importlib.metadata import requires, version
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from commands import CAT, MODEL, files, one_line
 
 import kviz
 from kviz.cli import device, doctor, main
+from kviz.extras import install_command
 
 
 def run(*words, **more):
@@ -32,8 +33,15 @@ def test_versions_gpus_memory_and_backend_are_told():
     for name, one in packages.items():
         assert one["installed"] == version(name)
     said = run("doctor").stdout
-    for name, one in packages.items():
-        assert f"\n{name} {one['installed']}\n" in said
+    plain = " ".join(said.split())
+    assert (
+        "Needs " + ", ".join(f"{name} {one['installed']}" for name, one in packages.items())
+        in plain
+    )
+    assert said.endswith("\n\nkviz works.\n")
+    for extra in told["extras"]:
+        if extra["name"] != "gpu":
+            assert f"{extra['name']} {'installed' if extra['complete'] else 'missing'} " in plain
 
 
 METADATA = [
@@ -43,14 +51,17 @@ METADATA = [
 ]  # fmt: skip
 
 
-def test_extras_are_read_from_metadata(monkeypatch):
-    names = ("near", "far", "all", "newer")
+def extras_are(monkeypatch, names, needs):
     monkeypatch.setattr(
         doctor, "metadata", lambda _: type("M", (), {"get_all": lambda *_: names})()
     )
     monkeypatch.setattr(
-        doctor, "requires", lambda name: METADATA if name == "keras-kviz" else requires(name)
+        doctor, "requires", lambda name: needs if name == "keras-kviz" else requires(name)
     )
+
+
+def test_extras_are_read_from_metadata(monkeypatch):
+    extras_are(monkeypatch, ("near", "far", "all", "newer"), METADATA)
     done = run("doctor")
     assert done.exit_code == 0
     said = " ".join(done.stdout.split())
@@ -60,11 +71,40 @@ def test_extras_are_read_from_metadata(monkeypatch):
         ("all", "not-there-at-all: not installed, kviz needs >=2"),
         ("newer", f"numpy: {np.__version__} is installed, kviz needs >=999"),
     ):
-        assert f'{extra} missing {why} python -m pip install "keras-kviz[{extra}]"' in said
+        assert f"{extra} missing {why} {install_command(extra)}" in said
     monkeypatch.setattr(doctor, "requires", lambda _: ["not-there-at-all"])
     done = run("doctor")
     assert done.exit_code == 1
-    assert "MISSING  not-there-at-all: not installed" in done.stdout
+    assert "MISSING  not-there-at-all: not installed, kviz needs it: pip install" in done.stdout
+    assert done.stdout.endswith("kviz does not work: see above what is missing.\n")
+
+
+@pytest.mark.parametrize("driver", [False, True])
+@pytest.mark.parametrize("there", [False, True])
+def test_packages_of_nvidia_are_for_who_has_a_gpu_or_them(monkeypatch, driver, there):
+    monkeypatch.setattr(doctor, "_has_nvidia_driver", lambda: driver)
+    problem = {"backend": "tensorflow", "gpus": [], "cuda": True, "problem": ""}
+    monkeypatch.setattr(doctor, "_backend", lambda: problem)
+    extras_are(
+        monkeypatch, ("gpu", "near"), ["nvidia-a>=1; extra == 'gpu'", "nvidia-b; extra == 'gpu'"]
+    )
+    installed = {"nvidia-a": "1.5"} if there else {}
+
+    def version_of(name):
+        if name not in installed:
+            raise PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(doctor, "version", version_of)
+    said = run("doctor").stdout
+    assert ("nvidia-b: not installed" in said) == (driver or there)
+    assert ("an NVIDIA driver is there" in said) == driver
+    assert (f"It needs {install_command('gpu')}." in said) == driver
+    assert json.loads(run("doctor", "--json").stdout)["nvidia_driver"] == driver
+
+
+def test_each_extra_says_what_it_is_for():
+    assert set(metadata("keras-kviz").get_all("Provides-Extra")) == set(doctor._FOR)
 
 
 def test_a_backend_that_does_not_start_is_told(monkeypatch):
