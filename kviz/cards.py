@@ -13,15 +13,19 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union
 
 _SECTIONS = ("Paper", "Equation", "When", "When not", "Args")
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
 _DEPTH = 8
+_TYPES: dict[str, Any] = {
+    "bool": bool, "int": int, "float": float, "str": str, "None": None,
+    "tuple[int, ...]": tuple[int, ...],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,16 @@ class Option:
     Attributes:
         default: its value as Python writes it, empty where it has to be given.
         help: what it is for.
+        hint: its type, `Any` where that is more than Python's own types and literals.
+        bounds: of its numbers, by the words of `kviz.attribution.option`.
+        check: the name of the function that checks its values, empty for none.
     """
 
     default: str
     help: str
+    hint: Any = Any
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    check: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,18 +160,19 @@ def read_card(name: str, file: Path, class_name: str | None = None, package: str
     """
     classes = list(_classes(file, class_name or name.replace("_", ""), _DEPTH))
     told: dict[str, Any] = {}
-    fields: dict[str, str] = {}
-    for one in reversed(classes):
+    fields: dict[str, Option] = {}
+    for home, one in reversed(classes):
         for statement in one.body:
             if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
                 key, value = statement.target.id, statement.value
                 if "ClassVar" in ast.unparse(statement.annotation):
                     told[key] = _literal(value)
                 else:
-                    fields[key] = _default(value)
+                    hint = _hint(home, statement.annotation, _DEPTH)
+                    fields[key] = Option(_default(value), "", hint, *_rules(value))
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
                 told[statement.targets[0].id] = _literal(statement.value)
-    docstring = (ast.get_docstring(classes[0]) if classes else "") or ""
+    docstring = (ast.get_docstring(classes[0][1]) if classes else "") or ""
     summary, body, sections = _sections(docstring)
     helps = _helps(sections.get("Args", ""))
     return Card(
@@ -171,7 +182,7 @@ def read_card(name: str, file: Path, class_name: str | None = None, package: str
         package=package,
         summary=summary,
         body=body,
-        options={key: Option(default, helps.get(key, "")) for key, default in fields.items()},
+        options={key: replace(one, help=helps.get(key, "")) for key, one in fields.items()},
         forward=_text(told.get("forward_passes")),
         backward=_text(told.get("backward_passes")),
         per_map=_text(told.get("map_passes")),
@@ -205,13 +216,13 @@ def file_of(module: str) -> Path | None:
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
-def _classes(file: Path | None, name: str, depth: int) -> Iterator[ast.ClassDef]:
-    """Give a class of a file, also one that it imports, and those that it is made from."""
+def _classes(file: Path | None, name: str, depth: int) -> Iterator[tuple[Path, ast.ClassDef]]:
+    """Give a class of a file, also one that it imports, and those that it is made from, with files."""
     if file is None or depth <= 0:
         return
     for node in _parsed(file):
         if isinstance(node, ast.ClassDef) and node.name.casefold() == name.casefold():
-            yield node
+            yield file, node
             for base in node.bases:
                 yield from _classes(file, ast.unparse(base), depth - 1)
             return
@@ -263,6 +274,43 @@ def _default(value: ast.expr | None) -> str:
         made = given.get("default") or given.get("default_factory")
         return ast.unparse(made.body if isinstance(made, ast.Lambda) else made) if made else ""
     return ast.unparse(value) if value else ""
+
+
+def _rules(value: ast.expr | None) -> tuple[dict[str, float], str]:
+    """Return the bounds of an option, and the name of its check."""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "option"):
+        return {}, ""
+    given = {each.arg: each.value for each in value.keywords}
+    bounds: dict[str, float] = {
+        key: _literal(given[key]) for key in ("least", "above", "below") if key in given
+    }
+    return bounds, ast.unparse(given["check"]) if "check" in given else ""
+
+
+def _hint(file: Path, node: ast.expr, depth: int) -> Any:
+    """Return the type of an annotation that names Python's own, literals, and names for these."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return Union[_hint(file, node.left, depth), _hint(file, node.right, depth)]  # noqa: UP007
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+        return Literal[_literal(node.slice)]
+    written = ast.unparse(node)
+    if written in _TYPES:
+        return _TYPES[written]
+    return _named_hint(file, node.id, depth) if isinstance(node, ast.Name) else Any
+
+
+def _named_hint(file: Path | None, name: str, depth: int) -> Any:
+    """Return the type that a name stands for in a file, or where the file has it from."""
+    if file is None or depth <= 0:
+        return Any
+    for each in _parsed(file):
+        if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == name:
+            return _hint(file, each.value, depth - 1)
+        if isinstance(each, ast.ImportFrom) and each.module and not each.level:
+            for alias in each.names:
+                if (alias.asname or alias.name) == name:
+                    return _named_hint(file_of(each.module), alias.name, depth - 1)
+    return Any
 
 
 def _literal(value: ast.expr | str | None) -> Any:

@@ -12,7 +12,9 @@ from keras import layers
 import kviz
 from kviz.attribution import method_class, method_named
 from kviz.cards import Card, file_of, read_card
+from kviz.errors import OptionError
 from kviz.metrics import metric_class, metric_named
+from kviz.option_values import validate_option
 from kviz.shelf import METHODS, METRICS
 
 CARDS = [*METHODS.cards(), *METRICS.cards()]
@@ -40,6 +42,33 @@ def test_a_card_is_what_the_class_is(card):
         assert one.help
         if field.default is not MISSING:
             assert one.default == repr(field.default) or float(one.default) == field.default
+
+
+ODD = (
+    None, True, 0, 1, 2, -1, 0.5, 1.5, float("nan"), 10**7, "x", "sum", "black", "segment", "noise",
+    [2, 2], [0], [[1, 2], [3, 4]], [], {"a": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_value_is_refused_by_the_card_as_by_the_class(card):
+    """Only checks that need TensorFlow, and what two options are together, are left to the class."""
+    for name, one in card.options.items():
+        for value in ODD:
+            late = refused(lambda name=name, value=value: CLASSES[card.name](**{name: value}))
+            early = refused(
+                lambda name=name, value=value, one=one: validate_option(name, one, value)
+            )
+            left = one.check in ("validate_layers", "as_method", "validate_cover", "_segments")
+            assert early == ("" if left or late.startswith("low is below") else late), (name, value)
+
+
+def refused(make):
+    try:
+        make()
+    except OptionError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
@@ -206,6 +235,7 @@ def test_others_files_are_read_and_not_run(tmp_path, monkeypatch):
         assert card.cost == "3 forward"
         assert card.options["level"].help == "how much, or how little."
         assert card.options["needed"].default == ""
+        assert (card.options["needed"].hint, card.options["level"].hint) == (int, float)
     assert file_of("not_there") is None
     assert file_of("own_method.inner") is None
     assert file_of("builtins") is None

@@ -22,8 +22,8 @@ PACKAGE = ROOT / "kviz"
 # From the ground floor up: a module imports only from floors below its own. A floor is a room (a module
 # or a package of kviz), or one module of a package that stands elsewhere than the rest of it.
 FLOORS = (
-    "errors _types _process _caller _checks extras marks cards shelf arrays files tiles formats "
-    "originals images draw results "
+    "errors _types _process _caller _checks extras marks cards shelf option_values "
+    "preprocess_names arrays files tiles formats originals images draw results "
     "engine.backend engine.lifting "
     "engine.devices engine.tracing engine.graph engine.receptive_fields engine.pixel_inputs "
     "engine.layers engine.model_inputs engine.heads engine.explained_layers engine.attention "

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import numpy as np
 
-from kviz._checks import MOST, shown
+from kviz._checks import shown
 from kviz.engine.backend import keras
 from kviz.errors import OptionError
+from kviz.option_values import validated
 
 Check = Callable[[str, Any], Any]
-
-# Steps, samples, masks: with more no method ends.
-MANY = 1_000_000
 
 
 def option(
@@ -53,99 +48,6 @@ def types_of(kind: type) -> dict[str, Any]:
         return get_type_hints(kind)
     except (NameError, TypeError):
         return {}
-
-
-def validated(name: str, hint: Any, value: Any, rules: Any) -> Any:
-    """Return an option's value as its type has it, or raise an `OptionError`.
-
-    Args:
-        name: the option.
-        hint: its type: None, bool, int, float, literals, a tuple of whole numbers, or several of these.
-            What else there is is not looked at.
-        value: what was given.
-        rules: what `option` was told.
-
-    >>> validated("steps", int | None, np.int64(8), {})
-    8
-    """
-    if check := rules.get("check"):
-        return check(name, value)
-    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-    most = MOST if name == "seed" else MANY
-    if int in kinds and isinstance(value, int | np.integer) and value > most:
-        raise OptionError(f"{name} takes a whole number up to {most}.")
-    if not all(_described(kind, rules) for kind in kinds):
-        return value
-    for kind in kinds:
-        found = _fitting(kind, value, rules)
-        if found is not _NONE:
-            return found
-    # None is what an option is when it is not given, but among words it is a choice like the others.
-    words = any(get_origin(kind) is Literal for kind in kinds)
-    said = ", ".join(_described(kind, rules) for kind in kinds if words or kind is not NoneType)
-    raise OptionError(f"{name} takes {'one of ' * words}{said}. Received: {shown(value)}")
-
-
-_NONE = object()
-
-
-def _described(kind: Any, rules: Any) -> str:
-    """Return what a type takes, in words; nothing for a type that is not looked at."""
-    least, above, below = (rules.get(key) for key in ("least", "above", "below"))
-    if kind is int:
-        return f"a whole number from {1 if least is None else least}"
-    if kind is float:
-        if above is not None and below is not None:
-            return f"a number between {above} and {below}"
-        bound = f" from {least}" if least is not None else ""
-        return "a number" + (f" above {above}" if above is not None else bound)
-    if get_origin(kind) is tuple and get_args(kind)[0] is int:
-        return "or one for each axis"
-    if get_origin(kind) is Literal:
-        return ", ".join(map(repr, get_args(kind)))
-    return {bool: "True or False", str: "a text", NoneType: "None"}.get(kind, "")
-
-
-def _fitting(kind: Any, value: Any, rules: Any) -> Any:
-    """Return a value as a type has it, or `_NONE`."""
-    if kind is NoneType:
-        return None if value is None else _NONE
-    if kind is bool:
-        return bool(value) if isinstance(value, bool | np.bool_) else _NONE
-    if kind is str:
-        return value if isinstance(value, str) else _NONE
-    if get_origin(kind) is Literal:
-        return value if isinstance(value, str) and value in get_args(kind) else _NONE
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple | np.ndarray) or not len(value):
-            return _NONE
-        numbers = tuple(_whole(each, rules) for each in value)
-        return _NONE if _NONE in numbers else numbers
-    return _whole(value, rules) if kind is int else _real(value, rules)
-
-
-def _whole(value: Any, rules: Any) -> Any:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        return _NONE
-    least = rules.get("least")
-    fits = (1 if least is None else least) <= number <= MOST and not isinstance(value, bool)
-    return number if fits else _NONE
-
-
-def _real(value: Any, rules: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return _NONE
-    try:
-        number = float(value)
-    except OverflowError:
-        return _NONE
-    if not math.isfinite(number):
-        return _NONE
-    least, above, below = (rules.get(key) for key in ("least", "above", "below"))
-    low = (least is None or number >= least) and (above is None or number > above)
-    return number if low and (below is None or number < below) else _NONE
 
 
 def validate_layers(name: str, value: Any) -> Any:

@@ -24,7 +24,7 @@ from kviz.cli.job import Job
 @take.out("maps")
 @take.dry_run
 @take.columns
-@option("--cmap", metavar="NAME", help="A Matplotlib colour map; by default viridis.")
+@take.cmap("viridis")
 @option(
     "--scale",
     type=click.Choice(["channel", "layer", "raw"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -17,6 +17,7 @@ from kviz.cli.command import option
 from kviz.cli.lists import say_list
 from kviz.cli.typed import words_typed
 from kviz.errors import OptionError
+from kviz.preprocess_names import application_names, validate_preprocess
 from kviz.shelf import BASELINES, METHODS, METRICS, Shelf
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -80,17 +81,27 @@ def _baselines(_ctx: click.Context, _param: click.Parameter, names: tuple[str, .
     return list(names) or None
 
 
-def validate_settings(names: Sequence[str], settings: Iterable[str]) -> None:
-    """Raise an `OptionError` for an option that none of some methods has, before they are imported."""
+def validate_settings(names: Sequence[str], settings: Mapping[str, Any]) -> None:
+    """Raise an `OptionError` for what none of some methods takes, before they are imported."""
     cards = [METHODS.card(name) for name in names]
-    if not all(card.summary or card.options for card in cards):
+    if not settings or not all(card.summary or card.options for card in cards):
         return  # a file that could not be read may have any
-    for given in settings:
-        if not any(given in card.options for card in cards):
+    from kviz.option_values import validate_option
+
+    for given, value in settings.items():
+        having = [card for card in cards if given in card.options]
+        if not having:
             raise OptionError(
                 f"{names[0]} has no option {sanitise(repr(spelled(given)))}. "
                 f"{suggest(given, map(spelled, cards[0].options))}"
             )
+        for card in having:
+            one = card.options[given]
+            if one.check == "as_method" and isinstance(value, str):
+                METHODS.validate(value)
+            # A check of another package's may be called as one of kviz's.
+            if not (card.package and one.check):
+                validate_option(given, one, value)
 
 
 def _settings(
@@ -112,6 +123,24 @@ def _settings(
             # JSON has no .5, people have.
             found[name] = float(value) if re.fullmatch(r"-?\.[0-9]+", value) else value
     return found
+
+
+def _cmap(_ctx: click.Context, _param: click.Parameter, name: str | None) -> str | None:
+    if name is not None:
+        from kviz.draw.colours import palette
+
+        palette(name)
+    return name
+
+
+def cmap(default: str) -> Decorator:
+    """Return the option of the colour map."""
+    return option(
+        "--cmap",
+        metavar="NAME",
+        callback=_cmap,
+        help=f"A Matplotlib colour map; by default {default}.",
+    )
 
 
 layers = repeated(
@@ -258,10 +287,19 @@ max_layers = option(
     metavar="N",
     help="The most layers a model may have, repeated ones counted each time; by default 5,000.",
 )
+
+
+def _preprocess(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    if text is not None and (known := application_names()):
+        validate_preprocess(text, known)
+    return text
+
+
 loading = stacked(
     option(
         "--preprocess",
         metavar="NAME|RANGE",
+        callback=_preprocess,
         help="What the model expects of pixels: a range such as 0..1 or -1..1, or the name of the "
         "keras.applications module that prepares them, such as vgg16.",
     ),
@@ -342,11 +380,7 @@ noise = stacked(
 
 
 heat = stacked(
-    option(
-        "--cmap",
-        metavar="NAME",
-        help="A Matplotlib colour map; by default viridis, or bwr for signed maps.",
-    ),
+    cmap("viridis, or bwr for signed maps"),
     option(
         "--alpha",
         type=Number(0, 1),

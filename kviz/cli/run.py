@@ -217,6 +217,7 @@ def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options
     """Keep a map of each image."""
     if layer_names:
         settings["layer_names"] = layer_names
+    take.validate_settings([options["method"] or "grad_cam"], settings)
     _run("attribute", options, **{**settings, "resize": None if resize == "none" else resize})
 
 

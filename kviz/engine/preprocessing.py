@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from kviz._caller import spelled
-from kviz._checks import sanitise, suggest
 from kviz.engine.backend import keras
 from kviz.engine.tracing import in_float32
-from kviz.errors import OptionError
+from kviz.preprocess_names import ends_of, validate_preprocess
 
 WHITE = 255
 
@@ -41,12 +38,7 @@ def preprocessing(preprocess: Any) -> Any:
 
 def _to_range(preprocess: Any) -> Any:
     """Return what scales 0-255 to a range that is written `LOW..HIGH`; None if it is no range."""
-    first, _, last = str(preprocess).partition("..")
-    try:
-        ends = float(first), float(last)
-    except ValueError:
-        return None
-    if not all(map(math.isfinite, ends)) or ends[0] >= ends[1] or "..." in preprocess:
+    if (ends := ends_of(preprocess)) is None:
         return None
     low, scale = ends[0], (ends[1] - ends[0]) / WHITE
     return lambda pixels: pixels * scale + low
@@ -58,11 +50,6 @@ def _of_an_application(preprocess: Any) -> Any:
         for name in dir(keras.applications)
         if hasattr(getattr(keras.applications, name), "preprocess_input")
     }
-    if not isinstance(preprocess, str) or preprocess not in modules:
-        raise OptionError(
-            f"{spelled('preprocess')} takes a keras.applications module, a range such as '0..1', a "
-            f"layer or a function. Received: {sanitise(repr(preprocess))}. "
-            f"{suggest(str(preprocess), modules)}"
-        )
+    validate_preprocess(preprocess, modules)
     function = modules[preprocess].preprocess_input
     return lambda pixels: function(pixels, data_format="channels_last")

@@ -17,12 +17,12 @@ import numpy as np
 from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Method, Request
-from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.options import validate_fields
 from kviz.engine.heads import Head
 from kviz.engine.other_weights import OtherWeights
 from kviz.engine.passes import Passes
 from kviz.metrics.again import Again
+from kviz.option_values import validate_baseline
 from kviz.results.evaluation import Better
 from kviz.shelf import BASELINES
 

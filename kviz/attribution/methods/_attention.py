@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._cam import validate_grid
 from kviz.attribution.options import option
 from kviz.attribution.registry import method_name
 from kviz.engine.attention import Attention, attention_of
 from kviz.engine.backend import tf
+from kviz.option_values import validate_grid
 
 
 @dataclass(frozen=True, kw_only=True)

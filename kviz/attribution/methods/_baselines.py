@@ -6,54 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import sanitise, validate_choice
 from kviz.attribution.method import Request
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-from kviz.shelf import BASELINES
-
-# What images hold; more would be infinite there.
-_LARGEST = float(np.finfo(np.float32).max)
-
-
-def validate_baseline(name: str, value: Any) -> Any:
-    """Return what was given as a baseline, or raise an `OptionError`.
-
-    >>> validate_baseline("baseline", "grey")
-    'grey'
-    """
-    if isinstance(value, str):
-        validate_choice(name, value, BASELINES)
-        return value
-    if isinstance(value, np.number):
-        value = value.item()
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and abs(value) <= _LARGEST else validate_numbers(name, value)
-
-
-def validate_numbers(name: str, value: Any) -> Any:
-    """Return an array of finite numbers that was given as an option, or raise an `OptionError`.
-
-    >>> validate_numbers("references", [[0, 255]]).shape
-    (1, 2)
-    """
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind in "iuf" and array.size and (abs(array) <= _LARGEST).all():
-            return array
-    except (TypeError, ValueError):  # rows of unequal length, or what is no array at all
-        pass
-    names = f"one of {', '.join(map(repr, BASELINES))}, a number or " if name == "baseline" else ""
-    raise OptionError(f"{name} takes {names}an array of numbers. Received: {sanitise(repr(value))}")
-
-
-def validate_references(name: str, value: Any) -> Any:
-    """Return images that were given as an option, None for none, or raise an `OptionError`.
-
-    >>> validate_references("references", [[0, 255]]).shape
-    (1, 2)
-    """
-    return None if value is None else validate_numbers(name, value)
 
 
 def references_of(references: Any, images: Any) -> Any:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from kviz._checks import sanitise, validate_int
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Request
 from kviz.attribution.methods._resized import resized
@@ -15,20 +12,7 @@ from kviz.attribution.options import option, validate_layers
 from kviz.attribution.registry import method_name
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
-
-
-def validate_grid(name: str, value: Any) -> Any:
-    """Return rows and columns, or raise an `OptionError`.
-
-    >>> validate_grid("grid", [14, 14])
-    (14, 14)
-    """
-    if value is None:
-        return None
-    if isinstance(value, list | tuple | np.ndarray) and len(value) == 2:
-        rows, columns = (validate_int(name, each) for each in value)
-        return rows, columns
-    raise OptionError(f"{name} takes (rows, columns). Received: {sanitise(repr(value))}")
+from kviz.option_values import validate_grid
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,6 @@ from typing import Any, ClassVar
 from kviz._checks import sanitise
 from kviz._types import Selector
 from kviz.attribution.method import Method, Request
-from kviz.attribution.methods._baselines import validate_baseline
-from kviz.attribution.methods._cam import validate_grid
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.methods.integrated_gradients import points_of
 from kviz.attribution.options import option, validate_layers
@@ -20,6 +18,7 @@ from kviz.engine.explained_layers import Laid
 from kviz.engine.layers import selector_key
 from kviz.engine.passes import Passes, Seen
 from kviz.errors import LayerError, OptionError
+from kviz.option_values import validate_baseline, validate_grid
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

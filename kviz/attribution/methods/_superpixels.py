@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from kviz._checks import validate_int
 from kviz._types import Array
 from kviz.attribution.method import Request, gaps_of
-from kviz.attribution.methods._baselines import validate_numbers
 from kviz.attribution.methods._perturb import perturbed_scores, spatial
 from kviz.engine.backend import tf
 from kviz.errors import ImageError, OptionError
@@ -30,24 +28,6 @@ def library(name: str) -> Any:
             f"This needs scikit-image and scikit-learn, and {name} does not import. "
             f"Install them: {install_command('superpixels')}."
         ) from error
-
-
-def validate_segments(name: str, value: Any) -> Any:
-    """Return a whole number from 1, an integer array or None, or raise an `OptionError`.
-
-    >>> validate_segments("segments", 30)
-    30
-    """
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple | np.ndarray):
-        return validate_int(name, value)
-    array = validate_numbers(name, value)
-    if array.ndim == 0:
-        return validate_int(name, array.item())
-    if array.dtype.kind not in "iu":
-        raise OptionError(f"{name} as an array holds whole numbers. Received: {array.dtype}")
-    return array
 
 
 def segmented(segments: Any, request: Request) -> Array:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kviz.attribution.method import Found, Method, Reduce, Request, gaps_of
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._rescale import rescaled
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.engine.devices import Share
+from kviz.option_values import validate_baseline
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

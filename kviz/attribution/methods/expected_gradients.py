@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kviz.attribution.method import Found, Method, Reduce, Request, gaps_of
-from kviz.attribution.methods._baselines import references_of, validate_references
+from kviz.attribution.methods._baselines import references_of
 from kviz.attribution.methods._copies import GRADIENTS, added, copies
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
+from kviz.option_values import validate_references
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,12 +10,12 @@ from typing import ClassVar, Literal
 
 from kviz._types import Selector
 from kviz.attribution.method import Found, Method, Reduce, Request
-from kviz.attribution.methods._cam import validate_grid
 from kviz.attribution.methods._resized import resized
 from kviz.attribution.methods.grad_cam import GradCam
 from kviz.attribution.methods.guided_backprop import GuidedBackprop
 from kviz.attribution.options import option, validate_layers
 from kviz.engine.backend import tf
+from kviz.option_values import validate_grid
 
 
 @dataclass(frozen=True, kw_only=True)

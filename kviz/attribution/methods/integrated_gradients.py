@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from kviz.attribution.method import Found, Method, Reduce, Request, gaps_of
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._copies import GRADIENTS, added, copies, gathered
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
+from kviz.option_values import validate_baseline
 
 LIMIT = 1024
 

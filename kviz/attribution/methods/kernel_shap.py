@@ -15,7 +15,7 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     gaps_from,
@@ -23,12 +23,12 @@ from kviz.attribution.methods._superpixels import (
     players,
     segmented,
     spread,
-    validate_segments,
 )
 from kviz.attribution.methods.shapley import subsets
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
 from kviz.errors import OptionError
+from kviz.option_values import validate_baseline, validate_segments
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,28 +13,19 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from kviz._checks import validate_choice
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     library,
     players,
     segmented,
     spread,
-    validate_segments,
 )
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
-from kviz.shelf import BASELINES
-
-
-def _validate_baseline(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        validate_choice(name, value, ("segment", *BASELINES))
-        return value
-    return validate_baseline(name, value)
+from kviz.option_values import validate_baseline_or_segment, validate_segments
 
 
 def _means(image: Array, segments: Array) -> Array:
@@ -89,7 +80,7 @@ class Lime(Method):
 
     segments: Any = option(50, check=validate_segments)
     samples: int = option(1000, least=2)
-    baseline: Any = option("segment", check=_validate_baseline)
+    baseline: Any = option("segment", check=validate_baseline_or_segment)
     distance: Literal["cosine", "euclidean"] = "cosine"
     width: float | None = option(None, above=0)
     alpha: float = option(1.0, least=0)

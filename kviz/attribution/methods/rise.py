@@ -16,10 +16,11 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._perturb import each_axis, perturbed_scores, spatial
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
+from kviz.option_values import validate_baseline
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -14,12 +14,13 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.attribution.method import Found, Request
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._cam import Cam, left_nothing
 from kviz.attribution.methods._perturb import perturbed_scores
 from kviz.attribution.methods._resized import resized
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
+from kviz.option_values import validate_baseline
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

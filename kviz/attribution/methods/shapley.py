@@ -15,17 +15,17 @@ import numpy as np
 
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import baseline_of, validate_baseline
+from kviz.attribution.methods._baselines import baseline_of
 from kviz.attribution.methods._superpixels import (
     coalition_scores,
     gaps_from,
     players,
     segmented,
     spread,
-    validate_segments,
 )
 from kviz.attribution.options import option
 from kviz.errors import OptionError
+from kviz.option_values import validate_baseline, validate_segments
 
 MOST = 14
 

@@ -15,19 +15,15 @@ import numpy as np
 from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.attribution.method import Found, Method, Request
-from kviz.attribution.methods._baselines import validate_baseline
 from kviz.attribution.methods._perturb import spatial
-from kviz.attribution.methods._superpixels import library, validate_segments
+from kviz.attribution.methods._superpixels import library
 from kviz.attribution.methods.integrated_gradients import IntegratedGradients
 from kviz.attribution.options import option
 from kviz.errors import OptionError
+from kviz.option_values import validate_baseline_or_none, validate_segments
 
 # The authors' settings, for images brought to this size and to -1..1.
 SIDE, SCALES, SIGMA, LEAST, REACH = 224, (50, 100, 150, 250, 500, 1200), 0.8, 150, 5
-
-
-def _baseline(name: str, value: Any) -> Any:
-    return None if value is None else validate_baseline(name, value)
 
 
 def _segments(name: str, value: Any) -> Any:
@@ -79,7 +75,7 @@ class Xrai(Method):
     fixed_target: ClassVar[bool] = True
 
     segments: Any = option(None, check=_segments)
-    baseline: Any = option(None, check=_baseline)
+    baseline: Any = option(None, check=validate_baseline_or_none)
     steps: int = 64
     min_size: int | None = None
 
