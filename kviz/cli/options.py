@@ -384,7 +384,7 @@ heat = stacked(
     option(
         "--alpha",
         type=Number(0, 1),
-        help="How opaque a map is; by default as its values are large.",
+        help="How opaque a map is; by default as its values are large, at most 0.8.",
     ),
     option(
         "--percentile",

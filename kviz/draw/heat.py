@@ -1,7 +1,7 @@
 """Maps as colours: alone, over photos, under signals, beside slices, under frames, as bars.
 
 Magnitudes are viridis from 0, signed values blue-white-red about 0. Over something else the opacity
-follows the magnitude.
+follows the magnitude, and ends where the photo can still be seen: what counts most is to be recognised.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from kviz.errors import OptionError
 from kviz.formats.fitting import Box
 from kviz.tiles import NEUTRAL, Tile, laid_out, mosaic
 
+# How opaque the largest values are over a photo.
+MOST_OPAQUE = 0.8
 # Few values are far larger than all others; colours that reached them would show nothing else.
 PERCENTILE = 99
 # Of a long film or a large volume so many are drawn, evenly spaced; so many features have a bar.
@@ -49,7 +51,8 @@ class Heat:
 
     Attributes:
         cmap: a Matplotlib colour map; by default viridis, and blue-white-red for signed values.
-        alpha: how opaque a map is over something else, 0 to 1; by default as its values are large.
+        alpha: how opaque a map is over something else, 0 to 1; by default as its values are large, over
+            a photo at most `MOST_OPAQUE`.
         percentile: of the sizes of the values, where colours end; 100 for the largest.
         sign: `"all"` values, the `"positive"` or the `"negative"` ones alone, or `"absolute"` ones.
     """
@@ -96,7 +99,8 @@ class Heat:
     def over(self, photo: Levels, values: Floats, limits: Limits) -> Levels:
         """Return values over a photo of their size."""
         colours = palette(self.colours(limits))[scaled(values, limits)]
-        return laid_over(photo, colours, self.opacity(values, limits))
+        most = MOST_OPAQUE if self.alpha is None else 1
+        return laid_over(photo, colours, most * self.opacity(values, limits))
 
 
 def scaled(values: Floats, limits: Limits) -> Levels:
@@ -260,7 +264,8 @@ class _Drawing:
         photo = self.seen.photo
         if photo is not None and photo.shape[:2] == levels.shape:
             over = self.how.over(photo, self.values, self.limits)
-            told = self.told(f"over the image in grey{self.faint()}")
+            most = f", at most {100 * MOST_OPAQUE:.0f} % opaque" if self.how.alpha is None else ""
+            told = self.told(f"over the image in grey{self.faint()}{most}")
             made.append(Tile(over, *told, self.cmap, role="overlay"))
         return made
 

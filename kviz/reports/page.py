@@ -13,6 +13,7 @@ from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.arrays import photo_of, pixel_span
 from kviz.draw.colours import palette
+from kviz.draw.heat import MOST_OPAQUE
 from kviz.engine.layers import LayerTable
 from kviz.errors import OutputError
 from kviz.extras import install_command
@@ -113,6 +114,7 @@ def _shown(parts: Parts, facts: dict[str, Any], edition: Edition) -> dict[str, A
         "box_left": LEFT,
         "layer_table": None if parts.layers is None else parts.layers.table(),
         "cmaps": CMAPS,
+        "most_opaque": round(100 * MOST_OPAQUE),
         "health": health_view(facts["health"], len(parts.names)),
         "unexplained": {},
         "fooled_notes": [] if parts.fooled is None else parts.fooled.notes,

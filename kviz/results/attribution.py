@@ -210,7 +210,8 @@ class Attribution(Result):
             image: which of the images, from 0; by default all.
             cmap: a Matplotlib colour map; by default viridis from 0, and blue-white-red about 0 for
                 signed maps.
-            alpha: how opaque the map is over the image, 0 to 1; by default as its values are large.
+            alpha: how opaque the map is over the image, 0 to 1; by default as its values are large, and
+                at most 0.8, so that what counts most is still seen.
             percentile: of the absolute values, where colours end; 100 for the largest.
             sign: `"all"` values, the `"positive"` or `"negative"` ones alone, or `"absolute"` ones.
             scale: `"each"`: a colour scale for each map; `"shared"`: one for all of them.

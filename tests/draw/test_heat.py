@@ -59,6 +59,17 @@ def test_colour_map_and_percentile():
     assert "percentile" not in tile.detail
 
 
+def test_what_counts_most_is_seen_through_the_map_over_it():
+    pixels, values = photo(6, 7, 3), RNG.random((6, 7))
+    _, over = drawn(values, pixels)
+    strongest = np.unravel_index(values.argmax(), values.shape)
+    grey = pixels[strongest] @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(
+        over.levels[strongest], 0.2 * grey + 0.8 * palette("viridis")[255], atol=0.51
+    )
+    assert over.detail.endswith(", faint where it is small, at most 80 % opaque")
+
+
 def test_opacity_is_alike_everywhere_where_it_is_asked_for():
     pixels, values = photo(6, 7, 3), RNG.random((6, 7))
     _, over = drawn(values, pixels, alpha=0.25)
@@ -66,6 +77,7 @@ def test_opacity_is_alike_everywhere_where_it_is_asked_for():
     grey = pixels @ np.array([0.299, 0.587, 0.114])
     np.testing.assert_allclose(over.levels, 0.75 * grey[..., None] + 0.25 * colours, atol=0.51)
     assert "faint" not in over.detail
+    assert "opaque" not in over.detail
     (_, none), (_, whole) = drawn(values, pixels, alpha=0), drawn(values, pixels, alpha=1)
     np.testing.assert_allclose(none.levels, np.repeat(grey[..., None], 3, 2), atol=0.51)
     np.testing.assert_array_equal(whole.levels, colours)
@@ -149,7 +161,7 @@ def test_slices_and_frames(channels):
         first = tile.levels[:8, :10], tile.levels[9:17, :10]
         second = tile.levels[:8, 13:23], tile.levels[9:17, 13:23]
         gap = tile.levels[8, :10]
-        share = np.minimum(values / peak, 1)
+        share = 0.8 * np.minimum(values / peak, 1)
         below = np.stack([laid_over(*one) for one in zip(pixels, colours, share, strict=True)])
     assert (gap == NEUTRAL).all()
     for place, (above, under) in enumerate((first, second)):

@@ -42,7 +42,7 @@ def pixels(locator):
     return np.asarray(Image.open(data).convert("RGB")).astype(int)
 
 
-def composed(photo, values, cmap, low, high, opacity=1.0, mask=True):
+def composed(photo, values, cmap, low, high, opacity=0.8, mask=True):
     """Return a map over a photo in grey, worked out here."""
     grey = photo.astype(float) @ np.array([0.299, 0.587, 0.114])
     level = np.clip(np.rint((values - low) * 255 / (high - low)), 0, 255).astype(int)
@@ -108,6 +108,7 @@ def test_a_map_lies_over_the_grey_photo_as_opaque_as_its_values(opened, made, me
     assert np.abs(shown(page) - expected).max() <= 1.5
     ((left, right),) = bars(page)
     assert (left, right) == (pytest.approx(low, rel=1e-3), pytest.approx(peak, rel=1e-3))
+    assert page.locator("#why-opacity-value").inner_text() == "80 %"
     choose(page, opacity=40)
     assert np.abs(shown(page) - composed(photo, values, cmap, low, peak, 0.4)).max() <= 1.5
     page.uncheck("#why-grey")
@@ -166,10 +167,11 @@ def test_two_methods_have_a_side_and_a_bar_each(opened, made):
     assert np.abs(found[:, :line] - sides[0][:, :line]).max() <= 1.5
     assert np.abs(found[:, line:] - sides[1][:, line:]).max() <= 1.5
     assert bars(page) == ends
-    # The strongest colours of both bars are as opaque as they get.
+    # The strongest colours of both bars are as opaque as they get, over mid-grey.
     strongest = [pixels(bar)[0, -1] for bar in page.locator("#why .colourbar canvas").all()]
     for colour, cmap in zip(strongest, ("viridis", "bwr"), strict=True):
-        np.testing.assert_allclose(colour, np.array(mpl.colormaps[cmap](255)[:3]) * 255, atol=1)
+        whole = np.array(mpl.colormaps[cmap](255)[:3]) * 255
+        np.testing.assert_allclose(colour, 0.8 * whole + 0.2 * 128, atol=1)
     page.locator("#stage").scroll_into_view_if_needed()
     box = page.locator("#stage").bounding_box()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 50)

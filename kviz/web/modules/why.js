@@ -12,7 +12,8 @@ import { picture, showPicture } from "./stage.js";
 import { address, change, look, onChange } from "./state.js";
 
 // How maps are drawn, which is not in the address: what is looked at is.
-const how = { sign: "both", cmap: "auto", opacity: 1, strongest: 100, swipe: 50, grey: true };
+// What sliders set, they set at the start.
+const how = { sign: "both", cmap: "auto", grey: true };
 
 const drawStage = latest(async () => {
   let shown;
@@ -89,19 +90,22 @@ function bindChoices() {
   on("why-sign", ({ value }) => { how.sign = value; draw(); });
   on("why-cmap", ({ value }) => { how.cmap = value; draw(); });
   on("why-grey", ({ checked }) => { how.grey = checked; draw(); });
-  onSlider("why-opacity", (value) => { how.opacity = value / 100; draw(); });
-  onSlider("why-strongest", (value) => { how.strongest = value; draw(); });
-  onSlider("why-swipe", (value) => { how.swipe = value; draw({ small: false }); });
+  onSlider("why-opacity", (value) => { how.opacity = value / 100; }, () => draw());
+  onSlider("why-strongest", (value) => { how.strongest = value; }, () => draw());
+  onSlider("why-swipe", (value) => { how.swipe = value; }, () => draw({ small: false }));
 }
 
-function onSlider(id, work) {
+function onSlider(id, take, redraw) {
   const slider = $(id);
-  const show = () => { $(`${id}-value`).textContent = `${slider.value} %`; };
+  const read = () => {
+    $(`${id}-value`).textContent = `${slider.value} %`;
+    take(Number(slider.value));
+  };
   slider.addEventListener("input", () => {
-    show();
-    work(Number(slider.value));
+    read();
+    redraw();
   });
-  show();
+  read();
 }
 
 function bindSwipe() {
