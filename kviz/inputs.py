@@ -97,10 +97,10 @@ def one_target(class_index: Any, network: Network, total: int, head: Head | None
     return targets[:, 0]
 
 
-def class_label(network: Network, index: int, head: Head | None = None) -> str:
-    """Return what a class is called; -1 is no class but another score."""
+def class_label(network: Network, index: int, head: Head | None, score: Score) -> str:
+    """Return what is explained: a class's name, or, of another score, whose index is -1, its label."""
     if index < 0:
-        return "score"
+        return str(getattr(score, "label", "score"))
     if head is not None:
         return head.label(index, network.class_names)
     return network.class_names[index] if network.class_names else f"class {index}"

@@ -195,6 +195,11 @@ class FilterScore:
     layer_name: str
     filter_index: int
 
+    @property
+    def label(self) -> str:
+        """What is explained, as pictures and tables call it."""
+        return f"{sanitise(self.layer_name)}, filter {self.filter_index}"
+
     def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
         info = seen.table[self.layer_name]
@@ -222,11 +227,16 @@ class NeuronScore:
     >>> import kviz
     >>> cat, cell = "notebooks/images/cat.png", NeuronScore("conv10", (6, 6, 285))
     >>> kviz.attribute("models/squeezenet.keras", cat, "saliency", score=cell).class_names
-    ('score',)
+    ('conv10, cell (6, 6, 285)',)
     """
 
     layer_name: str
     index: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """What is explained, as pictures and tables call it."""
+        return f"{sanitise(self.layer_name)}, cell {sanitise(self.index)}"
 
     def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
@@ -262,6 +272,11 @@ class ContrastScore:
     weight: float = 1.0
     output: int | str | None = None
 
+    @property
+    def label(self) -> str:
+        """What is explained, as pictures and tables call it."""
+        return f"class {self.class_index} against class {self.against}"
+
     def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""
         head = seen.head(self.output)
@@ -294,6 +309,11 @@ class OutputScore:
 
     index: tuple[int, ...]
     output: int | str | None = None
+
+    @property
+    def label(self) -> str:
+        """What is explained, as pictures and tables call it."""
+        return f"output {sanitise(self.index)}"
 
     def of(self, seen: Seen, target: Any) -> tuple[Any, Any]:
         """Return the scores, as `Score.of`."""

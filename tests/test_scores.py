@@ -47,6 +47,7 @@ def test_a_filters_score_is_the_mean_of_its_map(network, images):
         found = kviz.attribute(network, images, "gradient", score=FilterScore("conv", index))
         np.testing.assert_allclose(found.scores, maps[..., index].mean((1, 2)), rtol=1e-5)
         assert found.classes.tolist() == [-1, -1]
+        assert found.tiles()[1].title == f"Gradient · conv, filter {index}"
         # The mean's gradient: as many cells, each a twelfth of the kernel.
         kernel = np.asarray(network.model.get_layer("conv").kernel)[..., index]
         np.testing.assert_allclose(found.raw.sum((1, 2)), [kernel.sum((0, 1))] * 2, rtol=1e-4)
@@ -89,6 +90,20 @@ def test_a_number_of_the_output_as_it_is(network, images):
     np.testing.assert_allclose(
         score_of(network, images, OutputScore((1,))), outputs[:, 1], rtol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("score", "label"),
+    [
+        (NeuronScore("conv", (2, 1, 3)), "conv, cell (2, 1, 3)"),
+        (ContrastScore(2, against=0), "class 2 against class 0"),
+        (OutputScore((1,)), "output (1,)"),
+        (lambda outputs: outputs[:, 0], "score"),
+    ],
+)
+def test_what_is_no_class_is_called_by_what_it_is(network, images, score, label):
+    found = kviz.attribute(network, images, "gradient", score=score)
+    assert found.class_names == (label, label)
 
 
 def test_a_function_of_the_outputs(network, images):

@@ -18,7 +18,7 @@ from kviz.attribution.methods._resized import aligned, resized
 from kviz.attribution.registry import as_method, method_name, method_named, title_of
 from kviz.engine.backend import tf
 from kviz.engine.heads import Head
-from kviz.engine.passes import Passes
+from kviz.engine.passes import Passes, Score
 from kviz.engine.receptive_fields import WHOLE, ReceptiveField
 from kviz.errors import ImageError, OptionError
 from kviz.given import read_images
@@ -149,7 +149,8 @@ def explain(  # noqa: PLR0913 - a verb's options
     aligning = resize == "aligned" and chosen.gives_layer_maps
     field = field_of(network, pixels, parts[0][0].layers) if aligning else None
     resizing = (resize, field)
-    found = _result(network, chosen, parts, given, resizing, class_index, names, head)
+    scored = (head, wanted)
+    found = _result(network, chosen, parts, given, resizing, class_index, names, scored)
     settings = settings_of(chosen, parts[0][0].layers) | {
         "class_index": found.classes.tolist() if (found.classes >= 0).all() else None,
         "score": score, "output": output, "resize": resize, "input_name": explained,
@@ -280,8 +281,10 @@ def _result(
     resizing: tuple[Resize, ReceptiveField | None],
     class_index: Any,
     names: Sequence[str],
-    head: Head | None,
+    scored: tuple[Head | None, Score],
 ) -> Attribution:
+    head, score = scored
+
     def joined(key: str) -> Any:
         columns = [
             np.concatenate([getattr(rows[place], key) for rows in parts])
@@ -301,7 +304,9 @@ def _result(
         raw=raw,
         scores=joined("scores").astype(np.float32),
         classes=classes,
-        class_names=tuple(class_label(network, index, head) for index in classes.reshape(-1)),
+        class_names=tuple(
+            class_label(network, index, head, score) for index in classes.reshape(-1)
+        ),
         method=method_name(method),
         title=title_of(method),
         layers=parts[0][0].layers,
