@@ -22,6 +22,7 @@ from kviz.reports.evidence import first_method, sizes_only
 from kviz.reports.regions import Region, hot_spots, placed
 from kviz.results import Attribution, Predictions, Synthesis
 from kviz.results.result import class_facts
+from kviz.web.shell import told_number
 
 Verdict = Literal["sure", "leaning", "undecided"]
 SURE, LEANING = 0.5, 0.1
@@ -135,9 +136,13 @@ def _decided(predictions: Predictions, image: int) -> Answer:
     if kind == "image" and predictions.maps is not None:
         made = predictions.maps[image]
         size = " × ".join(map(str, made.shape[:-1]))
-        return Answer(f"an image of {size}, values from {made.min():.3g} to {made.max():.3g}")
+        return Answer(
+            f"an image of {size}, values from {told_number(made.min())} to {told_number(made.max())}"
+        )
     if kind == "values":
-        several = [f"{predictions.label(i)} is {x:.4g}" for i, x in enumerate(scores[:_VALUES])]
+        several = [
+            f"{predictions.label(i)} is {told_number(x)}" for i, x in enumerate(scores[:_VALUES])
+        ]
         rest = len(scores) - _VALUES
         return Answer(", ".join(several) + (f" and {rest} more" if rest > 0 else ""))
     order = np.argsort(-scores, kind="stable")
@@ -229,10 +234,10 @@ def _numbers(scores: Sequence[float] | Array, is_probability: bool) -> list[str]
     """Return scores as they stand beside one another: with more digits where two would look alike.
 
     >>> _numbers([0.372, 0.368], True), _numbers([0.372, 0.2], True), _numbers([4.21, -1.0], False)
-    (['37.2 %', '36.8 %'], ['37 %', '20 %'], ['4.21', '-1'])
+    (['37.2 %', '36.8 %'], ['37 %', '20 %'], ['4.21', '−1'])
     """
     if not is_probability:
-        return [f"{score:.3g}" for score in scores]
+        return [told_number(score, 3) for score in scores]
     told = [_percent(float(score)) for score in scores]
     if len(set(told)) < len(told):
         told = [f"{100 * score:.1f} %" for score in scores]

@@ -59,7 +59,7 @@ def bars(page):
     """Return what stands at the ends of each bar."""
     ends = [
         [
-            float(word.split()[0])
+            float(word.split()[0].replace("−", "-"))
             for word in page.locator(f"#why .colourbar .{end}").all_inner_texts()
         ]
         for end in ("low", "high")

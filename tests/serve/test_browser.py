@@ -79,6 +79,11 @@ def shown(locator):
     return np.asarray(Image.open(data).convert("RGB"))
 
 
+def number(text):
+    """Return a number as the page writes it: its minus is no hyphen."""
+    return float(text.replace("−", "-"))
+
+
 def drop(page, name, data):
     """Drop a file on the page."""
     page.evaluate(
@@ -224,18 +229,18 @@ def test_the_crop_is_moved_by_keys(opened, app, small):
 
 def test_a_channel_s_value_is_worked_out(opened, app, small):
     page = opened()
-    page.evaluate("location.hash = '#layer=conv&ch=2&cell=3,2'")
+    page.evaluate("location.hash = '#layer=conv&ch=2&at=0.4375,0.4167'")
     page.wait_for_selector("#patch h4")
     words = page.locator("#patch > p").inner_text()
-    value = float(re.search(r"after relu: (\S+?)\.?$", words)[1])
+    value = number(re.search(r"after relu: (\S+?)\.?$", words)[1])
     given = app[1].sides[0].fitted(app[1].given[0]).pixels
     own = kviz.activations(small, given, "conv")["conv"][0, 3, 2, 2]
     assert value == pytest.approx(float(own), abs=1e-3)
     parts = [
-        float(text.lstrip("= "))
+        number(text.lstrip("= "))
         for text in page.locator("#patch .sum > tbody > tr > td.number").all_inner_texts()
     ]
-    total, bias = map(float, re.search(r"Together (\S+), plus the bias (\S+):", words).groups())
+    total, bias = map(number, re.search(r"Together (\S+), plus the bias (\S+):", words).groups())
     assert sum(parts) == pytest.approx(total, abs=1e-2)
     assert bias == pytest.approx(float(small.model.get_layer("conv").bias.numpy()[2]), abs=1e-4)
 
@@ -342,7 +347,7 @@ def test_what_is_seen_is_saved_as_a_page_and_as_python(opened, tmp_path):
 def test_nothing_serious_for_those_who_do_not_see(opened, width):
     page = opened(width=width, bypass_csp=True)
     page.wait_for_selector("#overview button[data-method=saliency]")
-    page.evaluate("location.hash = '#layer=conv&ch=2&cell=3,2'")
+    page.evaluate("location.hash = '#layer=conv&ch=2&at=0.4375,0.4167'")
     page.wait_for_selector("#patch h4")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.add_script_tag(path=AXE)

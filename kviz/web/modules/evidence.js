@@ -7,6 +7,7 @@ import { look } from "./state.js";
 export const mapsOf = (photo) => told.attributions.filter((one) => one.image === photo);
 export const found = (method, photo) =>
   told.attributions.find((one) => one.method === method && one.image === photo);
+export const nameOf = (photo) => told.photos[photo]?.name ?? `image ${photo}`;
 export const titleOf = (one) => one.title || one.method.replaceAll("_", " ");
 export const isZero = (one, which) => one.zero?.[which] ?? (one.low[which] === 0 && one.high[which] === 0);
 

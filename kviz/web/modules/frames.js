@@ -9,18 +9,18 @@ const padded = (length) => Math.ceil(length / 8) * 8;
 // Returns a head and arrays ({name: {data, shape}}) as an ArrayBuffer.
 export function encode(head, arrays = {}) {
   let offset = 0;
-  const told = Object.entries(arrays).map(([name, { data, shape }]) => {
+  const entries = Object.entries(arrays).map(([name, { data, shape }]) => {
     const entry = { name, dtype: kindOf(data), shape, offset };
     offset += padded(data.byteLength);
     return entry;
   });
-  const text = new TextEncoder().encode(JSON.stringify({ ...head, arrays: told }));
+  const text = new TextEncoder().encode(JSON.stringify({ ...head, arrays: entries }));
   const begin = padded(4 + text.length);
   const bytes = new Uint8Array(begin + offset);
   new DataView(bytes.buffer).setUint32(0, begin - 4, true);
   bytes.fill(0x20, 4, begin);
   bytes.set(text, 4);
-  told.forEach(({ name, offset: at }) => {
+  entries.forEach(({ name, offset: at }) => {
     const { data } = arrays[name];
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), begin + at);
   });

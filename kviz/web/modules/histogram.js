@@ -1,6 +1,6 @@
 // The values of a layer's channels as a histogram: counted from the codes, drawn as SVG.
 
-import { said } from "./dom.js";
+import { said, svg } from "./dom.js";
 import { valueOf } from "./maps.js";
 
 const BINS = 40;
@@ -27,34 +27,25 @@ function counted(maps) {
   return { bins, zeros, low, high, total: size * maps.count };
 }
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function shape(kind, attributes, text = "") {
-  const made = document.createElementNS(SVG, kind);
-  Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
-  made.textContent = text;
-  return made;
-}
-
 // Draws it into an element, and returns what it shows in words.
 export function drawHistogram(into, maps) {
   const { bins, zeros, low, high, total } = counted(maps);
   const most = Math.max(1, ...bins);
-  const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 18}`, role: "img", class: "histogram" });
+  const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + 18}`, role: "img", class: "histogram" });
   bins.forEach((count, at) => {
     const tall = (count / most) * HEIGHT;
     const x = (at * WIDTH) / BINS;
-    svg.append(shape("rect", { x: x + 0.5, y: HEIGHT - tall, width: WIDTH / BINS - 1, height: tall, class: "fill" }));
+    chart.append(svg("rect", { x: x + 0.5, y: HEIGHT - tall, width: WIDTH / BINS - 1, height: tall, class: "fill" }));
   });
-  svg.append(shape("path", { d: `M0 ${HEIGHT + 0.5}H${WIDTH}`, class: "axis" }));
+  chart.append(svg("path", { d: `M0 ${HEIGHT + 0.5}H${WIDTH}`, class: "axis" }));
   const tick = (value, x, anchor) =>
-    svg.append(shape("text", { x, y: HEIGHT + 14, "text-anchor": anchor, class: "tick" }, said(value)));
+    chart.append(svg("text", { x, y: HEIGHT + 14, "text-anchor": anchor, class: "tick" }, said(value)));
   tick(low, 0, "start");
   tick(high, WIDTH, "end");
   const zero = ((0 - low) / (high - low || 1)) * WIDTH;
   // Where zero is not at an end, and its number does not run into theirs.
   if (zero > 60 && zero < WIDTH - 60) {
-    svg.append(shape("path", { d: `M${zero} 0V${HEIGHT}`, class: "axis zero" }));
+    chart.append(svg("path", { d: `M${zero} 0V${HEIGHT}`, class: "axis zero" }));
     tick(0, zero, "middle");
   }
   const fullest = bins.indexOf(most);
@@ -65,7 +56,7 @@ export function drawHistogram(into, maps) {
     zeros ? `${percent(zeros)} of the values are zero and not in the bars.` : "",
     bins[fullest] ? `The tallest bar holds ${percent(most)} of all, from ${said(low + fullest * step)} to ${said(low + (fullest + 1) * step)}.` : "",
   ].filter(Boolean).join(" ");
-  svg.setAttribute("aria-label", `Histogram of the values of all channels. ${words}`);
-  into.replaceChildren(svg);
+  chart.setAttribute("aria-label", `Histogram of the values of all channels. ${words}`);
+  into.replaceChildren(chart);
   return words;
 }

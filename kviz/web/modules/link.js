@@ -87,9 +87,9 @@ export class Parent {
   }
 
   send(head, arrays) {
-    const entries = Object.entries(arrays);
-    const told = entries.map(([name, { data, shape }]) => ({ name, shape, dtype: data.constructor.name.replace("Array", "").toLowerCase() }));
-    const buffers = entries.map(([, { data }]) => data.slice().buffer);
-    parent.postMessage({ kviz: { ...head, arrays: told }, buffers }, "*");
+    const given = Object.entries(arrays);
+    const entries = given.map(([name, { data, shape }]) => ({ name, shape, dtype: data.constructor.name.replace("Array", "").toLowerCase() }));
+    const buffers = given.map(([, { data }]) => data.slice().buffer);
+    parent.postMessage({ kviz: { ...head, arrays: entries }, buffers }, "*");
   }
 }

@@ -1,13 +1,11 @@
 // What is shown in the pane Why as files: the picture, its numbers, and all maps of the page.
 
-import { element } from "./dom.js";
-import { chosen, described, nothingIn, valuesOf } from "./evidence.js";
+import { element, svg } from "./dom.js";
+import { chosen, described, nameOf, nothingIn, valuesOf } from "./evidence.js";
 import { csv, npy, npyText, plainName, save, zip } from "./files.js";
 import { barColours } from "./overlay.js";
 import { barEnds, keptSentence, picture } from "./stage.js";
 import { told } from "./source.js";
-
-const nameOf = (place) => told.photos[place]?.name ?? `image-${place}`;
 
 function fileOf({ place, sides }) {
   const [{ one, which }, beside] = sides;
@@ -32,17 +30,9 @@ export async function saveSvg(how) {
   save(`${fileOf(shown)}.svg`, [text], "image/svg+xml");
 }
 
-const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 640;
 // Letters of the size used are about so wide on the average.
 const LETTER = 6.6;
-
-function svg(kind, attributes, ...children) {
-  const made = document.createElementNS(SVG, kind);
-  Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
-  made.append(...children);
-  return made;
-}
 
 // Returns what is shown as a drawing: the picture in it has pixels, bars and words are lines and letters.
 export function drawing({ image, photo, sides, name, tiny }, how) {

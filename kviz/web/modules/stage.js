@@ -1,11 +1,9 @@
 // The large photo of the pane Why: one map over it, or two with a line between them.
 
 import { $, element, said } from "./dom.js";
-import { chosen, colouring, described, nothingIn, strongest, valuesOf, whereWords } from "./evidence.js";
+import { chosen, colouring, described, nameOf, nothingIn, strongest, valuesOf, whereWords } from "./evidence.js";
 import { drawFadingBar, lay, layPhoto, pixelsOf, spread } from "./overlay.js";
 import { told } from "./source.js";
-
-const nameOf = (place) => told.photos[place]?.name ?? `image ${place}`;
 
 // Returns all that a map needs to be laid over a photo of a size.
 export async function sideOf(one, which, how, width, height) {
