@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from kviz._checks import sanitise, suggest
 from kviz._types import Array
-from kviz.attribution.options import validate_fields, validated
+from kviz.attribution.options import validate_fields
 from kviz.errors import KvizError, OptionError
+from kviz.option_values import validated
 from kviz.serve import asks
 from kviz.serve.message import Message
 

@@ -85,7 +85,7 @@ class Page:
 
 
 def passes(network, pixels):
-    """Return the bare passes of an answer: the model's, Grad-CAM's of two classes, the first layer's."""
+    """Return the passes of an answer: the model's, Grad-CAM's of two classes, the first layer's."""
     model = network.model
     deep = model.get_layer(kviz.attribute(network, pixels, METHOD).layers[0])
     both = keras.Model(model.inputs[0], [deep.output, model.layers[-1].input])
@@ -131,7 +131,8 @@ DROPPED = """async ([name, text]) => {
     const dataTransfer = new DataTransfer();
     dataTransfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
     window.drawn = {};
-    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    const options = { dataTransfer, bubbles: true, cancelable: true };
+    document.body.dispatchEvent(new DragEvent("drop", options));
     const has = (id) => document.getElementById(id);
     const isThere = () =>
         document.querySelector("#cards h3")?.textContent === name &&
