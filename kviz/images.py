@@ -262,7 +262,7 @@ def _photos(files: Sequence[Path], wanted: Wanted, progress: Progress | None) ->
         pixels, notes = read(path, wanted)
         for note in notes:
             warn(note)
-        remember(pixels, path, wanted.fit, notes)
+        remember(pixels, path, wanted, notes)
         if place == 0:
             images = np.empty((len(files), *pixels.shape), pixels.dtype)
         elif pixels.shape != images.shape[1:]:

@@ -44,7 +44,7 @@ def original_of(
     (100.0, 0.0, 500.0, 400.0)
     """
     if original is None:
-        source = _SOURCES.get(array_sha256(_levels(pixels)))
+        source = source_of(pixels)
         if source is None:
             raise ImageError(
                 "It is not known from which file this image was read. Give the photo itself: "
@@ -81,26 +81,26 @@ def _fitted(photo: Pixels, wanted: Wanted) -> npt.NDArray[Any]:
     return small
 
 
-class _Source(NamedTuple):
-    """The file that pixels were read from, how it was made to fit, and what to see them with."""
+class Source(NamedTuple):
+    """The file that pixels were read from, what was wanted of it, and what to see them with."""
 
     sha256: str
     path: Path
-    fit: Fit
+    wanted: Wanted
     notes: tuple[str, ...]
 
 
 # By the hash of pixels that were read, their file: kept by value, the newest ones only.
-_SOURCES: dict[str, _Source] = {}
+_SOURCES: dict[str, Source] = {}
 _MOST_SOURCES = 4096
 
 
-def remember(pixels: npt.NDArray[Any], path: Path, fit: Fit, notes: tuple[str, ...]) -> None:
+def remember(pixels: npt.NDArray[Any], path: Path, wanted: Wanted, notes: tuple[str, ...]) -> None:
     """Keep in mind from which file pixels were read, how, and what they should be seen with."""
     if len(_SOURCES) >= _MOST_SOURCES:
         _SOURCES.pop(next(iter(_SOURCES)), None)
-    _SOURCES[array_sha256(_levels(pixels))] = _Source(
-        file_sha256(path), path.absolute(), fit, notes
+    _SOURCES[array_sha256(_levels(pixels))] = Source(
+        file_sha256(path), path.absolute(), wanted, notes
     )
 
 
@@ -142,23 +142,22 @@ def notes_on(pixels: npt.NDArray[Any]) -> tuple[str, ...]:
     >>> notes_on(kviz.load_images("notebooks/images/cat.png")[0])
     ()
     """
-    source = _SOURCES.get(array_sha256(_levels(pixels)))
+    source = source_of(pixels)
     return () if source is None else source.notes
 
 
-def source_of(pixels: npt.NDArray[Any]) -> tuple[Path, Fit] | None:
-    """Return the file that pixels were read from and how it was made to fit, None where nobody knows.
+def source_of(pixels: npt.NDArray[Any]) -> Source | None:
+    """Return the file that pixels were read from and what was wanted of it, None where nobody knows.
 
     Args:
         pixels: one image, `(H, W, channels)`.
 
     >>> import kviz
-    >>> path, fit = source_of(kviz.load_images("notebooks/images/cat.png")[0])
-    >>> path.name, fit
+    >>> source = source_of(kviz.load_images("notebooks/images/cat.png")[0])
+    >>> source.path.name, source.wanted.fit
     ('cat.png', 'crop')
     """
-    source = _SOURCES.get(array_sha256(_levels(pixels)))
-    return None if source is None else (source.path, source.fit)
+    return _SOURCES.get(array_sha256(_levels(pixels)))
 
 
 def _levels(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:

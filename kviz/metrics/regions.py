@@ -24,11 +24,11 @@ from kviz._types import Array, Regions
 from kviz.errors import ImageError, OptionError
 from kviz.formats.array_files import is_array_file, read_array
 from kviz.formats.coco import Annotated, mask_of, read_coco
-from kviz.formats.fitting import Fit, Wanted, fitted, lying
+from kviz.formats.fitting import Wanted, fitted, lying
 from kviz.formats.masks import mask_of_box, mask_of_numbers, read_mask
 from kviz.formats.paths import SUFFIXES
 from kviz.formats.photo import Lying, lying_of
-from kviz.originals import source_of
+from kviz.originals import Source, source_of
 
 # The regions of an image by category, "" for those of none.
 ByCategory = Mapping[str, Array]
@@ -84,19 +84,19 @@ class _Photo:
     given: str
 
     @cached_property
-    def source(self) -> tuple[Path, Fit] | None:
+    def source(self) -> Source | None:
         """The file that it was read from, and how."""
         return source_of(self.pixels)
 
     @cached_property
     def lies(self) -> Lying | None:
         """How its photo lies, None where that is not known."""
-        return None if self.source is None else lying_of(self.source[0])
+        return None if self.source is None else lying_of(self.source.path)
 
     @property
     def called(self) -> str:
         """What messages call it."""
-        return sanitise(self.given or (self.source[0].name if self.source else "an image"), 60)
+        return sanitise(self.given or (self.source.path.name if self.source else "an image"), 60)
 
     @property
     def frame(self) -> tuple[int, ...]:
@@ -106,7 +106,7 @@ class _Photo:
     @property
     def path(self) -> PurePath | None:
         """By what name regions are told for it, with the folders that are known; None without one."""
-        file = self.source[0] if self.source else None
+        file = self.source.path if self.source else None
         if not self.given:
             return file
         # Photos that are alike in every pixel have the last one's file.
@@ -137,7 +137,7 @@ class _Photo:
                 f"{said} is of {_spelled(mask.shape)} pixels. Expected the size of {several}.{more}"
             )
         picture = Image.fromarray(np.where(mask, np.uint8(255), np.uint8(0)))
-        wanted = Wanted((self.size[0], self.size[1]), 1, self.source[1])
+        wanted = Wanted((self.size[0], self.size[1]), 1, self.source.wanted.fit)
         covered = fitted([picture], 1, wanted, turn)[..., 0]
         most = int(covered.max())
         found: Array = covered >= min(128, max(1, most))

@@ -1,75 +1,217 @@
-"""The Python that makes a page, to be copied: what was asked, without what is as it is by default."""
+"""as_python: the program that makes a page again: what was asked, without what is so by default.
+
+The report knows its photos by the files that they were read from, the app by what it was sent.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from kviz._types import Array
+from kviz.formats.fitting import Box, Wanted
 from kviz.network.network import Network
 from kviz.originals import source_of
+
+# What fits into a line of a program.
+_WIDTH = 90
+
+
+class Cut(NamedTuple):
+    """What is cut out of a photo, in its own pixels, and brought to a height and width."""
+
+    box: Box
+    size: tuple[int, int]
+    grey: bool
+
+
+@dataclass(frozen=True)
+class Read:
+    """How an image is read again.
+
+    Attributes:
+        file: a file's name.
+        options: of `kviz.load_images`.
+        cut: what is cut out of the file, None for what `kviz.load_images` makes of it.
+        row: which of the images in the file, None for the only one.
+        note: what has to be done before.
+    """
+
+    file: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    cut: Cut | None = None
+    row: int | None = None
+    note: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is what `kviz.load_images` makes of the file."""
+        return self.cut is None and self.row is None
+
+    def lines(self, name: str) -> list[str]:
+        """Return what reads it under a name."""
+        note = [f"# {self.note}"] if self.note else []
+        if self.cut is None:
+            (*lines, last) = _call(
+                f"{name} = kviz.load_images", [self.file, *_NETWORK], self.options
+            )
+            return [
+                *note,
+                *lines,
+                last + ("" if self.row is None else f"[{self.row}:{self.row + 1}]"),
+            ]
+        box, (height, width), grey = self.cut
+        return [
+            *note,
+            f"{name} = Image.open({self.file!r}).convert('RGB').resize(",
+            f"    ({width}, {height}), Image.Resampling.BICUBIC, box={tuple(box)!r}",
+            f"){'.convert(' + repr('L') + ')' if grey else ''}",
+            f"{name} = np.asarray({name})[None{', ..., None' if grey else ''}]",
+        ]
+
+
+class _Name(str):
+    """A name of the program's, which is written without quotes."""
+
+    __slots__ = ()
+
+
+_NETWORK = [_Name("network")]
+_GIVEN = [*_NETWORK, _Name("images")]
+
+
+class Attributed(NamedTuple):
+    """An attribution that the program makes and saves, too."""
+
+    method: str
+    options: Mapping[str, Any]
+    class_index: Sequence[Sequence[int]]
+    seed: int
 
 
 def as_python(
     verb: Callable[..., Any],
     network: Network,
-    pixels: Mapping[str, Array],
+    images: Sequence[Read] | str,
     settings: Mapping[str, Any],
+    attributed: Attributed | None = None,
 ) -> list[str]:
-    """Return the lines of a program that makes a page again, in a folder with the model and the photos.
+    """Return the lines of a program, to be run in a folder with the model and the photos.
 
     Args:
         verb: `report`, whose defaults are left out.
         network: the network.
-        pixels: what it was given, by input.
+        images: how each is read, or the shape of what has to be given, in words.
         settings: what the verb was asked, under the names that it takes.
+        attributed: a map that is saved besides.
     """
-    file = network.path.name if network.path is not None else None
-    preprocess = network.preprocess
-    if isinstance(preprocess, str):
-        more = f", preprocess={_written(preprocess)}"
-    else:
-        more = "" if preprocess is None else ", preprocess=preprocess"
-    if file is not None:
-        made = [f"network = kviz.load_model({_written(file)}{more})"]
-    else:
-        made = [f"network = kviz.Network(model{more})  # model: your keras.Model"]
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(verb).parameters.items()
     }
-    chosen = [
-        f"    {name}={_written(value)},"
+    chosen = {
+        name: value
         for name, value in settings.items()
         if name in defaults and value != defaults[name]
-    ]
-    return [
-        "import kviz",
-        "",
-        *made,
-        *_images(pixels),
-        "kviz.report(",
-        "    network,",
-        "    images,",
-        '    "report.html",',
-        *chosen,
-        ")",
-    ]
+    }
+    reading = _reading(images)
+    needed = ["import numpy as np"] * any(" = np." in line for line in reading)
+    needed += ["from PIL import Image"] * any(" = Image." in line for line in reading)
+    lines = ["import kviz", *needed, "", *_loading(network), *reading]
+    lines += _call("kviz.report", [*_GIVEN, "report.html"], chosen)
+    if attributed is not None:
+        method, options, class_index, seed = attributed
+        lines += [
+            *_call("method = kviz.attribution.method_named", [method], options),
+            *_call(
+                "found = kviz.attribute",
+                [*_GIVEN, _Name("method")],
+                {"class_index": class_index, "seed": seed},
+            ),
+            *_call("found.save", [f"{method}.npz"], {}),
+        ]
+    return lines
 
 
-def _images(pixels: Mapping[str, Array]) -> list[str]:
-    """Return the line that reads the photos, or one that says what is to be given."""
+def reads_of(pixels: Mapping[str, Array], network: Network) -> list[Read] | str:
+    """Return how images are read again, or their shape where nobody knows from which files they are.
+
+    Args:
+        pixels: what the network was given, by input.
+        network: the network.
+    """
     arrays = list(pixels.values())
-    found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else [None]
-    if not all(found):
-        shapes = " and ".join(" × ".join(map(str, array.shape)) for array in arrays)
-        return [f"images = ...  # your arrays: {shapes}"]
-    files: Sequence[str] = [one[0].name for one in found if one]
-    fits = {one[1] for one in found if one}
-    given = _written(files[0] if len(files) == 1 else list(files))
-    more = "" if fits == {"crop"} else f", fit={_written(fits.pop())}"
-    # `target_size` of a model that takes any is not known here.
-    return [f"images = kviz.load_images({given}, network{more})"]
+    found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else []
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        return " and ".join(" × ".join(map(str, array.shape)) for array in arrays)
+    return [Read(one.path.name, reading_options(one.wanted, network)) for one in known]
+
+
+def reading_options(wanted: Wanted, network: Network) -> dict[str, Any]:
+    """Return what `kviz.load_images` was told, without what is so by default.
+
+    Args:
+        wanted: what a file's pixels became.
+        network: the network that they were read for.
+    """
+    options: dict[str, Any] = {} if wanted.fit == "crop" else {"fit": wanted.fit}
+    if None in network.image_size and None not in wanted.size:
+        options["target_size"] = wanted.size
+    if wanted.bands is not None:
+        options["bands"] = wanted.bands
+    return options
+
+
+def _loading(network: Network) -> list[str]:
+    preprocess = network.preprocess
+    options: dict[str, Any] = {}
+    if preprocess is not None:
+        options["preprocess"] = preprocess if isinstance(preprocess, str) else _Name("preprocess")
+    if network.path is not None:
+        lines = _call("network = kviz.load_model", [network.path.name], options)
+    else:
+        lines = _call("network = kviz.Network", [_Name("model")], options)
+        lines[-1] += "  # model: your keras.Model"
+    if "preprocess" in options and not isinstance(preprocess, str):
+        lines[-1] += f"{',' if '#' in lines[-1] else '  #'} preprocess: your function"
+    return lines
+
+
+def _reading(images: Sequence[Read] | str) -> list[str]:
+    if isinstance(images, str):
+        return [f"images = ...  # your arrays: {images}"]
+    first = images[0]
+    if len(images) == 1:
+        return first.lines("images")
+    if all(one.is_plain and (one.options, one.note) == (first.options, "") for one in images):
+        files = [one.file for one in images]
+        return _call("images = kviz.load_images", [files, *_NETWORK], first.options)
+    names = [_Name(f"image_{place}") for place in range(len(images))]
+    lines = [line for name, one in zip(names, images, strict=True) for line in one.lines(name)]
+    return [*lines, *_call("images = np.concatenate", [names], {})]
+
+
+def _call(what: str, given: Sequence[Any], options: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a call, one where it fits into one.
+
+    >>> _call("found.save", ["a.npz"], {"force": True})
+    ["found.save('a.npz', force=True)"]
+    """
+    named = {"": given, **{f"{name}=": [value] for name, value in options.items()}}
+    parts = [(name, value) for name, values in named.items() for value in values]
+    line = f"{what}({', '.join(name + _written(value) for name, value in parts)})"
+    if len(line) <= _WIDTH:
+        return [line]
+    lines = [f"{what}("]
+    for name, value in parts:
+        written = _written(value)
+        if len(written) <= _WIDTH or not isinstance(value, list | tuple):
+            lines.append(f"    {name}{written},")
+        else:
+            lines += [f"    {name}[", *(f"        {_written(one)}," for one in value), "    ],"]
+    return [*lines, ")"]
 
 
 def _written(value: Any) -> str:
@@ -78,8 +220,12 @@ def _written(value: Any) -> str:
     >>> _written(("a", "b")), _written(None), _written(2), _written(dict)
     ("['a', 'b']", 'None', '2', "'dict'")
     """
+    if isinstance(value, _Name):
+        return str(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_written(key)}: {_written(one)}' for key, one in value.items())}}}"
     if value is None or isinstance(value, str | int | float):
         return repr(value)
     return repr(str(getattr(value, "__name__", None) or getattr(value, "name", value)))

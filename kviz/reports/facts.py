@@ -12,7 +12,7 @@ from kviz._types import Array
 from kviz.arrays import empty_channels
 from kviz.files import file_sha256
 from kviz.reports.answers import answer_of
-from kviz.reports.as_python import as_python
+from kviz.reports.as_python import as_python, reads_of
 from kviz.reports.evidence import evidence_facts
 from kviz.reports.health import health_of
 from kviz.reports.papers import papers_of
@@ -52,7 +52,9 @@ def facts_of(
         "verb": "report",
         "made_by": json_plain(made.facts()),
         "resolved": _resolved(parts, settings),
-        "python": as_python(verb, parts.network, pixels, chosen),
+        "python": as_python(
+            verb, parts.network, reads_of(pixels, parts.network), {**chosen, "names": _named(parts)}
+        ),
         "papers": papers_of(
             {method: found.made_by.settings for method, found in parts.attributions.items()}
         ),
@@ -71,6 +73,12 @@ def facts_of(
         "skipped": [vars(one) for one in parts.skipped],
         "seconds": {part: round(seconds, 3) for part, seconds in parts.seconds.items()},
     }
+
+
+def _named(parts: Parts) -> tuple[str, ...]:
+    """Return what the images were called, nothing where nobody said."""
+    numbered = tuple(f"image {place}" for place in range(len(parts.names)))
+    return () if parts.names == numbered else parts.names
 
 
 def _resolved(parts: Parts, settings: Settings) -> dict[str, Any]:

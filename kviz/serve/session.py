@@ -100,7 +100,8 @@ best_patches: `layer`, `channel`, `count`? 9; where `hello` says `data`.
     uint8 (h, w, 3), of those whose image is at hand.
 
 save: `as` "report" (slow), "png" or "python"; `photos` [ids]; of a report `methods`?, `layers`?,
-    `class_index`?, `quick`? true; of a png `of`, an ask for `maps` (with `channel`?) or `attribution`.
+    `class_index`?, `quick`? true, `seed`? 0; of a png `of`, an ask for `maps` (with `channel`?) or
+    `attribution`; of a python `of`?, an ask for `attribution`, whose maps of all photos it saves, too.
     `name` of a file, `type` of media. Array `file` uint8 (n,). Nothing is written here.
 
 cancel: `of` id. Answered at once, and so is what it ends.

@@ -1,4 +1,4 @@
-"""The Python that makes a page: it runs, and makes the same page."""
+"""The program that makes a page: it runs, and makes the same page."""
 
 import re
 
@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 import kviz
-from kviz.reports.as_python import as_python
+from kviz.reports.as_python import Read, as_python, reads_of
 from kviz.reports.report import report
 
 
-def net():
+def net(size=12):
     keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
-            keras.Input((12, 12, 3)),
+            keras.Input((size, size, 3)),
             keras.layers.Conv2D(4, 3, name="c"),
             keras.layers.GlobalAveragePooling2D(),
             keras.layers.Dense(3, activation="softmax"),
@@ -24,27 +24,70 @@ def net():
     )
 
 
-def test_run_again_it_makes_the_same_page(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    net().save("model.keras")
-    photo = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
-    Image.fromarray(photo).save("photo.png")
-    network = kviz.load_model("model.keras", preprocess="0..1")
-    images = kviz.load_images("photo.png", network, fit="pad")
-    made = kviz.report(network, images, class_index=2, quick=True, layer_names="c", seed=4)
-    lines = made.facts()["python"]
-    exec("\n".join(lines), {})  # noqa: S102 - it is to be run
-    again = (tmp_path / "report.html").read_text(encoding="utf-8")
-    held = {name: text for name, text in carried(made.html) if name != "told"}
-    assert held == {name: text for name, text in carried(again) if name != "told"}
-    assert "    quick=True," in lines
-    assert "    methods=['grad_cam', 'saliency']," in lines
-    assert "    class_index=2," in lines
-    assert not any("batch_size" in line for line in lines)
+def photo(path, seed=0):
+    levels = np.random.default_rng(seed).integers(0, 256, (9, 16, 3), np.uint8)
+    Image.fromarray(levels).save(path)
 
 
 def carried(html):
     return re.findall(r'<script type="application/[a-z-]+" id="([^"]+)">([^<]*)<', html)
+
+
+def run(lines):
+    exec("\n".join(lines), {})  # noqa: S102 - it is to be run
+
+
+def assert_runs_again(made, folder):
+    """Assert that a report's program makes the same page, and return the program."""
+    lines = made.facts()["python"]
+    run(lines)
+    again = (folder / "report.html").read_text(encoding="utf-8")
+    assert carried(again) == carried(made.html)
+    return "\n".join(lines)
+
+
+def test_run_again_it_makes_the_same_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net().save("model.keras")
+    photo("photo.png")
+    network = kviz.load_model("model.keras", preprocess="0..1")
+    images = kviz.load_images("photo.png", network, fit="pad")
+    made = kviz.report(network, images, class_index=2, quick=True, layer_names="c", seed=4)
+    program = assert_runs_again(made, tmp_path)
+    assert "kviz.load_model('model.keras', preprocess='0..1')" in program
+    for written in ("quick=True", "methods=['grad_cam', 'saliency']", "class_index=2", "seed=4"):
+        assert f"    {written},\n" in program
+    assert "batch_size" not in program
+    assert "target_size" not in program
+    assert " names" not in program
+
+
+def test_a_size_that_was_asked_for_is_asked_for_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net(None).save("model.keras")
+    photo("one.png")
+    photo("two.png", seed=1)
+    network = kviz.load_model("model.keras")
+    names = ["one.png", "two.png"]
+    images = kviz.load_images(names, network, target_size=(10, 14))
+    made = kviz.report(network, images, names=names, quick=True, methods=["saliency"])
+    program = assert_runs_again(made, tmp_path)
+    assert "kviz.load_images(['one.png', 'two.png'], network, target_size=[10, 14])" in program
+    own = kviz.load_images("one.png", network)
+    made = kviz.report(network, own, quick=True, methods=[])
+    assert "target_size" not in assert_runs_again(made, tmp_path)
+
+
+def test_bands_that_were_asked_for_are_asked_for_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    photo("photo.png")
+    network = kviz.Network(net())
+    images = kviz.load_images("photo.png", network, bands=[3, 1, 2])
+    (read,) = reads_of({"image": images}, network)
+    scope = {"kviz": kviz, "network": network}
+    exec("\n".join(read.lines("images")), scope)  # noqa: S102 - it is to be run
+    np.testing.assert_array_equal(scope["images"], images)
+    assert not np.array_equal(images, kviz.load_images("photo.png", network))
 
 
 @pytest.mark.parametrize(
@@ -52,9 +95,26 @@ def carried(html):
     [(["a", "b"], "['a', 'b']"), (keras.layers.Conv2D, "'Conv2D'"), (("c",), "['c']"), (3, "3")],
 )
 def test_what_was_in_memory_only_is_named(layer_names, written):
-    pixels = {"image": np.zeros((2, 12, 12, 3), np.uint8)}
+    network = kviz.Network(net())
+    images = reads_of({"image": np.zeros((2, 12, 12, 3), np.uint8)}, network)
     settings = {"layer_names": layer_names, "seed": 0, "no_option": 1}
-    lines = as_python(report, kviz.Network(net()), pixels, settings)
+    lines = as_python(report, network, images, settings)
     assert "network = kviz.Network(model)  # model: your keras.Model" in lines
     assert "images = ...  # your arrays: 2 × 12 × 12 × 3" in lines
-    assert lines[-2:] == [f"    layer_names={written},", ")"]
+    assert lines[-1] == f"kviz.report(network, images, 'report.html', layer_names={written})"
+
+
+def test_a_function_of_ones_own_is_named():
+    network = kviz.Network(net(), preprocess=lambda pixels: pixels)
+    lines = as_python(report, network, "1 × 12", {})
+    loading, _, needed = lines[2].partition("  # ")
+    assert loading == "network = kviz.Network(model, preprocess=preprocess)"
+    assert needed == "model: your keras.Model, preprocess: your function"
+
+
+def test_many_photos_stand_on_lines_of_their_own():
+    names = [f"a photo with a rather long name, {place}.png" for place in range(9)]
+    lines = as_python(report, kviz.Network(net()), [Read(name) for name in names], {"names": names})
+    compile("\n".join(lines), "program", "exec")
+    assert max(map(len, lines)) < 100
+    assert lines.count(f"        '{names[-1]}',") == 2

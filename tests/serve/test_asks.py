@@ -437,24 +437,6 @@ def test_hello_tells_what_can_be_asked(shared):
     assert head["asks"]["pattern"] == {"slow": True}
 
 
-def test_what_is_saved_as_python_makes_the_same(shared, small, file, tmp_path, monkeypatch):
-    ask, photo = shared
-    cut = ask("photo", photo=photo, box=[3, 4, 30, 29]).head["photo"]
-    answer = ask("save", **{"as": "python"}, photos=[photo, cut])
-    script = answer.arrays["file"].tobytes().decode()
-    assert answer.head["name"] == "small.py"
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "first.png").write_bytes(file(5).tobytes())
-    monkeypatch.setattr("kviz.load_model", lambda _: small)
-    seen = []
-    monkeypatch.setattr("kviz.report", lambda *given, **_: seen.append(given))
-    exec(compile(script, "saved", "exec"), {})  # noqa: S102 - it is our own
-    ((_, images, path),) = seen
-    assert path == "report.html"
-    for one, pixels in zip((photo, cut), images, strict=True):
-        np.testing.assert_array_equal(ask("photo", photo=one).arrays["pixels"], pixels)
-
-
 def test_a_picture_is_saved(shared, small, pixels):
     ask, photo = shared
     of = {"ask": "maps", "layer": "conv", "channel": 3}

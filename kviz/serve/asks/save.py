@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,16 +15,20 @@ from kviz.attribution.options import option
 from kviz.draw.tile_png import tile_png
 from kviz.errors import ImageError, OptionError
 from kviz.files import slug
+from kviz.images import wanted_by
+from kviz.reports.as_python import Attributed, Cut, Read, as_python, reading_options
 from kviz.reports.report import report
 from kviz.serve.ask import Ask, Turn, ask_named, validate_class
 from kviz.serve.asks.attribution import AskAttribution
 from kviz.serve.asks.maps import Maps
 from kviz.serve.message import Message
 from kviz.serve.photos import Photo
-from kviz.serve.python import python_for
+from kviz.serve.side import Side
 from kviz.tiles import Tile
 
 MOST_PHOTOS = 16
+# A file of arrays, and which of those.
+_OF_ARRAYS = re.compile(r"(?P<file>.+\.np[yz])(?:\[(?P<row>\d+)\])?", re.IGNORECASE)
 
 
 def _ids(name: str, value: Any) -> tuple[str, ...]:
@@ -58,6 +63,7 @@ class Save(Ask):
     layers: Any = option(None, check=_names)
     class_index: Any = option(None, check=validate_class)
     quick: bool = True
+    seed: int = option(0, least=0)
 
     @property
     def takes_long(self) -> bool:
@@ -74,7 +80,7 @@ class Save(Ask):
             tile = self._tile(turn, photos[0])
             data, kind, name = tile_png(tile), "image/png", f"{slug(tile.title)}.png"
         else:
-            data = python_for(turn.side, photos, self._settings()).encode()
+            data = self._python(turn, photos).encode()
             kind, name = "text/x-python", f"{name}.py"
         return Message({"name": name, "type": kind}, {"file": np.frombuffer(data, np.uint8)})
 
@@ -86,6 +92,7 @@ class Save(Ask):
             "methods": self.methods and list(self.methods),
             "layer_names": self.layers and list(self.layers),
             "quick": self.quick or None,
+            "seed": self.seed,
         }
         return {key: value for key, value in settings.items() if value is not None}
 
@@ -103,11 +110,31 @@ class Save(Ask):
         )
         return turn.session.without_paths(made.html).encode()
 
-    def _tile(self, turn: Turn, photo: Photo) -> Tile:
-        given = {"photo": photo.id, **(self.of or {})}
-        channel = given.pop("channel", None) if given.get("ask") == "maps" else None
-        ask = ask_named(given.pop("ask", None), given)
+    def _python(self, turn: Turn, photos: list[Photo]) -> str:
         side = turn.side
+        attributed = None
+        if self.of is not None:
+            ask = self._asked(photos[0])
+            if not isinstance(ask, AskAttribution):
+                raise OptionError("of takes an ask for an attribution, to be saved as Python.")
+            method_named(ask.method, **ask.options)  # says what it does not take
+            classes = [side.explained(photo, ask.class_index)[0] for photo in photos]
+            attributed = Attributed(ask.method, ask.options, classes, ask.seed)
+        names = tuple(photo.name for photo in photos)
+        reads = [_read(side, photo) for photo in photos]
+        settings = {**self._settings(), "names": names}
+        return "\n".join([*as_python(report, side.network, reads, settings, attributed), ""])
+
+    def _asked(self, photo: Photo) -> Ask:
+        """Return the ask whose answer is saved."""
+        given = {"photo": photo.id, **(self.of or {})}
+        if given.get("ask") == "maps":
+            given.pop("channel", None)
+        return ask_named(given.pop("ask", None), given)
+
+    def _tile(self, turn: Turn, photo: Photo) -> Tile:
+        channel = (self.of or {}).get("channel")
+        ask, side = self._asked(photo), turn.side
         if isinstance(ask, Maps):
             path = side.info(ask.layer).path
             return side.maps(photo, path).tiles(path, channel=channel)[0]
@@ -117,3 +144,19 @@ class Save(Ask):
             tiles = found.tiles(image=0)
             return next((tile for tile in tiles if tile.role == "overlay"), tiles[-1])
         raise OptionError("of takes an ask for maps or for an attribution.")
+
+
+def _read(side: Side, photo: Photo) -> Read:
+    """Return how a photo is read again as the model was given it."""
+    if photo.array is not None:
+        held = _OF_ARRAYS.fullmatch(photo.name)
+        if held is None:
+            return Read(f"{photo.name}.npy", note="an array that the app was given: save it so")
+        return Read(held["file"], row=int(held["row"]) if held["row"] else None)
+    note = "" if photo.file is not None else "these pixels were made in the app: save them so"
+    height, width = side.fitted(photo).pixels.shape[1:3]
+    if photo.box is not None:
+        cut = Cut(photo.box, (height, width), side.network.channels == 1)
+        return Read(photo.name, cut=cut, note=note)
+    wanted = wanted_by(side.network, fit=photo.fit, target_size=(height, width))
+    return Read(photo.name, reading_options(wanted, side.network), note=note)
