@@ -161,9 +161,17 @@ def explain(  # noqa: PLR0913 - a verb's options
     if masks is not None and masks.empty:
         called = _called(sorted(masks.empty), names)
         notes = (*notes, f"The class is predicted nowhere, and its score is 0, for {called}.")
-    is_logit = isinstance(wanted, ClassScore) and head and head.has_classes and not head.is_map
-    score_name = chosen.score_name or ("logit" if is_logit else "score")
+    score_name = chosen.score_name or _score_name(wanted, head)
     return replace(found, score_name=score_name, made_by=made, notes=notes)
+
+
+def _score_name(score: Any, head: Head | None) -> str:
+    """Return what a score is called: only that of a class for a whole image is a logit."""
+    if not isinstance(score, ClassScore) or head is None or head.is_map:
+        return "score"
+    if head.kind == "values":
+        return "value"
+    return "logit" if head.has_classes else "score"
 
 
 @dataclass(frozen=True, kw_only=True)

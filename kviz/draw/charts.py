@@ -12,6 +12,7 @@ from kviz._checks import sanitise
 from kviz.arrays import Floats
 from kviz.draw.colours import palette
 from kviz.draw.fonts import in_font
+from kviz.draw.numbers import told_number, told_range
 from kviz.draw.plots import CHART_DPI
 from kviz.tiles import Role, Tile
 
@@ -192,7 +193,7 @@ def curves(  # noqa: PLR0913 - what a chart is
     3
     """
     ends = [
-        f"{sanitise(name, 48)} from {values[0]:.4g} to {values[-1]:.4g}"
+        f"{sanitise(name, 48)} from {told_range(values[0], values[-1])}"
         for name, line in list(lines.items())[:8]
         if len(values := line[np.isfinite(line)])
     ]
@@ -257,7 +258,7 @@ class Signal:
                 place = self._lanes - 1 - lane
                 axes.plot(place + (values - bottom) / (top - bottom), **line)
                 axes.axhline(place, color=FAINT, linewidth=0.6, linestyle="-", zorder=1)
-                names.append(f"channel {lane}\n{_least(values):.3g} to {_most(values):.3g}")
+                names.append(f"channel {lane}\n{told_range(_least(values), _most(values), 3)}")
             axes.set_yticks(self._lanes - 0.5 - np.arange(self._lanes), names)
             axes.tick_params(axis="y", length=0, labelsize=8)
         else:
@@ -404,8 +405,8 @@ def dots(rows: Sequence[Dot], title: str, across: str) -> Tile:
     """
     rows = [row for row in rows if np.isfinite(row.value)]
     told = "; ".join(
-        f"{sanitise(row.name, 48)} {row.value:.4g}"
-        + (f" ({row.interval[0]:.4g} to {row.interval[1]:.4g})" if row.interval else "")
+        f"{sanitise(row.name, 48)} {told_number(row.value)}"
+        + (f" ({told_range(row.interval[0], row.interval[1])})" if row.interval else "")
         for row in rows[:12]
     )
     alt = f"{title}, {across}: {told}" + ("; and others." if len(rows) > 12 else ".")

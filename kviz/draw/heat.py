@@ -17,6 +17,7 @@ from kviz._types import Array
 from kviz.arrays import Floats, Levels, as_bytes, grey_of, photo_of, stretched
 from kviz.draw.charts import Bars, Signal, charted
 from kviz.draw.colours import palette
+from kviz.draw.numbers import told_number, told_range
 from kviz.errors import OptionError
 from kviz.formats.fitting import Box
 from kviz.tiles import NEUTRAL, Tile, laid_out, mosaic
@@ -241,7 +242,7 @@ class _Drawing:
             left = {"positive": "no value is positive", "negative": "no value is negative"}
             return left.get(self.how.sign, self.caption.nothing)
         low, high = self.limits
-        said = f"{_TAKEN[self.how.sign]}colours from {low:.3g} to {high:.3g}"
+        said = f"{_TAKEN[self.how.sign]}colours from {told_range(low, high, 3)}"
         return said + (
             f", {_ordinal(self.how.percentile)} percentile" * (self.how.percentile < 100)
         )
@@ -330,14 +331,15 @@ class _Drawing:
                 f"feature_names takes a name for each of {values.size} features. Received: {len(names)}"
             )
         labels = [
-            sanitise(names[place], 28) + ("" if pixels is None else f" = {pixels[place]:.4g}")
+            sanitise(names[place], 28)
+            + ("" if pixels is None else f" = {told_number(pixels[place])}")
             for place in order.tolist()
         ]
         title, _, alt = self.told()
         said = _TAKEN[self.how.sign].removesuffix(", ") or "a bar each feature"
         said = said if self.values.any() else self.scale()
         pairs = zip(labels[:5], values[order[:5]], strict=True)
-        first = ", ".join(f"{label}: {value:.3g}" for label, value in pairs)
+        first = ", ".join(f"{label}: {told_number(value, 3)}" for label, value in pairs)
         return [
             charted(
                 Bars(values[order], labels, "attribution"),

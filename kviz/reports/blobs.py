@@ -252,6 +252,7 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) 
                         for place, index in enumerate(found.classes[image])
                     ],
                     "scores": found.scores[image].tolist(),
+                    "score_name": found.score_name,
                     "layers": list(found.layers),
                     "certificates": [
                         None

@@ -129,7 +129,6 @@ def _told(parts: Parts, facts: dict[str, Any], photos: Sequence[Picture]) -> dic
             {"name": name, "width": photo.width, "height": photo.height, "tiny": photo.tiny}
             for name, photo in zip(parts.names, photos, strict=False)
         ],
-        "score": "value" if _kind(parts) == "values" else "logit",
         "answers": [image["answer"] for image in facts["images"]],
         # The classes in the order of all maps and of all weights of channels.
         "explained": [
@@ -153,10 +152,6 @@ def _maps(parts: Parts, room: float) -> tuple[blobs.Attributions, blobs.Layers]:
     room -= sum(map(len, attributions.texts.values()))
     # A little for what the page says of each layer.
     return attributions, blobs.layers(parts, room - 3000 * len(parts.activations or ()) - 2000)
-
-
-def _kind(parts: Parts) -> str:
-    return "" if parts.predictions is None else parts.predictions.kind
 
 
 def _smaller(

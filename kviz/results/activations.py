@@ -21,6 +21,7 @@ from kviz.arrays import (
     stretched,
 )
 from kviz.draw.colours import coloured, palette
+from kviz.draw.numbers import told_number, told_range
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
 from kviz.extras import installed
@@ -194,8 +195,8 @@ class Activations(Arrays):
                 path,
                 self.kinds[path],
                 " × ".join(map(str, maps.shape)),
-                f"{maps.min() + 0.0:.4g}",  # a zero below zero is shown as zero
-                f"{maps.max():.4g}",
+                told_number(maps.min()),
+                told_number(maps.max()),
                 f"{100 * float(shares[path].mean()):.0f} %",
             )
             for path, maps in self.maps.items()
@@ -331,7 +332,7 @@ def _levels(
         levels[~np.moveaxis(finite, -1, 0)] = 0
         return levels, limits, f"{detail} · {(~finite).sum()} values are not finite, drawn dark"
     if low == high:
-        value = "zero" if low == 0 else f"{low:.4g}"
+        value = "zero" if low == 0 else told_number(low)
         if scale == "channel":
             return standardised(plane), None, f"every value is {value}"
         flat = np.zeros(plane.shape, np.uint8) if low == 0 else stretched(plane, low, high)
@@ -343,7 +344,7 @@ def _levels(
     if scale == "raw":
         low, high = min(low, 0.0), max(high, 0.0)
     levels = np.moveaxis(stretched(plane, low, high), -1, 0)
-    return levels, (low, high), f"colours from {low:.4g} to {high:.4g}"
+    return levels, (low, high), f"colours from {told_range(low, high)}"
 
 
 def _beside(images: Array | None, image: int, tile: Tile) -> Tile:

@@ -14,6 +14,7 @@ from kviz._checks import sanitise, validate_choice
 from kviz._types import Array, Images, ModelLike, Progress, ScoreLike
 from kviz.arrays import Levels, is_picture, pixel_span
 from kviz.draw.heat import PERCENTILE, Caption, Heat, Limits, Seen, Sign, enlarged, heat
+from kviz.draw.numbers import told_number
 from kviz.draw.tables import Table
 from kviz.errors import OptionError
 from kviz.extras import installed
@@ -273,7 +274,7 @@ class Attribution(Result):
         layer, flag = self._layer, one.flag
         more = "".join(f" · {part}" for part in (layer, flag) if part)
         caption = Caption(
-            f"{title} · {one.label}", f"{name} · {self.score_name} {one.score:.4g}{more}",
+            f"{title} · {one.label}", f"{name} · {self.score_name} {told_number(one.score)}{more}",
             f"{title}{layer and f' at {layer}'} for {one.label} on {name}{flag and f', {flag}'}: ",
             nothing,
         )  # fmt: skip
@@ -391,15 +392,16 @@ class Attribution(Result):
             (
                 self._image_name(image),
                 one.label,
-                f"{one.score:.4g}",
-                f"{one.map.min() + 0.0:.4g}",
-                f"{one.map.max():.4g}",
-                "" if one.gap is None else f"{one.gap:.2g}",
+                told_number(one.score),
+                told_number(one.map.min()),
+                told_number(one.map.max()),
+                *(() if one.gap is None else (told_number(one.gap, 2),)),
             )
             for image in range(len(self.maps))
             for one in self.explained(image)
         ]
-        headers = ("image", "class", self.score_name, "min", "max", "completeness gap")
+        headers = ["image", "class", self.score_name, "min", "max"]
+        headers += [] if self.gaps is None else ["completeness gap"]
         of = f" at {sanitise(', '.join(self.layers), 80)}" if self.layers else ""
         tables = [Table(f"{title}{of}: attribution", headers, rows)]
         if self.certificates:

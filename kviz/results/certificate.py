@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kviz._checks import sanitise
+from kviz.draw.numbers import told_number
 from kviz.results.null_names import MIDDLE, MOVED, RANDOM
 
 # The nulls: the map itself moved to other places, random numbers, a blob in the middle.
@@ -259,7 +260,7 @@ def _number(share: float) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.2g}"
+    return told_number(value, 2)
 
 
 def _correlation(value: float) -> str:

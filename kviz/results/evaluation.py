@@ -13,6 +13,7 @@ import numpy as np
 from kviz._checks import sanitise, validate_choice
 from kviz._types import Array
 from kviz.draw.charts import Dot, curves, dots
+from kviz.draw.numbers import told_number
 from kviz.draw.tables import Table
 from kviz.files import slug
 from kviz.results.made_by import MadeBy
@@ -426,7 +427,7 @@ def _dot(name: str, values: Array, *, null: bool = False) -> Dot:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4f}" if np.isfinite(value) else ""
+    return told_number(value) if np.isfinite(value) else ""
 
 
 def _range(values: Array) -> str:

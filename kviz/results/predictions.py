@@ -12,6 +12,7 @@ from kviz._checks import sanitise
 from kviz._types import Array, Progress
 from kviz.arrays import as_bytes, grey_of, is_picture, photo_of, pixel_span
 from kviz.draw.colours import class_colours
+from kviz.draw.numbers import told_number, told_range
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.results.made_by import MadeBy
@@ -132,7 +133,7 @@ class Predictions(Result):
         answer = self.maps[image]
         if self.kind == "image":
             if answer.shape[-1] in (1, 3):
-                span = f"values from {answer.min():.4g} to {answer.max():.4g}"
+                span = f"values from {told_range(answer.min(), answer.max())}"
                 alt = f"What the model makes of {name}."
                 made.append(Tile(photo_of(answer), "Output", f"{name} · {span}", alt, role="made"))
             return made
@@ -175,9 +176,9 @@ class Predictions(Result):
             rows = [
                 (
                     self._image_name(image),
-                    f"{one.min():.4g}",
-                    f"{one.mean():.4g}",
-                    f"{one.max():.4g}",
+                    told_number(one.min()),
+                    told_number(one.mean()),
+                    told_number(one.max()),
                 )
                 for image, one in enumerate(self.maps if self.maps is not None else ())
             ]
@@ -186,11 +187,17 @@ class Predictions(Result):
         tables = []
         for image, (row, scores) in enumerate(zip(self.rows, self.scores, strict=True)):
             cells = [
-                (_rank(score, scores), number, label, f"{score:.4f}")
+                (_rank(score, scores), number, label, self._told(score))
                 for number, label, score in row
             ]
             tables.append(Table(self._image_name(image), ("rank", "class", "name", what), cells))
         return tables
+
+    def _told(self, score: float) -> str:
+        """Return a score as it stands in the table: probabilities below each other, tiny ones too."""
+        if self.is_probability and not 0 < score < 0.001:
+            return f"{score:.4f}"
+        return told_number(score, 2 if self.is_probability else 4)
 
     def _facts(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,7 @@ from kviz._types import Array
 from kviz.arrays import stretched
 from kviz.draw.charts import charted
 from kviz.draw.counts import Matrix, Steps
+from kviz.draw.numbers import told_number, told_range
 from kviz.draw.tables import Table
 from kviz.errors import LayerError, OptionError
 from kviz.files import slug
@@ -166,8 +167,8 @@ class Statistics(Result, Mapping[str, Mapping[str, Statistic]]):
         # NaN, a class without images, is drawn as the smallest.
         span = high - low if high > low else 1.0
         chart = Matrix((matrix - low) / span, classes, (), "class", "channel")
-        alt = f"{title}: {' by '.join(axes)}, from {low:.4g} to {high:.4g}."
-        detail = f"colours from {low:.4g} to {high:.4g}"
+        alt = f"{title}: {' by '.join(axes)}, from {told_range(low, high)}."
+        detail = f"colours from {told_range(low, high)}"
         return charted(chart, title, detail, alt, limits=(low, low + span))
 
     def tables(self) -> list[Table]:
@@ -259,7 +260,7 @@ def _cells(one: Statistic) -> dict[str, str]:
             cells[name] = f"{array.sum()}"
         else:
             low, high = _range(kept)
-            cells[name] = f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+            cells[name] = told_number(low) if low == high else told_range(low, high)
     return {name.replace("_", " "): cell for name, cell in cells.items()}
 
 
@@ -309,8 +310,8 @@ def _histogram(one: Statistic, title: str, channel: int | None) -> Tile:
     if outside.any():
         detail += f" · {outside.sum()} lie outside"
     alt = (
-        f"{title}: {len(whole)} bins from {edges[0]:.4g} to {edges[-1]:.4g}, most of it in "
-        f"the one from {edges[whole.argmax()]:.4g}; {detail}."
+        f"{title}: {len(whole)} bins from {told_range(edges[0], edges[-1])}, most of it in "
+        f"the one from {told_number(edges[whole.argmax()])}; {detail}."
     )
     chart = Steps(whole, edges, "value", "count", log=True)
     return charted(chart, title, detail, alt)
@@ -322,7 +323,7 @@ def _shares(one: Statistic, title: str) -> Tile:
     whole = int((shares >= 1).sum())
     detail = f"mean {100 * shares.mean():.1f} % · {whole} of {len(shares)} channels are always zero"
     chart = Steps(100 * shares, np.arange(len(shares) + 1.0), "channels, most first", f"{name}, %")
-    alt = f"{title}, channels sorted: from {shares[0]:.3g} to {shares[-1]:.3g}; {detail}."
+    alt = f"{title}, channels sorted: from {told_range(shares[0], shares[-1], 3)}; {detail}."
     return charted(chart, title, detail, alt)
 
 
@@ -334,8 +335,8 @@ def _plain(matrix: Array, title: str, axes: tuple[str, ...]) -> Tile:
     return Tile(
         levels=stretched(matrix, low, high),
         title=title,
-        detail=f"{' × '.join(map(str, matrix.shape))} · colours from {low:.4g} to {high:.4g}",
-        alt=f"{title}: {' by '.join(axes)}, from {low:.4g} to {high:.4g}.",
+        detail=f"{' × '.join(map(str, matrix.shape))} · colours from {told_range(low, high)}",
+        alt=f"{title}: {' by '.join(axes)}, from {told_range(low, high)}.",
         cmap="bwr" if signed else "viridis",
         limits=(low, high) if high > low else None,
     )

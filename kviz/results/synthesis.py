@@ -14,6 +14,7 @@ from kviz._checks import sanitise
 from kviz._types import Array, Progress
 from kviz.arrays import Levels, as_bytes, is_picture, stretched
 from kviz.draw.charts import Signal, charted, curves
+from kviz.draw.numbers import told_number
 from kviz.draw.tables import Table
 from kviz.errors import OutputError
 from kviz.files import slug, whole_file
@@ -133,9 +134,9 @@ class Synthesis(Result):
         if self.originals is None:
             if not self.arrived[index] and self.verb == "filter_patterns":
                 return [_nothing(image, label)] if places else []
-            detail = f"{self.score_name} {self._last(index):.4g}"
+            detail = f"{self.score_name} {told_number(self._last(index))}"
             if self.predictions and self.target_scores is not None:
-                sure = f"{self.target_scores[index]:.3g}"
+                sure = told_number(self.target_scores[index], 3)
                 detail += f"; classified as {sanitise(self.predictions[index][1], 60)}"
                 detail += f", {sure}" if self.arrived[index] else f", not as its class ({sure})"
             return [
@@ -146,7 +147,7 @@ class Synthesis(Result):
         made = [self._drawn(original, name, said, f"The image {name}.", "image")]
         if self.norms is None:
             title = f"{name} · {label}"
-            detail = f"{self.score_name} {self._last(index):.4g}"
+            detail = f"{self.score_name} {told_number(self._last(index))}"
             return [*made, self._drawn(image, title, detail, f"{title}.", "made")]
         size, peak = self.norms[index]
         low, high = self.bounds
@@ -154,7 +155,7 @@ class Synthesis(Result):
         if image.ndim > 2:  # lines have an axis of their own, and pictures a grey that stands for 0
             tenfold = (low + high) / 2 + tenfold
         said = self._said(index, 1)
-        norms = f"L2 {size:.4g}, largest change {peak:.4g} of {high - low:g}"
+        norms = f"L2 {told_number(size)}, largest change {told_number(peak)} of {high - low:g}"
         # Got away from a class, it is what it was not to be.
         taken = bool(self.arrived[index]) == self._targeted
         title = f"{'classified' if taken else 'not classified'} as {label}"
@@ -188,7 +189,7 @@ class Synthesis(Result):
     def _said(self, index: int, when: int) -> str:
         if not self.predictions or self.confidences is None:
             return ""
-        return f"{self.predictions[index][when]}, {self.confidences[index, when]:.3g}"
+        return f"{self.predictions[index][when]}, {told_number(self.confidences[index, when], 3)}"
 
     def _grid(self) -> Tile:
         alive = [index for index in range(len(self.images)) if self.arrived[index]]
@@ -241,17 +242,20 @@ class Synthesis(Result):
         rows: list[tuple[str, ...]] = []
         for index, label in enumerate(self.labels):
             finite = self.scores[:, index][np.isfinite(self.scores[:, index])]
-            first = f"{finite[0]:.4g}" if len(finite) else ""
+            first = told_number(finite[0]) if len(finite) else ""
             row = [
                 self._image_name(index) if self.originals is not None else str(index),
                 label if self._targeted else f"anything but {label}",
                 first,
-                f"{self._last(index):.4g}",
+                told_number(self._last(index)),
                 str(max(len(finite) - 1, 0)),
                 self._outcome(index),
             ]
             if self.norms is not None:
-                row += [self._said(index, 1), *(f"{norm:.4g}" for norm in self.norms[index])]
+                row += [
+                    self._said(index, 1),
+                    *(told_number(norm) for norm in self.norms[index]),
+                ]
             rows.append(tuple(row))
         headers: tuple[str, ...] = (
             "image",
@@ -269,7 +273,7 @@ class Synthesis(Result):
         if self.max_norms is None or self.arrived_within is None:
             return []
         rows = [
-            (f"{norm:.4g}", f"{arrived.sum()} of {len(arrived)}")
+            (told_number(norm), f"{arrived.sum()} of {len(arrived)}")
             for norm, arrived in zip(self.max_norms, self.arrived_within, strict=True)
         ]
         return [Table("fooled within each norm", ("norm", "images"), rows)]

@@ -11,6 +11,7 @@ from kviz._checks import sanitise
 from kviz._types import Array
 from kviz.arrays import Levels, stretched
 from kviz.draw.colours import palette
+from kviz.draw.numbers import told_number
 from kviz.draw.tables import Table
 from kviz.errors import LayerError
 from kviz.files import slug
@@ -104,9 +105,9 @@ class Weights(Arrays):
                 path,
                 self.layers[path],
                 " × ".join(map(str, value.shape)),
-                f"{value.min() + 0.0:.4g}",
-                f"{value.mean():.4g}",
-                f"{value.max():.4g}",
+                told_number(value.min()),
+                told_number(value.mean()),
+                told_number(value.max()),
             )
             for path, value in self.weights.items()
         ]
@@ -203,7 +204,7 @@ def _signed(path: str, shape: str, values: Array, columns: int, *, depthwise: bo
         detail = "each row is a filter, each column one of its input channels"
     peak = float(np.abs(values).max(initial=0.0))
     levels = stretched(planes.reshape(-1, height, width), -peak, peak)
-    scale = f"{detail} · from {-peak:.3g} (blue) to {peak:.3g} (red)"
+    scale = f"{detail} · from {told_number(-peak, 3)} (blue) to {told_number(peak, 3)} (red)"
     return Tile(
         levels=mosaic(palette("bwr")[levels], across, gap=int(height * width > 1), fill=NEUTRAL),
         title=f"{path} · {shape}",

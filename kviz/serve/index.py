@@ -51,7 +51,6 @@ def index_page(session: Session) -> str:
         "kernels": _kernels(side, layers),
         # What a report begins with, too.
         "first_layer": _first_layer(side, layers),
-        "score": "value" if live["models"][0]["kind"] == "values" else "logit",
     }
     facts = facts_of(parts, settings, {}, report)
     html = session.without_paths(page(parts, facts, {}, None, more=more))

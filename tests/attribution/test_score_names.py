@@ -28,7 +28,7 @@ PHOTO = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)).astype("float32")
         ("softmax", "loss_gradient", None, "minus the loss"),
         ("softmax", "finer_cam", None, "difference of logits"),
         ("softmax", "gradient", LossScore(ClassScore()), "score"),
-        ("linear", "gradient", None, "score"),
+        ("linear", "gradient", None, "value"),
     ],
 )
 def test_a_score_has_its_name(tmp_path, activation, method, score, name):

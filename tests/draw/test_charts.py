@@ -44,7 +44,7 @@ def test_several_channels_lie_below_each_other_each_in_its_lane():
         assert 2 - lane < low < high < 3 - lane
     np.testing.assert_allclose(lines[0].get_ydata() - 2, lines[1].get_ydata() - 1, rtol=1e-5)
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == ["channel 0\n-1 to 5", "channel 1\n-100 to 500", "channel 2\n-5 to 1"]
+    assert labels == ["channel 0\n−1 to 5", "channel 1\n−100 to 500", "channel 2\n−5 to 1"]
 
 
 def test_heat_lies_under_the_line_over_the_whole_length():

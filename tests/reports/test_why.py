@@ -252,6 +252,21 @@ def test_small_pictures_have_names_and_lead_to_the_large_one(opened, made):
     assert state == {"method": ["saliency"], "class": ["1"]}
 
 
+def test_a_score_that_is_no_logit_is_not_called_one(opened, squeezenet, cat, tmp_path):
+    path = tmp_path / "report.html"
+    methods = ["saliency", "finer_cam"]
+    made = kviz.report(
+        squeezenet, cat, path, methods=methods, class_index=285, layer_names="conv1", quick=True
+    )
+    scores = {one["method"]: one["class"]["score"] for one in made.facts()["attributions"]}
+    page = opened(path)
+    names = page.locator("#overview button canvas").evaluate_all(
+        "(all) => all.map((one) => one.closest('button').ariaLabel)"
+    )
+    assert any(f", logit {scores['saliency']:.4g}" in name for name in names), names
+    assert any(f", difference of logits {scores['finer_cam']:.4g}" in name for name in names)
+
+
 def test_what_is_looked_at_is_in_the_address(opened, hostile):
     page = opened(hostile.path)
     choose(page, photo="1")
@@ -362,15 +377,17 @@ def test_files_hold_what_is_shown_and_what_was_computed(opened, made, tmp_path):
             "method",
             "class",
             "class index",
-            "logit",
+            "score",
+            "score name",
             "layers",
         ]
         assert len(index) == 9
-        for key, photo, method, label, which, logit, _ in index[1:].tolist():
+        for key, photo, method, label, which, logit, called, _ in index[1:].tolist():
             place = [285, 281].index(int(which))
             assert (photo, label) == ("cat.png", ("Egyptian cat", "tabby")[place])
             assert key == f"cat.png_{method}_{label.replace(' ', '-')}"
             np.testing.assert_array_equal(arrays[key], made.found[method].maps[0, place])
+            assert called == "logit"
             assert float(logit) == pytest.approx(made.found[method].scores[0, place], rel=1e-6)
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 import kviz
 from kviz.arrays import standardised, stretched
 from kviz.draw.colours import palette
+from kviz.draw.numbers import told_number, told_range
 from kviz.errors import LayerError, OptionError, OutputError
 from kviz.results import Activations, MadeBy, Predictions, Weights, load_result
 from kviz.tiles import NEUTRAL, Tile, mosaic
@@ -185,7 +186,7 @@ class TestScales:
         assert tile.limits == (low, high)
         panels = np.moveaxis(stretched(maps, low, high), -1, 0)
         np.testing.assert_array_equal(tile.levels, mosaic(panels, 16))
-        assert f"from {low:.4g} to {high:.4g}" in tile.detail
+        assert f"from {told_range(low, high)}" in tile.detail
 
     @pytest.mark.parametrize(
         ("offset", "limits"), [(5, (0, 6)), (-5, (-5, 0)), (-0.5, (-0.5, 0.5))]
@@ -392,7 +393,7 @@ class TestFlatMaps:
     def test_one_value_everywhere_is_not_stretched_and_said(self, scale, value):
         tile = made({"a": np.full((1, 5, 5, 1), value, "float32")}).tiles(scale=scale)[0]
         assert (tile.levels == 128).all()
-        assert f"every value is {value:.4g}" in tile.detail
+        assert f"every value is {told_number(value)}" in tile.detail
         assert "0 % empty" in tile.title
 
     def test_one_flat_channel_alone(self, two):
@@ -466,7 +467,7 @@ class TestKernels:
         swapped = kernel_tile(-kernel).levels[..., ::-1].astype(int)
         # Blue and red change places; white in the middle lies between two of 256 colours.
         assert np.abs(tile.levels.astype(int) - swapped).max() <= 2
-        assert f"from {-peak:.3g} (blue) to {peak:.3g} (red)" in tile.detail
+        assert f"from {told_number(-peak, 3)} (blue) to {peak:.3g} (red)" in tile.detail
 
     def test_a_row_is_a_filter_and_a_column_an_input_channel(self):
         kernel = np.zeros((2, 2, 4, 5))
@@ -996,9 +997,16 @@ class TestPredictions:
         assert [row[0] for row in second.rows] == [1, 1, 1]
         assert first.rows[0] == (1, 1, "b", "0.7000")
 
+    def test_a_tiny_probability_is_not_said_to_be_zero(self):
+        result = Predictions(np.array([[0.0, 2.476e-6, 0.0123, 0.9877]], "float32"), 4)
+        assert [row[-1] for row in result.tables()[0].rows] == [
+            "0.9877", "0.0123", "2.5e−6", "0.0000",
+        ]  # fmt: skip
+
     def test_scores_that_are_no_probabilities_and_classes_without_names(self):
         result = Predictions(np.array([[-3.0, 12.5]], "float32"), 5, is_probability=False)
         assert result.tables()[0].headers[-1] == "score"
+        assert [row[-1] for row in result.tables()[0].rows] == ["12.5", "−3"]
         assert result.rows == [[(1, "class 1", 12.5), (0, "class 0", -3.0)]]
         assert result.tiles() == []
 

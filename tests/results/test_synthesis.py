@@ -205,7 +205,7 @@ class TestCurves:
     def test_lines_from_their_first_value_to_their_last(self):
         lines = {"cat": np.array([0, 1, 2.5]), "dog": np.array([3, -1.25, np.nan])}
         tile = curves(lines, "the score", "step", "score")
-        assert tile.alt == "the score: cat from 0 to 2.5; dog from 3 to -1.25."
+        assert tile.alt == "the score: cat from 0 to 2.5; dog from 3 to −1.25."
         assert tile.title == "the score"
         assert tile.levels.ndim == 3
         assert tile.levels.dtype == np.uint8
@@ -244,7 +244,7 @@ class TestCurves:
     def test_the_way_of_each_image_is_drawn_whatever_they_are_called(self):
         same = made(2, labels=("pizza", "pizza")).tiles()[-1]
         assert same.alt.count("pizza") == 2
-        assert "from -1 to 3" in same.alt
+        assert "from −1 to 3" in same.alt
         assert "from 0 to 2" in same.alt
         files = dreamed(2, names=("a.png", "a.png"), labels=("conv", "conv")).tiles()[-1]
         assert files.alt.count("a.png") == 2
@@ -252,7 +252,7 @@ class TestCurves:
     def test_the_alternative_text_of_a_result(self):
         alt = fooled().tiles()[-1].alt
         assert alt == (
-            "the score at each step: one.png: thing 0 from -1 to 3; image 1: thing 1 from 0 to 2."
+            "the score at each step: one.png: thing 0 from −1 to 3; image 1: thing 1 from 0 to 2."
         )
 
 
@@ -279,7 +279,7 @@ class TestTables:
             "outcome",
         )
         assert table.rows == [
-            ("0", "thing 0", "-1", "3", "4", "arrived"),
+            ("0", "thing 0", "−1", "3", "4", "arrived"),
             ("1", "thing 1", "0", "2", "2", "not arrived"),
         ]
 

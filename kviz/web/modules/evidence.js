@@ -119,7 +119,7 @@ export function evidenceFor(one, which) {
   return `${kindOf(one)} for ${one.classes[which].name}, ${scoreOf(one, which)}`;
 }
 
-export const scoreOf = (one, which) => `${told.score ?? "logit"} ${said(one.scores[which])}`;
+export const scoreOf = (one, which) => `${one.score_name} ${said(one.scores[which])}`;
 
 // Returns what is said in place of a map that is zero everywhere, "" of any other.
 export function nothingIn(one, which) {

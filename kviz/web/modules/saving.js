@@ -96,13 +96,13 @@ export async function saveCsv() {
 // All maps, each under the names of its photo, method and class; `index` lists them, a row a map.
 export async function saveNpz() {
   const files = [];
-  const index = [["name", "photo", "method", "class", "class index", told.score ?? "logit", "layers"]];
+  const index = [["name", "photo", "method", "class", "class index", "score", "score name", "layers"]];
   const taken = new Set(["index"]);
   for (const one of told.attributions) {
     for (const [which, { name, index: place }] of one.classes.entries()) {
       const key = free(plainName(`${nameOf(one.image)}_${one.method}_${name}`, 120), taken);
       files.push([`${key}.npy`, npy(await valuesOf(one, which), [one.height, one.width])]);
-      index.push([key, nameOf(one.image), one.method, name, String(place), String(one.scores[which]), one.layers.join(", ")]);
+      index.push([key, nameOf(one.image), one.method, name, String(place), String(one.scores[which]), one.score_name, one.layers.join(", ")]);
     }
   }
   files.push(["index.npy", npyText(index)]);
