@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from fractions import Fraction
 from urllib.parse import parse_qs
 
 import keras
@@ -44,6 +45,11 @@ def pixels(page, canvas):
     url = page.locator(canvas).evaluate("canvas => canvas.toDataURL()")
     data = io.BytesIO(base64.b64decode(url.partition(",")[2]))
     return np.asarray(Image.open(data).convert("RGB")).astype(int)
+
+
+def number(text):
+    """Return a number as the page writes it: its minus is no hyphen."""
+    return float(text.replace("−", "-"))
 
 
 def levels(colours, cmap):
@@ -95,7 +101,7 @@ def test_colours_of_the_whole_model_are_one_scale(opened, made):
     expected = stretched(made.maps["fire5_expand1x1"][0, :, :, 0], low, high)
     assert np.abs(found - palette("gray")[expected][..., 0]).max() <= 2
     words = page.locator("#mosaic-scale").inner_text()
-    ends = [float(end) for end in re.fullmatch(r"Colours from (\S+) to (\S+)\.", words).groups()]
+    ends = [number(end) for end in re.fullmatch(r"Colours from (\S+) to (\S+)\.", words).groups()]
     assert ends == pytest.approx([low, high], rel=1e-3)
 
 
@@ -116,7 +122,7 @@ def test_channels_are_sorted_by_activity_and_by_their_weight_to_a_class(opened, 
     assert address(page)["sort"] == "mean"
     order_is(np.argsort(-made.maps[path][0].mean(axis=(0, 1)), kind="stable"))
     options = page.locator("#maps-sort option").all_inner_texts()
-    assert options[2:] == ["weight to Egyptian cat", "weight to tabby"]
+    assert options[3:] == ["weight to Egyptian cat", "weight to tabby"]
     for at, index in enumerate((285, 281)):
         choose(page, "#maps-sort", f"weight-{at}")
         order_is(np.argsort(-weights_of(made, index), kind="stable"))
@@ -131,6 +137,95 @@ def weights_of(made, index):
     kernel = made.weights["conv10/kernel"]
     # Of what conv10 reads the second half; each of 13 × 13 cells has its share of the mean.
     return kernel[0, 0, 256:, index] / 13**2
+
+
+@pytest.mark.parametrize("path", ["conv1", "fire2_expand3x3", "fire9_expand3x3", "conv10"])
+def test_channels_are_sorted_by_their_value_at_a_place_of_the_photo(opened, made, squeezenet, path):
+    page = opened(made.path)
+    look(page, layer=path)
+    choose(page, "#maps-cmap", "gray")
+    page.click("#sort-here")
+    drawn(page)
+    assert page.input_value("#maps-sort") == "place"
+    photo = page.locator("#channel-photo")
+    photo.scroll_into_view_if_needed()
+    size = photo.bounding_box()["width"]
+    # The left eye.
+    photo.click(position={"x": 0.33 * size, "y": 0.43 * size})
+    drawn(page)
+    assert place_of(page) == pytest.approx([0.43, 0.33], abs=0.01)
+    maps = made.maps[path][0]
+    sorted_there(page, maps, cell_at(squeezenet, path, maps.shape, place_of(page)))
+    page.focus("#channel-photo")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    drawn(page)
+    cell = cell_at(squeezenet, path, maps.shape, place_of(page))
+    assert place_of(page) == pytest.approx(middle_of(squeezenet, *cell, path=path), abs=1e-4)
+    found = address(page)
+    words = sorted_there(page, maps, cell)
+    # The channel is the first there, and on its own map the place is moved too.
+    first = re.match(r"Channel (\d+)", words)[1]
+    assert page.locator("#channel-h").inner_text().startswith(f"Channel {first}")
+    page.focus("#channel-map")
+    page.keyboard.press("ArrowLeft")
+    drawn(page)
+    sorted_there(page, maps, (cell[0], cell[1] - 1))
+    page.focus("#channel-map")
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert address(page) == found
+    page.reload()
+    drawn(page)
+    assert page.locator("#maps-first").inner_text() == words
+    # Another layer is looked at in the same place.
+    page.click("#layer-before" if path == "conv10" else "#layer-after")
+    drawn(page)
+    assert address(page)["at"] == found["at"]
+
+
+def cell_at(network, path, shape, place):
+    """Return the cell whose receptive field's middle is nearest to a place."""
+    rows = [middle_of(network, row, 0, path=path)[0] for row in range(shape[0])]
+    columns = [middle_of(network, 0, column, path=path)[1] for column in range(shape[1])]
+    return tuple(
+        int(np.argmin(np.abs(np.array(middles) - share)))
+        for middles, share in zip((rows, columns), place, strict=True)
+    )
+
+
+def sorted_there(page, maps, cell):
+    """Check what is first and in which order the tiles stand; return what is said of the first."""
+    values = maps[cell]
+    off = np.ptp(maps, axis=(0, 1)) / 510 + 1e-6
+    words = page.locator("#maps-first").inner_text()
+    first, value, row, column = re.fullmatch(
+        r"Channel (\d+) is first: (\S+) at row (\d+), column (\d+)\.", words
+    ).groups()
+    assert (int(row), int(column)) == cell
+    assert number(value) == pytest.approx(
+        float(values[int(first)]), rel=1e-3, abs=float(off[int(first)])
+    )
+    order = [int(first), *read_out(page, 12)]
+    assert order[0] == order[1]
+    del order[0]
+    # A byte a value, so that near ones can change places, and no others.
+    for place, channel in enumerate(order):
+        later = np.setdiff1d(np.arange(len(values)), order[: place + 1])
+        assert (values[channel] + off[channel] >= values[later] - off[later]).all()
+    return words
+
+
+def read_out(page, count):
+    """Return which channels come first in the mosaic, as the arrow keys tell."""
+    page.focus("#mosaic")
+    page.keyboard.press("Home")
+    found = []
+    for _ in range(count):
+        words = page.locator("#mosaic-value").inner_text()
+        found.append(int(re.match(r"channel (\d+)", words)[1]))
+        page.keyboard.press("ArrowRight")
+    return found
 
 
 def test_the_channels_of_the_last_layer_are_called_as_their_classes(opened, made, squeezenet):
@@ -284,7 +379,7 @@ def test_a_channel_is_chosen_by_a_click_and_read_by_the_keyboard(opened, made, s
         page.keyboard.press(key)
     assert told()[:2] == (row + 1, column + 2)
     row, column, number = told()
-    assert address(page)["cell"] == f"{row},{column}"
+    assert place_of(page) == pytest.approx(middle_of(squeezenet, row, column), abs=1e-4)
     channel = made.maps["fire2_expand3x3"][0, :, :, 18]
     assert abs(number - channel[row, column]) <= np.ptp(channel) / 510 + 1e-3 * abs(
         channel[row, column]
@@ -308,6 +403,17 @@ def test_a_channel_is_chosen_by_a_click_and_read_by_the_keyboard(opened, made, s
     assert heading.inner_text() == "Channel 18"
 
 
+def place_of(page):
+    return [float(share) for share in address(page)["at"].split(",")]
+
+
+def middle_of(network, *cell, path="fire2_expand3x3"):
+    """Return where the middle of what a cell sees lies, as shares of the photo."""
+    seen = network.layers[path].receptive_field
+    steps = zip(seen.centre, seen.stride, cell, strict=True)
+    return [float(centre + at * stride + Fraction(1, 2)) / 227 for centre, stride, at in steps]
+
+
 def field(page):
     return page.locator("#channel-photo .field").evaluate(
         "e => ['top', 'left', 'height', 'width'].map(key => parseFloat(e.style[key]))"
@@ -327,8 +433,8 @@ def expected_field(network, row, column):
 
 def test_a_field_over_the_border_is_framed_where_there_is_photo(opened, made, squeezenet):
     page = opened(made.path)
-    for row, column in ((0, 0), (55, 55)):
-        look(page, layer="fire2_expand3x3", ch=18, cell=f"{row},{column}")
+    for place, row, column in (("0,0", 0, 0), ("1,1", 55, 55)):
+        look(page, layer="fire2_expand3x3", ch=18, at=place)
         assert field(page) == pytest.approx(expected_field(squeezenet, row, column), abs=1e-3)
     assert squeezenet.layers["fire2_expand3x3"].receptive_field.offset[0] < 0
 
@@ -338,7 +444,7 @@ def test_one_channel_is_drawn_on_a_linear_scale_with_its_bar(opened, made, path)
     page = opened(made.path)
     look(page, layer=path, ch=3)
     channel = made.maps[path][0, :, :, 3]
-    ends = [float(page.locator(f"#channel-{end}").inner_text()) for end in ("low", "high")]
+    ends = [number(page.locator(f"#channel-{end}").inner_text()) for end in ("low", "high")]
     signed = channel.min() < 0
     peak = float(np.abs(channel).max())
     low, high = (-peak, peak) if signed else (float(channel.min()), float(channel.max()))
@@ -429,7 +535,7 @@ def test_a_channel_says_what_it_counts_for_each_class(opened, made):
     assert len(lines) == 2
     for line, name, index in zip(lines, ("Egyptian cat", "tabby"), (285, 281), strict=True):
         weights = weights_of(made, index)
-        side, number = (
+        side, said = (
             span.inner_text() for span in (line.locator("span").first, line.locator(".quiet"))
         )
         sign = (
@@ -440,8 +546,8 @@ def test_a_channel_says_what_it_counts_for_each_class(opened, made):
             else "against"
         )
         assert side == f"{sign} {name}"
-        value, rank = re.fullmatch(r"(\S+), rank (\d+) of 256", number).groups()
-        assert float(value) == pytest.approx(weights[24], rel=1e-3)
+        value, rank = re.fullmatch(r"(\S+), rank (\d+) of 256", said).groups()
+        assert number(value) == pytest.approx(weights[24], rel=1e-3)
         assert int(rank) == 1 + int((weights > weights[24]).sum())
 
 

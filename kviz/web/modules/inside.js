@@ -31,21 +31,27 @@ async function draw() {
   await drawChannel();
 }
 
-// Shows the chosen channel; where nobody chose one and there is room, the most active.
+// Shows the chosen channel; where nobody chose one, the first in an order that was asked for, else, where
+// there is room, the most active.
 async function drawChannel() {
-  if (!shown) return inspectNothing();
-  const { maps, weights } = shown;
-  const chosen = chosenChannel(maps.count);
+  if (!shown) {
+    markChannel(null);
+    return inspectNothing();
+  }
+  const { maps, weights, order } = shown;
   const strongest = maps.mean.reduce((best, mean, at) => (mean > maps.mean[best] ? at : best), 0);
-  $("inspector").classList.toggle("unasked", chosen === null);
-  markChannel();
-  channel = chosen ?? strongest;
-  await inspect(maps, channel, weights, chosen !== null);
+  const chosen = chosenChannel(maps.count);
+  const asked = chosen ?? ($("maps-sort").value ? order[0] : null);
+  $("inspector").classList.toggle("unasked", asked === null);
+  markChannel(asked);
+  channel = asked ?? strongest;
+  const which = asked === null ? "The most active channel" : "The first channel in this order";
+  await inspect(maps, channel, weights, chosen === null ? `${which}; choose another in the picture of the layer.` : "");
 }
 
 // Looks at a layer; the page moves where its heading cannot be seen.
 function chooseLayer(path) {
-  change({ layer: path, ch: "", cell: "" });
+  change({ layer: path, ch: "" });
   show($("layer-h"));
 }
 
@@ -54,8 +60,10 @@ function show(heading) {
   if (top < 48 || bottom > innerHeight - 80) heading.scrollIntoView({ block: "start" });
 }
 
-function chooseChannel(ch, cell, asked) {
-  change({ layer: chosenLayer(), ch, cell });
+function chooseChannel(ch, at, asked) {
+  // A click in a picture that is sorted by a place does not sort it anew.
+  const isKept = at === null || isByPlace();
+  change({ layer: chosenLayer(), ch, ...(!isKept && { at }) });
   if (asked) drawing.then(toInspector);
 }
 
@@ -69,11 +77,19 @@ function stepChannel(by) {
   change({ layer: chosenLayer(), ch: (channel + by + count) % count });
 }
 
+const isByPlace = () => $("maps-sort").value === "place";
+
+// The order follows a place; the channel stays, or, where nobody chose one, is the first.
+function choosePlace(at) {
+  change({ at, ...(!isByPlace() && { ch: channel }) }, { quietly: true });
+}
+
 function follow(now, before) {
   if (now.layer !== before.layer) mark();
   if (now.photo !== before.photo) markDead();
   if (["layer", "photo", "sort"].some((key) => now[key] !== before[key])) redrawInside();
-  else if (now.ch !== before.ch || now.cell !== before.cell) queued(drawChannel);
+  else if (now.at !== before.at && isByPlace()) redrawInside();
+  else if (now.ch !== before.ch || now.at !== before.at) queued(drawChannel);
   if ($("maps-photo")) $("maps-photo").value = String(chosenPhoto());
 }
 
@@ -94,9 +110,10 @@ export async function startInside() {
   startTree(chooseLayer);
   startGraph(chooseLayer);
   startLayer(chooseChannel, redrawInside);
-  startInspector(stepChannel);
+  startInspector(stepChannel, choosePlace);
   listenPhotos();
   $("maps-sort").addEventListener("change", ({ target }) => change({ sort: target.value }));
+  $("sort-here").addEventListener("click", () => change({ sort: "place", ch: "" }));
   $("mosaic-look").addEventListener("click", toInspector);
   for (const [id, by] of [["layer-before", -1], ["layer-after", 1]]) {
     $(id).addEventListener("click", (event) => {

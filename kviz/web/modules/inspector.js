@@ -5,26 +5,25 @@ import { drawBar, palettes } from "./colours.js";
 import { $, element, said } from "./dom.js";
 import { csv, npy, plainName, save } from "./files.js";
 import { drawKernel } from "./kernels.js";
-import { chosenCell, photoSource } from "./layers.js";
+import { cellAt, chosenPlace, photoSource, placeOfCell } from "./layers.js";
 import { drawChannel, linearScale, valueAt, valuesOf } from "./maps.js";
 import { classesOf } from "./sorting.js";
 import { told } from "./source.js";
-import { change } from "./state.js";
 
 const SIDE = 320;
 let seen = null;
 let cell = [0, 0];
-let step = () => {};
 
-// Shows a channel; `weights` are those of its layer, or null; `isAsked` where a reader chose it.
-export async function inspect(maps, channel, weights, isAsked) {
+// Shows a channel; `weights` are those of its layer, or null; `why` says why it is this one, "" where a
+// reader chose it.
+export async function inspect(maps, channel, weights, why) {
   seen = { maps, channel };
   const { layer } = maps;
   const name = layer.class_names?.[channel];
   $("inspector").hidden = false;
   $("channel-h").replaceChildren(`Channel ${channel}`, ...(name ? [": ", element("bdi", { textContent: name })] : []));
   $("channel-of").textContent = `of ${layer.path}`;
-  $("channel-why").hidden = isAsked;
+  $("channel-why").textContent = why;
   const canvas = $("channel-map");
   const title = `${layer.path}, channel ${channel}${name ? `, ${name}` : ""}`;
   canvas.setAttribute("aria-label", `${title}: ${maps.height} rows of ${maps.width} cells`);
@@ -34,7 +33,7 @@ export async function inspect(maps, channel, weights, isAsked) {
   drawPhoto();
   drawPattern();
   drawClasses(weights);
-  moveTo(...chosenCell(maps.height, maps.width));
+  moveTo(chosenPlace());
   const words = await drawKernel($("channel-kernel"), layer.path, channel);
   // Another channel may have been chosen meanwhile, which is drawn after this one.
   $("channel-kernel-pane").hidden = !words;
@@ -78,6 +77,7 @@ function drawPhoto() {
   const shown = $("channel-photo").querySelector("img");
   if (shown.src !== source) shown.src = source;
   shown.alt = `The image ${name}`;
+  $("channel-photo").setAttribute("aria-label", `The image ${name}, on which a place is chosen`);
   sized(shown, width, height);
 }
 
@@ -118,10 +118,11 @@ function reach(field, axis, at, factor, count) {
   return [first, field.offset[axis] + last * field.stride[axis] + field.size[axis]];
 }
 
-function moveTo(row, column) {
+// Looks at the cell that lies nearest to a place of the photo.
+function moveTo(place) {
   const { maps, channel } = seen;
   const { height, width } = maps;
-  cell = [Math.min(Math.max(0, row), height - 1), Math.min(Math.max(0, column), width - 1)];
+  cell = cellAt(maps, place);
   const mark = $("channel-frame").querySelector(".cell");
   placed(mark, [(100 * cell[1]) / width, (100 * cell[0]) / height, 100 / width, 100 / height]);
   $("channel-value").textContent = `Row ${cell[0]}, column ${cell[1]}: ${said(valueAt(maps, channel, ...cell))}`;
@@ -147,7 +148,6 @@ function drawField() {
   }
   const [top, bottom] = known ? reach(field, 0, cell[0], layer.factor, layer.height) : [0, photo.height];
   const [left, right] = known ? reach(field, 1, cell[1], layer.factor, layer.width) : [0, photo.width];
-  const within = (value, most) => Math.min(most, Math.max(0, value));
   const [x, y] = [within(left, photo.width), within(top, photo.height)];
   const [wide, tall] = [within(right, photo.width) - x, within(bottom, photo.height) - y];
   placed(box, [(100 * x) / photo.width, (100 * y) / photo.height, (100 * wide) / photo.width, (100 * tall) / photo.height]);
@@ -179,34 +179,43 @@ function savePicture(name) {
 
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-export function startInspector(onStep) {
-  step = onStep;
+// Starts what listens; `step(by)` is called for another channel, `choose(place)` for a place of the photo.
+export function startInspector(step, choose) {
   $("channel-before").addEventListener("click", () => step(-1));
   $("channel-after").addEventListener("click", () => step(1));
   ["png", "csv", "npy"].forEach((kind) => $(`channel-${kind}`).addEventListener("click", () => saveAs(kind)));
-  const canvas = $("channel-map");
-  canvas.addEventListener("keydown", (event) => {
+  listen($("channel-map"), (shares) => placeOfCell(seen.maps, cellUnder(shares)), step, choose);
+  listen($("channel-photo"), (shares) => shares.map((share) => share.toFixed(4)).join(","), step, choose);
+}
+
+const within = (value, most) => Math.min(most, Math.max(0, value));
+
+function cellUnder([down, across]) {
+  const { height, width } = seen.maps;
+  return [within(Math.floor(down * height), height - 1), within(Math.floor(across * width), width - 1)];
+}
+
+// On the map and on the photo a place is chosen by pointer and keys; `placeAt` says which one lies under a
+// pointer, given how far down and across that is.
+function listen(picture, placeAt, step, choose) {
+  picture.addEventListener("keydown", (event) => {
     if (event.key in MOVES) {
+      const { height, width } = seen.maps;
       const [down, right] = MOVES[event.key];
-      moveTo(cell[0] + down, cell[1] + right);
-      change({ ch: seen.channel, cell: cell.join(",") }, { quietly: true });
+      choose(placeOfCell(seen.maps, [within(cell[0] + down, height - 1), within(cell[1] + right, width - 1)]));
     } else if (event.key === "PageUp" || event.key === "PageDown") {
       step(event.key === "PageDown" ? 1 : -1);
     } else return;
     event.preventDefault();
   });
-  const under = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [
-      Math.floor(((event.clientY - box.top) / box.height) * canvas.height),
-      Math.floor(((event.clientX - box.left) / box.width) * canvas.width),
-    ];
+  const under = ({ clientX, clientY }) => {
+    const { left, top, width, height } = picture.getBoundingClientRect();
+    return placeAt([(clientY - top) / height, (clientX - left) / width]);
   };
   // A pointer that rests while the picture changes under it takes no cell from the keys.
-  canvas.addEventListener("pointermove", (event) => (event.movementX || event.movementY) && moveTo(...under(event)));
-  canvas.addEventListener("pointerleave", () => seen && moveTo(...chosenCell(seen.maps.height, seen.maps.width)));
-  canvas.addEventListener("click", (event) => {
-    moveTo(...under(event));
-    change({ ch: seen.channel, cell: cell.join(",") }, { quietly: true });
+  picture.addEventListener("pointermove", (event) => {
+    if (event.movementX || event.movementY) moveTo(under(event).split(",").map(Number));
   });
+  picture.addEventListener("pointerleave", () => seen && moveTo(chosenPlace()));
+  picture.addEventListener("click", (event) => choose(under(event)));
 }

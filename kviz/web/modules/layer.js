@@ -3,10 +3,10 @@
 import { $, element, option, said } from "./dom.js";
 import { drawHistogram } from "./histogram.js";
 import { drawKernels, isFirst } from "./kernels.js";
-import { chosenChannel, chosenLayer, chosenPhoto, entryOf, neighbour, placeOf, plural } from "./layers.js";
+import { chosenChannel, chosenLayer, chosenPhoto, entryOf, neighbour, placeOf, placeOfCell, plural } from "./layers.js";
 import { carriedSize, limitsOf, mapsOf, valueAt } from "./maps.js";
 import { cellUnder, cornerOf, drawMosaic, sizeOf } from "./mosaic.js";
-import { orderOf, sortings, weightsOf } from "./sorting.js";
+import { firstWords, orderOf, sortings, weightsOf } from "./sorting.js";
 import { isLive, told } from "./source.js";
 import { address, look } from "./state.js";
 import { layerWords } from "./words.js";
@@ -61,7 +61,7 @@ function drawHead(path) {
   for (const [id, by] of [["layer-before", -1], ["layer-after", 1]]) {
     const other = neighbour(path, by);
     if (other === null) $(id).removeAttribute("href");
-    else $(id).setAttribute("href", address({ layer: other, ch: "", cell: "" }));
+    else $(id).setAttribute("href", address({ layer: other, ch: "" }));
     $(id).title = other ?? "";
   }
   const without = $("layer-without");
@@ -119,14 +119,14 @@ function drawScaleWords() {
     : `Colours per channel: ${how.cmap === "bwr" ? "by its largest value." : "(x − mean) / std × 64 + 128."}`;
 }
 
-export function markChannel() {
-  const channel = drawn && (chosenChannel(drawn.maps.count) ?? null);
+// Marks the channel that is looked at, null where nobody asked for one.
+export function markChannel(channel) {
   frame($("mosaic-chosen"), channel === null ? -1 : drawn.order.indexOf(channel));
   $("mosaic-look").hidden = !NARROW.matches || channel === null;
   $("mosaic-look").textContent = `Look at channel ${channel}`;
 }
 
-// Draws what is looked at; returns its maps and weights, or null for a layer without maps.
+// Draws what is looked at; returns its maps, weights and order, or null for a layer without maps.
 export async function drawLayer() {
   const path = chosenLayer();
   const photo = chosenPhoto();
@@ -146,7 +146,9 @@ export async function drawLayer() {
   if (path !== chosenLayer() || photo !== chosenPhoto()) return null;
   const { columns, count, strip } = shape(maps.layer);
   drawSortings(weights);
-  const order = orderOf(maps, $("maps-sort").value, weights).slice(0, count);
+  const sort = $("maps-sort").value;
+  const order = orderOf({ maps, weights }, sort).slice(0, count);
+  $("maps-first").textContent = firstWords({ maps, weights }, sort);
   const next = { maps, weights, columns, strip, order };
   at = drawn?.maps.layer === maps.layer ? Math.min(at, count - 1) : 0;
   drawn = next;
@@ -159,8 +161,7 @@ export async function drawLayer() {
   $("mosaic-all").hidden = layer.channels <= count && !whole.has(path);
   $("mosaic-all").textContent = whole.has(path) ? "Show fewer" : `Show all ${layer.channels}`;
   $("histogram-words").textContent = drawHistogram($("histogram"), maps);
-  markChannel();
-  return { maps, weights };
+  return { maps, weights, order };
 }
 
 // Says what is under the pointer or the keys, and frames it.
@@ -210,7 +211,8 @@ function moved(event) {
   return true;
 }
 
-// Starts what listens; `choose(channel, cell, asked)` is called for a channel that is clicked or entered.
+// Starts what listens; `choose(channel, place, asked)` is called for a channel that is clicked, with the
+// place of the photo, or entered.
 export function startLayer(choose, redraw) {
   const canvas = $("mosaic");
   canvas.addEventListener("pointermove", (event) => drawn && tell(cellUnder(event, canvas, drawn.maps, drawn), event));
@@ -219,7 +221,7 @@ export function startLayer(choose, redraw) {
     const cell = drawn && cellUnder(event, canvas, drawn.maps, drawn);
     if (!cell) return;
     at = cell.at;
-    choose(cell.channel, `${cell.row},${cell.column}`, false);
+    choose(cell.channel, placeOfCell(drawn.maps, [cell.row, cell.column]), false);
   });
   canvas.addEventListener("focus", () => {
     const chosen = drawn ? drawn.order.indexOf(chosenChannel(drawn.maps.count)) : -1;
@@ -229,7 +231,7 @@ export function startLayer(choose, redraw) {
   canvas.addEventListener("blur", () => tell(null));
   canvas.addEventListener("keydown", (event) => {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.key === "Enter" && drawn) choose(drawn.order[at], "", true);
+    if (event.key === "Enter" && drawn) choose(drawn.order[at], null, true);
     else if (!moved(event)) return;
     event.preventDefault();
   });

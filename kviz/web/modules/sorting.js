@@ -1,5 +1,9 @@
-// In which order a layer's channels stand: by number, by activity, by what they count for a class.
+// In which order a layer's channels stand: by number, by activity, by their value at one place of the photo,
+// by what they count for a class.
 
+import { said } from "./dom.js";
+import { cellAt, chosenPlace } from "./layers.js";
+import { valueAt } from "./maps.js";
 import { numbers, told } from "./source.js";
 
 // The classes that are explained of a photo, in the order of the weights.
@@ -19,14 +23,36 @@ export function sortings(photo, weights) {
   return [
     ["", "number"],
     ["mean", "activity (mean)"],
+    ["place", "value at the chosen place"],
     ...classes.map(({ name }, at) => [`weight-${at}`, `weight to ${name}`]),
   ];
 }
 
-// Returns the channels in the order of `sort`, the highest first; equal ones by number.
-export function orderOf(maps, sort, weights) {
-  const order = Array.from({ length: maps.count }, (_, channel) => channel);
+// Returns a number for each channel, by which `sort` orders them, null of the order by number.
+function sizesBy({ maps, weights }, sort) {
   const at = /^weight-(\d+)$/.exec(sort)?.[1];
-  const by = sort === "mean" ? maps.mean : at !== undefined ? weights?.[at] : null;
+  if (at !== undefined) return weights?.[at] ?? null;
+  if (sort === "mean") return maps.mean;
+  if (sort !== "place") return null;
+  const [row, column] = cellAt(maps, chosenPlace());
+  return Float32Array.from({ length: maps.count }, (_, channel) => valueAt(maps, channel, row, column));
+}
+
+// Returns the channels in the order of `sort`, the highest first; equal ones by number.
+export function orderOf(shown, sort) {
+  const order = Array.from({ length: shown.maps.count }, (_, channel) => channel);
+  const by = sizesBy(shown, sort);
   return by ? order.sort((one, other) => by[other] - by[one] || one - other) : order;
+}
+
+// Returns which channel is first, and by what; "" of the order by number.
+export function firstWords(shown, sort) {
+  const by = sizesBy(shown, sort);
+  if (!by) return "";
+  const { maps } = shown;
+  const [first] = orderOf(shown, sort);
+  const [row, column] = cellAt(maps, chosenPlace());
+  const size = said(by[first]);
+  const what = { mean: `mean ${size}`, place: `${size} at row ${row}, column ${column}` }[sort] ?? `weight ${size}`;
+  return `Channel ${first} is first: ${what}.`;
 }

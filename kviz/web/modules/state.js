@@ -2,7 +2,7 @@
 //
 // `#layer=conv1&ch=24&photo=1&method=grad_cam`; an address without an equals sign is a place on the page.
 
-const DEFAULTS = { layer: "", ch: "", cell: "", photo: "0", method: "", with: "", class: "0", sort: "" };
+const DEFAULTS = { layer: "", ch: "", at: "", photo: "0", method: "", with: "", class: "0", sort: "" };
 const listeners = new Set();
 let state = read();
 
@@ -19,12 +19,12 @@ export const look = () => state;
 // Returns the address of what is looked at, with changes.
 export function address(changes = {}) {
   const wanted = { ...state, ...changes };
-  const told = Object.keys(DEFAULTS).filter((key) => String(wanted[key]) !== DEFAULTS[key]);
-  return `#${new URLSearchParams(told.map((key) => [key, String(wanted[key])]))}`;
+  const chosen = Object.keys(DEFAULTS).filter((key) => String(wanted[key]) !== DEFAULTS[key]);
+  return `#${new URLSearchParams(chosen.map((key) => [key, String(wanted[key])]))}`;
 }
 
 // Changes what is looked at, tells everybody, and puts it into the address: a new step back, or, where
-// `quietly` (a cell under the pointer, a slider), instead of the last one.
+// `quietly` (a place chosen by keys), instead of the last one.
 export function change(changes, { quietly = false } = {}) {
   const to = address(changes);
   const before = state;

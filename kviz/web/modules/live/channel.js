@@ -2,13 +2,14 @@
 
 import { $, element, said } from "../dom.js";
 import { latest } from "../latest.js";
+import { cellAt, chosenPlace, placeOf } from "../layers.js";
+import { mapsOf } from "../maps.js";
 import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
 import { link } from "./server.js";
 import { pictured, run } from "./jobs.js";
 import { trouble } from "./photos.js";
 
-const cellOf = ({ cell }) => cell.split(",").map(Number);
 const isChosen = ({ layer, ch }) => layer !== "" && ch !== "";
 let last = 0;
 
@@ -16,10 +17,11 @@ let last = 0;
 async function workOut() {
   const now = look();
   const place = $("patch");
-  place.hidden = !isChosen(now) || !now.cell;
+  place.hidden = !isChosen(now) || !now.at;
   if (place.hidden) return;
   const mine = ++last;
-  const [row, column] = cellOf(now);
+  // How large the maps are is known for sure once they are there.
+  const [row, column] = cellAt(await mapsOf(placeOf(now.layer), Number(now.photo)), chosenPlace());
   const { head, arrays } = await link.ask("patch", {
     photo: told.photos[Number(now.photo)].id, layer: now.layer, channel: Number(now.ch), row, column,
   });
