@@ -16,6 +16,7 @@ from PIL import Image
 
 import kviz
 from kviz._checks import sanitise
+from kviz.reports.regions import hot_spots, placed
 
 AXE = Path(__file__).with_name("axe.min.js")
 ROWS, COLUMNS = ("upper", "centre", "lower"), ("left", "centre", "right")
@@ -182,6 +183,65 @@ def test_two_methods_have_a_side_and_a_bar_each(opened, made):
     assert page.locator("#stage-line").evaluate("e => e.style.left") == "80%"
 
 
+def test_two_classes_of_a_method_have_a_side_each_and_their_difference_in_words(opened, made):
+    page = opened(made.path)
+    assert page.locator("#stage-difference").inner_text() == ""
+    choose(page, method="grad_cam", **{"with": "class-1"})
+    found = made.found["grad_cam"]
+    photo = found.photo(0).levels
+    maps = found.maps[0]
+    sides = [
+        composed(photo, values, "viridis", 0, np.percentile(np.abs(values), 99)) for values in maps
+    ]
+    seen, line = shown(page), round(227 * 0.5)
+    assert np.abs(seen[:, :line] - sides[0][:, :line]).max() <= 1.5
+    assert np.abs(seen[:, line:] - sides[1][:, line:]).max() <= 1.5
+    assert [high for _, high in bars(page)] == [
+        pytest.approx(np.percentile(np.abs(values), 99), rel=1e-3) for values in maps
+    ]
+    logits = found.scores[0]
+    words = page.locator("#stage-difference").inner_text().replace("\u00a0", " ")
+    pattern = (
+        r"Egyptian cat, logit (\S+), is (\S+) ahead of tabby, logit (\S+)\. "
+        r"The evidence for Egyptian cat lies (.+?)\. The evidence for tabby lies (.+?)\. "
+        r"(They .+|Their .+)"
+    )
+    own, margin, other, *where, apart = re.fullmatch(pattern, words).groups()
+    assert [float(own), float(other)] == pytest.approx(logits, rel=1e-3)
+    assert float(margin) == pytest.approx(logits[0] - logits[1], rel=5e-3)
+    assert where == [placed(hot_spots(values)) for values in maps]
+    assert apart == difference(*(np.array(thirds(values)[0]) for values in maps))
+    assert page.locator("#regions table").count() == 2
+    assert page.locator("#stage-said").text_content().endswith(words.replace(" %", "\u00a0%"))
+    # Of signed maps the shares differ elsewhere, or nowhere.
+    choose(page, method="saliency")
+    words = page.locator("#stage-difference").inner_text().replace("\u00a0", " ")
+    maps = made.found["saliency"].maps[0]
+    assert words.endswith(difference(*(np.array(thirds(values)[0]) for values in maps)))
+    # What is compared with itself is not: the other class is chosen, and then the other way round.
+    choose(page, **{"class": "1"})
+    assert page.locator("#stage-line").is_hidden()
+    choose(page, **{"with": "class-0"})
+    assert " behind Egyptian cat, " in page.locator("#stage-difference").inner_text()
+    page.reload()
+    drawn(page)
+    assert page.locator("#why-with").input_value() == "class-0"
+    assert page.locator("#stage-line").is_visible()
+
+
+def difference(own, other):
+    """Return in words where two tables differ most, worked out here."""
+    row, column = np.unravel_index(np.abs(own - other).argmax(), (3, 3))
+    if np.abs(own - other).max() < 0.01:
+        return "Their tables differ by less than one percentage point everywhere."
+    name = f"{ROWS[row]} {COLUMNS[column]}".replace("centre centre", "centre")
+    shares = [f"{100 * each[row, column]:.0f} % of" for each in (own, other)]
+    return (
+        f"They differ most in the {name}: {shares[0]} the map for Egyptian cat, "
+        f"{shares[1]} that for tabby."
+    )
+
+
 def thirds(values):
     """Return shares for and against by thirds, pixel by pixel."""
     edges = [[round(k * side / 3) for k in range(4)] for side in values.shape]
@@ -271,7 +331,7 @@ def test_what_is_looked_at_is_in_the_address(opened, hostile):
     page = opened(hostile.path)
     choose(page, photo="1")
     logits = [
-        f"logit {one['class']['score']:.4g}"
+        f"logit {one['class']['score']:.4g}".replace("-", "−")
         for one in hostile.report.facts()["attributions"]
         if one["image"] == "second.png" and one["method"] == "grad_cam"
     ]

@@ -19,17 +19,25 @@ export function methods() {
 const photoCount = () =>
   Math.max(told.photos.length, ...told.attributions.map((one) => one.image + 1));
 
-// Returns what is looked at: a photo, one of the classes explained, its map, and one to compare it with;
-// maps that are not there are undefined.
+// Returns what is looked at: a photo, one of the classes explained, its map, and the side that it is compared
+// with, `{one, which}`; what is not there is undefined.
 export function chosen() {
-  const { photo, method, class: place, with: beside } = look();
+  const { photo, method, class: place, with: wanted } = look();
   const image = Math.max(0, Math.min(Number(photo) || 0, photoCount() - 1));
   const all = mapsOf(image);
   const most = all.length ? all[0].classes.length - 1 : 0;
   const which = Math.min(Math.max(0, Number(place) || 0), most);
   const one = all.find((each) => each.method === method) ?? preselected(all, image, which);
-  const other = beside && beside !== one?.method ? found(beside, image) : undefined;
-  return { image, which, one, other };
+  return { image, which, one, beside: sideBeside(wanted, one, which, image) };
+}
+
+// Compared is another method's map for the class, or, as `class-1`, the method's own for another class.
+function sideBeside(wanted, one, which, image) {
+  const place = /^class-(\d+)$/.exec(wanted)?.[1];
+  const other = place === undefined ? found(wanted, image) : one;
+  const at = Number(place ?? which);
+  const isSame = other === one && at === which;
+  return other?.classes[at] && !isSame ? { one: other, which: at } : undefined;
 }
 
 // Where nobody chose: the first method whose map is not zero.

@@ -1,7 +1,7 @@
 // Where the evidence lies, as a table of thirds of the photo: for those who cannot see a map.
 
-import { element } from "./dom.js";
-import { isZero, kindOf, titleOf } from "./evidence.js";
+import { element, said } from "./dom.js";
+import { isZero, kindOf, nothingIn, scoreOf, titleOf } from "./evidence.js";
 
 const ROWS = ["upper", "centre", "lower"];
 const COLUMNS = ["left", "centre", "right"];
@@ -28,6 +28,37 @@ export function regionsTable(one, which) {
     element("caption", {}, ...caption(one, name, against)),
     element("thead", {}, head),
     element("tbody", {}, ...rows))];
+}
+
+// Returns how two classes differ, by one method: their scores, where the evidence for each lies, and where
+// the tables differ most; "" of anything else.
+export function differenceWords([left, right]) {
+  if (!right || left.one !== right.one) return "";
+  const { one } = left;
+  const [name, other] = [left, right].map(({ which }) => one.classes[which].name);
+  const margin = one.scores[left.which] - one.scores[right.which];
+  const by = `${said(Number(Math.abs(margin).toPrecision(3)))} ${margin < 0 ? "behind" : "ahead of"}`;
+  const words = [`${name}, ${scoreOf(one, left.which)}, is ${by} ${other}, ${scoreOf(one, right.which)}.`];
+  words.push(...[left, right].map(({ which }) => nothingIn(one, which) || whereFor(one, which)));
+  if (![left, right].some(({ which }) => isZero(one, which))) words.push(mostDifferent(one, left.which, right.which));
+  return words.filter(Boolean).join(" ");
+}
+
+function whereFor(one, which) {
+  const where = one.where?.[which];
+  return where ? `The ${kindOf(one)} for ${one.classes[which].name} lies ${where}.` : "";
+}
+
+// Returns in which of the nine parts the shares of two maps are furthest apart.
+function mostDifferent(one, left, right) {
+  const [own, others] = [left, right].map((which) => one.regions?.[which]?.for.flat());
+  if (!own || !others) return "";
+  const apart = own.map((share, at) => Math.abs(share - others[at]));
+  const at = apart.indexOf(Math.max(...apart));
+  if (apart[at] < 0.01) return "Their tables differ by less than one percentage point everywhere.";
+  const [name, other] = [left, right].map((which) => one.classes[which].name);
+  return `They differ most in the ${regionName(Math.floor(at / 3), at % 3)}: ` +
+    `${percent(own[at])} of the map for ${name}, ${percent(others[at])} of that for ${other}.`;
 }
 
 function caption(one, name, against) {

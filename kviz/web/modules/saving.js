@@ -10,7 +10,8 @@ import { told } from "./source.js";
 function fileOf({ place, sides }) {
   const [{ one, which }, beside] = sides;
   const parts = [nameOf(place), one.method, one.classes[which].name];
-  return plainName([...parts, ...(beside ? ["with", beside.one.method] : [])].join("_"), 120);
+  const other = beside && (beside.one === one ? one.classes[beside.which].name : beside.one.method);
+  return plainName([...parts, ...(other ? ["with", other] : [])].join("_"), 120);
 }
 
 const canvasOf = (image) => {

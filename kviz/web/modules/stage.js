@@ -3,6 +3,7 @@
 import { $, element, said } from "./dom.js";
 import { chosen, colouring, described, nameOf, nothingIn, strongest, valuesOf, whereWords } from "./evidence.js";
 import { drawFadingBar, lay, layPhoto, pixelsOf, spread } from "./overlay.js";
+import { differenceWords } from "./regions.js";
 import { told } from "./source.js";
 
 // Returns all that a map needs to be laid over a photo of a size.
@@ -17,11 +18,11 @@ export async function sideOf(one, which, how, width, height) {
 
 // Returns what is looked at as an image of the photo's own size, and its one side or two.
 export async function picture(how) {
-  const { image: place, which, one, other } = chosen();
+  const { image: place, which, one, beside } = chosen();
   const photo = await pixelsOf(place);
   const { width, height } = photo ?? one ?? told.photos[place] ?? { width: 1, height: 1 };
   const sides = await Promise.all(
-    [one, other].filter(Boolean).map((each) => sideOf(each, which, how, width, height)),
+    [one && { one, which }, beside].filter(Boolean).map((side) => sideOf(side.one, side.which, how, width, height)),
   );
   const image = new ImageData(width, height);
   const line = sides.length > 1 ? Math.round((width * how.swipe) / 100) : width;
@@ -35,7 +36,9 @@ export function showPicture({ photo, image, sides, name, tiny, place }, how) {
   const canvas = $("stage-canvas");
   Object.assign(canvas, { width: image.width, height: image.height });
   canvas.getContext("2d").putImageData(image, 0, 0);
-  const words = alternative(sides, name, Boolean(photo));
+  const difference = differenceWords(sides);
+  $("stage-difference").textContent = difference;
+  const words = `${alternative(sides, name, Boolean(photo))} ${difference}`.trim();
   canvas.setAttribute("aria-label", words);
   // Said once a choice, not with every step of a slider.
   if ($("stage-said").textContent !== words) $("stage-said").textContent = words;

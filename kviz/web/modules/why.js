@@ -43,15 +43,18 @@ async function draw({ small = true } = {}) {
 
 // Fills the choices with what there is, and shows what is chosen.
 function sync() {
-  const { image, which, one, other } = chosen();
+  const { image, which, one, beside } = chosen();
   fill("why-photo", told.photos.map(({ name }, place) => [place, name]), image);
   const classes = one?.classes ?? [];
   fill("why-class", classes.map(({ name }, place) => [place, name]), which);
   const here = new Set(mapsOf(image).map(({ method }) => method));
   const known = methods().filter(([method]) => here.has(method));
   fill("why-method", known, one?.method);
-  const others = known.filter(([method]) => method !== one?.method);
-  fill("why-with", [["", "nothing"], ...others], other?.method ?? "");
+  const others = [
+    ...classes.map(({ name }, place) => [`class-${place}`, `class ${name}`]).filter((_, place) => place !== which),
+    ...known.filter(([method]) => method !== one?.method),
+  ];
+  fill("why-with", [["", "nothing"], ...others], beside && look().with);
   for (const id of ["why-csv", "why-npz", "why-png", "why-svg"]) $(id).disabled = !one;
 }
 
@@ -85,7 +88,7 @@ function bindChoices() {
   const on = (id, work) => $(id)?.addEventListener("input", ({ target }) => work(target));
   on("why-photo", ({ value }) => change({ photo: value }));
   on("why-class", ({ value }) => change({ class: value }));
-  on("why-method", ({ value }) => change({ method: value, ...(look().with === value && { with: "" }) }));
+  on("why-method", ({ value }) => change({ method: value }));
   on("why-with", ({ value }) => change({ with: value }));
   on("why-sign", ({ value }) => { how.sign = value; draw(); });
   on("why-cmap", ({ value }) => { how.cmap = value; draw(); });
