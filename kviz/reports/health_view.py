@@ -19,19 +19,22 @@ def health_view(layers: Sequence[Layer], photos: int) -> dict[str, Any]:
         photos: of how many photos they tell.
 
     Returns:
-        `verdicts`, sentences; and charts: `dead`, `size` and, where an activation has bounds,
-        `saturated`, else None.
+        `verdicts`, sentences; and charts by depth, each None where it would be empty: `dead`,
+        `saturated` and `size`. All are None of one layer, which has no depth.
     """
     bounded = [layer for layer in layers if layer["saturated"] is not None]
-    saturated: Chart | None = None
-    if bounded:
-        saturated = share_chart([layer["saturated"] or 0.0 for layer in layers])
+    charts: dict[str, Chart | None] = {
+        key: _share_chart([layer[key] or 0.0 for layer in layers]) for key in ("dead", "saturated")
+    }
+    charts["size"] = size_chart([layer["mean"] for layer in layers]) if len(layers) > 1 else None
     return {
         "verdicts": [_dead(layers, photos), *_saturated(bounded), _not_finite(layers)],
-        "dead": share_chart([layer["dead"] for layer in layers]),
-        "saturated": saturated,
-        "size": size_chart([layer["mean"] for layer in layers]),
+        **charts,
     }
+
+
+def _share_chart(shares: Sequence[float]) -> Chart | None:
+    return share_chart(shares) if len(shares) > 1 and any(shares) else None
 
 
 def _dead(layers: Sequence[Layer], photos: int) -> str:

@@ -23,6 +23,8 @@ STRONGEST = 0.1
 MOST_NAMED = 3
 # A region's share, below which the strongest is not told from the others.
 EVEN = 0.12
+# The largest value against the mean, below which no part of a map stands out.
+FLAT = 1.25
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def hot_spots(values: Array) -> list[Region]:
 
     Returns:
         Regions that together hold more than half of the sum of the largest tenth of the values, the
-        strongest first; none where nothing is for the class.
+        strongest first; none where nothing is for the class. Of a map that is nearly the same
+        everywhere, all values count.
 
     >>> spot = np.ones((30, 30))
     >>> spot[3:9, 3:9] = 5
@@ -142,7 +145,7 @@ def hot_spots(values: Array) -> list[Region]:
     """
     positive = np.maximum(np.nan_to_num(values.astype(np.float64)), 0)
     least = np.quantile(positive, 1 - STRONGEST)
-    kept = positive > least
+    kept = positive > (least if positive.max() >= FLAT * positive.mean() else np.inf)
     # Of equal values none counts for more than the others.
     return regions_of(np.where(kept, positive, 0) if kept.any() else positive).strongest()
 

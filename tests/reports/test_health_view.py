@@ -54,4 +54,13 @@ def test_of_one_photo_dead_channels_say_little():
 
 def test_saturation_is_drawn_where_a_layer_has_bounds():
     assert health_view(LAYERS, 1)["saturated"].heights == (0.0, 25.0, 0.0)
-    assert health_view([layer("c", 8)], 1)["saturated"] is None
+    assert health_view([layer("c", 8), layer("d", 8)], 1)["saturated"] is None
+
+
+def test_no_chart_is_empty():
+    found = health_view([layer("c", 8, saturated=0.0), layer("d", 8)], 1)
+    assert (found["dead"], found["saturated"]) == (None, None)
+    assert len(found["size"].heights) == 2
+    # Of one layer nothing goes by depth.
+    found = health_view([layer("c", 8, dead=0.5, saturated=0.5)], 1)
+    assert [found[key] for key in ("dead", "saturated", "size")] == [None, None, None]

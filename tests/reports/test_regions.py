@@ -59,6 +59,12 @@ def test_a_sentence_is_about_the_strongest_tenth():
     assert hot_spots(smooth)[0].name == "upper left"
     assert len(regions_of(smooth).strongest()) == 5
     assert hot_spots(-values) == []
+    # A tenth of a map that is nearly flat says nothing of where its evidence is.
+    flat = np.full((30, 30), 1.0)
+    flat[4:8, 4:8] = 1.1
+    assert placed(hot_spots(flat)) == "spread evenly over the photo"
+    flat[4:8, 4:8] = 1.4
+    assert placed(hot_spots(flat)) == "in the upper left"
     bad = smooth.copy()
     bad[0, 0] = np.nan
     assert hot_spots(bad)[0].name == "upper left"

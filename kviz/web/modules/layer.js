@@ -11,7 +11,8 @@ import { isLive, told } from "./source.js";
 import { address, look } from "./state.js";
 import { layerWords } from "./words.js";
 
-const NARROW = matchMedia("(max-width: 48rem)");
+// Paper is no small screen: it has as many channels as a large one.
+const NARROW = matchMedia("screen and (max-width: 48rem)");
 // How high a name below a tile is, in pixels of the screen.
 const STRIP = 18;
 const how = { scale: "channel", cmap: "viridis" };
@@ -44,6 +45,8 @@ function shape(layer) {
   const canvas = $("mosaic");
   canvas.style.width = `${width * times}px`;
   canvas.style.aspectRatio = `${width} / ${height}`;
+  // On paper the rest stands beside it.
+  $("layer-maps").classList.toggle("tall", 2 * height > width);
   // Squares where cells are enlarged; smooth where they are many to a pixel.
   canvas.style.imageRendering = times < 1.5 ? "auto" : "pixelated";
   return { columns, count, strip };
