@@ -295,6 +295,10 @@ def test_a_photo_that_fools_it_can_be_looked_at(opened):
     page.wait_for_selector("#fool-found button", timeout=60000)
     titles = page.locator("#fool-found figcaption").all_inner_texts()
     assert titles[1].startswith("Changed")
+    # As wide as there is room, and no wider: on a phone it would push the page aside.
+    wide = "one => [one.clientWidth, one.parentElement.clientWidth]"
+    canvas, figure = page.locator("#fool-found canvas").first.evaluate(wide)
+    assert canvas == figure
     page.click("#fool-found button")
     page.wait_for_function(
         "name => document.querySelector('#cards tbody th').textContent === name", arg=least
@@ -350,6 +354,9 @@ def test_nothing_serious_for_those_who_do_not_see(opened, width):
     page.evaluate("location.hash = '#layer=conv&ch=2&at=0.4375,0.4167'")
     page.wait_for_selector("#patch h4")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    # Nothing of the sum is hidden at the side.
+    live = page.locator("#channel-live")
+    assert live.evaluate("one => one.scrollWidth - one.clientWidth") <= 0
     page.add_script_tag(path=AXE)
     found = page.evaluate("axe.run()")["violations"]
     assert [
