@@ -2,7 +2,7 @@
 
 import { $, option } from "./dom.js";
 import { markGraph, startGraph } from "./graph.js";
-import { inspect, inspectNothing, startInspector } from "./inspector.js";
+import { inspect, inspectNothing, showClasses, startInspector } from "./inspector.js";
 import { drawLayer, markChannel, startLayer } from "./layer.js";
 import { chosenChannel, chosenLayer, chosenPhoto, neighbour } from "./layers.js";
 import { told } from "./source.js";
@@ -26,9 +26,11 @@ function queued(work) {
 export const redrawInside = () => queued(draw);
 
 async function draw() {
-  const found = await drawLayer();
-  shown = found;
+  shown = await drawLayer();
   await drawChannel();
+  if (!shown || shown.weights !== undefined) return;
+  shown.weights = await shown.weighing;
+  showClasses(shown.weights);
 }
 
 // Shows the chosen channel; where nobody chose one, the first in an order that was asked for, else, where

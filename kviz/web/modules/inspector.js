@@ -14,8 +14,8 @@ const SIDE = 320;
 let seen = null;
 let cell = [0, 0];
 
-// Shows a channel; `weights` are those of its layer, or null; `why` says why it is this one, "" where a
-// reader chose it.
+// Shows a channel; `weights` are those of its layer, null where it has none, undefined where they come
+// later; `why` says why it is this one, "" where a reader chose it.
 export async function inspect(maps, channel, weights, why) {
   seen = { maps, channel };
   const { layer } = maps;
@@ -32,7 +32,7 @@ export async function inspect(maps, channel, weights, why) {
   drawScale();
   drawPhoto();
   drawPattern();
-  drawClasses(weights);
+  if (weights !== undefined) showClasses(weights);
   moveTo(chosenPlace());
   const words = await drawKernel($("channel-kernel"), layer.path, channel);
   // Another channel may have been chosen meanwhile, which is drawn after this one.
@@ -92,7 +92,7 @@ function drawPattern() {
 }
 
 // Lists what the channel counts for each class that is explained, and its rank among the others.
-function drawClasses(weights) {
+export function showClasses(weights) {
   const { maps, channel } = seen;
   const classes = classesOf(maps.image);
   $("channel-classes-pane").hidden = !weights;

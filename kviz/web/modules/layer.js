@@ -6,7 +6,7 @@ import { drawKernels, isFirst } from "./kernels.js";
 import { chosenChannel, chosenLayer, chosenPhoto, entryOf, neighbour, placeOf, placeOfCell, plural } from "./layers.js";
 import { carriedSize, limitsOf, mapsOf, valueAt } from "./maps.js";
 import { cellUnder, cornerOf, drawMosaic, sizeOf } from "./mosaic.js";
-import { firstWords, orderOf, sortings, weightsOf } from "./sorting.js";
+import { firstWords, isByWeight, orderOf, sortings, weightsOf } from "./sorting.js";
 import { isLive, told } from "./source.js";
 import { address, look } from "./state.js";
 import { layerWords } from "./words.js";
@@ -75,9 +75,9 @@ function drawHead(path) {
   $("layer-maps").hidden = $("layer-histogram").hidden = place < 0;
 }
 
-function drawSortings(weights) {
+function drawSortings(place) {
   const select = $("maps-sort");
-  const found = sortings(chosenPhoto(), weights);
+  const found = sortings(place, chosenPhoto());
   const key = JSON.stringify(found);
   if (select.dataset.key !== key) {
     select.replaceChildren();
@@ -129,7 +129,8 @@ export function markChannel(channel) {
   $("mosaic-look").textContent = `Look at channel ${channel}`;
 }
 
-// Draws what is looked at; returns its maps, weights and order, or null for a layer without maps.
+// Draws what is looked at; returns its maps, its weights or undefined, a promise of them, and the order
+// of its channels; or null for a layer without maps.
 export async function drawLayer() {
   const path = chosenLayer();
   const photo = chosenPhoto();
@@ -144,11 +145,15 @@ export async function drawLayer() {
   }
   if (place < 0) return (drawn = null);
   shape(told.layers[place]);
-  const [maps, weights] = await Promise.all([mapsOf(place, photo), weightsOf(place, photo)]);
+  const maps = await mapsOf(place, photo);
+  // What channels weigh takes a pass of its own: it is waited for where it says their order.
+  const weighing = weightsOf(place, photo);
+  weighing.catch(() => {});
+  const weights = isByWeight(look().sort) ? await weighing : undefined;
   // While numbers were unpacked something else was chosen, which is drawn by itself.
   if (path !== chosenLayer() || photo !== chosenPhoto()) return null;
   const { columns, count, strip } = shape(maps.layer);
-  drawSortings(weights);
+  drawSortings(place);
   const sort = $("maps-sort").value;
   const order = orderOf({ maps, weights }, sort).slice(0, count);
   $("maps-first").textContent = firstWords({ maps, weights }, sort);
@@ -164,7 +169,7 @@ export async function drawLayer() {
   $("mosaic-all").hidden = layer.channels <= count && !whole.has(path);
   $("mosaic-all").textContent = whole.has(path) ? "Show fewer" : `Show all ${layer.channels}`;
   $("histogram-words").textContent = drawHistogram($("histogram"), maps);
-  return { maps, weights, order };
+  return { maps, weights, weighing, order };
 }
 
 // Says what is under the pointer or the keys, and frames it.

@@ -9,17 +9,20 @@ import { numbers, told } from "./source.js";
 // The classes that are explained of a photo, in the order of the weights.
 export const classesOf = (photo) => told.explained?.[photo] ?? [];
 
-// Returns a promise of a layer's Grad-CAM weights of a photo, an array a class, null where there are none.
+// Returns whether a layer's channels have Grad-CAM weights for a photo.
+export const isWeighed = (place, photo) => Boolean(told.layers[place].weights?.[photo] && classesOf(photo).length);
+
+// Returns a promise of these, an array a class, null where there are none.
 export async function weightsOf(place, photo) {
+  if (!isWeighed(place, photo)) return null;
   const { weights, channels } = told.layers[place];
-  if (!weights?.[photo] || !classesOf(photo).length) return null;
   const buffer = await numbers(weights[photo]);
   return classesOf(photo).map((_, at) => new Float32Array(buffer, 4 * at * channels, channels));
 }
 
 // Returns what channels can be sorted by: [value, words].
-export function sortings(photo, weights) {
-  const classes = weights ? classesOf(photo) : [];
+export function sortings(place, photo) {
+  const classes = isWeighed(place, photo) ? classesOf(photo) : [];
   return [
     ["", "number"],
     ["mean", "activity (mean)"],
@@ -27,6 +30,8 @@ export function sortings(photo, weights) {
     ...classes.map(({ name }, at) => [`weight-${at}`, `weight to ${name}`]),
   ];
 }
+
+export const isByWeight = (sort) => sort?.startsWith("weight-") ?? false;
 
 // Returns a number for each channel, by which `sort` orders them, null of the order by number.
 function sizesBy({ maps, weights }, sort) {
