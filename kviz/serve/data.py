@@ -72,7 +72,8 @@ class Data:
             if row < 0:
                 continue
             place = found.place[channel, rank].tolist()
-            across = place if len(place) == 2 else [0, *place][-2:]
+            # A signal is one row; what has no positions, one cell.
+            across = [0, 0, *place][-2:]
             (name,) = self._store.slice([row]).names
             item = None
             if self._source is not None:

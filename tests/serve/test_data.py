@@ -73,6 +73,37 @@ def test_without_its_images_the_best_cells_are_told_all_the_same(stored, small):
     assert answer.arrays == {}
 
 
+@pytest.mark.usefixtures("stored")  # which asks for the packages
+def test_of_signals_the_best_cell_is_a_column_of_one_row(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((20, 2)), keras.layers.Conv1D(3, 3, name="conv")])
+    network = kviz.Network(model)
+    signals = np.random.default_rng(0).normal(0, 1, (5, 20, 2)).astype("float32")
+    np.save(tmp_path / "signals.npy", signals)
+    kviz.dataset.run(
+        "activations", network, tmp_path / "signals.npy", tmp_path / "store",
+        layer_names=["conv"], statistics=["top_k"],
+    )  # fmt: skip
+    maps = np.asarray(model(signals))[..., 1]
+    order = np.argsort(-maps.max(axis=1), kind="stable")
+    data = Data(tmp_path / "store", tmp_path / "signals.npy")
+    best = data.best("conv", 1)
+    assert [(row, column) for _, _, row, column, _ in best] == [
+        (0, maps[at].argmax()) for at in order
+    ]
+    np.testing.assert_allclose([one[1] for one in best], maps.max(axis=1)[order], rtol=1e-5)
+    for at, (*_, item) in zip(order, best, strict=True):
+        np.testing.assert_array_equal(data.pixels(item, network), signals[at])
+    session = Session([network], data=data)
+    try:
+        told = Asker(session)("best_patches", layer="conv", channel=1, count=2).head["patches"]
+    finally:
+        session.close()
+    assert [(one["row"], one["column"]) for one in told] == [
+        (0, maps[at].argmax()) for at in order[:2]
+    ]
+
+
 def test_images_of_another_data_set_are_refused(stored, tmp_path):
     Image.new("RGB", (12, 16)).save(tmp_path / "other.png")
     with pytest.raises(OptionError, match="another data set"):
