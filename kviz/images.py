@@ -26,7 +26,8 @@ from kviz.originals import remember
 
 __all__ = [
     "DARK", "SUFFIXES", "checked_pixels", "image_paths", "is_array_file", "is_small", "load_images",
-    "png", "read_files", "several_sizes", "validate_size", "wanted_by",
+    "png", "read_files", "several_sizes", "validate_size", "validate_takes_photos",
+    "wanted_by",
 ]  # fmt: skip
 
 Pixels = npt.NDArray[Any]
@@ -172,14 +173,14 @@ def read_files(
     shape = _input_shape(network)
     files = image_paths(paths)
     if not any(map(is_array_file, files)):
-        _validate_takes_photos(shape)
+        validate_takes_photos(shape)
         return Files(_photos(files, wanted, progress), [path.name for path in files])
     parts, names = [], []
     for done, path in enumerate(files, 1):
         if is_array_file(path):
             array = _array(path, member, shape, wanted)
         else:
-            _validate_takes_photos(shape)
+            validate_takes_photos(shape)
             array = _photos([path], wanted, None)
         several = len(array) > 1
         names += [f"{path.name}[{row}]" if several else path.name for row in range(len(array))]
@@ -243,7 +244,12 @@ def _input_shape(network: Any) -> Shape | None:
     return images[0] if images else tuple(shapes[0])
 
 
-def _validate_takes_photos(shape: Shape | None) -> None:
+def validate_takes_photos(shape: Shape | None) -> None:
+    """Raise an `ImageError` if a model's input is no image.
+
+    Args:
+        shape: its shape, None where it is not known.
+    """
     if shape is not None and len(shape) != 4:
         raise ImageError(
             f"The model takes numbers of shape {_spelled(shape)}, which no photo is. "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import warnings
 import zipfile
 from pathlib import Path
@@ -31,24 +33,35 @@ def is_array_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_array(path: Path, member: str | None = None) -> Array:
+def is_array(data: bytes) -> bool:
+    """Return whether a file's bytes are those of a `.npy` or a `.npz`.
+
+    >>> is_array(bytes([0x93]) + b"NUMPY"), is_array(b"GIF89a")
+    (True, False)
+    """
+    return data.startswith((b"\x93NUMPY", b"PK\3\4"))
+
+
+def read_array(given: Path | bytes, member: str | None = None, name: str | None = None) -> Array:
     """Return the array that a file holds, as it is.
 
     Of a `.npy` the numbers stay on the disk until they are used; what a `.npz` unpacks to is at most
     256 MB.
 
     Args:
-        path: a `.npy` or `.npz` file.
+        given: a `.npy` or `.npz` file, or the bytes of one.
         member: which array of several, None where there is to be one.
+        name: what messages call it, by default the file's path.
 
     Raises:
         ImageError: if it is broken, holds no numbers, says more than it holds, or several arrays.
     """
-    name = sanitise(path, 120)
+    name = sanitise(name or ("The file" if isinstance(given, bytes) else given), 120)
     try:
-        if not path.is_file():
+        if isinstance(given, Path) and not given.is_file():
             raise ImageError(f"{name} is not a regular file.")
-        with path.open("rb") as file, warnings.catch_warnings():
+        opened = given.open("rb") if isinstance(given, Path) else io.BytesIO(given)
+        with opened as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if file.read(4) == b"PK\3\4":
                 return _zipped(file, name, member)
@@ -58,6 +71,9 @@ def read_array(path: Path, member: str | None = None) -> Array:
             _validate_size(shape, dtype, size - start, name)
             if 0 in shape:
                 return np.empty(shape, dtype)
+            if isinstance(given, bytes):
+                values = np.frombuffer(given, dtype, math.prod(shape), start)
+                return values.reshape(shape, order=order)
             return np.memmap(file, dtype, "r", start, shape, order)
     except (ImageError, MemoryError):
         raise

@@ -25,7 +25,9 @@ def rgb(levels: Array) -> Array:
     (2, 2, 3)
     """
     if levels.ndim != 3 or levels.shape[-1] not in (1, 3):
-        raise ImageError("The model takes no photos, so that what it dreams is no picture.")
+        raise ImageError(
+            "The model takes neither grey nor colour photos, so that what is made for it is no picture."
+        )
     return np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
 
 

@@ -13,10 +13,13 @@ from kviz._checks import sanitise, shown
 from kviz._types import Array
 from kviz.arrays import is_picture, photo_of, pixel_span
 from kviz.errors import ImageError, OptionError
+from kviz.formats.array_files import is_array, read_array
 from kviz.formats.bounds import validate_sides
 from kviz.formats.fitting import Box, Fit, Wanted, box_of, fitted_array
+from kviz.formats.photo import Photo as Seen
 from kviz.formats.photo import lying_of, read
-from kviz.images import validate_size, wanted_by
+from kviz.formats.pillow import BandsError
+from kviz.images import validate_size, validate_takes_photos, wanted_by
 from kviz.network.network import Network
 
 # Where a model takes any size, a photo is made so long at most: maps of all layers are to be shown.
@@ -73,26 +76,20 @@ class Photo:
         if self.file is not None:
             lying = lying_of(self.file, self.name)
             return lying.size
-        array = self.levels if self.levels is not None else self.array
-        assert array is not None  # noqa: S101 - it is one of the three
-        height, width = array.shape[-3:-1]
+        assert self.levels is not None  # noqa: S101 - of an array nobody asks
+        height, width = self.levels.shape[:2]
         return width, height
 
-    def whole(self) -> Array | None:
-        """Return the photo itself, RGB, uint8 `(H, W, 3)`; None of what is no picture."""
+    def whole(self) -> Seen:
+        """Return the photo itself, RGB, uint8 `(H, W, 3)`, and what it should be seen with."""
         if self.file is not None:
-            return read(self.file, Wanted(), self.name).pixels
-        if self.levels is not None:
-            return _opaque(self.levels)
-        assert self.array is not None  # noqa: S101 - it is one of the three
-        return photo_of(self.array[0], pixel_span(self.array)) if is_picture(self.array) else None
+            return read(self.file, Wanted(), self.name)
+        assert self.levels is not None  # noqa: S101 - of an array nobody asks
+        return Seen(_opaque(self.levels), ())
 
-    def preview(self) -> Array | None:
+    def preview(self) -> Array:
         """Return the same, at most `PREVIEW` pixels a side."""
-        whole = self.whole()
-        if whole is None:
-            return None
-        image = Image.fromarray(np.ascontiguousarray(whole))
+        image = Image.fromarray(np.ascontiguousarray(self.whole().pixels))
         image.thumbnail((PREVIEW, PREVIEW))
         return np.asarray(image)
 
@@ -104,20 +101,24 @@ class Fitted:
     Attributes:
         pixels: `(1, …)`.
         extent: width and height of the photo itself.
-        box: what of it is seen.
+        box: what of it is seen, None where the photo itself is no picture.
         notes: what it should be seen with.
     """
 
     pixels: Array
     extent: tuple[int, int]
-    box: Box
+    box: Box | None
     notes: tuple[str, ...] = ()
 
     @property
     def is_part(self) -> bool:
         """Whether the photo itself is more than what the model is given, or larger."""
-        height, width = self.pixels.shape[1:3] if self.pixels.ndim == 4 else (1, 1)
-        return self.extent != (width, height)
+        return self.box is not None and self.extent != self.size[::-1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pixels, 1 where they have none."""
+        return self.pixels.shape[1:3] if self.pixels.ndim == 4 else (1, 1)
 
     @property
     def picture(self) -> Array | None:
@@ -140,13 +141,20 @@ def fitted(photo: Photo, network: Network) -> Fitted:
     """
     if photo.array is not None:
         pixels = next(iter(network.pixels(photo.array).values()))
-        width, height = photo.extent if pixels.ndim == 4 else (1, 1)
-        return Fitted(pixels, (width, height), (0.0, 0.0, float(width), float(height)))
+        if len(pixels) > 1:
+            raise ImageError(
+                f"{sanitise(photo.name, 80)} holds {len(pixels)} images, and the app is sent one at a "
+                "time: kviz serve MODEL FILE shows them all."
+            )
+        height, width = pixels.shape[1:3] if pixels.ndim == 4 else (1, 1)
+        whole = (0.0, 0.0, float(width), float(height))
+        return Fitted(pixels, (width, height), whole if is_picture(pixels) else None)
     shapes = network.input_shapes or [(None, None, None, 3)]
-    if len(shapes) != 1 or len(shapes[0]) != 4:
+    if len(shapes) != 1:
         raise ImageError(
-            f"Photos are shown to models that take one. This one takes {sanitise(shapes, 120)}."
+            f"Photos are shown to models that take one. This one takes {len(shapes)} inputs."
         )
+    validate_takes_photos(shapes[0])
     extent = photo.extent
     validate_sides(photo.name, *extent)
     if photo.box is not None:
@@ -155,13 +163,24 @@ def fitted(photo: Photo, network: Network) -> Fitted:
     size = (target[1], target[0])
     wanted = wanted_by(network, fit=photo.fit, target_size=target)
     if photo.box is not None:
-        return Fitted(_cut(photo, wanted)[None], extent, photo.box, notes)
-    if photo.file is not None:
-        found = read(photo.file, wanted, photo.name)
-        pixels, notes = found.pixels, (*found.notes, *notes)
+        found = _cut(photo, wanted)
+    elif photo.file is not None:
+        found = _of_file(photo.file, wanted, photo.name)
     else:
-        pixels = _of_levels(photo, wanted)
-    return Fitted(pixels[None], extent, box_of(extent, size, photo.fit), notes)
+        found = Seen(_of_levels(photo, wanted), ())
+    box = photo.box or box_of(extent, size, photo.fit)
+    shown = box if wanted.shows_colours else None
+    return Fitted(found.pixels[None], extent, shown, (*found.notes, *notes))
+
+
+def _of_file(file: bytes, wanted: Wanted, name: str) -> Seen:
+    try:
+        return read(file, wanted, name)
+    except BandsError as error:  # which of them are taken, nobody can say here
+        raise ImageError(
+            f"{error.many}, and the model takes {wanted.channels}. Send a TIFF or a .npy file that has "
+            "as many."
+        ) from error
 
 
 def _validate_box(box: Box, extent: tuple[int, int]) -> None:
@@ -194,16 +213,15 @@ def _target(
     return size, (f"The model takes any size; it is given the photo as {size[1]} × {size[0]}.",)
 
 
-def _cut(photo: Photo, wanted: Wanted) -> Array:
+def _cut(photo: Photo, wanted: Wanted) -> Seen:
     """Return what of a photo lies in its box, resized as `kviz.load_images` does."""
-    whole = photo.whole()
-    assert whole is not None  # noqa: S101 - a file or a canvas is a picture
     assert photo.box is not None  # noqa: S101 - who calls has looked
     _validate_colours(wanted)
+    whole, notes = photo.whole()
     image = Image.fromarray(np.ascontiguousarray(whole))
     size = (wanted.size[1] or 1, wanted.size[0] or 1)
     image = image.resize(size, Image.Resampling.BICUBIC, box=photo.box)
-    return _coloured(np.asarray(image), wanted)
+    return Seen(_coloured(np.asarray(image), wanted), notes)
 
 
 def _of_levels(photo: Photo, wanted: Wanted) -> Array:
@@ -219,8 +237,8 @@ def _of_levels(photo: Photo, wanted: Wanted) -> Array:
 def _validate_colours(wanted: Wanted) -> None:
     if wanted.channels not in (1, 3, None):
         raise ImageError(
-            f"The model takes {wanted.channels} channels, which these pixels have not. Send a file "
-            "that has them, whole."
+            f"The model takes {wanted.channels} channels, which a picture has not: it can be given a "
+            "TIFF or a .npy file that has them, whole and as it is."
         )
 
 
@@ -240,7 +258,7 @@ def _opaque(levels: Array) -> Array:
 
 
 def photo_from(options: dict[str, Any], arrays: dict[str, Array]) -> Photo:
-    """Return a photo that a reader has sent.
+    """Return a photo, or an array in a file, that a reader has sent.
 
     Args:
         options: `name`, `box`, `fit`, `size`, `transient`, those that there are.
@@ -248,6 +266,7 @@ def photo_from(options: dict[str, Any], arrays: dict[str, Array]) -> Photo:
 
     Raises:
         OptionError: if it is neither, or of another shape or type than the session's language has.
+        ImageError: if the file is broken.
     """
     file, levels = arrays.get("file"), arrays.get("pixels")
     if (file is None) == (levels is None):
@@ -255,7 +274,10 @@ def photo_from(options: dict[str, Any], arrays: dict[str, Array]) -> Photo:
     if file is not None:
         if file.dtype != np.uint8 or file.ndim != 1:
             raise OptionError(f"file is uint8 (n,). Received: {file.dtype} {file.shape}")
-        return Photo(file=file.tobytes(), **options)
+        data = file.tobytes()
+        if is_array(data):
+            return Photo(array=read_array(data, name=options["name"]), **options)
+        return Photo(file=data, **options)
     assert levels is not None  # noqa: S101 - one of them is there
     fits = levels.dtype == np.uint8 and levels.ndim == 3 and levels.shape[2] in (3, 4)
     if not fits or 0 in levels.shape:

@@ -46,18 +46,19 @@ hello: no options.
     those that the command was given; `data`, whether `best_patches` is answered; `at_once`, methods
     for every photo; `asks` {name: {`slow`}}.
 
-photo: `name`?; one array of `file` uint8 (n,), an image file's bytes, and `pixels` uint8 (H, W, 3 or
-    4), as a canvas has them (what is transparent is laid over white); or `photo`, an id, to see it
-    again or cut otherwise. `box`? [left, top, right, bottom] in the photo's own pixels, stretched to
-    what the model takes; without it `fit`? "crop" (the default), "pad" or "stretch", as
-    kviz.load_images has it. `size`? [H, W] where the model takes any. `transient`? true: of a stream,
-    of which the latest counts, and nothing is kept for long.
+photo: `name`?; one array of `file` uint8 (n,), the bytes of an image file or of a .npy or .npz of one
+    image, and `pixels` uint8 (H, W, 3 or 4), as a canvas has them (what is transparent is laid over
+    white); or `photo`, an id, to see it again or cut otherwise. `box`? [left, top, right, bottom] in
+    the photo's own pixels, stretched to what the model takes; without it `fit`? "crop" (the default),
+    "pad" or "stretch", as kviz.load_images has it. `size`? [H, W] where the model takes any.
+    `transient`? true: of a stream, of which the latest counts, and nothing is kept for long.
     `photo` id; `name`; `width`, `height` of what the model is given; `tiny`; `original` {`width`,
-    `height`}; `box`; `transient`; `predictions` {`classes` [class facts] best first, `quantity`};
-    `answer`, the computed sentence and its fields as a report's facts have them; `notes`. Arrays:
-    `card` uint8, HTML of the answer's card in UTF-8; `pixels` uint8 (height, width, 3), what the model
-    is given; `scores` float32 (classes,); `original` uint8 (h, w, 3), the photo, at most 640 pixels a
-    side; not of a transient one, and not where the model is given the photo as it is.
+    `height`}; `box`, null of what is no picture; `transient`; `predictions` {`classes` [class facts]
+    best first, `quantity`}; `answer`, the computed sentence and its fields as a report's facts have
+    them; `notes`. Arrays: `card` uint8, HTML of the answer's card in UTF-8; `pixels` uint8 (height,
+    width, 3), what the model is given, where that is a picture; `scores` float32 (classes,);
+    `original` uint8 (h, w, 3), the photo, at most 640 pixels a side; not of a transient one, and not
+    where the model is given the photo as it is.
 
 maps: `photo`, `layer` path.
     Told of the layer; what has an entry a photo there has one entry here. Array `maps` uint8, the

@@ -366,6 +366,50 @@ def test_nothing_serious_for_those_who_do_not_see(opened, width):
     ] == []
 
 
+def test_what_is_no_picture_is_looked_into_all_the_same(chromium, tmp_path):
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((8, 12, 10)),
+            layers.Conv2D(4, 3, name="conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    bands = np.random.default_rng(0).random((8, 12, 10)).astype("float32")
+    np.save(tmp_path / "second.npy", bands)
+    Image.new("RGB", (12, 8)).save(tmp_path / "photo.png")
+    network = kviz.Network(model, class_names=["cat", "dog", "owl"])
+    session = Session([network], [Photo(name="first.npy", array=1 - bands[None])])
+    bound = listening("127.0.0.1", 0)
+    server = Server(make_app(session, TOKEN), bound)
+    server.start()
+    context, wrong = chromium.new_context(), []
+    try:
+        page = context.new_page()
+        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") else 0)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(f"http://127.0.0.1:{bound.getsockname()[1]}/?token={TOKEN}")
+        page.wait_for_selector("#overview button[data-method=saliency]")
+        assert card(page) == expected(network, 1 - bands[None])
+        page.set_input_files("#file", tmp_path / "second.npy")
+        page.wait_for_selector("#strip button:has-text('second.npy')[aria-pressed=true]")
+        assert card(page) == expected(network, bands[None])
+        page.wait_for_selector("#mosaic")
+        for control in ("#view", "#edits"):
+            assert not page.locator(control).is_visible()
+        page.set_input_files("#file", tmp_path / "photo.png")
+        page.wait_for_selector("#trouble:has-text('3 bands, and the model takes 10')")
+    finally:
+        context.close()
+        server.stop()
+        session.close()
+    assert wrong == []
+
+
 def test_a_page_that_is_one_too_many_says_so(chromium, small):
     session = Session([small])
     bound = listening("127.0.0.1", 0)

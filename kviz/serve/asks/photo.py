@@ -60,10 +60,9 @@ class AskPhoto(Ask):
         picture = fitted.picture
         if picture is not None:
             arrays["pixels"] = np.ascontiguousarray(picture)
-        whole = None if photo.transient or not fitted.is_part else photo.preview()
-        if whole is not None:
-            arrays["original"] = np.ascontiguousarray(whole)
-        height, width = (1, 1) if picture is None else picture.shape[:2]
+        if fitted.is_part and not photo.transient:
+            arrays["original"] = np.ascontiguousarray(photo.preview())
+        height, width = fitted.size
         told = side.answer(photo)
         arrays["card"] = as_bytes(told.card)
         head = {
@@ -73,7 +72,7 @@ class AskPhoto(Ask):
             "height": height,
             "tiny": max(height, width) < _TINY,
             "original": dict(zip(("width", "height"), fitted.extent, strict=True)),
-            "box": list(fitted.box),
+            "box": fitted.box and list(fitted.box),
             "transient": photo.transient,
             "predictions": {"classes": told.classes, "quantity": predictions.quantity},
             "answer": told.answer,

@@ -16,13 +16,14 @@ function show(reply, place) {
   const { head, arrays } = reply;
   // A photo that is being changed stays on the bench with the one that it is made of.
   if (!head.origin || head.origin !== bench.origin) {
-    Object.assign(bench, { base: painted(arrays.pixels), strokes: null, origin: reply, originPlace: place });
+    Object.assign(bench, { base: arrays.pixels && painted(arrays.pixels), strokes: null, origin: reply, originPlace: place });
     EDITS.forEach((key) => { $(`edit-${key}`).value = "0"; });
   }
   // What is still asked of the one before is too late.
   Object.assign(bench, { reply, place, asked: bench.asked + 1 });
   $("table").hidden = false;
-  draw();
+  $("view").parentElement.hidden = $("edits").hidden = !bench.base;
+  if (bench.base) draw();
   showCard(arrays);
 }
 

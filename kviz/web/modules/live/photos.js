@@ -65,7 +65,8 @@ function take(reply, place) {
   if (told.photos[at]) forgetPhoto(at);
   told.photos[at] = {
     id: head.photo, name: head.name, width: head.width, height: head.height, tiny: head.tiny,
-    src: painted(arrays.pixels).toDataURL(), classes: head.predictions.classes,
+    // What the model is given may be no picture, as of a file of ten bands.
+    src: arrays.pixels && painted(arrays.pixels).toDataURL(), classes: head.predictions.classes,
   };
   told.answers[at] = head.answer;
   told.explained[at] = explainedOf(head);
@@ -115,7 +116,7 @@ function drawStrip() {
   $("strip").replaceChildren(...told.photos.map(({ name, src }, place) => {
     const button = element("button", {
       type: "button", title: name, attributes: { "aria-pressed": String(place === now), "aria-label": name },
-    }, element("img", { src, alt: "", width: 56, height: 56 }));
+    }, src ? element("img", { src, alt: "", width: 56, height: 56 }) : name);
     button.addEventListener("click", () => change({ photo: place }));
     return button;
   }));
