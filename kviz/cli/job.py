@@ -126,6 +126,14 @@ class Job:
             watch_memory(model, trust=bool(trust), most=most)
             return load_model(model, **self._loading)
 
+    def say_unnamed(self) -> None:
+        """Say how classes get names, where the model's have none."""
+        if not self.network.class_names and (self.network.classes or 0) > 1:
+            say_note(
+                "the model comes without class names; --class-names FILE gives them: a name per line, "
+                "JSON, or the folder of the training data."
+            )
+
     @property
     def folders(self) -> list[Path]:
         """Where the photos are."""

@@ -12,6 +12,7 @@ import click
 
 from kviz._checks import sanitise
 from kviz.cli.output import print_json
+from kviz.shelf import METHODS
 
 if TYPE_CHECKING:
     from kviz.cards import Card
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 # Lines longer than this are not read with pleasure, however wide the window is.
 _WIDEST = 100
+_START = (
+    "Start with grad_cam: it is fast, and works for nearly every convnet. Then compare it with "
+    "integrated_gradients, which shows single pixels, and with occlusion, which needs no theory; "
+    "where they agree you can trust them more. attribute --certify tests a map."
+)
 
 
 def say_list(shelf: Shelf, *, as_json: bool) -> None:
@@ -33,6 +39,8 @@ def say_list(shelf: Shelf, *, as_json: bool) -> None:
         print_json({f"{shelf.word}s": [card.facts() for card in cards]})
         return
     width = page_width()
+    if shelf is METHODS:
+        click.echo(f"{wrapped(_START, width)}\n")
     longest = max(len(card.name) for card in cards)
     kinds = list(dict.fromkeys(card.kind for card in sorted(cards, key=lambda card: card.kind)))
     for kind in kinds:

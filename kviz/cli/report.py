@@ -100,6 +100,7 @@ def report(out: str, full: bool, **options: Any) -> None:
         if one["reason"] != "quick":
             part = f"{one['part']}: {one['item']}" if one["item"] else one["part"]
             say_note(f"{part} left out. {one['why']}")
+    job.say_unnamed()
     size = len(made.html.encode()) / 1e6
     seconds = time.perf_counter() - begun
     click.echo(f"Wrote {made.path}: {size:.1f} MB, in {seconds:.0f} s. Open it in a browser.")

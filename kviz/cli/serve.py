@@ -50,7 +50,7 @@ from kviz.cli.output import print_json
 def serve(**options: Any) -> None:
     """Look into MODEL live, in a browser: drop a photo and see its classes, evidence and feature maps.
 
-    Only this machine, and only who has the printed address, can reach it. Ctrl-C ends it.
+    Only this machine, and only who has the printed address, can reach it. Ctrl-C stops it.
     """
     own = {
         key: options.pop(key) for key in ("port", "host", "no_open", "compare", "data", "source")
@@ -79,6 +79,8 @@ def serve(**options: Any) -> None:
             print_json({"address": address, "port": port})
         else:
             click.echo(address)
+            job.say_unnamed()
+            click.echo("Press Ctrl-C to stop.", err=True)
         if not own["no_open"]:
             open_browser(address)
         try:

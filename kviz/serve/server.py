@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -27,14 +28,16 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: if the address cannot be had.
     """
+    not_here = (
+        f"{spelled('host')} takes an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of "
+        f"them. Received: {sanitise(host)}"
+    )
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, proto, _, address = found[0]
         bound = socket.socket(family, kind, proto)
     except OSError as error:
-        raise OptionError(
-            f"{spelled('host')} takes an address of this machine. Received: {sanitise(host)}"
-        ) from error
+        raise OptionError(not_here) from error
     if os.name == "posix":
         # Else the port of a server that has just ended could not be had for minutes.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -42,6 +45,8 @@ def listening(host: str, port: int) -> socket.socket:
         bound.bind(address)
     except OSError as error:
         bound.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise OptionError(not_here) from error
         raise OptionError(
             f"Port {port} of {sanitise(host)} cannot be had: "
             f"{sanitise(error.strerror or error, 100)}. {spelled('port')} 0 is a free one."

@@ -31,6 +31,7 @@ def test_all_are_listed_with_cost_paper_and_advice(words, shelf):
         assert f"\n  {card.name} " in said
         for part in (card.cost, card.source, card.when, card.when_not):
             assert part.replace("`", "") in plain
+    assert said.startswith("Start with grad_cam: ") == (shelf is METHODS)
     assert max(map(len, said.splitlines())) <= 100
     (told,) = json.loads(fine(run(*words, "--json"))).values()
     assert told == [card.facts() for card in shelf.cards()]

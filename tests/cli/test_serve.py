@@ -42,7 +42,7 @@ def served(monkeypatch):
 
 def test_the_address_stands_on_a_line_with_its_token_and_is_opened(run, served):
     done = run("serve", FASHION, CAT)
-    assert (done.exit_code, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "Press Ctrl-C to stop.\n")
     (line,) = done.stdout.splitlines()
     assert line == served["open"]
     address, _, token = line.partition("/?token=")
@@ -50,12 +50,13 @@ def test_the_address_stands_on_a_line_with_its_token_and_is_opened(run, served):
     assert len(token) >= 32
     assert served["stopped"]
     again = run("serve", FASHION, "--no-open", "--json")
+    assert again.stderr == ""
     assert json.loads(again.stdout)["address"].partition("=")[2] != token
 
 
 def test_other_machines_are_let_in_only_with_a_word_of_warning(run, served):
     done = run("serve", FASHION, "--host", "0.0.0.0", "--no-open")  # noqa: S104 - what is warned of
-    (line,) = done.stderr.splitlines()
+    line, _ = done.stderr.splitlines()
     assert "reached from other machines" in line
     assert served["host"] == "0.0.0.0"  # noqa: S104
     assert "open" not in served
@@ -68,6 +69,7 @@ def test_other_machines_are_let_in_only_with_a_word_of_warning(run, served):
         (("serve", "nope.keras"), "There is no file nope.keras"),
         (("serve", FASHION, "nope.png"), "There is no file nope.png"),
         (("serve", FASHION, "--host", "no.such.host.invalid"), "--host takes an address"),
+        (("serve", FASHION, "--host", "192.0.2.1"), "such as 127.0.0.1"),  # of nobody, by RFC 5737
         (("serve", FASHION, "--compare", "nope.keras"), "There is no file nope.keras"),
         (("serve", FASHION, "--data", "nope"), "nope is no store"),
     ],
