@@ -21,7 +21,7 @@ function show(reply, place) {
   }
   // What is still asked of the one before is too late.
   Object.assign(bench, { reply, place, asked: bench.asked + 1 });
-  $("table").hidden = false;
+  $("desk").hidden = false;
   $("view").parentElement.hidden = $("edits").hidden = !bench.base;
   if (bench.base) draw();
   showCard(arrays);

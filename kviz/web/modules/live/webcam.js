@@ -13,7 +13,7 @@ async function open() {
   camera.video = Object.assign(document.createElement("video"), { srcObject: stream, muted: true });
   camera.canvas = $("view-canvas");
   await camera.video.play();
-  $("table").hidden = false;
+  $("desk").hidden = false;
   $("crop").hidden = true;
   $("view-words").textContent = "The webcam, as the model is given it, frame by frame.";
   $("webcam").textContent = "Stop the webcam";
