@@ -22,7 +22,13 @@ class ModelError(KvizError):
 
 
 class ImageError(KvizError):
-    """An image, an array of pixels or the file it should come from cannot be used."""
+    """An image, an array of pixels or the file it should come from cannot be used.
+
+    Attributes:
+        bands: how many a file has, where these are more or fewer than a model takes.
+    """
+
+    bands: int | None = None
 
 
 class LayerError(KvizError, KeyError):

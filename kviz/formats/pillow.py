@@ -191,24 +191,12 @@ def _bands(image: Image.Image, wanted: Wanted, name: str, note: Note) -> Parts:
     return (image.getchannel(place) for place in places), len(places)
 
 
-class BandsError(ImageError):
-    """A file has other bands than are wanted.
-
-    Attributes:
-        many: how many it has, in words.
-    """
-
-    def __init__(self, message: str, many: str) -> None:
-        super().__init__(message)
-        self.many = many
-
-
 def validate_bands(count: int, wanted: Wanted, name: str) -> tuple[int, ...]:
     """Return which of a file's bands are wanted, from 0.
 
     Raises:
-        BandsError: if nobody said which of more or fewer than the model takes.
-        ImageError: if the file has not those that are wanted.
+        ImageError: if the file has not those, or more or fewer than the model takes, as its `bands`
+            says.
 
     >>> validate_bands(13, Wanted(bands=(4, 3, 2)), "a.tif")
     (3, 2, 1)
@@ -216,8 +204,11 @@ def validate_bands(count: int, wanted: Wanted, name: str) -> tuple[int, ...]:
     if wanted.bands is None:
         if wanted.channels not in (None, count):
             said = f" {spelled('bands', '…')} says which, from 1." if count > 1 else ""
-            many = f"{name} has {count} band{'s' * (count > 1)}"
-            raise BandsError(f"{many}, and {wanted.channels} are wanted.{said}", many)
+            error = ImageError(
+                f"{name} has {count} band{'s' * (count > 1)}, and {wanted.channels} are wanted.{said}"
+            )
+            error.bands = count
+            raise error
         return tuple(range(count))
     if max(wanted.bands) > count:
         raise ImageError(f"{name} has {count} bands, from 1. Received: band {max(wanted.bands)}")

@@ -18,7 +18,6 @@ from kviz.formats.bounds import validate_sides
 from kviz.formats.fitting import Box, Fit, Wanted, box_of, fitted_array
 from kviz.formats.photo import Photo as Seen
 from kviz.formats.photo import lying_of, read
-from kviz.formats.pillow import BandsError
 from kviz.images import validate_size, validate_takes_photos, wanted_by
 from kviz.network.network import Network
 
@@ -176,10 +175,13 @@ def fitted(photo: Photo, network: Network) -> Fitted:
 def _of_file(file: bytes, wanted: Wanted, name: str) -> Seen:
     try:
         return read(file, wanted, name)
-    except BandsError as error:  # which of them are taken, nobody can say here
+    except ImageError as error:
+        if error.bands is None:
+            raise
+        # Which of them are taken, nobody can say here.
         raise ImageError(
-            f"{error.many}, and the model takes {wanted.channels}. Send a TIFF or a .npy file that has "
-            "as many."
+            f"{sanitise(name, 80)} has {error.bands} band{'s' * (error.bands > 1)}, and the model "
+            f"takes {wanted.channels}. Send a TIFF or a .npy file that has as many."
         ) from error
 
 

@@ -169,8 +169,9 @@ def test_bands_are_resized_one_by_one(write):
 )
 def test_bands_that_do_not_fit_are_refused(write, bands, channels, kind, match):
     path = write(numbers(13), planarconfig="contig")
-    with refused(match, kind):
+    with refused(match, kind) as caught:
         kviz.load_images(path, Input(channels), bands=bands)
+    assert getattr(caught.value, "bands", None) == (13 if "are wanted" in match else None)
 
 
 def test_a_pixel_that_is_no_number_is_refused_in_any_band(write):
