@@ -85,10 +85,10 @@ def test_a_verdict_goes_by_the_margin(margin, verdict):
         # One unit's probability is the sigmoid of its logit, once: .75 for log 3.
         (
             predicted([-math.log(3) + 0.01, math.log(3) - 0.01], "unit", is_probability=False),
-            "dog logit 1.09, cat -1.09: leaning", 2.177, "leaning",
+            "dog logit 1.09, cat −1.09: leaning", 2.177, "leaning",
         ),
         (predicted([-900, 900], "unit", is_probability=False),
-         "dog logit 900, cat -900: sure", 1800, "sure"),
+         "dog logit 900, cat −900: sure", 1800, "sure"),
         (predicted([0.93, 0.2, 0.71], "labels"), "cat 93 %, pig 71 %: leaning", 0.42, "leaning"),
         (
             predicted([0.1, 0.2, 0.15], "labels"),
@@ -109,7 +109,7 @@ def test_a_verdict_goes_by_the_margin(margin, verdict):
                 np.zeros((1, 0), np.float32), 5, kind="image", is_probability=False,
                 maps=np.linspace(-1, 1, 48).reshape(1, 4, 4, 3),
             ),
-            "an image of 4 × 4, values from -1 to 1", None, None,
+            "an image of 4 × 4, values from −1 to 1", None, None,
         ),
     ],
 )  # fmt: skip

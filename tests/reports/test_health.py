@@ -72,7 +72,8 @@ def test_layers_with_bounds_stand_beside_those_without():
     model = keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Conv2D(2, 1, activation="sigmoid")]
     )
+    model.layers[1].bias.assign([99, 0])
     page = kviz.report(model, np.zeros((1, 8, 8, 3), np.uint8), quick=True).html
     paths = [layer.name for layer in model.layers]
     assert f"{paths[0]}: no bounds" in page
-    assert f"{paths[1]}: 0 % of the values saturated" in page
+    assert f"{paths[1]}: 50 % of the values saturated" in page
