@@ -466,7 +466,8 @@ def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
 
     widget = kviz.explore(small, np.zeros((1, 16, 12, 3), np.uint8), names=["grey.png"])
     script = (package_files("kviz.web") / "bundle" / "widget.js").read_text()
-    context = chromium.new_context()
+    # What the notebook looks like counts, not what the browser is told to prefer.
+    context = chromium.new_context(color_scheme="null")
     page = context.new_page()
     waiting = []
 
@@ -481,6 +482,7 @@ def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
         """async ([script, html]) => {
         const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
         const listeners = new Set();
+        document.body.style.background = 'rgb(17 17 17)';
         globalThis.model = {
           get: (name) => ({ page: html, height: 600 })[name],
           send: (head, _, buffers) => ask(head, (buffers ?? []).map(text)),
@@ -510,5 +512,18 @@ def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
         if frame.locator("#overview button[data-method=saliency]").count():
             break
     assert frame.locator("#cards h3").inner_text() == "grey.png"
+    within = frame.locator("html")
+    assert within.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+    page.evaluate("document.body.style.background = 'white'")
+    page.wait_for_timeout(200)
+    assert not within.evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+    # A link leads to a place of the page, not the frame to the notebook's address.
+    frame.locator("nav a[href='#inside']").click()
+    page.wait_for_timeout(300)
+    assert within.evaluate("() => [location.href, scrollY > 0]") == ["about:srcdoc", True]
+    page.evaluate("() => { model.send = () => { throw new Error('Cannot send'); }; }")
+    frame.locator("#layer-after").click()
+    frame.locator("#trouble").wait_for()
+    assert "has ended" in frame.locator("#trouble").inner_text()
     context.close()
     widget.close()

@@ -80,9 +80,11 @@ export class Socket {
 
 // The page around this one's frame in a notebook, which hands messages on to the kernel.
 export class Parent {
-  constructor() {
+  constructor(onState) {
     addEventListener("message", ({ source, data }) => {
-      if (source === parent && data?.kviz) this.receive(gathered(data.kviz, data.buffers));
+      if (source !== parent || !data?.kviz) return;
+      if (data.kviz === "ended") onState("ended");
+      else this.receive(gathered(data.kviz, data.buffers));
     });
   }
 

@@ -6,8 +6,7 @@ const DEFAULTS = { layer: "", ch: "", at: "", photo: "0", method: "", with: "", 
 const listeners = new Set();
 let state = read();
 
-function read() {
-  const text = location.hash.slice(1);
+function read(text = location.hash.slice(1)) {
   const given = text.includes("=") ? Object.fromEntries(new URLSearchParams(text)) : {};
   const known = Object.entries(given).filter(([key]) => Object.hasOwn(DEFAULTS, key));
   return { ...DEFAULTS, ...Object.fromEntries(known) };
@@ -54,5 +53,23 @@ function follow() {
   state = read();
   tell(before);
 }
+
+// In a notebook's frame a link to a place would lead to that place of the page around, loaded into the frame.
+function followHere(event) {
+  const link = event.target.closest('a[href^="#"]');
+  if (!link || event.defaultPrevented) return;
+  event.preventDefault();
+  const text = link.getAttribute("href").slice(1);
+  if (!text.includes("=")) {
+    const place = document.getElementById(text);
+    place?.scrollIntoView();
+    place?.focus({ preventScroll: true });
+    return;
+  }
+  const before = state;
+  state = read(text);
+  tell(before);
+}
+if (location.protocol === "about:") addEventListener("click", followHere);
 addEventListener("popstate", follow);
 addEventListener("hashchange", follow);

@@ -1,5 +1,21 @@
 // The page in a notebook: in a frame of its own, whose messages go to the kernel and back.
 
+// Returns whether an element stands on dark ground, whichever notebook it is in.
+function isOnDark(element) {
+  const grounds = [];
+  for (let at = element; at; at = at.parentElement ?? at.getRootNode().host) {
+    grounds.unshift(getComputedStyle(at).backgroundColor);
+  }
+  // One over the other on one pixel, in whatever form they are written.
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  for (const ground of ["white", ...grounds]) {
+    context.fillStyle = ground;
+    context.fillRect(0, 0, 1, 1);
+  }
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  return 0.3 * red + 0.6 * green + 0.1 * blue < 128;
+}
+
 export default {
   render({ model, el }) {
     const frame = document.createElement("iframe");
@@ -7,18 +23,28 @@ export default {
     frame.sandbox = "allow-scripts allow-downloads";
     Object.assign(frame.style, { width: "100%", height: `${model.get("height")}px`, border: "0" });
     frame.srcdoc = model.get("page");
-    const up = ({ source, data }) => {
-      if (source === frame.contentWindow && data?.kviz) model.send(data.kviz, undefined, data.buffers);
+    const tell = (kviz, buffers = []) => frame.contentWindow?.postMessage({ kviz, buffers }, "*");
+    const up = async ({ source, data }) => {
+      if (source !== frame.contentWindow || !data?.kviz) return;
+      try {
+        await model.send(data.kviz, undefined, data.buffers);
+      } catch {
+        tell("ended");
+      }
     };
-    const down = (kviz, views) => {
-      const buffers = views.map((view) =>
-        view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
-      frame.contentWindow?.postMessage({ kviz, buffers }, "*");
-    };
+    const down = (kviz, views) =>
+      tell(kviz, views.map((view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)));
+    // The page is light or dark as the notebook around it is.
+    const follow = () => { frame.style.colorScheme = isOnDark(el) ? "dark" : "light"; };
+    const themes = new MutationObserver(() => requestAnimationFrame(follow));
+    [document.documentElement, document.body].forEach((one) => themes.observe(one, { attributes: true }));
     addEventListener("message", up);
     model.on("msg:custom", down);
     el.append(frame);
+    // Once it is where it will stand.
+    requestAnimationFrame(follow);
     return () => {
+      themes.disconnect();
       removeEventListener("message", up);
       model.off("msg:custom", down);
     };

@@ -8,17 +8,23 @@ const STATES = {
   open: "",
   refused: "kviz does not let this page in: as many are open as it serves, or it has ended. It is tried again.",
   closed: "The connection to kviz is lost. It is tried again; what was computed is not lost.",
+  ended: "The kernel that this page asks has ended. Run the notebook's cells again, this one last.",
 };
 
+// What ends for good is said where the eye is.
+function show(state) {
+  const place = $(state === "ended" ? "trouble" : "connection");
+  place.textContent = STATES[state];
+  place.hidden = false;
+}
+
 function transport() {
-  if (parent !== window) return new Parent();
+  if (parent !== window) return new Parent(show);
   const url = new URL("ws", location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
   url.search = location.search;
   url.hash = "";
-  return new Socket(url, (state) => {
-    $("connection").textContent = STATES[state];
-  });
+  return new Socket(url, show);
 }
 
 export let link = null;
