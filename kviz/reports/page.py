@@ -19,6 +19,7 @@ from kviz.errors import OutputError
 from kviz.extras import install_command
 from kviz.look import pictures
 from kviz.reports import blobs
+from kviz.reports.as_command import as_command
 from kviz.reports.evidence import first_method
 from kviz.reports.health_view import health_view
 from kviz.reports.parts import PATTERNS, Edition, Parts, Skipped
@@ -61,7 +62,10 @@ def page(
     overlays = [overlay(parts.attributions, image, photo) for image, photo in enumerate(photos)]
     kernels = blobs.kernels(parts)
     context = {**_shown(parts, facts, edition), "photos": photos, "overlays": overlays}
-    told = {**_told(parts, facts, photos), "kernels": {one.layer: one.told for one in kernels}}
+    told = {
+        **_told(parts, facts, pixels, photos),
+        "kernels": {one.layer: one.told for one in kernels},
+    }
     texts = {f"cmap-{name}": packed(palette(name).tobytes()) for name in CMAPS}
     texts |= {one.told["blob"]: one.text for one in kernels}
     # Where a card shows the photo itself, the script takes it from there.
@@ -121,7 +125,12 @@ def _shown(parts: Parts, facts: dict[str, Any], edition: Edition) -> dict[str, A
     }
 
 
-def _told(parts: Parts, facts: dict[str, Any], photos: Sequence[Picture]) -> dict[str, Any]:
+def _told(
+    parts: Parts,
+    facts: dict[str, Any],
+    pixels: Mapping[str, Array],
+    photos: Sequence[Picture],
+) -> dict[str, Any]:
     """Return what the script is told, with no maps in it yet."""
     return {
         "cmaps": list(CMAPS),
@@ -139,6 +148,7 @@ def _told(parts: Parts, facts: dict[str, Any], photos: Sequence[Picture]) -> dic
             first_method(parts.attributions, image) for image in range(len(parts.names))
         ],
         "model": facts["model"]["name"],
+        "figure": as_command(parts.network, pixels, facts["made_by"]["settings"].get("output")),
         "layers": [],
         "tree": tree(parts.layers),
         "patterns": _patterns(parts),

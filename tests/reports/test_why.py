@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shlex
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -11,11 +12,13 @@ import keras
 import matplotlib as mpl
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hostile import HOSTILE
 from PIL import Image
 
 import kviz
 from kviz._checks import sanitise
+from kviz.cli import main
 from kviz.reports.regions import hot_spots, placed
 
 AXE = Path(__file__).with_name("axe.min.js")
@@ -449,6 +452,48 @@ def test_files_hold_what_is_shown_and_what_was_computed(opened, made, tmp_path):
             np.testing.assert_array_equal(arrays[key], made.found[method].maps[0, place])
             assert called == "logit"
             assert float(logit) == pytest.approx(made.found[method].scores[0, place], rel=1e-6)
+
+
+@pytest.mark.some(every=2)
+@pytest.mark.parametrize("beside", ["", "class-1", "saliency"])
+def test_the_command_for_a_figure_makes_it(opened, made, tmp_path, monkeypatch, beside):
+    page = opened(made.path)
+    choose(page, method="gradient", **{"with": beside})
+    assert page.locator("#why-command").is_hidden()
+    page.click("#why-pdf")
+    assert page.locator("#why-pdf").get_attribute("aria-expanded") == "true"
+    command = page.locator("#why-command").inner_text()
+    others = {"class-1": ("", " --class 281"), "saliency": (" --method saliency", "")}
+    method, which = others.get(beside, ("", ""))
+    assert command == (
+        f"kviz attribute squeezenet.keras cat.png --method gradient{method} --class 285{which} "
+        "--out cat.pdf"
+    )
+    root = Path(__file__).parents[2]
+    for file in ("models/squeezenet.keras", "notebooks/images/cat.png"):
+        (tmp_path / Path(file).name).symlink_to(root / file)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, shlex.split(command)[1:])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "cat.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_without_files_a_figure_is_made_by_python(opened, hostile):
+    page = opened(hostile.path)
+    choose(page, photo="1")
+    choose(page, method="gradient", **{"with": "grad_cam"})
+    index = next(
+        one["explained"][0]["class_index"]
+        for one in hostile.report.facts()["images"]
+        if one["name"] == "second.png"
+    )
+    page.click("#why-pdf")
+    made = [
+        f'kviz.attribute(network, images[1:2], "{method}", class_index={index})'
+        for method in ("gradient", "grad_cam")
+    ]
+    line = page.locator("#why-command").inner_text()
+    assert line == f'kviz.compare([{", ".join(made)}]).save("second.pdf")'
 
 
 def test_certificates_follow_what_is_chosen(opened, hostile):

@@ -450,9 +450,46 @@ def test_a_picture_is_saved(shared, small, pixels):
     assert Image.open(io.BytesIO(answer.arrays["file"].tobytes())).format == "PNG"
 
 
+def test_a_figure_is_saved_of_what_is_looked_at(shared, small, pixels, monkeypatch):
+    ask, photo = shared
+    drawn = []
+    write = kviz.draw.figures.write_figure
+    monkeypatch.setattr(
+        "kviz.serve.asks.save.write_figure",
+        lambda figure, path: (drawn.append(figure), write(figure, path)),
+    )
+    gradient, saliency = ({"ask": "attribution", "method": one} for one in ("gradient", "saliency"))
+    for of, classes in (
+        (gradient, 1),
+        (gradient, [2, 0]),
+        ([gradient, saliency], [0]),
+        (saliency, None),
+    ):
+        answer = ask("save", **{"as": "pdf"}, photos=[photo], of=of, class_index=classes)
+        assert (answer.head["name"], answer.head["type"]) == ("first.pdf", "application/pdf")
+        assert answer.arrays["file"].tobytes().startswith(b"%PDF")
+        # As kviz draws it.
+        wanted = classes if isinstance(classes, list) else [classes]
+        if classes is None:
+            wanted = np.argsort(-kviz.predict(small, pixels).scores[0])[:2].tolist()
+        found = [
+            kviz.attribute(small, pixels, one["method"], class_index=[wanted], names=["first.png"])
+            for one in (of if isinstance(of, list) else [of])
+        ]
+        own = (found[0] if len(found) == 1 else kviz.compare(found)).plot()
+        assert titles(drawn.pop()) == titles(own)
+
+
+def titles(figure):
+    return [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"as": "pdf"},
+        {"as": "pdf", "of": {"ask": "maps", "layer": "conv"}},
+        {"as": "pdf", "of": [{"ask": "attribution", "method": "gradient"}] * 5},
         {"as": "png"},
         {"as": "png", "of": {"ask": "hello"}},
         {"as": "png", "of": {"ask": "save", "as": "png", "photos": []}},

@@ -347,6 +347,48 @@ def test_what_is_seen_is_saved_as_a_page_and_as_python(opened, tmp_path):
     assert "first.png" in (tmp_path / "made.html").read_text()
 
 
+def test_what_the_pane_why_shows_is_saved_as_a_figure(opened, tmp_path):
+    page = opened(accept_downloads=True)
+    page.wait_for_selector("#overview button[data-method=saliency]")
+    page.select_option("#why-method", "saliency")
+    page.select_option("#why-with", "class-1")
+    page.wait_for_function("() => document.querySelector('#stage-difference').textContent !== ''")
+    with page.expect_download() as waiting:
+        page.click("#why-pdf")
+    assert waiting.value.suggested_filename == "first.pdf"
+    waiting.value.save_as(tmp_path / "first.pdf")
+    assert (tmp_path / "first.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("path", ["conv", "groups"])
+def test_channels_are_sorted_by_their_value_at_a_place(opened, app, small, path):
+    page = opened()
+    page.evaluate(f"location.hash = '#layer={path}&sort=place&at=0.9,0.1'")
+    page.wait_for_function(
+        "path => document.querySelector('#layer-h bdi').textContent === path"
+        " && document.querySelector('#maps-first').textContent !== ''",
+        arg=path,
+    )
+    words = page.locator("#maps-first").inner_text()
+    first, value, row, column = re.fullmatch(
+        r"Channel (\d+) is first: (\S+) at row (\d+), column (\d+)\.", words
+    ).groups()
+    given = app[1].sides[0].fitted(app[1].given[0]).pixels
+    maps = kviz.activations(small, given, path)[path][0]
+    # The cell is the one that sees what lies nearest to the place, of 16 × 12 pixels.
+    seen = small.layers[path].receptive_field
+    for axis, (at, share) in enumerate(((int(row), 0.9), (int(column), 0.1))):
+        middles = float(seen.centre[axis]) + float(seen.stride[axis]) * np.arange(maps.shape[axis])
+        assert at == np.argmin(np.abs((middles + 0.5) / (16, 12)[axis] - share))
+    cell = maps[int(row), int(column)]
+    step = float(np.ptp(maps, axis=(0, 1)).max()) / 255
+    assert number(value) == pytest.approx(float(cell[int(first)]), rel=1e-3, abs=step)
+    assert cell[int(first)] >= cell.max() - step
+    # It is the channel that is shown, and its value there.
+    assert page.locator("#channel-h").inner_text() == f"Channel {first}"
+    assert page.locator("#channel-value").inner_text() == f"Row {row}, column {column}: {value}"
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nobody_meets_a_barrier(opened, width):
     page = opened(width=width, bypass_csp=True, reduced_motion="reduce")

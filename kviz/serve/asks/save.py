@@ -1,23 +1,27 @@
-"""save: what is seen, as the report page, a picture, or the Python that makes it."""
+"""save: what is seen, as the report page, a picture, a figure, or the Python that makes it."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
 
 from kviz._checks import sanitise
 from kviz._types import Array
-from kviz.attribution import method_named
+from kviz.attribution import compare, method_named
 from kviz.attribution.options import option
+from kviz.draw.figures import write_figure
 from kviz.draw.tile_png import tile_png
 from kviz.errors import ImageError, OptionError
 from kviz.files import slug
 from kviz.images import wanted_by
 from kviz.reports.as_python import Attributed, Cut, Read, as_python, reading_options
 from kviz.reports.report import report
+from kviz.results import Attribution
 from kviz.serve.ask import Ask, Turn, ask_named, validate_class
 from kviz.serve.asks.attribution import AskAttribution
 from kviz.serve.asks.maps import Maps
@@ -27,6 +31,8 @@ from kviz.serve.side import Side
 from kviz.tiles import Tile
 
 MOST_PHOTOS = 16
+# Methods that a figure has side by side.
+MOST_BESIDE = 4
 # A file of arrays, and which of those.
 _OF_ARRAYS = re.compile(r"(?P<file>.+\.np[yz])(?:\[(?P<row>\d+)\])?", re.IGNORECASE)
 
@@ -45,10 +51,13 @@ def _names(name: str, value: Any) -> Any:
     return None if value is None else tuple(value)
 
 
-def _ask(name: str, value: Any) -> Any:
-    if value is not None and not isinstance(value, dict):
-        raise OptionError(f"{name} takes an ask. Received: {sanitise(repr(value))}")
-    return value
+def _asks(name: str, value: Any) -> tuple[dict[str, Any], ...]:
+    asks = [] if value is None else value if isinstance(value, list) else [value]
+    if len(asks) > MOST_BESIDE or not all(isinstance(one, dict) for one in asks):
+        raise OptionError(
+            f"{name} takes an ask, or up to {MOST_BESIDE} of them. Received: {sanitise(repr(value))}"
+        )
+    return tuple(asks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +65,9 @@ class Save(Ask):
     """What is seen, as a file to be downloaded."""
 
     # `as` is a word of Python's own.
-    form: Literal["report", "png", "python"]
+    form: Literal["report", "png", "pdf", "python"]
     photos: Any = option(check=_ids)
-    of: Any = option(None, check=_ask)
+    of: Any = option(None, check=_asks)
     methods: Any = option(None, check=_names)
     layers: Any = option(None, check=_names)
     class_index: Any = option(None, check=validate_class)
@@ -67,8 +76,8 @@ class Save(Ask):
 
     @property
     def takes_long(self) -> bool:
-        """Whether it is the report."""
-        return self.form == "report"
+        """Whether it is the report, or a figure, whose method may take many passes."""
+        return self.form in ("report", "pdf")
 
     def answer(self, turn: Turn) -> Message:
         """Return the reply."""
@@ -79,6 +88,9 @@ class Save(Ask):
         elif self.form == "png":
             tile = self._tile(turn, photos[0])
             data, kind, name = tile_png(tile), "image/png", f"{slug(tile.title)}.png"
+        elif self.form == "pdf":
+            name = f"{slug(PurePath(photos[0].name).stem)}.pdf"
+            data, kind = self._figure(turn, photos[0]), "application/pdf"
         else:
             data = self._python(turn, photos).encode()
             kind, name = "text/x-python", f"{name}.py"
@@ -113,8 +125,8 @@ class Save(Ask):
     def _python(self, turn: Turn, photos: list[Photo]) -> str:
         side = turn.side
         attributed = None
-        if self.of is not None:
-            ask = self._asked(photos[0])
+        if self.of:
+            ask = self._asked(photos[0])[0]
             if not isinstance(ask, AskAttribution):
                 raise OptionError("of takes an ask for an attribution, to be saved as Python.")
             method_named(ask.method, **ask.options)  # says what it does not take
@@ -125,25 +137,53 @@ class Save(Ask):
         settings = {**self._settings(), "names": names}
         return "\n".join([*as_python(report, side.network, reads, settings, attributed), ""])
 
-    def _asked(self, photo: Photo) -> Ask:
-        """Return the ask whose answer is saved."""
-        given = {"photo": photo.id, **(self.of or {})}
-        if given.get("ask") == "maps":
-            given.pop("channel", None)
-        return ask_named(given.pop("ask", None), given)
+    def _asked(self, photo: Photo) -> list[Ask]:
+        """Return the asks whose answers are saved."""
+        asks = []
+        for one in self.of or [{}]:
+            given: dict[str, Any] = {"photo": photo.id, **one}
+            if given.get("ask") == "maps":
+                given.pop("channel", None)
+            asks.append(ask_named(given.pop("ask", None), given))
+        return asks
 
     def _tile(self, turn: Turn, photo: Photo) -> Tile:
-        channel = (self.of or {}).get("channel")
-        ask, side = self._asked(photo), turn.side
+        ask, side = self._asked(photo)[0], turn.side
         if isinstance(ask, Maps):
-            path = side.info(ask.layer).path
+            path, channel = side.info(ask.layer).path, self.of[0].get("channel")
             return side.maps(photo, path).tiles(path, channel=channel)[0]
         if isinstance(ask, AskAttribution):
-            method = method_named(ask.method, **ask.options)
-            found, _, _ = side.attribution(photo, method, ask.class_index, seed=ask.seed)
-            tiles = found.tiles(image=0)
+            tiles = self._attribution(turn, photo, ask).tiles(image=0)
             return next((tile for tile in tiles if tile.role == "overlay"), tiles[-1])
         raise OptionError("of takes an ask for maps or for an attribution.")
+
+    def _figure(self, turn: Turn, photo: Photo) -> bytes:
+        asks = self._asked(photo)
+        found = [
+            self._attribution(turn, photo, ask) for ask in asks if isinstance(ask, AskAttribution)
+        ]
+        if len(found) < len(asks):
+            raise OptionError("of takes asks for attributions, of which a figure is made.")
+        figure = (found[0] if len(found) == 1 else compare(found)).plot()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "figure.pdf"
+            write_figure(figure, path)
+            return path.read_bytes()
+
+    def _attribution(self, turn: Turn, photo: Photo, ask: AskAttribution) -> Attribution:
+        """Return what was found for the classes that are meant; what was computed is not once more."""
+        side, method = turn.side, method_named(ask.method, **ask.options)
+        found, classes, _ = side.attribution(
+            photo, method, ask.class_index, seed=ask.seed, progress=turn.progress
+        )
+        several = isinstance(self.class_index, tuple)
+        given = self.class_index if several else [self.class_index]
+        wanted = classes if self.class_index is None else [side.class_index(one) for one in given]
+        if not set(wanted) <= set(classes):
+            found, classes, _ = side.attribution(
+                photo, method, wanted, seed=ask.seed, progress=turn.progress
+            )
+        return _of_classes(found, [classes.index(one) for one in wanted])
 
 
 def _read(side: Side, photo: Photo) -> Read:
@@ -160,3 +200,17 @@ def _read(side: Side, photo: Photo) -> Read:
         return Read(photo.name, cut=cut, note=note)
     wanted = wanted_by(side.network, fit=photo.fit, target_size=(height, width))
     return Read(photo.name, reading_options(wanted, side.network), note=note)
+
+
+def _of_classes(found: Attribution, places: list[int]) -> Attribution:
+    """Return what was found in one photo for some of its classes."""
+    return replace(
+        found,
+        maps=found.maps[:, places],
+        raw=found.raw[:, places],
+        scores=found.scores[:, places],
+        classes=found.classes[:, places],
+        class_names=tuple(found.class_names[place] for place in places),
+        gaps=None if found.gaps is None else found.gaps[:, places],
+        negative=None if found.negative is None else found.negative[:, places],
+    )

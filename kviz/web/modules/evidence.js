@@ -19,8 +19,8 @@ export function methods() {
 const photoCount = () =>
   Math.max(told.photos.length, ...told.attributions.map((one) => one.image + 1));
 
-// Returns what is looked at: a photo, one of the classes explained, its map, and the side that it is compared
-// with, `{one, which}`; what is not there is undefined.
+// Returns what is looked at: a photo, one of the classes explained, its map, undefined where there is none, and
+// as `{one, which}` the sides that are shown: that map's, and the one that it is compared with.
 export function chosen() {
   const { photo, method, class: place, with: wanted } = look();
   const image = Math.max(0, Math.min(Number(photo) || 0, photoCount() - 1));
@@ -28,7 +28,8 @@ export function chosen() {
   const most = all.length ? all[0].classes.length - 1 : 0;
   const which = Math.min(Math.max(0, Number(place) || 0), most);
   const one = all.find((each) => each.method === method) ?? preselected(all, image, which);
-  return { image, which, one, beside: sideBeside(wanted, one, which, image) };
+  const sides = [one && { one, which }, sideBeside(wanted, one, which, image)].filter(Boolean);
+  return { image, which, one, sides };
 }
 
 // Compared is another method's map for the class, or, as `class-1`, the method's own for another class.
@@ -38,6 +39,16 @@ function sideBeside(wanted, one, which, image) {
   const at = Number(place ?? which);
   const isSame = other === one && at === which;
   return other?.classes[at] && !isSame ? { one: other, which: at } : undefined;
+}
+
+// Returns the methods and classes that a figure of what is shown has.
+export function figured() {
+  const { image, sides } = chosen();
+  return {
+    image,
+    methods: [...new Set(sides.map(({ one }) => one.method))],
+    classes: [...new Set(sides.map(({ one, which }) => one.classes[which].index))],
+  };
 }
 
 // Where nobody chose: the first method whose map is not zero.

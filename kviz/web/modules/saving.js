@@ -1,7 +1,7 @@
 // What is shown in the pane Why as files: the picture, its numbers, and all maps of the page.
 
 import { element, svg } from "./dom.js";
-import { chosen, described, nameOf, nothingIn, valuesOf } from "./evidence.js";
+import { chosen, described, figured, nameOf, nothingIn, valuesOf } from "./evidence.js";
 import { csv, npy, npyText, plainName, save, zip } from "./files.js";
 import { barColours } from "./overlay.js";
 import { barEnds, keptSentence, picture } from "./stage.js";
@@ -92,6 +92,22 @@ export async function saveCsv() {
   const { image: place, which, one } = chosen();
   const values = await valuesOf(one, which);
   save(`${fileOf({ place, sides: [{ one, which }] })}.csv`, [csv(values, one.height, one.width)], "text/csv");
+}
+
+// Returns what makes a PDF of what is shown: a command, or Python where no command can name the model and
+// the photo.
+export function figureLine() {
+  const { image: place, methods, classes } = figured();
+  const file = `${plainName(nameOf(place).replace(/\.[^.]*$/, ""))}.pdf`;
+  const { command, photos } = told.figure;
+  if (command && photos[place]) {
+    const options = [...methods.map((method) => `--method ${method}`), ...classes.map((index) => `--class ${index}`)];
+    return [command, photos[place], ...options, `--out ${file}`].join(" ");
+  }
+  const images = told.photos.length > 1 ? `images[${place}:${place + 1}]` : "images";
+  const classIndex = classes.length > 1 ? `[[${classes.join(", ")}]]` : classes[0];
+  const found = methods.map((method) => `kviz.attribute(network, ${images}, "${method}", class_index=${classIndex})`);
+  return `${found.length > 1 ? `kviz.compare([${found.join(", ")}])` : found[0]}.save("${file}")`;
 }
 
 // All maps, each under the names of its photo, method and class; `index` lists them, a row a map.

@@ -18,11 +18,11 @@ export async function sideOf(one, which, how, width, height) {
 
 // Returns what is looked at as an image of the photo's own size, and its one side or two.
 export async function picture(how) {
-  const { image: place, which, one, beside } = chosen();
+  const { image: place, one, sides: chosenSides } = chosen();
   const photo = await pixelsOf(place);
   const { width, height } = photo ?? one ?? told.photos[place] ?? { width: 1, height: 1 };
   const sides = await Promise.all(
-    [one && { one, which }, beside].filter(Boolean).map((side) => sideOf(side.one, side.which, how, width, height)),
+    chosenSides.map((side) => sideOf(side.one, side.which, how, width, height)),
   );
   const image = new ImageData(width, height);
   const line = sides.length > 1 ? Math.round((width * how.swipe) / 100) : width;

@@ -6,8 +6,8 @@ import { chosen, mapsOf, methods } from "./evidence.js";
 import { latest } from "./latest.js";
 import { drawOverview, layOutOverview, markOverview } from "./overview.js";
 import { regionsTable } from "./regions.js";
-import { saveCsv, saveNpz, savePng, saveSvg } from "./saving.js";
-import { told } from "./source.js";
+import { figureLine, saveCsv, saveNpz, savePng, saveSvg } from "./saving.js";
+import { isLive, told } from "./source.js";
 import { picture, showPicture } from "./stage.js";
 import { address, change, look, onChange } from "./state.js";
 
@@ -43,7 +43,7 @@ async function draw({ small = true } = {}) {
 
 // Fills the choices with what there is, and shows what is chosen.
 function sync() {
-  const { image, which, one, beside } = chosen();
+  const { image, which, one, sides } = chosen();
   fill("why-photo", told.photos.map(({ name }, place) => [place, name]), image);
   const classes = one?.classes ?? [];
   fill("why-class", classes.map(({ name }, place) => [place, name]), which);
@@ -54,8 +54,9 @@ function sync() {
     ...classes.map(({ name }, place) => [`class-${place}`, `class ${name}`]).filter((_, place) => place !== which),
     ...known.filter(([method]) => method !== one?.method),
   ];
-  fill("why-with", [["", "nothing"], ...others], beside && look().with);
-  for (const id of ["why-csv", "why-npz", "why-png", "why-svg"]) $(id).disabled = !one;
+  fill("why-with", [["", "nothing"], ...others], sides[1] && look().with);
+  for (const id of ["why-csv", "why-npz", "why-png", "why-svg", "why-pdf"]) $(id).disabled = !one;
+  if (one && !isLive) $("why-command").textContent = figureLine();
 }
 
 function fill(id, options, value) {
@@ -132,6 +133,11 @@ function bindSwipe() {
 function bindSaving() {
   const works = { "why-png": savePng, "why-svg": saveSvg, "why-csv": saveCsv, "why-npz": saveNpz };
   for (const [id, work] of Object.entries(works)) $(id).addEventListener("click", () => work(how));
+  if (isLive) return;
+  $("why-pdf").addEventListener("click", () => {
+    const isHidden = $("why-figure").toggleAttribute("hidden");
+    $("why-pdf").setAttribute("aria-expanded", String(!isHidden));
+  });
 }
 
 // A card's "Why?" leads to its photo here.

@@ -1,0 +1,54 @@
+"""The command that draws a figure, to be copied: a page makes PNG and SVG itself, and no PDF."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from kviz._types import Array
+from kviz.formats.fitting import Wanted
+from kviz.network.network import Network
+from kviz.originals import source_of
+from kviz.reports.as_python import reading_options
+
+
+def as_command(
+    network: Network, pixels: Mapping[str, Array], output: int | str | None
+) -> dict[str, Any]:
+    """Return what the command that draws an attribution of a photo is made of, quoted for a shell.
+
+    Args:
+        network: the network.
+        pixels: what it was given, by input.
+        output: which of the model's outputs, None for the default.
+
+    Returns:
+        `command`, with the model and how it is loaded, None where no command can say that; `photos`,
+        for each photo its file and how it is read, none where they were read from no files.
+    """
+    arrays = list(pixels.values())
+    found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else [None]
+    preprocess = network.preprocess
+    if network.path is None or not isinstance(preprocess, str | None) or not all(found):
+        return {"command": None, "photos": []}
+    more = [] if preprocess is None else ["--preprocess", preprocess]
+    more += [] if output is None else ["--output", str(output)]
+    photos = []
+    for source in (one for one in found if one):
+        # A name that begins with a hyphen would be an option.
+        name = f"./{source.path.name}" if source.path.name.startswith("-") else source.path.name
+        photos.append(shlex.join([name, *_reading(source.wanted, network)]))
+    return {
+        "command": shlex.join(["kviz", "attribute", network.path.name, *more]),
+        "photos": photos,
+    }
+
+
+def _reading(wanted: Wanted, network: Network) -> list[str]:
+    """Return how a photo is read, as options of a command."""
+    options = reading_options(wanted, network)
+    words = ["--fit", options["fit"]] if "fit" in options else []
+    if "target_size" in options:
+        words += ["--target-size", *map(str, options["target_size"])]
+    return words + [word for band in options.get("bands", ()) for word in ("--bands", str(band))]
