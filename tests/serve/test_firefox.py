@@ -1,5 +1,6 @@
 """The page and the app in Firefox: once through what is tested at length in Chromium."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +88,11 @@ def test_the_page(firefox, report):
     firefox.run("location.hash = '#layer=conv&ch=2'")
     firefox.wait(f"{INSIDE} && document.querySelector('#channel-h').innerText === 'Channel 2'")
     firefox.click("#channel-map", 20, 30)
-    cell = firefox.run("new URLSearchParams(location.hash.slice(1)).get('cell').split(',')")
+    firefox.wait(f"location.hash.includes('at=') && {INSIDE}")
+    row, column = re.match(r"Row (\d+), column (\d+): ", firefox.text("#channel-value")).groups()
     firefox.press(RIGHT)
-    assert firefox.text("#channel-value").startswith(f"Row {cell[0]}, column {int(cell[1]) + 1}: ")
+    firefox.wait(INSIDE)
+    assert firefox.text("#channel-value").startswith(f"Row {row}, column {int(column) + 1}: ")
     firefox.press(PAGE_DOWN)
     firefox.wait(f"{INSIDE} && document.querySelector('#channel-h').innerText === 'Channel 3'")
     seen = firefox.run("location.hash")
@@ -130,7 +133,7 @@ def test_the_app(firefox, app, file, tmp_path):
     firefox.click("#more-start")
     firefox.wait("document.querySelector('#overview button[data-method=occlusion]')")
 
-    firefox.run("location.hash += '&layer=conv&ch=2&cell=3,2'")
+    firefox.run("location.hash += '&layer=conv&ch=2&at=0.4375,0.4167'")
     firefox.wait("document.querySelector('#patch h4')")
     firefox.click("#pattern-start")
     firefox.wait("document.querySelector('#pattern figcaption')")
