@@ -16,8 +16,15 @@ function isOnDark(element) {
   return 0.3 * red + 0.6 * green + 0.1 * blue < 128;
 }
 
+// A cell that is shown twice has two pages, and both hear all answers: each numbers its asks from a place of
+// its own. Numbers up to 2 ** 52 are exact.
+const ASKS = 2 ** 20;
+const someStart = () => crypto.getRandomValues(new Uint32Array(1))[0] * ASKS;
+
 export default {
   render({ model, el }) {
+    const start = someStart();
+    const numbered = ({ id, of, ...head }) => ({ ...head, id: id + start, ...(of !== undefined && { of: of + start }) });
     const frame = document.createElement("iframe");
     frame.title = "kviz";
     frame.sandbox = "allow-scripts allow-downloads";
@@ -27,13 +34,16 @@ export default {
     const up = async ({ source, data }) => {
       if (source !== frame.contentWindow || !data?.kviz) return;
       try {
-        await model.send(data.kviz, undefined, data.buffers);
+        await model.send(numbered(data.kviz), undefined, data.buffers);
       } catch {
         tell("ended");
       }
     };
-    const down = (kviz, views) =>
-      tell(kviz, views.map((view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength)));
+    const down = ({ id, ...head }, views) => {
+      if (id < start || id >= start + ASKS) return;
+      const buffers = views.map((view) => view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+      tell({ ...head, id: id - start }, buffers);
+    };
     // The page is light or dark as the notebook around it is.
     const follow = () => { frame.style.colorScheme = isOnDark(el) ? "dark" : "light"; };
     const themes = new MutationObserver(() => requestAnimationFrame(follow));
