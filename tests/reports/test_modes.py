@@ -86,6 +86,13 @@ def test_a_long_name_below_a_chart_is_broken(opened, made):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
+def test_without_a_script_a_wide_graph_is_made_smaller(opened, made):
+    page = opened(made.path, width=390, ready=False, java_script_enabled=False)
+    drawing = page.locator("#graphs .drawing[open] svg")
+    drawing.evaluate("e => e.setAttribute('width', 2000)")
+    assert drawing.bounding_box()["width"] == 480
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nobody_meets_a_barrier_in_what_is_opened(opened, made, width):
     page = opened(made.path, width=width, bypass_csp=True, reduced_motion="reduce")
