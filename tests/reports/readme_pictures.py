@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 OUT = ROOT / "notebooks/images/readme"
 # What a picture is called, what it shows of the page, and its room: the rest of a large part is cut.
 PICTURES = {
-    "report": ("#answer", (1248, 640)),
-    "why": ("#why", (1248, 860)),
+    "report": ("#answer", (1280, 640)),
+    "why": ("#why", (1280, 1120)),
     "inside": ("#inside-panes", (1248, 900)),
     "maps": ("#mosaic-frame", (1248, 480)),
 }
