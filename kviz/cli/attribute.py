@@ -88,7 +88,7 @@ def attribute(
         job.run("attribute", one, doing=name, class_index=class_index, **options)
         for name, one in zip(names, made, strict=True)
     ]
-    if certify and not job.dry_run:
+    if certify:
         found = [
             job.certified(one, batch_size=options["batch_size"], seed=options["seed"])
             for one in found

@@ -33,6 +33,7 @@ from kviz.shelf import METRICS
 @take.output
 @take.seed
 @take.out("evaluation")
+@take.dry_run
 @take.listing(METRICS)
 def evaluate(
     methods: list[str] | None,

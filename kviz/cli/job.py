@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kviz._types import Progress
-    from kviz.cli.plan import Cost
+    from kviz.cli.costs import Cost
     from kviz.network.network import Network
     from kviz.results import Attribution, Predictions
     from kviz.serve.photos import Photo
@@ -267,10 +267,11 @@ class Job:
 
     def _plan(self, verb: str, given: tuple[Any, ...], options: dict[str, Any]) -> None:
         """Note what a verb would cost."""
-        from kviz.cli.plan import cost_of, noise_for
+        from kviz.cli.costs import costs_of
+        from kviz.cli.plan import noise_for
 
         pixels = self.given[0] if self._photos or self._inputs else None
-        self._costs.append(cost_of(verb, self.network, pixels, given, options))
+        self._costs += costs_of(verb, self.network, pixels, given, options)
         size = options["batch_size"]
         if pixels is None:
             pixels = noise_for(self.network, options["target_size"], size)
@@ -278,17 +279,38 @@ class Job:
 
     def certified(self, found: Attribution, **options: Any) -> Attribution:
         """Return an attribution of the photos with certificates of its maps."""
+        if self.dry_run:
+            from kviz.cli.costs import unknown
+
+            self._costs.append(unknown("certificates"))
+            return found
         with bar(f"Testing {sanitise(found.method, 24)}") as progress:
             return found.certify(self.network, self.given[0], **options, progress=progress)
+
+    def plan_run(self, verb: str, source: str, store: str, options: Any, **own: Any) -> None:
+        """Say what a verb over a data set would cost."""
+        from kviz.cli.costs import plan_run
+
+        found = plan_run(verb, self.network, source, store, options, **own)
+        self._costs, self._planned = found.costs, (found.pixels, options["batch_size"])
+        # How much actors of Ray compute at once, and how fast they are, is not known here.
+        timed = options["engine"] == "local"
+        self.say_plan(f"a store to {store}", images=found.images, timed=timed)
+
+    def say_plan(self, writes: str, *, timed: bool = True, **more: Any) -> None:
+        """Say what was planned, and where its result would go."""
+        from kviz.cli.plan import plan, say_plan
+
+        told = plan(self.network, self._planned[0], self._costs, self._planned[1], writes)
+        if not timed:
+            told["seconds"] = None
+        say_plan(told | more, as_json=self.as_json)
 
     def end(self, found: Any, **drawing: Any) -> None:
         """Write a result, its pictures drawn so, and say what came of it."""
         if self.dry_run:
-            from kviz.cli.plan import plan, say_plan
-
-            writes = f"{self.target.form} to {self.target.path}" if self.target else "no file"
-            told = plan(self.network, self._planned[0], self._costs, self._planned[1], writes)
-            say_plan(told, as_json=self.as_json)
+            assert self.target is not None  # noqa: S101 - what has --dry-run writes something
+            self.say_plan(f"{self.target.form} to {self.target.path}")
             return
         written = self.target.write(found, **drawing) if self.target else []
         if self.target and (older := self.target.older(written)):

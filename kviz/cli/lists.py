@@ -80,7 +80,8 @@ def _entry(card: Card, longest: int, width: int) -> Sequence[str]:
 def _legend(word: str, width: int) -> str:
     costs = "Costs are passes of the whole network for each image, by default options"
     more = (
-        "; channels, windows and players are what the layer, the image or an option makes of them."
+        "; channels, windows and players are what the layer, the image or an option makes of them. "
+        "Where no class is given, some methods take one pass more to predict it: --dry-run tells."
         if word == "method"
         else ". ‘10 × the method’: the method is run ten times more. Null maps are maps, too."
     )

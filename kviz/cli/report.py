@@ -32,6 +32,7 @@ from kviz.reports.planned import planned
     "--out", "-o", default="report.html", show_default=True, metavar="PATH", help="A .html file."
 )
 @take.force
+@take.dry_run
 @take.classes
 @take.output
 @take.method("methods", "grad_cam, saliency, integrated_gradients and occlusion")
@@ -92,6 +93,9 @@ def report(out: str, full: bool, **options: Any) -> None:
         )
 
     made = job.run("report", path, doing=doing, **options)
+    if job.dry_run:
+        job.say_plan(f"html to {path}")
+        return
     if job.as_json:
         print_json({"files": [str(made.path)], **made.facts()})
         return

@@ -81,6 +81,7 @@ _data = take.stacked(
 _how = take.stacked(
     take.reading,
     take.loading,
+    take.dry_run,
     option(
         "--shard",
         metavar="I/N",
@@ -277,7 +278,7 @@ def fool(keep_images: bool, **options: Any) -> None:
 # What concerns the model and what is printed.
 _OF_THE_JOB = (
     "as_json", "model", "preprocess", "class_names", "trust", "max_memory", "max_layers",
-    "custom_objects", "device",
+    "custom_objects", "device", "dry_run",
 )  # fmt: skip
 
 
@@ -292,6 +293,10 @@ def _run(verb: str, options: dict[str, Any], **more: Any) -> None:
     if options["engine"] == "ray":  # this process keeps no GPU's memory from the actors
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     network = job.network
+    given = {key: value for key, value in options.items() if value is not None}
+    if job.dry_run:
+        job.plan_run(verb, source, store, given, **more)
+        return
 
     from kviz import dataset
 
@@ -299,7 +304,7 @@ def _run(verb: str, options: dict[str, Any], **more: Any) -> None:
         found = dataset.run(
             verb, network, source, store, progress=told,
             custom_objects=imported(modules) if modules else None,
-            **{key: value for key, value in options.items() if value is not None}, **more,
+            **given, **more,
         )  # fmt: skip
     _end(job, found, told.last)
 

@@ -27,7 +27,7 @@ from kviz.dataset.store.store import Store
 from kviz.dataset.store.zarr_arrays import Packing
 from kviz.dataset.works.registry import work_named
 from kviz.errors import ImageError, OptionError, OutputError
-from kviz.formats.fitting import Fit
+from kviz.formats.fitting import Fit, Wanted
 from kviz.images import wanted_by
 from kviz.network.loading import as_network
 from kviz.network.network import Network
@@ -166,7 +166,7 @@ def run(  # noqa: PLR0913 - a verb's options
         work=work,
         source=images,
         labels=labels,
-        wanted=_wanted(network, images, fit, target_size, bands),
+        wanted=wanted_of(network, images, fit, target_size, bands),
         store=Path(store),
         batch_size=validate_int("batch_size", batch_size),
         shard_size=validate_int("shard_size", shard_size),
@@ -250,7 +250,14 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _wanted(network: Network, source: Source, fit: Fit, target_size: Any, bands: Any) -> Any:
+def wanted_of(
+    network: Network, source: Source, fit: Fit, target_size: Any = None, bands: Any = None
+) -> Wanted:
+    """Return what images of a source are to become for a network.
+
+    Raises:
+        OptionError: if the network takes several inputs, or images of any size and nobody said which.
+    """
     names = network.engine.input_names
     if len(names) > 1:
         raise OptionError(

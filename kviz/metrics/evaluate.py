@@ -103,7 +103,7 @@ def evaluate(  # noqa: PLR0913 - a verb's options
     nulls = validate_int("nulls", nulls)
     asked = _several(methods, "methods", (str, Method, Attribution, Mapping))
     asked = [one if isinstance(one, Attribution) else as_method("methods", one) for one in asked]
-    measures = _measures(METRICS if metrics is None else metrics, baselines, regions)
+    measures = measures_of(METRICS if metrics is None else metrics, baselines, regions)
     network = as_network(model)
     told = _Told(len(asked) + len(measures), progress)
     options: dict[str, Any] = {
@@ -186,7 +186,7 @@ def _naming(name: str, count: int) -> Iterator[None]:
         raise type(error)(f"{sanitise(name, 40)}: {error}") from error
 
 
-def _measures(wanted: Any, baselines: Any, regions: Any) -> list[Metric]:
+def measures_of(wanted: Any, baselines: Any, regions: Any) -> list[Metric]:
     """Return the metrics that are wanted, each with each baseline."""
     covers = _several(baselines, "baselines", (str, int, float, np.number, np.ndarray))
     metrics = [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kviz._checks import first_line
-from kviz._types import Array, Progress
+from kviz._types import Array, Progress, Selector
 from kviz.attribution import attribute, method_named
 from kviz.engine.class_layers import class_layers
 from kviz.engine.heads import choose_head
@@ -325,18 +325,27 @@ def strongest(maps: Activations, path: str, count: int) -> list[int]:
     return order
 
 
+def pattern_layer(network: Network, shown: Sequence[str], wanted: Selector) -> str:
+    """Return the path of the layer whose filters' patterns are drawn.
+
+    Args:
+        network: the network.
+        shown: the paths of the layers whose feature maps are shown.
+        wanted: which was asked for, None for one in the middle.
+    """
+    if wanted is not None:
+        return network.layers.select(wanted, maps=True)[0].path
+    kernels = {info.path for info in network.layers if info.window and info.weight_names}
+    convolutions = [name for name in shown if name in kernels] or list(shown)
+    return convolutions[len(convolutions) // 2]
+
+
 def _patterns(
     network: Network, maps: Activations | None, settings: Settings, progress: Progress
 ) -> Synthesis:
     if maps is None:
         raise KvizError("It needs feature maps, to tell which filters are the strongest.")
-    path = settings.pattern_layer_names
-    if path is None:
-        kernels = {info.path for info in network.layers if info.window and info.weight_names}
-        convolutions = [name for name in maps if name in kernels] or list(maps)
-        path = convolutions[len(convolutions) // 2]
-    else:
-        path = network.layers.select(path, maps=True)[0].path
+    path = pattern_layer(network, list(maps), settings.pattern_layer_names)
     if path not in maps:
         maps = activations(network, np.asarray(maps.images), path, settings.batch_size)
     filters: Sequence[int] = strongest(maps, path, PATTERNS[settings.edition])

@@ -9,9 +9,11 @@ import tensorflow as tf
 from click.testing import CliRunner
 from commands import files, fine
 from keras import layers
+from needed import need_package
 from PIL import Image
 
 from kviz.cli import main
+from kviz.shelf import METHODS
 
 SEEN: list[int] = []
 
@@ -39,6 +41,7 @@ def counted(tmp_path, monkeypatch):
     x = layers.Conv2D(6, 3, activation="relu", name="maps")(x)
     outputs = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(x))
     keras.Model(inputs, outputs).save(tmp_path / "m.keras")
+    (tmp_path / "m.class_names.json").write_text('["a", "b", "c"]')
     draw = np.random.default_rng(0)
     for name in ("a.png", "b.png"):
         Image.fromarray(draw.integers(0, 256, (16, 16, 3), "uint8")).save(tmp_path / name)
@@ -58,6 +61,48 @@ def run(*words):
         ("attribute", "a.png", "--method", "score_cam", "--layers", "maps", "--class", 1),
         ("attribute", "a.png", "--method", "rise", "--set", "masks=9"),
         ("attribute", "a.png", "--method", "occlusion", "--class", 0, "--class", 2),
+        ("evaluate", "a.png"),
+        (
+            "evaluate",
+            "a.png",
+            "b.png",
+            "--method",
+            "score_cam",
+            "--method",
+            "saliency",
+            "--metric",
+            "deletion",
+            "--metric",
+            "max_sensitivity",
+            "--metric",
+            "mu_fidelity",
+            "--nulls",
+            2,
+        ),
+        (
+            "evaluate",
+            "a.png",
+            "a.png",
+            "--class",
+            1,
+            "--metric",
+            "completeness",
+            "--metric",
+            "efficient_parameter_randomization",
+            "--metric",
+            "infidelity",
+            "--metric",
+            "average_drop",
+            "--method",
+            "grad_cam",
+            "--method",
+            "integrated_gradients",
+            "--baseline",
+            "grey",
+        ),
+        ("report", "a.png", "b.png", "--quick"),
+        ("report", "a.png", "--quick", "--method", "rise", "--class", 2, "--layers", "maps"),
+        ("report", "a.png", "--quick", "--class", 0, "--class", 2),
     ],
 )
 def test_passes_are_those_that_the_command_makes(counted, words):
@@ -66,7 +111,7 @@ def test_passes_are_those_that_the_command_makes(counted, words):
     told = json.loads(fine(run(verb, "m.keras", *more, "--batch-size", 1, "--dry-run", "--json")))
     assert files(counted) == before
     SEEN.clear()
-    fine(run(verb, "m.keras", *more, "--batch-size", 1))
+    assert run(verb, "m.keras", *more, "--batch-size", 1).exit_code == 0
     assert sum(SEEN) == sum(work["forward"] for work in told["work"])
     assert told["seconds"] > 0
     assert told["seconds_per_batch"]["forward"] > 0
@@ -82,25 +127,73 @@ def test_passes_are_those_that_the_command_makes(counted, words):
             marks=pytest.mark.slow,
         ),
         pytest.param(("deep-dream", "a.png", "--steps", 5), marks=pytest.mark.slow),
+        pytest.param(("report", "a.png"), marks=pytest.mark.slow),
     ],
 )
 def test_an_ascent_takes_no_more_than_was_said(counted, words):
     verb, *more = words
     told = json.loads(fine(run(verb, "m.keras", *more, "--dry-run", "--json")))
-    assert files(counted) == ["a.png", "b.png", "m.keras"]
+    assert files(counted) == ["a.png", "b.png", "m.class_names.json", "m.keras"]
     SEEN.clear()
     assert run(verb, "m.keras", *more).exit_code == 0
-    (work,) = told["work"]
-    assert work["forward"] / 4 <= sum(SEEN) <= work["forward"]
-    assert work["at_most"]
+    most = sum(work["forward"] for work in told["work"])
+    assert most / 4 <= sum(SEEN) <= most
+    assert any(work["at_most"] for work in told["work"])
+
+
+RUNS = [
+    ("predict",),
+    ("predict", "--batch-size", 2, "--shard-size", 3, "--shard", "2/2"),
+    ("activations", "--pooling", "avg"),
+    ("activations", "--statistic", "histogram"),
+    ("attribute",),
+    ("attribute", "--method", "rise", "--set", "masks=5"),
+    ("attribute", "--method", "rise", "--set", "masks=5", "--class", 1, "--statistic", "histogram"),
+    ("evaluate", "--method", "saliency", "--batch-size", 2),
+]
+
+
+@pytest.mark.parametrize("words", RUNS)
+def test_passes_over_a_data_set_are_those_that_it_makes(counted, words):
+    need_package("tensorstore", "store")
+    need_package("pyarrow", "store")
+    verb, *more = words
+    (counted / "photos").mkdir()
+    for place, name in enumerate(("a.png", "b.png") * 3):
+        levels = np.asarray(Image.open(name)) // (1 + place)
+        Image.fromarray(levels).save(counted / f"photos/{place}.png")
+    run_it = ("run", verb, "m.keras", "photos", "--out", "store", *more)
+    told = json.loads(fine(run(*run_it, "--dry-run", "--json")))
+    assert not (counted / "store").exists()
+    SEEN.clear()
+    fine(run(*run_it))
+    assert sum(SEEN) == sum(work["forward"] for work in told["work"])
+    assert told["images"]["count"] == (3 if "--shard" in words else 6)
+    if "--shard" in words:
+        assert told["images"] == {"count": 3, "shards": 1, "batches": 2}
+        told = json.loads(fine(run(*run_it[:-2], "--resume", "--dry-run", "--json")))
+        assert told["images"] == {"count": 3, "shards": 1, "batches": 2}
+        assert "Images   3 in 1 shards, 2 batches\n" in fine(run(*run_it, "--dry-run"))
+        assert "Time     about" in fine(run(*run_it, "--dry-run"))
 
 
 def test_it_is_told_in_words_and_what_is_not_known_is_not_said(counted):
     said = fine(run("attribute", "m.keras", "a.png", "--method", "shapley", "--dry-run"))
-    assert "Passes   shapley: not known before" in said
+    assert "Passes   shapley: not known\n" in said
     assert "Time" not in said
+    for words in (
+        ("evaluate", "m.keras", "a.png", "--metric", "parameter_randomization"),
+        ("attribute", "m.keras", "a.png", "--certify"),
+        ("report", "m.keras", "a.png", "--quick", "--certify"),
+    ):
+        said = fine(run(*words, "--dry-run"))
+        assert ": not known\n" in said
+        assert "Time" not in said
+    said = fine(run("attribute", "m.keras", "a.png", "--method", "rise", "--dry-run"))
+    assert f"Passes   rise: {METHODS.card('rise').cost}\n" in said
+    assert "Passes   the predicted class: 1 forward\n" in said
     said = fine(run("filter-patterns", "m.keras", "--layers", "maps", "--dry-run"))
     assert "6 filters, and more for those that stay silent: 606 forward, 600 backward" in said
     assert "Time     about" in said
     assert "Writes   nothing now; else png to patterns" in said
-    assert files(counted) == ["a.png", "b.png", "m.keras"]
+    assert files(counted) == ["a.png", "b.png", "m.class_names.json", "m.keras"]
