@@ -21,7 +21,7 @@ from kviz.cli.job import Job
     "--class", "class_index", required=True, metavar="NAME|INDEX", help="The class to draw."
 )
 @take.noise
-@take.parametrization(None, "What a photo is made in, by default fourier.")
+@take.parametrization(None, "What is optimised: pixels, or frequencies; by default fourier.")
 @take.output
 @take.dry_run
 @take.ascent(256, "class_images")

@@ -14,7 +14,12 @@ SECTIONS = {
     "How it is drawn": (
         "columns", "cmap", "scale", "sort", "channel", "show_image", "alpha", "percentile", "sign",
     ),
-    "How images are read": ("inputs", "fit", "target_size", "bands"),
+    "How the work is shared and stored": (
+        "shard", "shard_size", "engine", "workers", "address", "max_bad", "dtype", "compression",
+    ),
+    "How images are read": (
+        "inputs", "fit", "target_size", "bands", "path_column", "image_column", "label_column",
+    ),
     "How the model is loaded": (
         "preprocess", "class_names", "trust", "custom_objects", "max_memory", "max_layers",
     ),

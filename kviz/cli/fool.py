@@ -26,7 +26,11 @@ from kviz.cli.job import Job
     metavar="NAME|INDEX",
     help="The class that each photo should be classified as.",
 )
-@option("--away", is_flag=True, help="Get away from the class (by default the predicted one).")
+@option(
+    "--away",
+    is_flag=True,
+    help="Aim at any other class than this one, by default the predicted one.",
+)
 @option(
     "--objective",
     type=click.Choice(["margin", "cross_entropy", "logit"]),
@@ -42,14 +46,14 @@ from kviz.cli.job import Job
 @take.repeated(
     "--max-norm",
     type=take.ABOVE_ZERO,
-    help="How far from the photo it may go.",
+    help="The largest distance from the photo.",
 )
 @option(
     "--norm",
     type=click.Choice(["l2", "linf"]),
     default="l2",
     show_default=True,
-    help="How far is measured: over all pixels, or in the one that changes most.",
+    help="How distance is measured: l2 over all pixels, linf in the one that changes most.",
 )
 @option("--random-start", is_flag=True, help="Begin at a random place within --max-norm.")
 @option(

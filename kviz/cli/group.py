@@ -22,10 +22,10 @@ from kviz.cli.interrupts import interrupts
 from kviz.cli.typed import keep_typed, words_typed
 from kviz.errors import MESSAGE_LENGTH, KvizError, KvizWarning
 
-# In the order of the story that the README tells.
+# In the order of the README's table of questions.
 COMMANDS = (
-    "inspect", "convert", "layers", "predict", "activations", "weights", "attribute", "evaluate",
-    "fool", "class-image", "filter-patterns", "deep-dream", "report", "serve", "run", "methods",
+    "report", "serve", "inspect", "layers", "predict", "activations", "weights", "attribute",
+    "methods", "evaluate", "fool", "class-image", "filter-patterns", "deep-dream", "run", "convert",
     "help", "doctor",
 )  # fmt: skip
 

@@ -27,8 +27,8 @@ from kviz.cli.progress import bar, start_up_talk_kept_back
 def inspect(model: str, trust: bool, custom_objects: tuple[str, ...], as_json: bool) -> None:
     """Tell what MODEL holds, and why it would be refused, without loading it.
 
-    Nothing of the file is built or run. Of a file that is no Keras model it says what it is, and which
-    way leads on.
+    Nothing of the file is built or run. Of a file that is no Keras model it says what it is, and how to
+    get to one.
     """
     child.begin()
     with start_up_talk_kept_back() as screen, bar("Looking", screen):

@@ -144,7 +144,10 @@ def cmap(default: str) -> Decorator:
 
 
 layers = repeated(
-    "--layers", "layer_names", metavar="GLOB", help="Layers by path, glob, kind or index."
+    "--layers",
+    "layer_names",
+    metavar="GLOB",
+    help='Layers by path, glob, kind or index, such as conv1, "conv*" or Conv2D.',
 )
 classes = repeated(
     "--class",
@@ -194,7 +197,7 @@ def method(name: str, default: str = "grad_cam") -> Decorator:
 output = option(
     "--output",
     metavar="NAME|PLACE",
-    help="Which output, of a model that has several.",
+    help="Which output, of a model that has several: its name, or its place from 0.",
 )
 
 
@@ -243,7 +246,7 @@ def listing(shelf: Shelf) -> Decorator:
 
     return option(
         "--list", is_flag=True, is_eager=True, expose_value=False, callback=listed,
-        help=f"List the {shelf.word}s, as kviz help tells of one, and stop.",
+        help=f"List the {shelf.word}s and stop.",
     )  # fmt: skip
 
 

@@ -90,8 +90,8 @@ def words(told: Mapping[str, Any]) -> str:
     lines = [f"Model    {told['layers']} layers, {told['parameters']:,} parameters"]
     if images := told.get("images"):
         lines.append(
-            f"Images   {images['count']:,} in {images['shards']:,} shards, "
-            f"{images['batches']:,} batches"
+            f"Images   {images['count']:,} in {_counted(images['shards'], 'shard')}, "
+            f"{_counted(images['batches'], 'batch')}"
         )
     for work in told["work"]:
         most = "at most " if work["at_most"] else ""
@@ -111,12 +111,22 @@ def words(told: Mapping[str, Any]) -> str:
     timed = f"forward {each['forward']:.2g} s"
     timed += f", backward {each['backward']:.2g} s" if each["backward"] is not None else ""
     if told["seconds"] is not None:
-        most = "at most " if any(work["at_most"] for work in told["work"]) else ""
+        most = "at most" if any(work["at_most"] for work in told["work"]) else "about"
         lines.append(
-            f"Time     {most}about {_duration(told['seconds'])}, from one batch of {told['batch']} "
+            f"Time     {most} {_duration(told['seconds'])}, from one batch of {told['batch']} "
             f"({timed}); loading, compiling and drawing come on top"
         )
     return "\n".join([*lines, f"Writes   nothing now; else {sanitise(told['writes'], 120)}"])
+
+
+def _counted(count: int, what: str) -> str:
+    """Return how many there are of what.
+
+    >>> _counted(1, "shard"), _counted(2000, "batch")
+    ('1 shard', '2,000 batches')
+    """
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{count:,} {what}{plural * (count != 1)}"
 
 
 def _duration(seconds: float) -> str:

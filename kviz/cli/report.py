@@ -20,7 +20,7 @@ from kviz.reports.planned import planned
 
 
 @command(
-    short_help="Make one page of all of it, for any browser.",
+    short_help="Explain photos on one page, for any browser.",
     examples=(
         "kviz report model.keras cat.jpg --quick",
         "kviz report model.keras cat.jpg --class tabby --method rise --out cat.html",
@@ -33,6 +33,7 @@ from kviz.reports.planned import planned
 )
 @take.force
 @take.dry_run
+@option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
 @take.classes
 @take.output
 @take.method("methods", "grad_cam, saliency, integrated_gradients and occlusion")
@@ -43,7 +44,6 @@ from kviz.reports.planned import planned
     metavar="GLOB",
     help="Layers whose filters' patterns are drawn; by default one in the middle.",
 )
-@option("--quick", is_flag=True, help="Leave out dreams and slow methods.")
 @option(
     "--certify",
     is_flag=True,

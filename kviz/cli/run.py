@@ -93,16 +93,16 @@ _how = take.stacked(
         type=click.IntRange(1),
         default=256,
         show_default=True,
-        help="Images committed together; at most this many are redone after a kill.",
+        help="Images written together; after a crash at most this many are computed again.",
     ),
     option(
         "--engine",
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="This process, or actors of Ray, one per GPU.",
+        help="local: this process; ray: actors of Ray, one per GPU.",
     ),
-    option("--workers", type=click.IntRange(1), help="How many actors."),
+    option("--workers", type=click.IntRange(1), help="How many actors of Ray."),
     option(
         "--address",
         metavar="HOST:PORT",
@@ -119,7 +119,7 @@ _how = take.stacked(
         type=click.Choice(["float32", "float16"]),
         default="float32",
         show_default=True,
-        help="Of real numbers in STORE.",
+        help="Type of real numbers in STORE.",
     ),
     option(
         "--compression",
@@ -134,9 +134,15 @@ _how = take.stacked(
 )
 
 
-@click.group(short_help="Run a verb over a data set: streamed, resumable, on many machines.")
+@click.group(
+    short_help="Do it for a whole data set: streamed, resumable, on many machines.",
+    epilog="""\b
+Examples:
+  kviz run predict model.keras photos/ --out scores
+  kviz run activations model.keras photos/ --out stats --statistic moments""",
+)
 def run() -> None:
-    """Run a verb over all images of SOURCE and write what it finds into STORE.
+    """Run a command over all images of SOURCE and write what it finds into STORE.
 
     SOURCE is a folder whose subfolders are labels, a glob, a list file (.txt), a .csv or .parquet of
     paths and labels, a .parquet of image bytes, TFRecords, WebDataset tars, or a .npy. A run that was
@@ -215,7 +221,7 @@ def activations(**options: Any) -> None:
 @_statistics
 @_how
 def attribute(settings: dict[str, Any], resize: str, layer_names: Any, **options: Any) -> None:
-    """Keep a map of each image."""
+    """Keep an attribution map of each image."""
     if layer_names:
         settings["layer_names"] = layer_names
     take.validate_settings([options["method"] or "grad_cam"], settings)
@@ -260,9 +266,15 @@ def evaluate(methods: Any, baselines: Any, **options: Any) -> None:
     type=take.ABOVE_ZERO,
     multiple=True,
     callback=_one("--max-norm"),
-    help="How far from the image it may go.",
+    help="The largest distance from the image.",
 )
-@option("--norm", type=click.Choice(["l2", "linf"]), default="l2", help="How far is measured.")
+@option(
+    "--norm",
+    type=click.Choice(["l2", "linf"]),
+    default="l2",
+    show_default=True,
+    help="How distance is measured.",
+)
 @option(
     "--steps", type=click.IntRange(1), default=100, show_default=True, help="Most steps to take."
 )

@@ -16,7 +16,7 @@ from kviz.cli.output import print_json
 
 
 @command(
-    short_help="Look at it live, in a browser.",
+    short_help="Look into a model live, in a browser.",
     examples=(
         "kviz serve model.keras cat.jpg",
         "kviz serve model.keras --compare retrained.keras --port 8000 --no-open",
@@ -37,7 +37,7 @@ from kviz.cli.output import print_json
     default="127.0.0.1",
     show_default=True,
     metavar="ADDRESS",
-    help="Address to serve at; any other than this one lets other machines in.",
+    help="Address to serve at; any other than 127.0.0.1 lets other machines in.",
 )
 @option("--no-open", is_flag=True, help="Do not open a browser.")
 @option("--compare", metavar="MODEL", help="A second model, beside the first.")

@@ -173,7 +173,7 @@ def test_passes_over_a_data_set_are_those_that_it_makes(counted, words):
         assert told["images"] == {"count": 3, "shards": 1, "batches": 2}
         told = json.loads(fine(run(*run_it[:-2], "--resume", "--dry-run", "--json")))
         assert told["images"] == {"count": 3, "shards": 1, "batches": 2}
-        assert "Images   3 in 1 shards, 2 batches\n" in fine(run(*run_it, "--dry-run"))
+        assert "Images   3 in 1 shard, 2 batches\n" in fine(run(*run_it, "--dry-run"))
         assert "Time     about" in fine(run(*run_it, "--dry-run"))
 
 
