@@ -29,7 +29,7 @@ from kviz.cli.job import Job
 @option(
     "--away",
     is_flag=True,
-    help="Aim at any other class than this one, by default the predicted one.",
+    help="Aim at any class but this one, by default the predicted one.",
 )
 @option(
     "--objective",
