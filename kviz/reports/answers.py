@@ -18,11 +18,11 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz._types import Array
+from kviz.draw.numbers import told_number
 from kviz.reports.evidence import first_method, sizes_only
 from kviz.reports.regions import Region, hot_spots, placed
 from kviz.results import Attribution, Predictions, Synthesis
 from kviz.results.result import class_facts
-from kviz.web.shell import told_number
 
 Verdict = Literal["sure", "leaning", "undecided"]
 SURE, LEANING = 0.5, 0.1

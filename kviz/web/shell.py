@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from kviz._checks import sanitise
+from kviz.draw.numbers import told_number
 from kviz.files import slug
 from kviz.web.packing import NAME_LENGTH, script_json
 
@@ -108,23 +109,6 @@ def _environment() -> Any:
         "times": lambda values: " × ".join("?" if v is None else str(v) for v in values),
     }
     return environment
-
-
-def told_number(value: float, digits: int = 4) -> str:
-    """Return a number as people read it, and as the page's script writes it too.
-
-    Powers of ten stand where zeros would have to be counted, and a minus is no hyphen.
-
-    >>> [told_number(value) for value in (34.2871, -1.5, 0.00021, 2.476e-06, -1234567.0)]
-    ['34.29', '−1.5', '0.00021', '2.476e−6', '−1.235e6']
-    """
-    rounded = float(f"{value:.{digits}g}")
-    if rounded == 0 or 1e-4 <= abs(rounded) < 1e6:
-        text = f"{rounded + 0.0:g}"
-    else:
-        mantissa, exponent = f"{rounded:e}".split("e")
-        text = f"{float(mantissa):g}e{int(exponent)}"
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def told_share(share: float) -> str:
