@@ -44,7 +44,8 @@ def predict(also: list[str] | None, **options: Any) -> None:
                 say_note(note)
     if job.as_json:
         print_json({"files": [], **told})
-    job.say_unnamed()
+    else:
+        job.say_unnamed()
 
 
 def _add(told: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -73,13 +73,13 @@ def test_every_command_takes_inputs_by_name(run, two):
         option.name for option in group.get_command(None, name).params
     }]  # fmt: skip
     assert takes == [
+        "report",
         "predict",
         "activations",
         "attribute",
         "evaluate",
         "fool",
         "deep-dream",
-        "report",
     ]
     words = ("--input", "image=a.png", "--input", "image=b.png", "--input", "meta=meta.npy")
     more = {
@@ -130,7 +130,7 @@ def test_a_photo_for_a_model_of_signals_is_refused_for_what_it_is(run):
     line = one_line(run("predict", "signal.keras", "p.png"))
     assert "takes numbers of shape (N, 100, 2), which no photo is" in line
     np.save("x.npy", RNG.random((3, 100, 2)).astype("float32"))
-    lines = fine(run("predict", "signal.keras", "x.npy")).splitlines()
+    lines = run("predict", "signal.keras", "x.npy").stdout.splitlines()
     assert [line for line in lines if line.startswith("x.npy")] == [
         "x.npy[0]",
         "x.npy[1]",
@@ -205,7 +205,7 @@ def test_photos_are_told_of_as_they_are_read(run, many, monkeypatch):
     one, other = json.loads(whole), json.loads(parts)
     assert [image["name"] for image in other["images"]] == [f"{n:02}.png" for n in range(11)]
     assert other["made_by"]["images_sha256"] == one["made_by"]["images_sha256"]
-    told = [fine(run("predict", "m.keras", "photos", "--batch-size", size)) for size in (4, 32)]
+    told = [run("predict", "m.keras", "photos", "--batch-size", size).stdout for size in (4, 32)]
     assert told[0] == told[1]
     assert told[0].count("rank") == 11
 
