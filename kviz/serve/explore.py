@@ -68,7 +68,11 @@ def explore(
         Photo(array=np.array(one[None]), name=name) for one, name in zip(array, names, strict=True)
     ]
     session = Session([network], photos)
-    page = session.call(lambda: index_page(session)).result()
+    try:
+        page = session.call(lambda: index_page(session)).result()
+    except BaseException:
+        session.close()
+        raise
     return kind(session, page=page, height=height)
 
 

@@ -1,5 +1,7 @@
 """explore: a widget whose messages are a session's language."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -84,3 +86,14 @@ def test_too_many_images_and_no_height_are_said(small):
         kviz.explore(small, levels)
     with pytest.raises(OptionError, match="height"):
         kviz.explore(small, levels[:1], height=0)
+
+
+def test_a_page_that_cannot_be_made_leaves_nothing_running(small, monkeypatch):
+    def fail(_):
+        raise RuntimeError("no page")
+
+    monkeypatch.setattr("kviz.serve.explore.index_page", fail)
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="no page"):
+        kviz.explore(small, np.zeros((1, 16, 12, 3), np.uint8))
+    assert threading.active_count() == before
