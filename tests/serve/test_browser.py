@@ -167,10 +167,10 @@ def test_photos_that_come_at_once_take_no_place_of_each_other(opened, app, file)
 def test_edits_change_what_the_model_sees_and_the_bars_follow(opened, app, small):
     page = opened()
     before = card(page)
+    bars = page.evaluate("document.querySelector('#cards .bars').innerText")
     page.locator("#edit-turn").fill("90")
     page.wait_for_function(
-        "before => document.querySelector('#cards .bars').innerText !== before",
-        arg=page.evaluate("document.querySelector('#cards .bars').innerText"),
+        "before => document.querySelector('#cards .bars').innerText !== before", arg=bars
     )
     page.wait_for_function("() => document.querySelectorAll('#strip button').length === 2")
     # What the model was given is what is on the canvas.
@@ -253,11 +253,19 @@ def test_a_pattern_arrives_and_can_be_stopped(opened):
     picture = shown(page.locator("#pattern canvas"))
     assert picture.std() > 0
     page.fill("#pattern-seed", "7")
-    page.click("#pattern-start")
-    page.wait_for_selector("#pattern progress", state="attached")
-    # Where it was quicker, there is nothing left to be stopped.
-    page.evaluate("document.querySelector('#pattern-stop').click()")
+    # At once, since a pattern of so small a net is there in no time.
+    stop = page.evaluate(
+        """() => {
+        document.querySelector('#pattern-start').click();
+        const stop = document.querySelector('#pattern-stop');
+        const isThere = !stop.hidden;
+        stop.click();
+        return isThere;
+        }"""
+    )
+    assert stop
     page.wait_for_selector("#pattern-start:not([hidden])")
+    assert page.locator("#pattern-stop").is_hidden()
 
 
 def test_channels_are_pinned_four_at_most(opened):
