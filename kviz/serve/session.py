@@ -117,6 +117,7 @@ import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,8 @@ class Session:
             photo = next(iter(self.given), None) or _blank()
 
             def run(job: Job, side: Side = side, photo: Photo = photo) -> None:
-                with warning_never(), pausing(job.go_on):
+                # Whatever cannot be had is said to who asks for it; the worker has others to answer.
+                with suppress(Exception), warning_never(), pausing(job.go_on):
                     side.warm(photo)
 
             self.jobs.submit(Job(self, side.place, run, lambda _: None, slow=True))

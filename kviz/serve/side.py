@@ -248,7 +248,7 @@ class Side:
         found: dict[str, Array] = self.found(
             photo,
             ("channel weights", tuple(classes)),
-            lambda: channel_weights(self.network, pixels, channels, [classes]),
+            lambda: channels and channel_weights(self.network, pixels, channels, [classes]),
             lambda arrays: sum(array.nbytes for array in arrays.values()),
         )
         return {path: array[0] for path, array in found.items()}
@@ -281,7 +281,8 @@ class Side:
             self.class_layers(photo)
             for name in QUICK_METHODS:
                 self.attribution(photo, method_named(name))
-            self.maps(photo, self._groups[0][0])
+            for group in self._groups[:1]:  # of a volume's layers none are drawn
+                self.maps(photo, group[0])
             self.channel_weights(photo)
 
     def has_maps(self, info: LayerInfo) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from serve_asker import Asker, held
 import kviz
 from kviz.serve.ask import ask_class, ask_names
 from kviz.serve.index import index_page
+from kviz.serve.photos import Photo
 from kviz.serve.session import Session
 
 pytestmark = pytest.mark.filterwarnings("ignore::kviz.KvizWarning")
@@ -334,3 +336,40 @@ def test_a_thousand_asks_leave_memory_flat(session, file):
     before = some(0, 150)
     after = some(150, 250)
     assert after - before < 10_000_000
+
+
+def test_a_model_without_layers_that_are_drawn_is_warmed_and_answers():
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential(
+        [
+            keras.Input((6, 6, 6, 1)),
+            keras.layers.Conv3D(2, 3, name="conv"),
+            keras.layers.GlobalAveragePooling3D(),
+            keras.layers.Dense(3),
+        ]
+    )
+    photo = Photo(name="volume.npy", array=np.ones((1, 6, 6, 6, 1), np.float32))
+    session = Session([kviz.Network(net)], [photo])
+    try:
+        session.sides[0].warm(photo)
+        told = Asker(session)("weights", photo=photo.id, layer="conv").head
+        assert told["error"] == "Layer 'conv' has no channels that are shown."
+    finally:
+        session.close()
+
+
+def test_what_fails_before_anybody_asks_leaves_somebody_to_answer(small, monkeypatch):
+    session = Session([small])
+    begun = threading.Event()
+
+    def warm(_side, _photo):
+        begun.set()
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("kviz.serve.side.Side.warm", warm)
+    try:
+        session.warm()
+        assert begun.wait(30)
+        assert "protocol" in Asker(session)("hello").head
+    finally:
+        session.close()
