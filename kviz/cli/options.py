@@ -82,15 +82,20 @@ def _baselines(_ctx: click.Context, _param: click.Parameter, names: tuple[str, .
 
 
 def validate_settings(names: Sequence[str], settings: Mapping[str, Any]) -> None:
-    """Raise an `OptionError` for what none of some methods takes, before they are imported."""
-    cards = [METHODS.card(name) for name in names]
-    if not settings or not all(card.summary or card.options for card in cards):
-        return  # a file that could not be read may have any
+    """Raise an `OptionError` for what none of some methods takes, before they are imported.
+
+    Another package's method is left to itself: it may have options and bounds from elsewhere, and may
+    read its values in its own way, of which its file need not tell.
+    """
+    if not settings:
+        return
     from kviz.option_values import validate_option
 
+    cards = [METHODS.card(name) for name in names]
+    own = [card for card in cards if not card.package]
     for given, value in settings.items():
-        having = [card for card in cards if given in card.options]
-        if not having:
+        having = [card for card in own if given in card.options]
+        if not having and own == cards:
             raise OptionError(
                 f"{names[0]} has no option {sanitise(repr(spelled(given)))}. "
                 f"{suggest(given, map(spelled, cards[0].options))}"
@@ -99,9 +104,7 @@ def validate_settings(names: Sequence[str], settings: Mapping[str, Any]) -> None
             one = card.options[given]
             if one.check == "as_method" and isinstance(value, str):
                 METHODS.validate(value)
-            # A check of another package's may be called as one of kviz's.
-            if not (card.package and one.check):
-                validate_option(given, one, value)
+            validate_option(given, one, value)
 
 
 def _settings(

@@ -15,6 +15,7 @@ from keras import layers
 import kviz
 from kviz import attribution
 from kviz.attribution import method_class, method_name, method_named, method_names, title_of
+from kviz.cli.options import validate_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,3 +188,42 @@ def test_a_name_that_is_taken_is_left_out_with_a_warning(installed):
         assert method_named("flat").level == 0.5
     said = "The method 'flat' of first is left out: other has one of that name."
     assert said in {str(one.message) for one in warned}
+
+
+OWN_WAYS = """
+    from dataclasses import dataclass
+    from kviz import attribution
+    from kviz.attribution import GradCam
+
+    LEAST = 0
+
+    @dataclass(frozen=True, kw_only=True)
+    class Sub(GradCam):
+        '''Grad-CAM, and more.'''
+
+        steps: int = attribution.option(8, least=LEAST)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Read(attribution.Method):
+        '''Reads its option itself.'''
+
+        steps: int = 8
+
+        def __post_init__(self):
+            object.__setattr__(self, "steps", int(self.steps))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [("sub", "steps", 0), ("sub", "relu", False), ("read", "steps", "7")],
+)
+def test_what_another_packages_method_takes_the_command_line_does_not_refuse(
+    installed, name, option, value
+):
+    installed("ways", {"sub": "ways:Sub", "read": "ways:Read"}, OWN_WAYS)
+    assert method_named(name, **{option: value})
+    validate_settings([name], {option: value})
+    # Beside it kviz's own is as strict as alone.
+    with pytest.raises(kviz.OptionError, match="masks takes a whole number"):
+        validate_settings([name, "rise"], {option: value, "masks": "few"})
