@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kviz._types import Array
@@ -34,15 +35,16 @@ def as_command(
         return {"command": None, "photos": []}
     more = [] if preprocess is None else ["--preprocess", preprocess]
     more += [] if output is None else ["--output", str(output)]
-    photos = []
-    for source in (one for one in found if one):
-        # A name that begins with a hyphen would be an option.
-        name = f"./{source.path.name}" if source.path.name.startswith("-") else source.path.name
-        photos.append(shlex.join([name, *_reading(source.wanted, network)]))
+    photos = [shlex.join([_file(one.path), *_reading(one.wanted, network)]) for one in found if one]
     return {
-        "command": shlex.join(["kviz", "attribute", network.path.name, *more]),
+        "command": shlex.join(["kviz", "attribute", _file(network.path), *more]),
         "photos": photos,
     }
+
+
+def _file(path: Path) -> str:
+    """Return a file's name as a command takes it: one that begins with a hyphen would be an option."""
+    return f"./{path.name}" if path.name.startswith("-") else path.name
 
 
 def _reading(wanted: Wanted, network: Network) -> list[str]:
