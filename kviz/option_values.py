@@ -33,8 +33,8 @@ def validated(name: str, hint: Any, value: Any, rules: Any) -> Any:
         value: what was given.
         rules: what `option` was told.
 
-    >>> validated("steps", int | None, np.int64(8), {})
-    8
+    >>> validated("steps", int | None, np.int64(8), {}), validated("steps", int, MANY, {})
+    (8, 1000000)
     """
     if check := rules.get("check"):
         return check(name, value)

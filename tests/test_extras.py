@@ -24,6 +24,7 @@ INDEX = 'pip install "keras-kviz[serve]"'
         ("", INDEX),
         ("{", INDEX),
         ("[]", INDEX),
+        ("3", INDEX),
     ],
 )
 def test_an_extra_is_installed_as_kviz_was(monkeypatch, direct_url, command):

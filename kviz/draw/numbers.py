@@ -12,6 +12,8 @@ def told_number(value: float, digits: int = 4) -> str:
 
     >>> [told_number(value) for value in (34.2871, -1.5, 0.00021, 2.476e-06, -1234567.0)]
     ['34.29', '−1.5', '0.00021', '2.476e−6', '−1.235e6']
+    >>> [told_number(value) for value in (-0.0, 1e6, 999999, 0.0001, math.inf)]
+    ['0', '1e6', '1e6', '0.0001', 'inf']
     """
     rounded = float(f"{value:.{digits}g}")
     if not math.isfinite(rounded) or rounded == 0 or 1e-4 <= abs(rounded) < 1e6:

@@ -73,6 +73,8 @@ def test_no_option_takes_what_is_nothing_of_its_kind(value):
         ("rise", {"p": 0}, "p takes a number between 0 and 1. Received: 0"),
         ("lime", {"baseline": 1e39}, "baseline takes one of .* Received: 1e\\+39"),
         ("occlusion", {"baseline": [np.nan]}, "baseline takes one of .* Received: .nan"),
+        ("integrated_gradients", {"baseline": [0, 1e39]}, "baseline takes one of .* Received: .0, 1e"),
+        ("grad_cam", {"grid": [1, 2, 3]}, r"grid takes \(rows, columns\)\. Received: \[1, 2, 3\]"),
         ("lime", {"segments": [0.5]}, "segments as an array holds whole numbers. Received: float64"),
     ],
 )  # fmt: skip

@@ -45,7 +45,8 @@ def test_versions_gpus_memory_and_backend_are_told():
 
 
 METADATA = [
-    "numpy>=1", "scipy>=1; extra == 'near'", "not-there-at-all>=2; extra == 'far'",
+    "numpy>=1; python_version > '3'", "scipy>=1; extra == 'near'",
+    "not-there-at-all[part]>=2; extra == 'far'", "keras-kviz[all]; extra == 'far'",
     "keras-kviz[near,far]; extra == 'all'", "numpy>=999; extra == 'newer'",
     "nothing>=1; extra == 'near' and python_version < '3'",
 ]  # fmt: skip
@@ -65,7 +66,11 @@ def test_extras_are_read_from_metadata(monkeypatch):
     done = run("doctor")
     assert done.exit_code == 0
     said = " ".join(done.stdout.split())
+    assert f"Needs numpy {np.__version__} Extras" in said
     assert "near installed" in said
+    told = {one["name"]: one["packages"] for one in json.loads(run("doctor", "--json").stdout)["extras"]}
+    assert [one["name"] for one in told["near"]] == ["scipy"]
+    assert {one["name"] for one in told["all"]} == {"scipy", "not-there-at-all"}
     for extra, why in (
         ("far", "not-there-at-all: not installed, kviz needs >=2"),
         ("all", "not-there-at-all: not installed, kviz needs >=2"),
@@ -88,7 +93,7 @@ def test_packages_of_nvidia_are_for_who_has_a_gpu_or_them(monkeypatch, driver, t
     extras_are(
         monkeypatch, ("gpu", "near"), ["nvidia-a>=1; extra == 'gpu'", "nvidia-b; extra == 'gpu'"]
     )
-    installed = {"nvidia-a": "1.5"} if there else {}
+    installed = {"nvidia-a": "1.5rc1"} if there else {}
 
     def version_of(name):
         if name not in installed:
@@ -98,6 +103,7 @@ def test_packages_of_nvidia_are_for_who_has_a_gpu_or_them(monkeypatch, driver, t
     monkeypatch.setattr(doctor, "version", version_of)
     said = run("doctor").stdout
     assert ("nvidia-b: not installed" in said) == (driver or there)
+    assert ("nvidia-a: " in said) == (driver and not there)
     assert ("an NVIDIA driver is there" in said) == driver
     assert (f"It needs {install_command('gpu')}." in said) == driver
     assert json.loads(run("doctor", "--json").stdout)["nvidia_driver"] == driver

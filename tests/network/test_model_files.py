@@ -1150,6 +1150,7 @@ def test_preprocessing_to_a_range(tmp_path, given, low, high):
     ("given", "match"),
     [
         ("1..0", "a range such as '0..1'"),
+        ("1..1", "Received: '1..1'"),
         ("nan..1", "Received: 'nan..1'"),
         ("0..inf", "Received:"),
         ("0...1", "Received:"),

@@ -51,6 +51,22 @@ def test_blocks_are_their_means(planes, factor):
             assert (np.abs(small[:, row, column] - mean) <= bound).all()
 
 
+@tried
+@given(values=maps(st.floats(-1e3, 1e3, width=32)), factor=st.integers(1, 4))
+def test_means_of_blocks_are_coded_by_their_own_ends(values, factor):
+    found = quantised(values, factor)
+    planes = averaged(np.moveaxis(values, -1, 0).astype(np.float32), factor)
+    np.testing.assert_array_equal(found.low, planes.min(axis=(1, 2)))
+    np.testing.assert_array_equal(found.high, planes.max(axis=(1, 2)))
+
+
+def test_a_channel_that_is_the_same_everywhere_has_no_deviation():
+    values = np.full((7, 9, 2), 0.1, np.float32)
+    values[3, 4, 1] = 0.2
+    flat, other = quantised(values).deviation
+    assert flat == 0 < other
+
+
 def test_codes_reach_from_the_lowest_to_the_highest():
     planes = np.array([[[-2.0, 0.0, 2.0]], [[5.0, 5.0, 5.0]]])
     codes = coded(planes, np.array([-2.0, 5.0]), np.array([4.0, 0.0]))
