@@ -90,6 +90,9 @@ def test_bands_that_were_asked_for_are_asked_for_again(tmp_path, monkeypatch):
     exec("\n".join(read.lines("images")), scope)  # noqa: S102 - it is to be run
     np.testing.assert_array_equal(scope["images"], images)
     assert not np.array_equal(images, kviz.load_images("photo.png", network))
+    # Where one of several is from no file, none is read.
+    more = np.concatenate([images, 255 - images])
+    assert reads_of({"image": more}, network) == "2 × 12 × 12 × 3"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""The command that draws a figure: read by the command line, it has the same model, photo and options."""
+
+import shlex
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kviz
+from kviz.cli import main
+from kviz.reports.as_command import as_command
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """A folder with a model that takes any size, and a photo whose name is hard on a shell."""
+    monkeypatch.chdir(tmp_path)
+    photo = keras.Input((None, None, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(photo))
+    keras.Model(photo, pooled).save("my model.keras")
+    levels = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
+    Image.fromarray(levels).save("-a 'photo'.png")
+    return tmp_path
+
+
+def options_of(words):
+    """Return the options that the command line reads from words."""
+    name, *rest = shlex.split(words)[1:]
+    command = main.get_command(None, name)
+    return command.make_context(name, rest).params
+
+
+def test_the_command_line_reads_what_was_asked_for(saved):
+    network = kviz.load_model("my model.keras", preprocess="-1..1")
+    how = {"fit": "pad", "target_size": [8, 12], "bands": [3, 1, 2]}
+    images = kviz.load_images("./-a 'photo'.png", network, **how)
+    made = as_command(network, {"image": images}, 1)
+    read = options_of(f"{made['command']} {made['photos'][0]}")
+    assert (read["model"], read["images"]) == ("my model.keras", ("./-a 'photo'.png",))
+    assert (read["preprocess"], read["output"]) == ("-1..1", "1")
+    read = (read["fit"], list(read["target_size"]), list(read["bands"]))
+    assert read == tuple(how.values())
+
+
+def test_what_is_so_by_default_is_not_in_it(saved):
+    network = kviz.load_model("my model.keras")
+    (saved / "-a 'photo'.png").rename("photo.png")
+    images = kviz.load_images("photo.png", network)
+    assert as_command(network, {"image": images}, None) == {
+        "command": "kviz attribute 'my model.keras'",
+        "photos": ["photo.png"],
+    }
+
+
+@pytest.mark.parametrize("what", ["photo", "model", "preprocess", "inputs"])
+def test_where_a_file_is_missing_there_is_none(saved, what):
+    path = "my model.keras"
+    preprocess = keras.layers.Rescaling(2.0) if what == "preprocess" else None
+    network = kviz.load_model(path, preprocess=preprocess)
+    images = kviz.load_images("./-a 'photo'.png", network)
+    pixels = {"image": images}
+    if what == "model":
+        network = kviz.Network(network.model)
+    elif what == "photo":
+        pixels = {"image": np.concatenate([images, images // 2])}
+    elif what == "inputs":
+        pixels = {"one": images, "other": images}
+    assert as_command(network, pixels, None) == {"command": None, "photos": []}
