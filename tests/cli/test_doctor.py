@@ -68,7 +68,8 @@ def test_extras_are_read_from_metadata(monkeypatch):
     said = " ".join(done.stdout.split())
     assert f"Needs numpy {np.__version__} Extras" in said
     assert "near installed" in said
-    told = {one["name"]: one["packages"] for one in json.loads(run("doctor", "--json").stdout)["extras"]}
+    extras = json.loads(run("doctor", "--json").stdout)["extras"]
+    told = {extra["name"]: extra["packages"] for extra in extras}
     assert [one["name"] for one in told["near"]] == ["scipy"]
     assert {one["name"] for one in told["all"]} == {"scipy", "not-there-at-all"}
     for extra, why in (

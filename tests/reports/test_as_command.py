@@ -1,4 +1,4 @@
-"""The command that draws a figure: read by the command line, it has the same model, photo and options."""
+"""The command that draws a figure: the command line reads the same model, photo and options from it."""
 
 import shlex
 
@@ -12,8 +12,8 @@ from kviz.cli import main
 from kviz.reports.as_command import as_command
 
 
-@pytest.fixture
-def saved(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
     """A folder with a model that takes any size, and a photo whose name is hard on a shell."""
     monkeypatch.chdir(tmp_path)
     photo = keras.Input((None, None, 3))
@@ -31,7 +31,7 @@ def options_of(words):
     return command.make_context(name, rest).params
 
 
-def test_the_command_line_reads_what_was_asked_for(saved):
+def test_the_command_line_reads_what_was_asked_for():
     network = kviz.load_model("my model.keras", preprocess="-1..1")
     how = {"fit": "pad", "target_size": [8, 12], "bands": [3, 1, 2]}
     images = kviz.load_images("./-a 'photo'.png", network, **how)
@@ -43,9 +43,9 @@ def test_the_command_line_reads_what_was_asked_for(saved):
     assert read == tuple(how.values())
 
 
-def test_what_is_so_by_default_is_not_in_it(saved):
+def test_what_is_so_by_default_is_not_in_it(folder):
     network = kviz.load_model("my model.keras")
-    (saved / "-a 'photo'.png").rename("photo.png")
+    (folder / "-a 'photo'.png").rename("photo.png")
     images = kviz.load_images("photo.png", network)
     assert as_command(network, {"image": images}, None) == {
         "command": "kviz attribute 'my model.keras'",
@@ -54,7 +54,7 @@ def test_what_is_so_by_default_is_not_in_it(saved):
 
 
 @pytest.mark.parametrize("what", ["photo", "model", "preprocess", "inputs"])
-def test_where_a_file_is_missing_there_is_none(saved, what):
+def test_where_a_file_is_missing_there_is_none(what):
     path = "my model.keras"
     preprocess = keras.layers.Rescaling(2.0) if what == "preprocess" else None
     network = kviz.load_model(path, preprocess=preprocess)
