@@ -100,9 +100,10 @@ best_patches: `layer`, `channel`, `count`? 9; where `hello` says `data`.
     `patches` [{`value`, `name`, `row`, `column`, `height`, `width`}] best first; arrays `patch-0` …
     uint8 (h, w, 3), of those whose image is at hand.
 
-save: `as` "report" (slow), "png" or "python"; `photos` [ids]; of a report `methods`?, `layers`?,
-    `class_index`?, `quick`? true, `seed`? 0; of a png `of`, an ask for `maps` (with `channel`?) or
-    `attribution`; of a python `of`?, an ask for `attribution`, whose maps of all photos it saves, too.
+save: `as` "report" (slow), "png", "pdf" (slow) or "python"; `photos` [ids]; of a report `methods`?,
+    `layers`?, `class_index`?, `quick`? true, `seed`? 0; of a png `of`, an ask for `maps` (with
+    `channel`?) or `attribution`; of a pdf `of`, one to four asks for `attribution`, side by side for
+    `class_index`?; of a python `of`?, an ask for `attribution`, whose maps of all photos it saves, too.
     `name` of a file, `type` of media. Array `file` uint8 (n,). Nothing is written here.
 
 cancel: `of` id. Answered at once, and so is what it ends.
