@@ -140,7 +140,7 @@ def imputed(image: Array, missing: Array) -> Array:
     >>> imputed(row, np.array([[False, True, False]]))[0, 1].tolist()
     [1.0]
     """
-    installed("scipy", "road")
+    installed("scipy", "road", "metrics")
     sparse, linalg = (import_module(f"scipy.{name}") for name in ("sparse", "sparse.linalg"))
     height, width = missing.shape
     ys, xs = np.nonzero(missing)
