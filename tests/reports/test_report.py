@@ -119,6 +119,8 @@ def test_the_page_carries_attributions_whole(made):
         np.testing.assert_array_equal(
             np.frombuffer(data, "<f4").reshape(found.maps.shape[1:]), found.maps[0]
         )
+    for one in told(made.report.html)["attributions"]:
+        assert [each["rival"] for each in one["classes"]] == [False, True]
 
 
 def test_kernels_are_those_of_the_model(made):

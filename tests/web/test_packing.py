@@ -61,7 +61,7 @@ def test_means_of_blocks_are_coded_by_their_own_ends(values, factor):
 
 
 def test_a_channel_that_is_the_same_everywhere_has_no_deviation():
-    values = np.full((7, 9, 2), 0.1, np.float32)
+    values = np.full((7, 9, 2), 0.1)
     values[3, 4, 1] = 0.2
     flat, other = quantised(values).deviation
     assert flat == 0 < other
