@@ -1,4 +1,4 @@
-"""Extras: packages that kviz does not ask for, imported when needed, and how to install them."""
+"""Extras: optional packages, imported when they are needed, and how to install them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ NAME = "keras-kviz"
 
 
 def install_command(extra: str) -> str:
-    """Return what is typed to install one of kviz's extras, in words where a folder matters.
+    """Return the command that installs one of kviz's extras, and in which folder where that matters.
 
-    How kviz itself was installed decides: from a folder, such as a clone, it is installed again from
-    there; else an index has it. The folder is not named, since messages go into pages that are sent.
+    It follows from how kviz itself was installed: from a folder, such as a clone, or from an index.
+    The folder is not named, since messages go into pages that are sent.
 
     Args:
         extra: its name.
@@ -29,7 +29,7 @@ def install_command(extra: str) -> str:
 def _is_from_folder() -> bool:
     """Return whether kviz was installed from a folder, or is not installed but run there."""
     try:
-        # PEP 610: written beside the metadata of what was not named alone to an index.
+        # PEP 610: there where a package was installed from a path or an address.
         text = distribution(NAME).read_text("direct_url.json")
         found = json.loads(text or "{}")
     except PackageNotFoundError:
@@ -40,11 +40,11 @@ def _is_from_folder() -> bool:
 
 
 def installed(module: str, what: str, extra: str = "") -> Any:
-    """Return a module of a package that kviz does not ask for, imported now that it is needed.
+    """Return a module of an optional package, imported now that it is needed.
 
     Args:
         module: such as `"pyarrow.parquet"`.
-        what: needs it, as a sentence begins.
+        what: what needs it, as the beginning of a sentence.
         extra: kviz's extra that brings it, if one does.
 
     Raises:

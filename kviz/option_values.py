@@ -1,4 +1,4 @@
-"""What an option of a method or a metric takes: by its type and bounds, or by a check of its own.
+"""What an option of a method or a metric takes: by its type and bounds, or by its own check.
 
 Nothing of TensorFlow is needed, so that a value can be refused before it is imported.
 """
@@ -17,9 +17,9 @@ from kviz.cards import Option
 from kviz.errors import OptionError
 from kviz.shelf import BASELINES
 
-# Steps, samples, masks: with more no method ends.
+# The most steps, samples or masks: with more, no method would finish.
 MANY = 1_000_000
-# What images hold; more would be infinite there.
+# Images are float32, in which more would be infinite.
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -29,9 +29,9 @@ def validated(name: str, hint: Any, value: Any, rules: Any) -> Any:
     Args:
         name: the option.
         hint: its type: None, bool, int, float, literals, a tuple of whole numbers, or several of these.
-            What else there is is not looked at.
+            Values of other types are not checked.
         value: what was given.
-        rules: what `option` was told.
+        rules: what `option` was given.
 
     >>> validated("steps", int | None, np.int64(8), {}), validated("steps", int, MANY, {})
     (8, 1000000)
@@ -58,7 +58,7 @@ _NONE = object()
 
 
 def _described(kind: Any, rules: Any) -> str:
-    """Return what a type takes, in words; nothing for a type that is not looked at."""
+    """Return what a type takes, in words; nothing for a type that is not checked."""
     least, above, below = (rules.get(key) for key in ("least", "above", "below"))
     if kind is int:
         return f"a whole number from {1 if least is None else least}"
@@ -117,7 +117,7 @@ def _real(value: Any, rules: Any) -> Any:
 
 
 def validate_option(name: str, option: Option, value: Any) -> None:
-    """Raise an `OptionError` for a value that an option does not take, as far as its file tells.
+    """Raise an `OptionError` for a value that an option does not take, as far as its file says.
 
     Args:
         name: the option's.

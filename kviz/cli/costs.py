@@ -1,7 +1,7 @@
 """Costs: the passes that a verb makes, counted before it makes them.
 
 Those of a method or metric are known from its card (`kviz.cards`), those of an ascent from its steps.
-What follows neither from these nor from the images and the network is not known, and not guessed.
+Where neither these nor the images and the network tell, a cost is not known; it is not guessed.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Cost:
 
     Attributes:
         what: what is computed, in words.
-        forward: forward passes of single images; None where nobody knows before.
+        forward: forward passes of single images; None where they cannot be known beforehand.
         backward: backward passes, likewise.
-        at_most: whether it can be fewer.
+        at_most: whether there can be fewer.
     """
 
     what: str
@@ -45,7 +45,7 @@ class Cost:
     at_most: bool = False
 
     def __mul__(self, times: int) -> Cost:
-        """Return what it costs so many times."""
+        """Return the cost of doing it so many times."""
         return replace(
             self,
             forward=None if self.forward is None else self.forward * times,
@@ -62,7 +62,7 @@ def costs_of(
         verb: its name.
         network: the model.
         pixels: the photos as the model takes them, None for a verb that takes none.
-        given: what the verb is given behind these.
+        given: the verb's positional arguments after these.
         options: its options.
     """
     count = 0 if pixels is None else len(first_of(pixels))
@@ -94,7 +94,7 @@ def costs_of(
 
 
 def _class_images(many: int, steps: int) -> Cost:
-    # A quarter more where another class has won, and what is predicted after either.
+    # A quarter more where another class has won, and predictions after both.
     steps += max(1, steps // 4)
     return Cost(what=f"images of {many} classes", forward=many * (steps + 4), backward=many * steps,
                 at_most=True)  # fmt: skip
@@ -112,7 +112,7 @@ def _fooled(runs: int, steps: int) -> Cost:
 
 
 def _predicted(methods: Sequence[Method], count: int) -> list[Cost]:
-    """Return what it costs to predict the class, for methods that have to know it before."""
+    """Return what it costs to predict the class, for methods that have to know it first."""
     many = count * sum(method.fixed_target for method in methods)
     return [Cost(what="the predicted class", forward=many, backward=0)] if many else []
 
@@ -123,7 +123,7 @@ def _maps(network: Network, pixels: Any, method: Method, output: Any) -> Cost:
 
     name = method_name(method)
     card = METHODS.card(name)
-    if _head(network, pixels, output).is_map:  # where the class is predicted, is looked up besides
+    if _head(network, pixels, output).is_map:  # further passes find where the class is predicted
         return unknown(name)
     settings = {key: getattr(method, key) for key in card.options}
     settings |= _decided(network, pixels, method, card.forward + card.backward)
@@ -143,7 +143,7 @@ def _head(network: Network, pixels: Any, output: Any) -> Any:
 
 
 def _decided(network: Network, pixels: Any, method: Any, formula: str) -> dict[str, int]:
-    """Return what the image and the network decide of a method's passes."""
+    """Return the terms of a method's formula that follow from the image and the network."""
     import kviz
 
     first = first_of(pixels)
@@ -162,7 +162,7 @@ def _decided(network: Network, pixels: Any, method: Any, formula: str) -> dict[s
 
 
 def unknown(what: str) -> Cost:
-    """Return a cost that nobody knows before."""
+    """Return a cost that cannot be known beforehand."""
     return Cost(what=what, forward=None, backward=None)
 
 
@@ -186,8 +186,8 @@ def _of_evaluation(
         pixels: the photos, or one like them.
         names: the methods.
         options: the verb's options.
-        groups: of images that are evaluated together, how many, and whether they are several photos,
-            of which one's map is another's null.
+        groups: for each group of images that are evaluated together, how many they are, and whether
+            they are different photos, so that one's map is a null for another.
     """
     from kviz.attribution.registry import as_method
     from kviz.metrics.evaluate import METRICS as BY_DEFAULT
@@ -230,7 +230,7 @@ def _of_metric(
     forward = backward = 0
     count = sum(many for many, _ in groups)
     for images, several in groups:
-        # Beside a method's map are its inverted and that of another photo.
+        # Beside a method's map stand the same map inverted, and that of another photo.
         own = 1 + (1 + several) * metric.has_nulls
         held = len(maps) * own + shared * metric.has_nulls * (len(maps) if alone else 1)
         forward += images * (each * (len(maps) if alone else 1) + per_map * held)
@@ -241,7 +241,7 @@ def _of_metric(
 
 
 def _of_report(network: Network, pixels: Any, options: Mapping[str, Any]) -> list[Cost]:
-    """Return what the parts of a report cost that make passes."""
+    """Return the costs of those parts of a report that make passes."""
     from kviz.attribution import method_named
     from kviz.reports.default_methods import default_methods
     from kviz.reports.gather import CLASS_STEPS
@@ -284,7 +284,7 @@ def _classes_in_report(network: Network, pixels: Any, options: Mapping[str, Any]
     wanted = {network.class_index(one, head) for one in options["class_index"] or ()}
     if head.is_map or not head.has_classes:
         return None
-    # Beside one class the strongest of the others is explained.
+    # With one class, the strongest of the others is explained too.
     return len(wanted) if len(wanted) > 1 else min(2, 2 if head.is_unit else head.classes or 2)
 
 
@@ -405,7 +405,7 @@ def first_of(pixels: Any) -> Any:
 
 
 def copies(pixels: Any, count: int) -> Any:
-    """Return so many images: the first ones, again from the first where there are fewer."""
+    """Return so many images, repeated from the first where there are fewer."""
     if isinstance(pixels, dict):
         return {name: copies(array, count) for name, array in pixels.items()}
     return np.resize(pixels, (count, *pixels.shape[1:]))

@@ -45,7 +45,7 @@ _FOR = {
 
 @dataclass(frozen=True)
 class Package:
-    """A package that kviz asks for.
+    """A package that kviz, or one of its extras, requires.
 
     Attributes:
         name: its name.
@@ -60,7 +60,7 @@ class Package:
     fits: bool
 
     def words(self) -> str:
-        """Return what is there in words."""
+        """Return in words whether it is there."""
         if self.fits:
             return f"{self.name} {self.installed}"
         there = f"{self.installed} is installed" if self.installed else "not installed"
@@ -74,7 +74,7 @@ class Package:
 @take.as_json
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Tell versions, GPUs and memory, and for what is missing the command that installs it.
+    """List versions, GPUs, memory and extras, with the command that installs what is missing.
 
     It imports TensorFlow to ask which GPUs it sees, which takes seconds. The exit code is 1 where kviz
     cannot work.
@@ -167,7 +167,7 @@ def _backend() -> dict[str, Any]:
 
 
 def _has_nvidia_driver() -> bool:
-    """Return whether there is a driver of NVIDIA's for a GPU that TensorFlow could use: under Linux."""
+    """Return whether there is an NVIDIA driver; TensorFlow could use one under Linux only."""
     if sys.platform != "linux":
         return False
     return Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
@@ -192,7 +192,7 @@ def _page(facts: dict[str, Any], needed: list[Package], extras: dict[str, list[P
     ]
     if not needed:
         lines.append(f"Needs    not known: {NAME} is not installed, kviz runs from a folder")
-    # Gigabytes that are of no use without such a GPU.
+    # Gigabytes, and of no use without an NVIDIA GPU.
     has_any = any(one.name.startswith("nvidia") and one.installed for one in extras.get("gpu", ()))
     shown = [extra for extra in (*_FOR, *sorted(extras.keys() - _FOR)) if extra in extras]
     if not (facts["nvidia_driver"] or has_any) and "gpu" in shown:

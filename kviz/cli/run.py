@@ -135,7 +135,7 @@ _how = take.stacked(
 
 
 @click.group(
-    short_help="Do it for a whole data set: streamed, resumable, on many machines.",
+    short_help="Run a command over a data set: streamed, resumable, on many machines.",
     epilog="""\b
 Examples:
   kviz run predict model.keras photos/ --out scores
@@ -170,7 +170,7 @@ def predict(**options: Any) -> None:
 
 @run.command(
     cls=Command,
-    short_help="Keep feature maps, what is pooled of them, or statistics.",
+    short_help="Keep feature maps, pooled ones, or statistics.",
     examples=(
         "kviz run activations model.keras photos/ --out maps --pooling avg",
         "kviz run activations model.keras photos/ --out maps --statistic moments",

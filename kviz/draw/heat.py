@@ -1,7 +1,7 @@
 """Maps as colours: alone, over photos, under signals, beside slices, under frames, as bars.
 
 Magnitudes are viridis from 0, signed values blue-white-red about 0. Over something else the opacity
-follows the magnitude, and ends where the photo can still be seen: what counts most is to be recognised.
+follows the magnitude, up to a limit: what counts most should still be seen in the photo below.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from kviz.reports.as_python import reading_options
 def as_command(
     network: Network, pixels: Mapping[str, Array], output: int | str | None
 ) -> dict[str, Any]:
-    """Return what the command that draws an attribution of a photo is made of, quoted for a shell.
+    """Return the parts of the command that draws an attribution of a photo, quoted for a shell.
 
     Args:
         network: the network.
@@ -25,8 +25,8 @@ def as_command(
         output: which of the model's outputs, None for the default.
 
     Returns:
-        `command`, with the model and how it is loaded, None where no command can say that; `photos`,
-        for each photo its file and how it is read, none where they were read from no files.
+        `command`, with the model and how it is loaded, and `photos`, for each photo its file and how it
+        is read. None and an empty list where the model or a photo is from no file.
     """
     arrays = list(pixels.values())
     found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else [None]

@@ -1,6 +1,6 @@
-"""as_python: the program that makes a page again: what was asked, without what is so by default.
+"""as_python: the program that makes a page again, with the options that differ from their defaults.
 
-The report knows its photos by the files that they were read from, the app by what it was sent.
+A report knows the files that its photos were read from; the app knows the names of what it was sent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Read:
         options: of `kviz.load_images`.
         cut: what is cut out of the file, None for what `kviz.load_images` makes of it.
         row: which of the images in the file, None for the only one.
-        note: what has to be done before.
+        note: what has to be done first, for a comment.
     """
 
     file: str
@@ -51,7 +51,7 @@ class Read:
         return self.cut is None and self.row is None
 
     def lines(self, name: str) -> list[str]:
-        """Return what reads it under a name."""
+        """Return the lines that read it into a variable of that name."""
         note = [f"# {self.note}"] if self.note else []
         if self.cut is None:
             (*lines, last) = _call(
@@ -73,7 +73,7 @@ class Read:
 
 
 class _Name(str):
-    """A name of the program's, which is written without quotes."""
+    """A variable of the program, which is written without quotes."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ _GIVEN = [*_NETWORK, _Name("images")]
 
 
 class Attributed(NamedTuple):
-    """An attribution that the program makes and saves, too."""
+    """An attribution that the program makes and saves as well."""
 
     method: str
     options: Mapping[str, Any]
@@ -105,7 +105,7 @@ def as_python(
         network: the network.
         images: how each is read, or the shape of what has to be given, in words.
         settings: what the verb was asked, under the names that it takes.
-        attributed: a map that is saved besides.
+        attributed: an attribution that is saved as well.
     """
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(verb).parameters.items()
@@ -135,7 +135,7 @@ def as_python(
 
 
 def reads_of(pixels: Mapping[str, Array], network: Network) -> list[Read] | str:
-    """Return how images are read again, or their shape where nobody knows from which files they are.
+    """Return how images are read again, or their shape where it is not known which files they are from.
 
     Args:
         pixels: what the network was given, by input.
@@ -150,7 +150,7 @@ def reads_of(pixels: Mapping[str, Array], network: Network) -> list[Read] | str:
 
 
 def reading_options(wanted: Wanted, network: Network) -> dict[str, Any]:
-    """Return what `kviz.load_images` was told, without what is so by default.
+    """Return the options of `kviz.load_images` that differ from their defaults.
 
     Args:
         wanted: what a file's pixels became.

@@ -125,7 +125,7 @@ class _Asked:
         return found
 
     def attributed(self, classes: list[list[int]], no_class: str | None) -> dict[str, Attribution]:
-        """Return maps by method, with certificates where these are wanted."""
+        """Return maps by method, with certificates where they are wanted."""
         found = {}
         for method in self.settings.methods:
 
@@ -253,7 +253,7 @@ def gather(
         What they found.
 
     Raises:
-        KeyboardInterrupt: also where it came while a verb was at work that would give what it has.
+        KeyboardInterrupt: also from a verb that by itself would return what it has so far.
     """
     clock = _Clock(progress)
     asked = _Asked(clock, network, images, settings, names)
@@ -289,7 +289,7 @@ def gather(
 
 
 def _classes(predictions: Predictions | None, chosen: tuple[int, ...]) -> list[list[int]]:
-    """Return for each photo the classes explained; to one alone the strongest of the others."""
+    """Return the classes explained for each photo; beside one alone, the strongest of the others."""
     if predictions is None or not predictions.scores.shape[1]:
         return []
     if len(chosen) > 1:

@@ -46,11 +46,11 @@ def page(
 
     Args:
         parts: what the verbs found.
-        facts: the same as facts; what had to be made smaller is put in under `"page"`.
+        facts: the same, as `facts_of` returns it; what had to be made smaller is added under `"page"`.
         pixels: what the network was given, by input.
         limit: bytes that the page may take; None for any number.
         edition: `"mail"` for photos and dreams as JPEG.
-        more: what else the script is told, of a page that asks for its numbers.
+        more: what else the script is told, on a page that asks a server for its numbers.
 
     Returns:
         HTML, ASCII where it comes from names.
@@ -105,7 +105,7 @@ def page(
 
 
 def _shown(parts: Parts, facts: dict[str, Any], edition: Edition) -> dict[str, Any]:
-    """Return what the template shows, besides photos and what is told to the script."""
+    """Return what the template shows, apart from photos and what the script is told."""
     graph, why_no_graph = _graphs(parts.layers)
     return {
         "facts": facts,
@@ -157,7 +157,7 @@ def _told(
 
 
 def _maps(parts: Parts, room: float) -> tuple[blobs.Attributions, blobs.Layers]:
-    """Return attributions and feature maps, within what room the rest of the page leaves."""
+    """Return attributions and feature maps, within the room that the rest of the page leaves."""
     attributions = blobs.attributions(parts, 0.25 * room)
     room -= sum(map(len, attributions.texts.values()))
     # A little for what the page says of each layer.
@@ -167,7 +167,7 @@ def _maps(parts: Parts, room: float) -> tuple[blobs.Attributions, blobs.Layers]:
 def _smaller(
     side: int, attributions: blobs.Attributions, edition: Edition, patterns: bool
 ) -> list[str]:
-    """Return a sentence for each thing that the page has smaller than it was computed."""
+    """Return a sentence for each thing that the page carries smaller than it was computed."""
     said = []
     if side:
         said.append(f"Feature maps over {side} values a side are carried as means of blocks.")

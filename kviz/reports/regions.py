@@ -21,7 +21,7 @@ COLUMNS = ("left", "centre", "right")
 STRONGEST = 0.1
 # More regions than these, and the evidence is spread.
 MOST_NAMED = 3
-# A region's share, below which the strongest is not told from the others.
+# The strongest region's share, below which it is not set apart from the others.
 EVEN = 0.12
 # The largest value against the mean, below which no part of a map stands out.
 FLAT = 1.25
@@ -86,7 +86,7 @@ class Regions:
             return []
         shares = self.positive.reshape(-1) / total
         order = np.argsort(-shares, kind="stable")
-        # A rounding less, so that two halves are not three parts.
+        # A little over a half: of two equal regions both are needed, however their sum is rounded.
         count = int(np.searchsorted(np.cumsum(shares[order]), 0.5 + 1e-9)) + 1
         return [Region(*divmod(int(at), SIDE), float(shares[at])) for at in order[:count]]
 

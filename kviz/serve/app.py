@@ -33,8 +33,8 @@ Call = Callable[..., Awaitable[Any]]
 OUTBOX_BYTES = 128_000_000
 # Seconds between pings, and in which a reader has to answer one.
 PING = 20.0
-# WebSockets at once, one for each page that is open; and connections in all, of which some are left to
-# pages that are read, also where no more WebSockets are.
+# The most WebSockets, one for each open page, and the most connections: a page can still be loaded, and
+# say why, where it gets no WebSocket.
 READERS = 100
 CONNECTIONS = 128
 # A head and what surrounds the arrays, besides.

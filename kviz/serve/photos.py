@@ -75,15 +75,15 @@ class Photo:
         if self.file is not None:
             lying = lying_of(self.file, self.name)
             return lying.size
-        assert self.levels is not None  # noqa: S101 - of an array nobody asks
+        assert self.levels is not None  # noqa: S101 - not asked of an array
         height, width = self.levels.shape[:2]
         return width, height
 
     def whole(self) -> Seen:
-        """Return the photo itself, RGB, uint8 `(H, W, 3)`, and what it should be seen with."""
+        """Return the photo itself, RGB, uint8 `(H, W, 3)`, and what a reader should know of it."""
         if self.file is not None:
             return read(self.file, Wanted(), self.name)
-        assert self.levels is not None  # noqa: S101 - of an array nobody asks
+        assert self.levels is not None  # noqa: S101 - not asked of an array
         return Seen(_opaque(self.levels), ())
 
     def preview(self) -> Array:
@@ -101,7 +101,7 @@ class Fitted:
         pixels: `(1, …)`.
         extent: width and height of the photo itself.
         box: what of it is seen, None where the photo itself is no picture.
-        notes: what it should be seen with.
+        notes: what a reader should know of it.
     """
 
     pixels: Array
@@ -178,7 +178,7 @@ def _of_file(file: bytes, wanted: Wanted, name: str) -> Seen:
     except ImageError as error:
         if error.bands is None:
             raise
-        # Which of them are taken, nobody can say here.
+        # The app has no choice of bands, which the message by itself would ask for.
         raise ImageError(
             f"{sanitise(name, 80)} has {error.bands} band{'s' * (error.bands > 1)}, and the model "
             f"takes {wanted.channels}. Send a TIFF or a .npy file that has as many."
@@ -239,8 +239,8 @@ def _of_levels(photo: Photo, wanted: Wanted) -> Array:
 def _validate_colours(wanted: Wanted) -> None:
     if wanted.channels not in (1, 3, None):
         raise ImageError(
-            f"The model takes {wanted.channels} channels, which a picture has not: it can be given a "
-            "TIFF or a .npy file that has them, whole and as it is."
+            f"The model takes {wanted.channels} channels, which a picture does not have. Send a TIFF "
+            "or a .npy file that has them; nothing can be cut out of it."
         )
 
 

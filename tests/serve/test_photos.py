@@ -123,11 +123,11 @@ def test_a_tiff_of_ten_bands_is_read_as_load_images_reads_it(ten_bands, tmp_path
         ),
         (
             Photo(name="a", levels=np.zeros((6, 8, 3), np.uint8)),
-            "takes 10 channels, which a picture",
+            "takes 10 channels, which a picture does",
         ),
         (
             Photo(name="a.png", file=image_file((9, 9), 99), box=(0.0, 0.0, 5.0, 5.0)),
-            "takes 10 channels, which a picture has not",
+            "takes 10 channels, which a picture does not have. Send a TIFF",
         ),
         (Photo(name="a.npy", array=np.stack([BANDS, BANDS])), "a.npy holds 2 images"),
         (Photo(name="a.npy", array=BANDS[..., :3]), "Expected images of shape"),

@@ -171,7 +171,7 @@ class Save(Ask):
             return path.read_bytes()
 
     def _attribution(self, turn: Turn, photo: Photo, ask: AskAttribution) -> Attribution:
-        """Return what was found for the classes that are meant; what was computed is not once more."""
+        """Return the attribution for the classes wanted, computed anew only where one is missing."""
         side, method = turn.side, method_named(ask.method, **ask.options)
         found, classes, _ = side.attribution(
             photo, method, ask.class_index, seed=ask.seed, progress=turn.progress
@@ -191,9 +191,9 @@ def _read(side: Side, photo: Photo) -> Read:
     if photo.array is not None:
         held = _OF_ARRAYS.fullmatch(photo.name)
         if held is None:
-            return Read(f"{photo.name}.npy", note="an array that the app was given: save it so")
+            return Read(f"{photo.name}.npy", note="an array that the app was given: save it first")
         return Read(held["file"], row=int(held["row"]) if held["row"] else None)
-    note = "" if photo.file is not None else "these pixels were made in the app: save them so"
+    note = "" if photo.file is not None else "these pixels were made in the app: save them first"
     height, width = side.fitted(photo).pixels.shape[1:3]
     if photo.box is not None:
         cut = Cut(photo.box, (height, width), side.network.channels == 1)
@@ -203,7 +203,7 @@ def _read(side: Side, photo: Photo) -> Read:
 
 
 def _of_classes(found: Attribution, places: list[int]) -> Attribution:
-    """Return what was found in one photo for some of its classes."""
+    """Return the attribution of one photo for some of its classes."""
     return replace(
         found,
         maps=found.maps[:, places],
