@@ -15,7 +15,7 @@ from kviz.reports.as_python import reading_options
 
 
 def as_command(
-    network: Network, pixels: Mapping[str, Array], output: int | str | None
+    network: Network, pixels: Mapping[str, Array], output: int | str | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Return the parts of the command that draws an attribution of a photo, quoted for a shell.
 
@@ -23,22 +23,27 @@ def as_command(
         network: the network.
         pixels: what it was given, by input.
         output: which of the model's outputs, None for the default.
+        seed: of methods that draw at random.
 
     Returns:
         `command`, with the model and how it is loaded, and `photos`, for each photo its file and how it
-        is read. None and an empty list where the model or a photo is from no file.
+        is read. None and an empty list where the model or a photo is from no file. `options`, of
+        `kviz.attribute`, where they differ from the defaults.
     """
     arrays = list(pixels.values())
     found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else [None]
     preprocess = network.preprocess
+    options = {} if output is None else {"output": output}
+    options |= {"seed": seed} if seed else {}
     if network.path is None or not isinstance(preprocess, str | None) or not all(found):
-        return {"command": None, "photos": []}
+        return {"command": None, "photos": [], "options": options}
     more = [] if preprocess is None else ["--preprocess", preprocess]
-    more += [] if output is None else ["--output", str(output)]
+    more += [word for name, value in options.items() for word in (f"--{name}", str(value))]
     photos = [shlex.join([_file(one.path), *_reading(one.wanted, network)]) for one in found if one]
     return {
         "command": shlex.join(["kviz", "attribute", _file(network.path), *more]),
         "photos": photos,
+        "options": options,
     }
 
 

@@ -132,6 +132,7 @@ def _told(
     photos: Sequence[Picture],
 ) -> dict[str, Any]:
     """Return what the script is told, with no maps in it yet."""
+    settings = facts["made_by"]["settings"]
     return {
         "cmaps": list(CMAPS),
         "photos": [
@@ -148,7 +149,9 @@ def _told(
             first_method(parts.attributions, image) for image in range(len(parts.names))
         ],
         "model": facts["model"]["name"],
-        "figure": as_command(parts.network, pixels, facts["made_by"]["settings"].get("output")),
+        "figure": as_command(
+            parts.network, pixels, settings.get("output"), settings.get("seed", 0)
+        ),
         "layers": [],
         "tree": tree(parts.layers),
         "patterns": _patterns(parts),

@@ -35,10 +35,11 @@ def test_the_command_line_reads_what_was_asked_for():
     network = kviz.load_model("my model.keras", preprocess="-1..1")
     how = {"fit": "pad", "target_size": [8, 12], "bands": [3, 1, 2]}
     images = kviz.load_images("./-a 'photo'.png", network, **how)
-    made = as_command(network, {"image": images}, 1)
+    made = as_command(network, {"image": images}, 1, 3)
     read = options_of(f"{made['command']} {made['photos'][0]}")
     assert (read["model"], read["images"]) == ("my model.keras", ("./-a 'photo'.png",))
-    assert (read["preprocess"], read["output"]) == ("-1..1", "1")
+    assert (read["preprocess"], read["output"], read["seed"]) == ("-1..1", "1", 3)
+    assert made["options"] == {"output": 1, "seed": 3}
     read = (read["fit"], list(read["target_size"]), list(read["bands"]))
     assert read == tuple(how.values())
 
@@ -47,9 +48,10 @@ def test_what_is_so_by_default_is_not_in_it(folder):
     network = kviz.load_model("my model.keras")
     (folder / "-a 'photo'.png").rename("photo.png")
     images = kviz.load_images("photo.png", network)
-    assert as_command(network, {"image": images}, None) == {
+    assert as_command(network, {"image": images}) == {
         "command": "kviz attribute 'my model.keras'",
         "photos": ["photo.png"],
+        "options": {},
     }
 
 
@@ -66,4 +68,8 @@ def test_where_a_file_is_missing_there_is_none(what):
         pixels = {"image": np.concatenate([images, images // 2])}
     elif what == "inputs":
         pixels = {"one": images, "other": images}
-    assert as_command(network, pixels, None) == {"command": None, "photos": []}
+    assert as_command(network, pixels, seed=3) == {
+        "command": None,
+        "photos": [],
+        "options": {"seed": 3},
+    }

@@ -35,6 +35,7 @@ def test_a_photo_keeps_its_size_up_to_the_longest(any_size, size, box, given):
     levels = np.zeros((*size, 3), np.uint8)
     found = fitted(Photo(name="a", levels=levels, box=box), any_size)
     assert found.pixels.shape == (1, *given, 3)
+    assert found.is_part == (given != size)
     assert bool(found.notes) == (max(given) == LONGEST)
 
 
@@ -136,6 +137,13 @@ def test_a_tiff_of_ten_bands_is_read_as_load_images_reads_it(ten_bands, tmp_path
 def test_what_a_model_of_ten_bands_cannot_be_given_is_said_in_a_sentence(ten_bands, photo, words):
     with pytest.raises(ImageError, match=words):
         fitted(photo, ten_bands)
+
+
+def test_of_a_broken_photo_its_own_fault_is_said_and_no_bands(ten_bands):
+    broken = Photo(name="a.png", file=image_file((99, 99), 9)[:-30])
+    with pytest.raises(ImageError, match=r"^a\.png ") as error:
+        fitted(broken, ten_bands)
+    assert "bands" not in str(error.value)
 
 
 @pytest.mark.parametrize("file", [b"PK\3\4" + bytes(40), array_file(BANDS)[:-4], b"\x93NUMPY"])

@@ -99,14 +99,15 @@ export async function saveCsv() {
 export function figureLine() {
   const { image: place, methods, classes } = figured();
   const file = `${plainName(nameOf(place).replace(/\.[^.]*$/, ""))}.pdf`;
-  const { command, photos } = told.figure;
+  const { command, photos, options: asked } = told.figure;
   if (command && photos[place]) {
     const options = [...methods.map((method) => `--method ${method}`), ...classes.map((index) => `--class ${index}`)];
     return [command, photos[place], ...options, `--out ${file}`].join(" ");
   }
   const images = told.photos.length > 1 ? `images[${place}:${place + 1}]` : "images";
   const classIndex = classes.length > 1 ? `[[${classes.join(", ")}]]` : classes[0];
-  const found = methods.map((method) => `kviz.attribute(network, ${images}, "${method}", class_index=${classIndex})`);
+  const more = Object.entries(asked).map(([name, value]) => `, ${name}=${JSON.stringify(value)}`).join("");
+  const found = methods.map((method) => `kviz.attribute(network, ${images}, "${method}", class_index=${classIndex}${more})`);
   return `${found.length > 1 ? `kviz.compare([${found.join(", ")}])` : found[0]}.save("${file}")`;
 }
 

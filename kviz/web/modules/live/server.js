@@ -6,8 +6,8 @@ import { answerWith, forget, hold, told } from "../source.js";
 
 const STATES = {
   open: "",
-  refused: "kviz does not let this page in: as many are open as it serves, or it has ended. It is tried again.",
-  closed: "The connection to kviz is lost. It is tried again; what was computed is not lost.",
+  refused: "kviz cannot be reached: too many pages are open, or it has ended. Trying again.",
+  closed: "The connection to kviz is lost. Trying again; nothing that was computed is lost.",
   ended: "The kernel that this page asks has ended. Run the notebook's cells again, this one last.",
 };
 
