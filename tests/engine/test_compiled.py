@@ -181,9 +181,10 @@ class Inner(layers.Layer):
         self.first = layers.Conv2D(4, 3, name="first")
         self.parts = [layers.Conv2D(4, 1, name="part")]
         self.slope = 1.0
+        self.slopes = ("of parts", [1.0])
 
     def call(self, x):
-        return self.slope * self.parts[0](self.first(x))
+        return self.slope * self.slopes[1][0] * self.parts[0](self.first(x))
 
 
 def changed_activation(block):
@@ -192,6 +193,10 @@ def changed_activation(block):
 
 def changed_number(block):
     block.slope = -3.0
+
+
+def changed_number_in_a_tuple(block):
+    block.slopes[1][0] = -3.0
 
 
 def changed_layer(block):
@@ -210,9 +215,12 @@ def enabled_lora(block):
 @pytest.mark.filterwarnings("ignore:Layer .* looks like it has unbuilt state")
 @pytest.mark.parametrize(
     "change",
-    [changed_activation, changed_number, changed_layer, changed_list, enabled_lora],
+    [
+        changed_activation, changed_number, changed_number_in_a_tuple, changed_layer, changed_list,
+        enabled_lora,
+    ],
     ids=lambda change: change.__name__,
-)
+)  # fmt: skip
 def test_a_change_inside_a_custom_block_is_seen(change):
     keras.utils.set_random_seed(1)
     inputs = keras.Input((16, 16, 3))

@@ -374,8 +374,10 @@ def test_an_address_that_cannot_be_had_is_said():
     taken = socket.create_server(("127.0.0.1", 0))
     with closing(taken), pytest.raises(OptionError, match="cannot be had"):
         listening("127.0.0.1", taken.getsockname()[1])
-    with pytest.raises(OptionError, match="an address of this machine"):
-        listening("no.such.host.invalid", 0)
+    # Of nobody, and of another machine.
+    for host in ("no.such.host.invalid", "192.0.2.1"):
+        with pytest.raises(OptionError, match="an address of this machine"):
+            listening(host, 0)
 
 
 @pytest.mark.parametrize(

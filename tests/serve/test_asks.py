@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -17,7 +18,8 @@ from kviz.formats.fitting import box_of
 from kviz.reports import blobs
 from kviz.reports.parts import Parts
 from kviz.serve.ask import ask_named
-from kviz.serve.index import index_page
+from kviz.serve.asks.save import _of_classes
+from kviz.serve.index import _layers, index_page
 from kviz.serve.session import Session
 from kviz.web.packing import quantised
 
@@ -194,6 +196,15 @@ def test_of_a_layer_the_page_is_told_the_same_before_it_has_maps(session, file):
     assert {path for path, one in told.items() if one["kernels"]} == {
         "conv", "depth", "apart", "wide", "groups",
     }  # fmt: skip
+
+
+def test_of_a_layer_with_channels_first_the_page_is_told_height_and_width():
+    model = keras.Sequential(
+        [keras.Input((3, 9, 12)), keras.layers.Conv2D(4, 2, data_format="channels_first", name="c")]
+    )
+    table = kviz.Network(model).layers
+    (told,) = _layers(SimpleNamespace(table=table, has_maps=lambda info: info.path == "c"))
+    assert (told["height"], told["width"], told["channels"]) == (8, 11, 4)
 
 
 def test_layers_without_maps_and_unknown_ones_are_said(shared):
@@ -458,11 +469,16 @@ def test_a_figure_is_saved_of_what_is_looked_at(shared, small, pixels, monkeypat
         "kviz.serve.asks.save.write_figure",
         lambda figure, path: (drawn.append(figure), write(figure, path)),
     )
-    gradient, saliency = ({"ask": "attribution", "method": one} for one in ("gradient", "saliency"))
+
+    def some(*methods):
+        return [{"ask": "attribution", "method": one} for one in methods]
+
+    gradient, saliency = some("gradient", "saliency")
     for of, classes in (
         (gradient, 1),
         (gradient, [2, 0]),
         ([gradient, saliency], [0]),
+        ([gradient, saliency, *some("input_x_gradient", "grad_cam")], [0]),
         (saliency, None),
     ):
         answer = ask("save", **{"as": "pdf"}, photos=[photo], of=of, class_index=classes)
@@ -480,6 +496,19 @@ def test_a_figure_is_saved_of_what_is_looked_at(shared, small, pixels, monkeypat
         assert titles(drawn.pop()) == titles(own)
 
 
+@pytest.mark.parametrize(
+    ("method", "has"), [("integrated_gradients", "gaps"), ("grad_cam", "negative")]
+)
+def test_of_what_was_found_some_classes_are_what_is_found_for_them(small, pixels, method, has):
+    found = kviz.attribute(small, pixels, method, class_index=[[0, 2, 1]])
+    own = kviz.attribute(small, pixels, method, class_index=[[1, 0]])
+    some = _of_classes(found, [2, 0])
+    assert getattr(own, has) is not None
+    assert some.class_names == own.class_names
+    for name in ("maps", "raw", "scores", "classes", has):
+        np.testing.assert_allclose(getattr(some, name), getattr(own, name), atol=1e-6)
+
+
 def titles(figure):
     return [axes.get_title(loc="left") or axes.get_title() for axes in figure.axes]
 
@@ -489,6 +518,10 @@ def titles(figure):
     [
         {"as": "pdf"},
         {"as": "pdf", "of": {"ask": "maps", "layer": "conv"}},
+        {
+            "as": "pdf",
+            "of": [{"ask": "attribution", "method": "gradient"}, {"ask": "maps", "layer": "conv"}],
+        },
         {"as": "pdf", "of": [{"ask": "attribution", "method": "gradient"}] * 5},
         {"as": "png"},
         {"as": "png", "of": {"ask": "hello"}},

@@ -104,6 +104,22 @@ def test_of_signals_the_best_cell_is_a_column_of_one_row(tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("stored")  # which asks for the packages
+def test_of_what_has_no_positions_the_best_is_one_cell(tmp_path):
+    layers = [keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((20, 2)), *layers])
+    signals = np.random.default_rng(0).normal(0, 1, (5, 20, 2)).astype("float32")
+    np.save(tmp_path / "signals.npy", signals)
+    kviz.dataset.run(
+        "predict", kviz.Network(model), tmp_path / "signals.npy", tmp_path / "store",
+        statistics=["top_k=2"],
+    )  # fmt: skip
+    best = Data(tmp_path / "store").best("scores", 1)
+    expected = np.sort(np.asarray(model(signals))[:, 1])[::-1][:2]
+    np.testing.assert_allclose([value for _, value, *_ in best], expected, rtol=1e-5)
+    assert [(row, column) for _, _, row, column, _ in best] == [(0, 0)] * 2
+
+
 def test_images_of_another_data_set_are_refused(stored, tmp_path):
     Image.new("RGB", (12, 16)).save(tmp_path / "other.png")
     with pytest.raises(OptionError, match="another data set"):
