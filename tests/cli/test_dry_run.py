@@ -59,6 +59,18 @@ def run(*words):
         ("activations", "a.png", "b.png"),
         ("attribute", "a.png", "b.png"),
         ("attribute", "a.png", "--method", "score_cam", "--layers", "maps", "--class", 1),
+        (
+            "attribute",
+            "a.png",
+            "--method",
+            "score_cam",
+            "--layers",
+            "maps",
+            "--class",
+            1,
+            "--set",
+            "max_channels=2",
+        ),
         ("attribute", "a.png", "--method", "rise", "--set", "masks=9"),
         ("attribute", "a.png", "--method", "occlusion", "--class", 0, "--class", 2),
         ("evaluate", "a.png"),
@@ -117,6 +129,19 @@ def test_passes_are_those_that_the_command_makes(counted, words):
     assert told["seconds_per_batch"]["forward"] > 0
 
 
+@pytest.mark.usefixtures("counted")
+@pytest.mark.parametrize(("size", "seconds"), [(1, 2 * 2 + 2 * 3), (2, 2 + 3), (9, 2 + 3)])
+def test_seconds_are_those_of_as_many_batches_as_the_passes_fill(monkeypatch, size, seconds):
+    # A batch forward, then one forward and backward.
+    times = iter([2.0, 5.0])
+    monkeypatch.setattr("kviz.cli.plan._timed", lambda _: next(times))
+    words = ("a.png", "b.png", "--class", 1, "--batch-size", size, "--dry-run", "--json")
+    told = json.loads(fine(run("attribute", "m.keras", *words)))
+    assert told["batch"] == min(size, 2)
+    assert told["seconds_per_batch"] == {"forward": 2, "backward": 3}
+    assert told["seconds"] == seconds
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -144,6 +169,7 @@ def test_an_ascent_takes_no_more_than_was_said(counted, words):
 RUNS = [
     ("predict",),
     ("predict", "--batch-size", 2, "--shard-size", 3, "--shard", "2/2"),
+    ("predict", "--batch-size", 2, "--shard-size", 2, "--shard", "1/2"),
     ("activations", "--pooling", "avg"),
     ("activations", "--statistic", "histogram"),
     ("attribute",),
@@ -168,13 +194,18 @@ def test_passes_over_a_data_set_are_those_that_it_makes(counted, words):
     SEEN.clear()
     fine(run(*run_it))
     assert sum(SEEN) == sum(work["forward"] for work in told["work"])
-    assert told["images"]["count"] == (3 if "--shard" in words else 6)
-    if "--shard" in words:
-        assert told["images"] == {"count": 3, "shards": 1, "batches": 2}
-        told = json.loads(fine(run(*run_it[:-2], "--resume", "--dry-run", "--json")))
-        assert told["images"] == {"count": 3, "shards": 1, "batches": 2}
-        assert "Images   3 in 1 shard, 2 batches\n" in fine(run(*run_it, "--dry-run"))
-        assert "Time     about" in fine(run(*run_it, "--dry-run"))
+    if "--shard" not in words:
+        assert told["images"]["count"] == 6
+        return
+    numbers = {"2/2": (3, 1, 2), "1/2": (4, 2, 2)}[words[-1]]
+    assert tuple(told["images"].values()) == numbers
+    told = json.loads(fine(run(*run_it[:-2], "--resume", "--dry-run", "--json")))
+    left = {"2/2": (3, 1, 2), "1/2": (2, 1, 1)}[words[-1]]
+    assert tuple(told["images"].values()) == left
+    said = fine(run(*run_it, "--dry-run"))
+    count, shards, batches = numbers
+    assert f"Images   {count} in {shards} shard{'s' * (shards > 1)}, {batches} batches\n" in said
+    assert "Time     about" in said
 
 
 def test_it_is_told_in_words_and_what_is_not_known_is_not_said(counted):
@@ -192,6 +223,9 @@ def test_it_is_told_in_words_and_what_is_not_known_is_not_said(counted):
     said = fine(run("attribute", "m.keras", "a.png", "--method", "rise", "--dry-run"))
     assert f"Passes   rise: {METHODS.card('rise').cost}\n" in said
     assert "Passes   the predicted class: 1 forward\n" in said
+    said = fine(run("attribute", "m.keras", "a.png", "--method", "lime", "--dry-run"))
+    assert "Passes   lime: at most " in said
+    assert "Time     at most " in said
     said = fine(run("filter-patterns", "m.keras", "--layers", "maps", "--dry-run"))
     assert "6 filters, and more for those that stay silent: 606 forward, 600 backward" in said
     assert "Time     about" in said
