@@ -57,7 +57,7 @@ class Answer:
         margin: of the first class to the runner-up, in `margin_of`; None where there is none.
         margin_of: `"probability"` or `"logit"`, None as `margin`.
         runner_up: the second class, as `class_facts` has it, or None.
-        where: the fewest regions with more than half of the strongest tenth of the evidence.
+        where: the fewest regions with more than half of the strongest twentieth of the evidence.
         where_method: the method that says so, None without one.
         where_kind: `"evidence"`, or `"sensitivity"` of a method that knows only sizes.
         fooled_at: None where nobody tried, or it came to nothing.
