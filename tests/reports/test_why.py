@@ -232,6 +232,24 @@ def test_two_classes_of_a_method_have_a_side_each_and_their_difference_in_words(
     assert page.locator("#stage-line").is_visible()
 
 
+def test_of_two_classes_with_the_same_score_none_is_ahead(opened, tmp_path):
+    flat = {"kernel_initializer": "zeros"}
+    net = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(2, 3),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax", **flat),
+        ]
+    )
+    photo = np.zeros((1, 8, 8, 3), np.uint8)
+    kviz.report(net, photo, tmp_path / "even.html", methods=["saliency"], quick=True)
+    page = opened(tmp_path / "even.html")
+    choose(page, **{"with": "class-1"})
+    words = page.locator("#stage-difference").inner_text()
+    assert words.startswith("class 0, logit 0, is level with class 1, logit 0. ")
+
+
 def difference(own, other):
     """Return in words where two tables differ most, worked out here."""
     row, column = np.unravel_index(np.abs(own - other).argmax(), (3, 3))

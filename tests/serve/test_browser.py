@@ -112,6 +112,19 @@ def test_the_given_photo_is_answered_explained_and_looked_into(opened, app, smal
     assert card(page) == expected(small, given)
 
 
+def test_of_photos_dropped_one_after_another_the_last_is_looked_at(opened, app, file):
+    page = opened()
+    names = ["one.png", "two.png", "three.png"]
+    with held(app[1]):  # all of them come before the first is answered
+        for seed, name in enumerate(names, 30):
+            drop(page, name, file(seed).tobytes())
+    page.wait_for_function("() => document.querySelectorAll('#strip button').length === 4")
+    told = page.locator("#strip button").evaluate_all("all => all.map((one) => one.title)")
+    assert told == ["first.png", *names]
+    page.wait_for_selector("#strip button[aria-pressed=true][title='three.png']")
+    assert page.locator("#cards h3").all_inner_texts() == ["three.png"]
+
+
 def test_a_dropped_photo_is_looked_at_and_a_reload_keeps_it(opened, app, small, file):
     page = opened()
     drop(page, "dropped.png", file(6).tobytes())

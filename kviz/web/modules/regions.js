@@ -37,7 +37,8 @@ export function differenceWords([left, right]) {
   const { one } = left;
   const [name, other] = [left, right].map(({ which }) => one.classes[which].name);
   const margin = one.scores[left.which] - one.scores[right.which];
-  const by = `${said(Number(Math.abs(margin).toPrecision(3)))} ${margin < 0 ? "behind" : "ahead of"}`;
+  const size = said(Number(Math.abs(margin).toPrecision(3)));
+  const by = margin === 0 ? "level with" : `${size} ${margin < 0 ? "behind" : "ahead of"}`;
   const words = [`${name}, ${scoreOf(one, left.which)}, is ${by} ${other}, ${scoreOf(one, right.which)}.`];
   words.push(...[left, right].map(({ which }) => nothingIn(one, which) || whereFor(one, which)));
   if (![left, right].some(({ which }) => isZero(one, which))) words.push(mostDifferent(one, left.which, right.which));

@@ -131,10 +131,19 @@ function show() {
   for (const work of listeners) work(reply, place);
 }
 
-async function takeFiles(files) {
-  const said = new Set();
+let sent = Promise.resolve();
+
+// Sends files behind those that were given before: the newest ask is answered first, and the last file that
+// came is to be the one that is looked at.
+function takeFiles(files) {
   // What a field has chosen is emptied before all of it is sent.
-  for (const file of [...files]) {
+  const some = [...files];
+  sent = sent.then(() => sendFiles(some));
+}
+
+async function sendFiles(files) {
+  const said = new Set();
+  for (const file of files) {
     if ((await addFile(file)) === null && !$("trouble").hidden) said.add($("trouble").textContent);
   }
   // A file that can be looked at has taken back what was said of the one before.
