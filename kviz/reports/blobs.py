@@ -15,6 +15,7 @@ from kviz.draw.heat import peak_of
 from kviz.engine.layers import LayerInfo
 from kviz.reports.evidence import evidence_facts, sizes_only
 from kviz.reports.parts import Parts, Skipped
+from kviz.results import Attribution
 from kviz.tiles import COLUMNS
 from kviz.web.packing import SIDES, as_planes, averaged, coded, factor_for, fitted, packed
 
@@ -222,13 +223,10 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) 
             if not whole:
                 data = coded(maps, low, span).tobytes()
             name = f"attribution-{method}-{image}"
-            said = [evidence_facts(found, image, place) for place in range(len(maps))]
             made.texts[name] = pack(data)
             made.told.append(
                 {
                     "method": method,
-                    "title": found.title or method,
-                    "kind": "sensitivity" if sizes_only(found) else "evidence",
                     "image": image,
                     "blob": name,
                     "whole": whole,
@@ -237,37 +235,46 @@ def _attributions(parts: Parts, whole: bool, side: int, count: int, pack: Pack) 
                     "width": maps.shape[2],
                     "low": low.tolist(),
                     "high": (low + span).tolist(),
-                    # What a reader sees at first: clipped, as Attribution.tiles() does.
-                    "peak": [peak_of(one) for one in found.maps[image]],
-                    "zero": [one["zero"] for one in said],
-                    "nothing": [one["nothing"] for one in said],
-                    "regions": [one["regions"] for one in said],
-                    "where": [one["where"] for one in said],
-                    "classes": [
-                        {
-                            "index": int(index),
-                            "name": found.explained(image)[place].label,
-                            "rival": place >= parts.explained,
-                        }
-                        for place, index in enumerate(found.classes[image])
-                    ],
-                    "scores": found.scores[image].tolist(),
-                    "score_name": found.score_name,
-                    "layers": list(found.layers),
-                    "certificates": [
-                        None
-                        if one.certificate is None
-                        else {
-                            "better": one.certificate.better_than_chance,
-                            "flag": one.flag,
-                            "words": one.certificate.words(),
-                        }
-                        for one in found.explained(image)
-                    ],
-                    "gaps": None if found.gaps is None else found.gaps[image].tolist(),
+                    **_attribution_told(found, image, parts.explained),
                 }
             )
     return made
+
+
+def _attribution_told(found: Attribution, image: int, explained: int) -> dict[str, Any]:
+    """Return what the script is told of a method's maps of a photo, besides their numbers.
+
+    Args:
+        found: the maps.
+        image: which photo.
+        explained: how many of the classes are those that are explained; the rest are runners-up.
+    """
+    said = [evidence_facts(found, image, place) for place in range(found.maps.shape[1])]
+    return {
+        "title": found.title or found.method,
+        "kind": "sensitivity" if sizes_only(found) else "evidence",
+        # What a reader sees at first: clipped, as Attribution.tiles() does.
+        "peak": [peak_of(one) for one in found.maps[image]],
+        **{key: [one[key] for one in said] for key in ("zero", "nothing", "regions", "where")},
+        "classes": [
+            {"index": one.class_index, "name": one.label, "rival": place >= explained}
+            for place, one in enumerate(found.explained(image))
+        ],
+        "scores": found.scores[image].tolist(),
+        "score_name": found.score_name,
+        "layers": list(found.layers),
+        "certificates": [
+            None
+            if one.certificate is None
+            else {
+                "better": one.certificate.better_than_chance,
+                "flag": one.flag,
+                "words": one.certificate.words(),
+            }
+            for one in found.explained(image)
+        ],
+        "gaps": None if found.gaps is None else found.gaps[image].tolist(),
+    }
 
 
 @dataclass(frozen=True)
