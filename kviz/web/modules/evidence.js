@@ -32,7 +32,8 @@ export function chosen() {
   return { image, which, one, sides };
 }
 
-// Compared is another method's map for the class, or, as `class-1`, the method's own for another class.
+// Returns the side that is compared: another method for the same class, or, as `class-1`, the same method for
+// another class; undefined where there is none.
 function sideBeside(wanted, one, which, image) {
   const place = /^class-(\d+)$/.exec(wanted)?.[1];
   const other = place === undefined ? found(wanted, image) : one;

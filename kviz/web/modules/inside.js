@@ -13,7 +13,7 @@ import { markDead, markTree, startTree } from "./tree.js";
 let shown = null;
 let channel = 0;
 
-// One drawing after another: one that waits for its numbers would else cover a later choice.
+// One drawing after another: one that waits for its numbers would otherwise cover a later choice.
 let drawing = Promise.resolve();
 function queued(work) {
   delete $("inside").dataset.drawn;
@@ -81,7 +81,8 @@ function stepChannel(by) {
 
 const isByPlace = () => $("maps-sort").value === "place";
 
-// The order follows a place; the channel stays, or, where nobody chose one, is the first.
+// Chooses a place. The channel shown stays, but for one that nobody chose where the place sorts the channels:
+// then the first in the new order is shown.
 function choosePlace(at) {
   change({ at, ...(!isByPlace() && { ch: channel }) }, { quietly: true });
 }

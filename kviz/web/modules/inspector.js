@@ -179,7 +179,7 @@ function savePicture(name) {
 
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-// Starts what listens; `step(by)` is called for another channel, `choose(place)` for a place of the photo.
+// Starts listening; `step(by)` is called for another channel, `choose(place)` for a place of the photo.
 export function startInspector(step, choose) {
   $("channel-before").addEventListener("click", () => step(-1));
   $("channel-after").addEventListener("click", () => step(1));
@@ -195,8 +195,8 @@ function cellUnder([down, across]) {
   return [within(Math.floor(down * height), height - 1), within(Math.floor(across * width), width - 1)];
 }
 
-// On the map and on the photo a place is chosen by pointer and keys; `placeAt` says which one lies under a
-// pointer, given how far down and across that is.
+// Lets a place be chosen on the map or on the photo, by pointer and by keys; `placeAt` returns the place under
+// the pointer, given how far down and across that is.
 function listen(picture, placeAt, step, choose) {
   picture.addEventListener("keydown", (event) => {
     if (event.key in MOVES) {

@@ -146,7 +146,7 @@ export async function drawLayer() {
   if (place < 0) return (drawn = null);
   shape(told.layers[place]);
   const maps = await mapsOf(place, photo);
-  // What channels weigh takes a pass of its own: it is waited for where it says their order.
+  // The channels' weights take a pass of their own, waited for only where the channels are sorted by them.
   const weighing = weightsOf(place, photo);
   weighing.catch(() => {});
   const weights = isByWeight(look().sort) ? await weighing : undefined;
@@ -219,7 +219,7 @@ function moved(event) {
   return true;
 }
 
-// Starts what listens; `choose(channel, place, asked)` is called for a channel that is clicked, with the
+// Starts listening; `choose(channel, place, asked)` is called for a channel that is clicked, with the
 // place of the photo, or entered.
 export function startLayer(choose, redraw) {
   const canvas = $("mosaic");

@@ -32,7 +32,7 @@ export async function saveSvg(how) {
 }
 
 const WIDTH = 640;
-// Letters of the size used are about so wide on the average.
+// About the mean width of a letter at the size used.
 const LETTER = 6.6;
 
 // Returns what is shown as a drawing: the picture in it has pixels, bars and words are lines and letters.

@@ -54,7 +54,7 @@ function follow() {
   tell(before);
 }
 
-// In a notebook's frame a link to a place would lead to that place of the page around, loaded into the frame.
+// In a notebook's frame a link to an anchor would load the surrounding page into the frame.
 function followHere(event) {
   const link = event.target.closest('a[href^="#"]');
   if (!link || event.defaultPrevented) return;

@@ -12,7 +12,7 @@ import { picture, showPicture } from "./stage.js";
 import { address, change, look, onChange } from "./state.js";
 
 // How maps are drawn, which is not in the address: what is looked at is.
-// What sliders set, they set at the start.
+// The sliders add their values when they are bound.
 const how = { sign: "both", cmap: "auto", grey: true };
 
 const drawStage = latest(async () => {

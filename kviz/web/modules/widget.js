@@ -6,7 +6,7 @@ function isOnDark(element) {
   for (let at = element; at; at = at.parentElement ?? at.getRootNode().host) {
     grounds.unshift(getComputedStyle(at).backgroundColor);
   }
-  // One over the other on one pixel, in whatever form they are written.
+  // Painted over one another on one pixel, whatever form they are written in.
   const context = new OffscreenCanvas(1, 1).getContext("2d");
   for (const ground of ["white", ...grounds]) {
     context.fillStyle = ground;
@@ -16,8 +16,8 @@ function isOnDark(element) {
   return 0.3 * red + 0.6 * green + 0.1 * blue < 128;
 }
 
-// A cell that is shown twice has two pages, and both hear all answers: each numbers its asks from a place of
-// its own. Numbers up to 2 ** 52 are exact.
+// A cell that is shown twice has two pages, and both hear all answers, so each numbers its asks from a start of
+// its own. Whole numbers up to 2 ** 53 are exact.
 const ASKS = 2 ** 20;
 const someStart = () => crypto.getRandomValues(new Uint32Array(1))[0] * ASKS;
 

@@ -24,7 +24,7 @@ function put(one) {
   told.attributions = [...others, one].sort((a, b) => rank(a) - rank(b));
 }
 
-// Adds what the quick methods find in a photo, one after another: the first is not to wait for the others.
+// Adds what the quick methods find in a photo, one after another, so that the first does not wait for the others.
 async function explainAtOnce(place) {
   const { id } = told.photos[place];
   const names = known().map(({ name }) => name);

@@ -11,7 +11,7 @@ const STATES = {
   ended: "The kernel that this page asks has ended. Run the notebook's cells again, this one last.",
 };
 
-// What ends for good is said where the eye is.
+// What has ended for good is said where it is seen at once.
 function show(state) {
   const place = $(state === "ended" ? "trouble" : "connection");
   place.textContent = STATES[state];
