@@ -10,8 +10,7 @@ from typing import Any
 from kviz._types import Array
 from kviz.formats.fitting import Wanted
 from kviz.network.network import Network
-from kviz.originals import source_of
-from kviz.reports.as_python import reading_options
+from kviz.reports.as_python import reading_options, sources_of
 
 
 def as_command(
@@ -30,16 +29,14 @@ def as_command(
         is read. None and an empty list where the model or a photo is from no file. `options`, of
         `kviz.attribute`, where they differ from the defaults.
     """
-    arrays = list(pixels.values())
-    found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else [None]
-    preprocess = network.preprocess
+    sources, preprocess = sources_of(pixels), network.preprocess
     options = {} if output is None else {"output": output}
     options |= {"seed": seed} if seed else {}
-    if network.path is None or not isinstance(preprocess, str | None) or not all(found):
+    if network.path is None or not isinstance(preprocess, str | None) or not sources:
         return {"command": None, "photos": [], "options": options}
     more = [] if preprocess is None else ["--preprocess", preprocess]
     more += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    photos = [shlex.join([_file(one.path), *_reading(one.wanted, network)]) for one in found if one]
+    photos = [shlex.join([_file(one.path), *_reading(one.wanted, network)]) for one in sources]
     return {
         "command": shlex.join(["kviz", "attribute", _file(network.path), *more]),
         "photos": photos,

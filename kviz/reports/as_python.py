@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from kviz._types import Array
 from kviz.formats.fitting import Box, Wanted
 from kviz.network.network import Network
-from kviz.originals import source_of
+from kviz.originals import Source, source_of
 
 # What fits into a line of a program.
 _WIDTH = 90
@@ -141,12 +141,22 @@ def reads_of(pixels: Mapping[str, Array], network: Network) -> list[Read] | str:
         pixels: what the network was given, by input.
         network: the network.
     """
+    sources = sources_of(pixels)
+    if not sources:
+        return " and ".join(" × ".join(map(str, array.shape)) for array in pixels.values())
+    return [Read(one.path.name, reading_options(one.wanted, network)) for one in sources]
+
+
+def sources_of(pixels: Mapping[str, Array]) -> list[Source]:
+    """Return the files that images were read from, none unless all of them are from files.
+
+    Args:
+        pixels: what the network was given, by input.
+    """
     arrays = list(pixels.values())
     found = [source_of(one) for one in arrays[0]] if len(arrays) == 1 else []
     known = [one for one in found if one is not None]
-    if not known or len(known) < len(found):
-        return " and ".join(" × ".join(map(str, array.shape)) for array in arrays)
-    return [Read(one.path.name, reading_options(one.wanted, network)) for one in known]
+    return known if len(known) == len(found) else []
 
 
 def reading_options(wanted: Wanted, network: Network) -> dict[str, Any]:
