@@ -18,7 +18,7 @@ import numpy as np
 
 from kviz._checks import sanitise
 from kviz._types import Array
-from kviz.draw.numbers import told_number
+from kviz.draw.numbers import told_number, told_range
 from kviz.reports.evidence import first_method, sizes_only
 from kviz.reports.regions import Region, hot_spots, placed
 from kviz.results import Attribution, Predictions, Synthesis
@@ -136,9 +136,7 @@ def _decided(predictions: Predictions, image: int) -> Answer:
     if kind == "image" and predictions.maps is not None:
         made = predictions.maps[image]
         size = " × ".join(map(str, made.shape[:-1]))
-        return Answer(
-            f"an image of {size}, values from {told_number(made.min())} to {told_number(made.max())}"
-        )
+        return Answer(f"an image of {size}, values from {told_range(made.min(), made.max())}")
     if kind == "values":
         several = [
             f"{predictions.label(i)} is {told_number(x)}" for i, x in enumerate(scores[:_VALUES])
