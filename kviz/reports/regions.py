@@ -17,8 +17,8 @@ from kviz._types import Array
 SIDE = 3
 ROWS = ("upper", "centre", "lower")
 COLUMNS = ("left", "centre", "right")
-# The part of all pixels that a sentence is about. In a tenth of Grad-CAM's pixels over a photo of a cat, the
-# wide slope of one peak outweighs a second peak that is as high.
+# The part of all pixels that a sentence is about. In a tenth of Grad-CAM's pixels over a photo of a
+# cat, the wide slope of one peak outweighs a second peak that is as high.
 STRONGEST = 0.05
 # More regions than these, and the evidence is spread.
 MOST_NAMED = 3

@@ -14,11 +14,12 @@ from kviz.reports.as_command import as_command
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A folder with a model that takes any size, and a photo whose name is hard on a shell."""
+    """A folder with a model that takes any size and a photo, whose names are hard on a shell."""
     monkeypatch.chdir(tmp_path)
     photo = keras.Input((None, None, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(photo))
-    keras.Model(photo, pooled).save("my model.keras")
+    keras.Model(photo, pooled).save("model.keras")
+    (tmp_path / "model.keras").rename("--trust model.keras")
     levels = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
     Image.fromarray(levels).save("-a 'photo'.png")
     return tmp_path
@@ -32,12 +33,12 @@ def options_of(words):
 
 
 def test_the_command_line_reads_what_was_asked_for():
-    network = kviz.load_model("my model.keras", preprocess="-1..1")
+    network = kviz.load_model("./--trust model.keras", preprocess="-1..1")
     how = {"fit": "pad", "target_size": [8, 12], "bands": [3, 1, 2]}
     images = kviz.load_images("./-a 'photo'.png", network, **how)
     made = as_command(network, {"image": images}, 1, 3)
     read = options_of(f"{made['command']} {made['photos'][0]}")
-    assert (read["model"], read["images"]) == ("my model.keras", ("./-a 'photo'.png",))
+    assert (read["model"], read["images"]) == ("./--trust model.keras", ("./-a 'photo'.png",))
     assert (read["preprocess"], read["output"], read["seed"]) == ("-1..1", "1", 3)
     assert made["options"] == {"output": 1, "seed": 3}
     read = (read["fit"], list(read["target_size"]), list(read["bands"]))
@@ -45,6 +46,7 @@ def test_the_command_line_reads_what_was_asked_for():
 
 
 def test_what_is_so_by_default_is_not_in_it(folder):
+    (folder / "--trust model.keras").rename("my model.keras")
     network = kviz.load_model("my model.keras")
     (folder / "-a 'photo'.png").rename("photo.png")
     images = kviz.load_images("photo.png", network)
@@ -57,7 +59,7 @@ def test_what_is_so_by_default_is_not_in_it(folder):
 
 @pytest.mark.parametrize("what", ["photo", "model", "preprocess", "inputs"])
 def test_where_a_file_is_missing_there_is_none(what):
-    path = "my model.keras"
+    path = "./--trust model.keras"
     preprocess = keras.layers.Rescaling(2.0) if what == "preprocess" else None
     network = kviz.load_model(path, preprocess=preprocess)
     images = kviz.load_images("./-a 'photo'.png", network)

@@ -1,7 +1,6 @@
 """The program that makes a page: it runs, and makes the same page."""
 
 import re
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from PIL import Image
 
 import kviz
-from kviz.reports.as_command import as_command
 from kviz.reports.as_python import Read, as_python, reads_of
 from kviz.reports.report import report
 
@@ -123,15 +121,3 @@ def test_many_photos_stand_on_lines_of_their_own():
     compile("\n".join(lines), "program", "exec")
     assert max(map(len, lines)) < 100
     assert lines.count(f"        '{names[-1]}',") == 2
-
-
-def test_a_name_that_a_command_would_take_for_an_option_is_none(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    net().save("model.keras")
-    Path("model.keras").rename("--trust.keras")
-    photo("photo.png")
-    Path("photo.png").rename("-o a.png")
-    network = kviz.load_model("./--trust.keras")
-    images = kviz.load_images(["./-o a.png"], network)
-    told = as_command(network, {"image": images}, None)
-    assert told == {"command": "kviz attribute ./--trust.keras", "photos": ["'./-o a.png'"]}
