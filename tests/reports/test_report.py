@@ -114,6 +114,7 @@ def test_the_page_carries_the_maps(made):
 
 def test_the_page_carries_attributions_whole(made):
     held = elements(made.report.html)
+    assert "photo-0" in held
     for method, found in made.found.items():
         data = gzip.decompress(base64.b64decode(held[f"attribution-{method}-0"]))
         np.testing.assert_array_equal(
@@ -576,6 +577,8 @@ def test_no_method_is_none():
     assert report.facts()["attributions"] == []
     assert report.facts()["page"]["attributions"] == ""
     assert "No method was asked for." in report.html
+    # The card shows the photo itself, so that it is not carried once more.
+    assert "photo-0" not in elements(report.html)
 
 
 @pytest.mark.slow
