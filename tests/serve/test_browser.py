@@ -5,6 +5,7 @@ import io
 import json
 import re
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,8 +24,6 @@ AXE = "tests/reports/axe.min.js"
 @pytest.fixture(scope="module")
 def other(small):
     """A second model of the same input, whose answers are another order of the first's."""
-    import keras
-
     keras.utils.set_random_seed(4)
     return kviz.Network(keras.models.clone_model(small.model), class_names=["ox", "elk", "yak"])
 
@@ -281,6 +280,65 @@ def test_a_pattern_arrives_and_can_be_stopped(opened):
     assert page.locator("#pattern-stop").is_hidden()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "layer=nope&ch=1&at=0.5,0.5",
+        "layer=conv&ch=99&at=0.5,0.5",
+        "layer=conv&ch=x&at=0.5,0.5",
+        "layer=conv&ch=1&at=9,-9&photo=7",
+        "layer=conv&ch=1&at=1e5&photo=-1&sort=weight-7",
+    ],
+)
+def test_an_address_of_what_is_not_there_is_no_failure(opened, address):
+    page = opened()
+    page.wait_for_selector("#mosaic")
+    page.evaluate(f"location.hash = '#{address}'")
+    if "ch=1&" in address and "nope" not in address:
+        # What is there of it is shown, of the last photo where there is none of that number.
+        page.wait_for_selector("#patch table.sum")
+    else:
+        page.wait_for_timeout(300)
+        assert page.locator("#channel-live").is_hidden()
+    assert page.locator("#trouble").is_hidden()
+
+
+def test_a_channel_of_a_large_map_is_pinned(chromium):
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(2, 1, name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 512, 3), np.uint8)
+    session = Session([kviz.Network(net)])
+    bound = listening("127.0.0.1", 0)
+    server = Server(make_app(session, TOKEN), bound)
+    server.start()
+    page = chromium.new_page()
+    try:
+        page.goto(
+            f"http://127.0.0.1:{bound.getsockname()[1]}/?token={TOKEN}#layer=conv&ch=1&at=0,0"
+        )
+        page.wait_for_selector("html[data-ready]", state="attached")
+        # Before there is any photo the address is no failure either.
+        page.wait_for_timeout(300)
+        assert page.locator("#trouble").is_hidden()
+        held = io.BytesIO()
+        Image.fromarray(pixels).save(held, "PNG")
+        drop(page, "noise.png", held.getvalue())
+        page.wait_for_selector("#mosaic")
+        page.click("#pin")
+        page.wait_for_selector("#pins img[alt='conv, channel 1'], #trouble:not([hidden])")
+        assert page.locator("#trouble").is_hidden()
+    finally:
+        page.close()
+        server.stop()
+        session.close()
+
+
 def test_channels_are_pinned_four_at_most(opened):
     page = opened()
     for channel in range(5):
@@ -463,7 +521,6 @@ def test_bars_are_as_on_a_report(opened):
 
 
 def test_what_is_no_picture_is_looked_into_all_the_same(chromium, tmp_path):
-    import keras
     from keras import layers
 
     keras.utils.set_random_seed(0)

@@ -2,7 +2,7 @@
 
 import { $, element, said } from "../dom.js";
 import { latest } from "../latest.js";
-import { cellAt, chosenPlace, placeOf } from "../layers.js";
+import { cellAt, chosenChannel, chosenPhoto, chosenPlace, placeOf } from "../layers.js";
 import { mapsOf } from "../maps.js";
 import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
@@ -10,20 +10,22 @@ import { link } from "./server.js";
 import { pictured, run } from "./jobs.js";
 import { trouble } from "./photos.js";
 
-const isChosen = ({ layer, ch }) => layer !== "" && ch !== "";
+// An address may name what this model has not.
+const isChosen = ({ layer }) => chosenChannel(told.layers[placeOf(layer)]?.channels ?? 0) !== null;
 let last = 0;
 
 // The sum worked out: what the cell sees times the kernel, channel by channel, and the bias.
 async function workOut() {
   const now = look();
   const place = $("patch");
-  place.hidden = !isChosen(now) || !now.at;
+  const photo = chosenPhoto();
+  place.hidden = !isChosen(now) || !now.at || !told.photos[photo];
   if (place.hidden) return;
   const mine = ++last;
   // How large the maps are is known for sure once they are there.
-  const [row, column] = cellAt(await mapsOf(placeOf(now.layer), Number(now.photo)), chosenPlace());
+  const [row, column] = cellAt(await mapsOf(placeOf(now.layer), photo), chosenPlace());
   const { head, arrays } = await link.ask("patch", {
-    photo: told.photos[Number(now.photo)].id, layer: now.layer, channel: Number(now.ch), row, column,
+    photo: told.photos[photo].id, layer: now.layer, channel: Number(now.ch), row, column,
   });
   if (mine === last) place.replaceChildren(...patchTable(head, arrays));
 }
@@ -88,11 +90,13 @@ function pin() {
 }
 
 async function draw() {
-  const { photo } = look();
+  const photo = chosenPhoto();
   $("pins").hidden = !pins.length;
   const figures = await Promise.all(pins.map(async ({ layer, ch }) => {
-    const file = await link.ask("save", { as: "png", photos: [told.photos[Number(photo)].id], of: { ask: "maps", layer, channel: Number(ch) } });
-    return [layer, ch, `data:image/png;base64,${btoa(String.fromCharCode(...file.arrays.file))}`];
+    const file = await link.ask("save", { as: "png", photos: [told.photos[photo].id], of: { ask: "maps", layer, channel: Number(ch) } });
+    // Of a large map there are more bytes than a call takes arguments.
+    const bytes = Array.from(file.arrays.file, (byte) => String.fromCharCode(byte)).join("");
+    return [layer, ch, `data:image/png;base64,${btoa(bytes)}`];
   }));
   $("pins").replaceChildren(...figures.map(([layer, ch, src], at) => {
     const open = element("button", { type: "button", title: "Look at it" }, element("img", { src, alt: `${layer}, channel ${ch}` }), `${layer} ${ch}`);

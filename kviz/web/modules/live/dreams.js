@@ -1,8 +1,8 @@
 // What the app makes on demand: a photo that fools the model, and its image of a class.
 
 import { $, element, said } from "../dom.js";
+import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
-import { look } from "../state.js";
 import { painted, add, replies, trouble } from "./photos.js";
 import { pictured, run } from "./jobs.js";
 import { pixelsOf } from "./bench.js";
@@ -22,7 +22,7 @@ function chosen(input) {
 const share = ({ name, score, is_probability: isShare }) => `${name} ${isShare ? `${said(100 * score)} %` : said(score)}`;
 
 async function fool() {
-  const place = Number(look().photo);
+  const place = chosenPhoto();
   const options = { photo: told.photos[place]?.id, class_index: chosen($("fool-class")) };
   const most = Number($("fool-epsilon").value);
   if (most) options.epsilon = most;

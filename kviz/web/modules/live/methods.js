@@ -1,8 +1,9 @@
 // Methods on demand: the quick ones at once for every photo, the others as jobs that can be stopped.
 
 import { $, option } from "../dom.js";
+import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
-import { change, look } from "../state.js";
+import { change } from "../state.js";
 import { redrawWhy } from "../why.js";
 import { showCard } from "./bench.js";
 import { explain } from "./server.js";
@@ -35,8 +36,8 @@ async function explainAtOnce(place) {
       if (told.photos[place]?.id !== id) return;
       put(one);
       // Where the evidence is, is known now.
-      if (method === AT_ONCE[0] && one.card && Number(look().photo) === place) showCard(one);
-      if (Number(look().photo) === place) await redrawWhy();
+      if (method === AT_ONCE[0] && one.card && chosenPhoto() === place) showCard(one);
+      if (chosenPhoto() === place) await redrawWhy();
     } catch (error) {
       // A model without convolutions has no class activation map, and is not asked for one again.
       if (error.code !== "cannot" && error.code !== "option") trouble(error);
@@ -45,7 +46,7 @@ async function explainAtOnce(place) {
 }
 
 async function compute() {
-  const place = Number(look().photo);
+  const place = chosenPhoto();
   const method = $("more-method").value;
   const [start, stop, bar] = ["more-start", "more-stop", "more-progress"].map($);
   const ended = new AbortController();

@@ -1,6 +1,7 @@
 // The photos of this window: where they come from, and the one that is looked at.
 
 import { $, element } from "../dom.js";
+import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
 import { forgetPhoto, link } from "./server.js";
@@ -112,7 +113,7 @@ function remembered() {
 }
 
 function drawStrip() {
-  const now = Number(look().photo);
+  const now = chosenPhoto();
   $("strip").replaceChildren(...told.photos.map(({ name, src }, place) => {
     const button = element("button", {
       type: "button", title: name, attributes: { "aria-pressed": String(place === now), "aria-label": name },
@@ -124,7 +125,7 @@ function drawStrip() {
 }
 
 function show() {
-  const place = Number(look().photo);
+  const place = chosenPhoto();
   const reply = replies[place];
   if (!reply) return;
   drawStrip();
