@@ -226,6 +226,8 @@ def _of_metric(
     repeated = None not in (again, *(one.forward for one in maps), *(one.backward for one in maps))
     if each is None or per_map is None or (again != 0 and not repeated):
         return unknown(what)
+    if not card.forward:  # another package's, which tells nothing of its passes
+        return unknown(what)
     alone = metric.needs_method or not metric.has_nulls
     forward = backward = 0
     count = sum(many for many, _ in groups)

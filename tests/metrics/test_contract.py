@@ -10,6 +10,7 @@ from needed import need_package
 
 import kviz
 from kviz import metrics
+from kviz.cli.costs import costs_of
 from kviz.metrics import metric_class, metric_name, metric_named, metric_names
 
 # So little that a test is quick.
@@ -149,3 +150,7 @@ def test_another_packages_metric_is_one_like_the_others(tmp_path, monkeypatch, m
     maps = kviz.attribute(model, three, "gradient").maps
     np.testing.assert_allclose(found.values[0, 0], 3 * maps.max(axis=(1, 2)), rtol=1e-5)
     assert found.metrics == ("largest",)
+    # It does not tell its passes, and nobody guesses them.
+    options = {"class_index": 0, "output": None, "nulls": 1, "metrics": ["largest"]}
+    (_, cost) = costs_of("evaluate", kviz.Network(model), three, [["gradient"]], options)
+    assert (cost.what, cost.forward, cost.backward) == ("largest", None, None)
