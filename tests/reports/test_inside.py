@@ -186,25 +186,25 @@ def test_channels_are_sorted_by_their_value_at_a_place_of_the_photo(opened, made
 
 def test_a_place_is_found_in_maps_that_are_carried_smaller_or_see_all(opened, tmp_path):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((201, 150, 3)),
-            keras.layers.Conv2D(8, 3, padding="same", name="large"),
-            keras.layers.UpSampling2D(2, name="larger"),
-            keras.layers.GlobalAveragePooling2D(keepdims=True, name="one"),
-            keras.layers.Conv2D(3, 1, name="classes"),
-            keras.layers.Flatten(),
-            keras.layers.Softmax(),
-        ]
-    )
+    inputs = keras.Input((201, 150, 3))
+    large = keras.layers.Conv2D(8, 3, padding="same", name="large")(inputs)
+    one = keras.layers.GlobalAveragePooling2D(keepdims=True, name="one")(large)
+    # Each cell of it sees all.
+    spread = keras.layers.UpSampling2D((6, 5), name="spread")(one)
+    larger = keras.layers.UpSampling2D(2, name="larger")(large)
+    both = [keras.layers.GlobalAveragePooling2D()(maps) for maps in (spread, larger)]
+    outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.Concatenate()(both))
+    model = keras.Model(inputs, outputs)
     photo = np.random.default_rng(0).integers(0, 256, (1, 201, 150, 3), np.uint8)
     network = kviz.Network(model)
     report = kviz.report(
         network, photo, tmp_path / "small.html", methods=(), quick=True, max_mb=0.7,
-        layer_names=["large", "larger", "one"],
+        layer_names=["large", "larger", "one", "spread"],
     )  # fmt: skip
     page = opened(report.path)
-    for path, where in (("large", (0.5, 0.2)), ("larger", (0.99, 0.7)), ("one", (0.1, 0.9))):
+    for path, where in (
+        ("large", (0.5, 0.2)), ("larger", (0.99, 0.7)), ("one", (0.1, 0.9)), ("spread", (0.78, 0.35)),
+    ):  # fmt: skip
         look(page, layer=path, sort="place", at=f"{where[0]},{where[1]}")
         maps = kviz.activations(network, photo, path)[path][0]
         words = page.locator("#maps-first").inner_text()
@@ -213,7 +213,7 @@ def test_a_place_is_found_in_maps_that_are_carried_smaller_or_see_all(opened, tm
         ).groups()
         height, width = page.locator("#channel-map").evaluate("e => [e.height, e.width]")
         factor = -(-maps.shape[0] // height)
-        assert (factor > 1) == (path != "one")
+        assert (factor > 1) == (path in ("large", "larger"))
         # The cell is the one that lies there, and its value the mean of its block.
         assert (int(row), int(column)) == (int(where[0] * height), int(where[1] * width))
         top, left = int(row) * factor, int(column) * factor
