@@ -165,8 +165,7 @@ def test_channels_are_sorted_by_their_value_at_a_place_of_the_photo(opened, made
     found = address(page)
     words = sorted_there(page, maps, cell)
     # The channel is the first there, and on its own map the place is moved too.
-    first = re.match(r"Channel (\d+)", words)[1]
-    assert page.locator("#channel-h").inner_text().startswith(f"Channel {first}")
+    assert page.locator("#channel-h").inner_text().startswith(f"Channel {first_of(words)}")
     page.focus("#channel-map")
     page.keyboard.press("ArrowLeft")
     drawn(page)
@@ -178,6 +177,10 @@ def test_channels_are_sorted_by_their_value_at_a_place_of_the_photo(opened, made
     page.reload()
     drawn(page)
     assert page.locator("#maps-first").inner_text() == words
+    # A click on a channel chooses it, and leaves the place by which they are sorted.
+    page.locator("#mosaic").click(position={"x": 9, "y": 9})
+    drawn(page)
+    assert (address(page)["ch"], address(page)["at"]) == (first_of(words), found["at"])
     # Another layer is looked at in the same place.
     page.click("#layer-before" if path == "conv10" else "#layer-after")
     drawn(page)
@@ -221,6 +224,10 @@ def test_a_place_is_found_in_maps_that_are_carried_smaller_or_see_all(opened, tm
         step = float(np.ptp(maps, axis=(0, 1)).max()) / 255
         assert number(value) == pytest.approx(float(means[int(first)]), rel=1e-3, abs=step)
         assert means[int(first)] >= means.max() - step
+
+
+def first_of(words):
+    return re.match(r"Channel (\d+)", words)[1]
 
 
 def cell_at(network, path, shape, place):
