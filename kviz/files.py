@@ -49,6 +49,30 @@ def slug(name: str) -> str:
     return f"{plain}-{digest}" if plain else digest
 
 
+def from_here(path: str | Path) -> str:
+    """Return a file's path from the current folder where it lies below it, its name alone where not.
+
+    So nothing of where on this machine it is gets into what is sent.
+
+    >>> from_here(Path("models/squeezenet.keras").absolute()), from_here("../cat.png")
+    ('models/squeezenet.keras', 'cat.png')
+    """
+    here = Path.cwd()
+    full = Path(os.path.normpath(here / path))
+    return full.relative_to(here).as_posix() if is_below_here(path) else full.name
+
+
+def is_below_here(path: str | Path) -> bool:
+    """Return whether a file lies below the current folder, which is not the root.
+
+    >>> is_below_here("models/squeezenet.keras"), is_below_here("../cat.png")
+    (True, False)
+    """
+    here = Path.cwd()
+    # Below the root is everything.
+    return here != here.parent and Path(os.path.normpath(here / path)).is_relative_to(here)
+
+
 def file_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes; one that has not changed is not read again.
 

@@ -104,7 +104,7 @@ def activations(
         images=pictures(pixels),
         names=names,
         made_by=made_by(
-            network, "activations", pixels, layer_names=list(maps), batch_size=batch_size
+            network, activations, pixels, layer_names=list(maps), batch_size=batch_size
         ),
         notes=tuple(notes),
     )
@@ -206,7 +206,7 @@ def predict(
         asked=asked,
         made_by=made_by(
             network,
-            "predict",
+            predict,
             pixels,
             top=top,
             also=asked,
@@ -289,7 +289,7 @@ def _weights(network: Network, pairs: list[tuple[str, Any]]) -> Weights:
         layers[path] = layer or (info.path if info else path.rpartition("/")[0])
         if info is not None:
             forms[path] = _form(info, values[path])
-    made = made_by(network, "weights", layer_names=list(values))
+    made = made_by(network, weights, layer_names=list(values))
     return Weights(values, layers, forms, made, network.notes)
 
 

@@ -156,7 +156,7 @@ def explain(  # noqa: PLR0913 - a verb's options
         "score": score, "output": output, "resize": resize, "input_name": explained,
         "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
-    made = made_by(network, "attribute", pixels, method=found.method, **settings)
+    made = made_by(network, attribute, pixels, method=found.method, **settings)
     notes = (*found.notes, *said)
     if masks is not None and masks.empty:
         called = _called(sorted(masks.empty), names)

@@ -145,7 +145,7 @@ def evaluate(  # noqa: PLR0913 - a verb's options
     notes += [*said, *(_of_regions(where, found) if where else ())]
     return _result(judge, measures, results, {
         "names": tuple(names), "notes": tuple(dict.fromkeys(notes)),
-        "made_by": made_by(network, "evaluate", pixels, **settings),
+        "made_by": made_by(network, evaluate, pixels, **settings),
     })  # fmt: skip
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from kviz._types import Array
+from kviz.files import from_here
 from kviz.formats.fitting import Box, Wanted
 from kviz.network.network import Network
 from kviz.originals import Source, source_of
@@ -32,7 +34,7 @@ class Read:
     """How an image is read again.
 
     Attributes:
-        file: a file's name.
+        file: a file's path from the folder where the program is run.
         options: of `kviz.load_images`.
         cut: what is cut out of the file, None for what `kviz.load_images` makes of it.
         row: which of the images in the file, None for the only one.
@@ -97,8 +99,9 @@ def as_python(
     images: Sequence[Read] | str,
     settings: Mapping[str, Any],
     attributed: Attributed | None = None,
+    path: Path | None = None,
 ) -> list[str]:
-    """Return the lines of a program, to be run in a folder with the model and the photos.
+    """Return the lines of a program, to be run in the current folder or in one with the same files.
 
     Args:
         verb: `report`, whose defaults are left out.
@@ -106,6 +109,7 @@ def as_python(
         images: how each is read, or the shape of what has to be given, in words.
         settings: what the verb was asked, under the names that it takes.
         attributed: an attribution that is saved as well.
+        path: where the page was written, None where nobody said.
     """
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(verb).parameters.items()
@@ -119,7 +123,8 @@ def as_python(
     needed = ["import numpy as np"] * any(" = np." in line for line in reading)
     needed += ["from PIL import Image"] * any(" = Image." in line for line in reading)
     lines = ["import kviz", *needed, "", *_loading(network), *reading]
-    lines += _call("kviz.report", [*_GIVEN, "report.html"], chosen)
+    files = ["report.html" if path is None else from_here(path)]
+    lines += _call("kviz.report", [*_GIVEN, *files], chosen)
     if attributed is not None:
         method, options, class_index, seed = attributed
         lines += [
@@ -131,7 +136,9 @@ def as_python(
             ),
             *_call("found.save", [f"{method}.npz"], {}),
         ]
-    return lines
+        files.append(f"{method}.npz")
+    wrote = f"Wrote {' and '.join(files)}"
+    return [*lines, f"print({wrote!r})"]
 
 
 def reads_of(pixels: Mapping[str, Array], network: Network) -> list[Read] | str:
@@ -144,7 +151,7 @@ def reads_of(pixels: Mapping[str, Array], network: Network) -> list[Read] | str:
     sources = sources_of(pixels)
     if not sources:
         return " and ".join(" × ".join(map(str, array.shape)) for array in pixels.values())
-    return [Read(one.path.name, reading_options(one.wanted, network)) for one in sources]
+    return [Read(from_here(one.path), reading_options(one.wanted, network)) for one in sources]
 
 
 def sources_of(pixels: Mapping[str, Array]) -> list[Source]:
@@ -180,7 +187,7 @@ def _loading(network: Network) -> list[str]:
     if preprocess is not None:
         options["preprocess"] = preprocess if isinstance(preprocess, str) else _Name("preprocess")
     if network.path is not None:
-        lines = _call("network = kviz.load_model", [network.path.name], options)
+        lines = _call("network = kviz.load_model", [from_here(network.path)], options)
     else:
         lines = _call("network = kviz.Network", [_Name("model")], options)
         lines[-1] += "  # model: your keras.Model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,11 @@ from kviz.results.result import class_facts, json_plain
 
 
 def facts_of(
-    parts: Parts, settings: Settings, pixels: dict[str, Array], verb: Callable[..., Any]
+    parts: Parts,
+    settings: Settings,
+    pixels: dict[str, Array],
+    verb: Callable[..., Any],
+    path: Path | None = None,
 ) -> dict[str, Any]:
     """Return what was found as numbers and text, as JSON has them.
 
@@ -34,6 +39,7 @@ def facts_of(
         settings: what they were asked.
         pixels: what the network was given, by input.
         verb: what was called: `report`.
+        path: where the page is written, None for nowhere.
 
     Returns:
         The facts; what could not be made is empty, and `skipped` says why.
@@ -47,13 +53,17 @@ def facts_of(
         **vars(settings),
         "class_index": list(classes) if len(classes) > 1 else next(iter(classes), None),
     }
-    made = made_by(parts.network, "report", pixels, **chosen)
+    made = made_by(parts.network, verb, pixels, **chosen)
     return {
         "verb": "report",
         "made_by": json_plain(made.facts()),
         "resolved": _resolved(parts, settings),
         "python": as_python(
-            verb, parts.network, reads_of(pixels, parts.network), {**chosen, "names": _named(parts)}
+            verb,
+            parts.network,
+            reads_of(pixels, parts.network),
+            {**chosen, "names": _named(parts)},
+            path=path,
         ),
         "papers": papers_of(
             {method: found.made_by.settings for method, found in parts.attributions.items()}

@@ -199,7 +199,7 @@ def report(  # noqa: PLR0913 - a verb's options
     )
     loaded = time.perf_counter() - begun
     parts = gather(network, _held(images, pixels), names, settings, progress)
-    facts = facts_of(parts, settings, pixels, report)
+    facts = facts_of(parts, settings, pixels, report, path)
     facts["seconds"] = {"reading": round(loaded, 3), **facts["seconds"]}
     if progress:
         progress("page", 0, 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import keyword
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from kviz._caller import command
 from kviz._checks import sanitise
-from kviz.files import file_sha256
+from kviz.files import file_sha256, from_here
 from kviz.originals import source_sha256
 
 
@@ -77,13 +78,16 @@ class Described(Protocol):
 
 
 def made_by(
-    network: Described, verb: str, pixels: Mapping[str, Any] | None = None, **settings: Any
+    network: Described,
+    verb: Callable[..., Any],
+    pixels: Mapping[str, Any] | None = None,
+    **settings: Any,
 ) -> MadeBy:
     """Return what makes a result now.
 
     Args:
         network: the network.
-        verb: the verb's name.
+        verb: the verb, whose defaults its call leaves out.
         pixels: what it was given, by input, as `Network.pixels` returns it.
         **settings: what it was asked, and what it chose itself, under the names that it takes.
 
@@ -93,7 +97,7 @@ def made_by(
     settings = plain(settings)
     path = network.path
     return MadeBy(
-        verb=verb,
+        verb=verb.__name__,
         model=network.name,
         model_sha256=file_sha256(path) if path is not None and path.is_file() else None,
         images_sha256=_hashes(pixels or {}),
@@ -130,15 +134,22 @@ def _named(value: Any) -> str:
     return sanitise(name if isinstance(name, str) else value, 200)
 
 
-def _call(verb: str, path: Path | None, images: bool, settings: Mapping[str, Any]) -> str:
-    """Return a verb's call as Python has it; without settings that are no names of arguments."""
-    given = [repr(str(path)) if path is not None else "model", *["images"] * images]
+def _call(
+    verb: Callable[..., Any], path: Path | None, images: bool, settings: Mapping[str, Any]
+) -> str:
+    """Return a verb's call as Python has it; without defaults and what is no name of an argument."""
+    given = [repr(from_here(path)) if path is not None else "model", *["images"] * images]
+    defaults = {
+        name: plain(parameter.default)
+        for name, parameter in inspect.signature(verb).parameters.items()
+    }
     given += [
         f"{name}={value!r}"
         for name, value in settings.items()
         if name.isidentifier() and not keyword.iskeyword(name)
+        if name not in defaults or value != defaults[name]
     ]
-    return f"kviz.{verb}({', '.join(given)})"
+    return f"kviz.{verb.__name__}({', '.join(given)})"
 
 
 def _hashes(pixels: Mapping[str, npt.NDArray[Any]]) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ def class_image(  # noqa: PLR0913 - a verb's options
         stopped=climbed.stopped,
         frames=climbed.frames,
         made_by=made_by(
-            network, "class_image", class_index=target, parametrization=made_of.name,
+            network, class_image, class_index=target, parametrization=made_of.name,
             score=score, output=output, steps=steps, batch_size=batch_size, target_size=canvas.size,
             seed=seed, statistics=None if examples is None else array_sha256(np.asarray(examples)),
         ),

@@ -160,7 +160,7 @@ def deep_dream(  # noqa: PLR0913 - a verb's options
         frames=found.frames,
         names=tuple(names)[:count],
         made_by=made_by(
-            network, "deep_dream", pixels, layer_names=chosen, octaves=octaves,
+            network, deep_dream, pixels, layer_names=chosen, octaves=octaves,
             octave_scale=octave_scale, steps=steps, step_size=step_size, seed=seed,
         ),
         notes=tuple(notes),

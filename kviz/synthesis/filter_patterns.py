@@ -174,7 +174,7 @@ def filter_patterns(  # noqa: PLR0913 - a verb's options
         stopped=found.stopped,
         frames=found.frames,
         made_by=made_by(
-            network, "filter_patterns", layer_names=info.path, filter_indices=wanted,
+            network, filter_patterns, layer_names=info.path, filter_indices=wanted,
             parametrization=made_of.name, steps=steps, target_size=canvas.size,
             batch_size=batch_size, seed=seed,
             statistics=None if examples is None else array_sha256(np.asarray(examples)),

@@ -177,7 +177,7 @@ def fool(  # noqa: PLR0913 - a verb's options
         "objective": objective if score is None else None, "score": score, "output": output,
         "steps": steps, "input_name": explained, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
-    made = made_by(network, "fool", pixels, class_index=target, **settings)
+    made = made_by(network, fool, pixels, class_index=target, **settings)
     found = _result(network, target, went, (pixels[explained], was, now), names, made, head)
     found = replace(found, notes=(*found.notes, *notes), bounds=attack.drawn_between)
     if not several:

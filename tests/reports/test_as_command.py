@@ -53,8 +53,32 @@ def test_what_is_so_by_default_is_not_in_it(folder):
     assert as_command(network, {"image": images}) == {
         "command": "kviz attribute 'my model.keras'",
         "photos": ["photo.png"],
+        "files": [],
         "options": {},
     }
+
+
+def test_a_file_is_named_from_the_folder_where_the_page_is_made(folder, monkeypatch):
+    (folder / "models").mkdir()
+    (folder / "apart").mkdir()
+    (folder / "--trust model.keras").rename("models/m.keras")
+    (folder / "-a 'photo'.png").rename("photo.png")
+    network = kviz.load_model(folder / "models/m.keras")
+    images = kviz.load_images("photo.png", network)
+
+    def told():
+        made = as_command(network, {"image": images})
+        return f"{made['command']} {made['photos'][0]}", made["files"]
+
+    assert told() == ("kviz attribute models/m.keras photo.png", [])
+    # Only one of the two lies below.
+    monkeypatch.chdir("models")
+    assert told() == ("kviz attribute m.keras photo.png", [["m.keras", "photo.png"]])
+    monkeypatch.chdir("../apart")
+    assert told() == ("kviz attribute m.keras photo.png", [["m.keras", "photo.png"]])
+    # Below the root is everything: that would tell the whole path.
+    monkeypatch.chdir("/")
+    assert told() == ("kviz attribute m.keras photo.png", [["m.keras", "photo.png"]])
 
 
 @pytest.mark.parametrize("what", ["photo", "model", "preprocess", "inputs"])
@@ -73,5 +97,6 @@ def test_where_a_file_is_missing_there_is_none(what):
     assert as_command(network, pixels, seed=3) == {
         "command": None,
         "photos": [],
+        "files": [],
         "options": {"seed": 3},
     }

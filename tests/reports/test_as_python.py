@@ -1,6 +1,7 @@
 """The program that makes a page: it runs, and makes the same page."""
 
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -104,7 +105,38 @@ def test_what_was_in_memory_only_is_named(layer_names, written):
     lines = as_python(report, network, images, settings)
     assert "network = kviz.Network(model)  # model: your keras.Model" in lines
     assert "images = ...  # your arrays: 2 × 12 × 12 × 3" in lines
-    assert lines[-1] == f"kviz.report(network, images, 'report.html', layer_names={written})"
+    assert lines[-2:] == [
+        f"kviz.report(network, images, 'report.html', layer_names={written})",
+        "print('Wrote report.html')",
+    ]
+
+
+def test_it_is_run_where_the_page_was_made(tmp_path, monkeypatch, capsys):
+    """Files below that folder are read and written there; of others the name alone is told."""
+    for folder in ("work/models", "work/photos", "work/out", "apart"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work")
+    net().save("models/model.keras")
+    photo("photos/photo.png")
+    network = kviz.load_model(tmp_path / "work/models/model.keras")
+    images = kviz.load_images("photos/photo.png", network)
+    path = Path("out/my page.html")
+    made = kviz.report(network, images, path, quick=True, methods=["saliency"])
+    program = "\n".join(made.facts()["python"])
+    for file in ("models/model.keras", "photos/photo.png", "out/my page.html"):
+        assert repr(file) in program
+    first = path.read_text(encoding="utf-8")
+    path.unlink()
+    run(made.facts()["python"])
+    assert carried(path.read_text(encoding="utf-8")) == carried(first)
+    assert capsys.readouterr().out.splitlines()[-1] == "Wrote out/my page.html"
+    monkeypatch.chdir(tmp_path / "apart")
+    again = kviz.report(network, images, tmp_path / "my page.html", quick=True, methods=[])
+    program = "\n".join(again.facts()["python"])
+    for file in ("model.keras", "photo.png", "my page.html"):
+        assert repr(file) in program
+    assert str(tmp_path) not in program
+    assert str(tmp_path) not in again.html
 
 
 def test_a_function_of_ones_own_is_named():

@@ -483,13 +483,17 @@ def test_the_command_for_a_figure_makes_it(opened, made, tmp_path, monkeypatch, 
     command = page.locator("#why-command").inner_text()
     others = {"class-1": ("", " --class 281"), "saliency": (" --method saliency", "")}
     method, which = others.get(beside, ("", ""))
+    model, cat = "models/squeezenet.keras", "notebooks/images/cat.png"
     assert command == (
-        f"kviz attribute squeezenet.keras cat.png --method gradient{method} --class 285{which} "
-        "--out cat.pdf"
+        f"kviz attribute {model} {cat} --method gradient{method} --class 285{which} --out cat.pdf"
     )
+    assert page.locator("#figure-where").inner_text() == "Run this where the page was made:"
+    page.click("#copy-figure")
+    page.wait_for_function("() => document.querySelector('#figure-copied').textContent !== ''")
     root = Path(__file__).parents[2]
-    for file in ("models/squeezenet.keras", "notebooks/images/cat.png"):
-        (tmp_path / Path(file).name).symlink_to(root / file)
+    for file in (model, cat):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).symlink_to(root / file)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output

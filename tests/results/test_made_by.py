@@ -16,7 +16,7 @@ from PIL import Image
 
 import kviz
 from kviz.cli import main
-from kviz.files import file_sha256
+from kviz.files import file_sha256, from_here
 from kviz.originals import source_sha256
 from kviz.results import MadeBy
 from kviz.results.made_by import made_by
@@ -46,7 +46,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def photos():
-    return np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8)
+    return np.random.default_rng(29).integers(0, 256, (2, 12, 12, 3), np.uint8)
 
 
 def results(model, photos):
@@ -105,7 +105,7 @@ def test_files_are_known_by_their_hash():
     made = kviz.predict(network, read).made_by
     assert made.images_sha256 == (file,)
     assert made.model_sha256 == sha256(MODEL.read_bytes())
-    assert str(MODEL) in made.call
+    assert made.call == f"kviz.predict({from_here(MODEL)!r}, images)"
     assert kviz.predict(network, read.astype("float32")).made_by.images_sha256 == (file,)
     changed = read.copy()
     changed[0, 0, 0, 0] ^= 1
@@ -143,7 +143,7 @@ def test_several_inputs_have_one_hash_an_image(model):
     arrays = {"a": np.zeros((2, 3, 3, 1)), "b": np.ones((2, 4))}
     network = kviz.Network(model)
     expected = [sha256(arrays["a"][at].tobytes() + arrays["b"][at].tobytes()) for at in range(2)]
-    assert made_by(network, "predict", arrays).images_sha256 == tuple(expected)
+    assert made_by(network, kviz.predict, arrays).images_sha256 == tuple(expected)
 
 
 def test_what_a_call_says_runs_and_gives_the_same(model, photos):
@@ -158,6 +158,17 @@ def test_what_a_call_says_runs_and_gives_the_same(model, photos):
                 np.concatenate([a.ravel() for a in one.values()]) for one in (first, second)
             )
         np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_so_by_default_is_not_in_a_call(model, photos):
+    made = kviz.attribute(model, photos, "saliency", class_index=2, seed=4).made_by
+    assert "class_index=(2, 2), " in made.call
+    assert "seed=4" in made.call
+    for name in ("resize", "batch_size", "output"):
+        assert name in made.settings
+        assert f"{name}=" not in made.call
+    report = kviz.report(model, photos, quick=True, methods=[]).facts()["made_by"]
+    assert report["call"] == "kviz.report(model, images, methods=(), quick=True)"
 
 
 def test_a_command_says_itself(tmp_path):

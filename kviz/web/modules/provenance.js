@@ -1,17 +1,21 @@
-// The pane Provenance: the Python that makes this page, copied.
+// What is handed out to be run is copied: the Python that makes this page, the command for a figure.
 
 import { $ } from "./dom.js";
 
-export function startProvenance() {
-  $("copy-python")?.addEventListener("click", async () => {
-    const text = $("python").textContent;
+function startCopying(button, source, said) {
+  $(button)?.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(text);
-      $("copied").textContent = "Copied.";
+      await navigator.clipboard.writeText($(source).textContent);
+      $(said).textContent = "Copied.";
     } catch {
       // A page in a frame may not write there; what is selected can be copied by hand.
-      getSelection().selectAllChildren($("python"));
-      $("copied").textContent = "Selected: copy it with Ctrl-C or Command-C.";
+      getSelection().selectAllChildren($(source));
+      $(said).textContent = "Selected: copy it with Ctrl-C or Command-C.";
     }
   });
+}
+
+export function startProvenance() {
+  startCopying("copy-python", "python", "copied");
+  startCopying("copy-figure", "why-command", "figure-copied");
 }

@@ -94,6 +94,15 @@ export async function saveCsv() {
   save(`${fileOf({ place, sides: [{ one, which }] })}.csv`, [csv(values, one.height, one.width)], "text/csv");
 }
 
+// Returns in which folder the command is run, or what the Python needs.
+export function figureWhere() {
+  const { command, photos, files } = told.figure;
+  const place = figured().image;
+  if (!command || !photos[place]) return "Run this in Python, where network is the model and images are the photos:";
+  const [model, photo] = files[place] ?? [];
+  return model ? `Run this in the folder that has ${model} and ${photo}:` : "Run this where the page was made:";
+}
+
 // Returns what makes a PDF of what is shown: a command, or Python where no command can name the model and
 // the photo.
 export function figureLine() {

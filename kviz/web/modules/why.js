@@ -6,7 +6,7 @@ import { chosen, mapsOf, methods } from "./evidence.js";
 import { latest } from "./latest.js";
 import { drawOverview, layOutOverview, markOverview } from "./overview.js";
 import { regionsTable } from "./regions.js";
-import { figureLine, saveCsv, saveNpz, savePng, saveSvg } from "./saving.js";
+import { figureLine, figureWhere, saveCsv, saveNpz, savePng, saveSvg } from "./saving.js";
 import { isLive, told } from "./source.js";
 import { picture, showPicture } from "./stage.js";
 import { address, change, look, onChange } from "./state.js";
@@ -56,7 +56,9 @@ function sync() {
   ];
   fill("why-with", [["", "nothing"], ...others], sides[1] && look().with);
   for (const id of ["why-csv", "why-npz", "why-png", "why-svg", "why-pdf"]) $(id).disabled = !one;
-  if (one && !isLive) $("why-command").textContent = figureLine();
+  if (!one || isLive) return;
+  $("figure-where").textContent = figureWhere();
+  $("why-command").textContent = figureLine();
 }
 
 function fill(id, options, value) {
