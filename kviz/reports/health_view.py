@@ -40,14 +40,15 @@ def _share_chart(shares: Sequence[float]) -> Chart | None:
 def _dead(layers: Sequence[Layer], photos: int) -> str:
     counts = [round(layer["dead"] * layer["channels"]) for layer in layers]
     channels = sum(layer["channels"] for layer in layers)
-    shown = "this photo" if photos == 1 else f"any of the {photos} photos"
+    every = {1: "this photo", 2: "both photos"}.get(photos, f"all {photos} photos")
+    one = "this photo" if photos == 1 else f"at least one of the {photos} photos"
     if not any(counts):
-        return f"No channel is dead: each of the {channels:,} answers to {shown}."
+        return f"No channel is dead: each of the {channels:,} answers to {one}."
     worst = max(layers, key=lambda layer: float(layer["dead"]))
     number = sum(1 for count in counts if count)
     few = " Of one photo that says little: other photos may activate them." if photos == 1 else ""
     return (
-        f"{sum(counts):,} of {channels:,} channels are zero everywhere for {shown}, in {number} of "
+        f"{sum(counts):,} of {channels:,} channels are zero everywhere for {every}, in {number} of "
         f"{len(layers)} layers; most in {worst['path']} ({told_share(worst['dead'])} of its channels)."
         f"{few}"
     )

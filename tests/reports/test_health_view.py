@@ -26,7 +26,7 @@ LAYERS = [
             LAYERS,
             3,
             [
-                "11 of 38 channels are zero everywhere for any of the 3 photos, in 2 of 3 layers; "
+                "11 of 38 channels are zero everywhere for all 3 photos, in 2 of 3 layers; "
                 "most in b (50 % of its channels).",
                 "Most saturated is b: 25 % of its values are at a bound of the activation function, "
                 "where next to no gradient comes through.",
@@ -46,6 +46,12 @@ LAYERS = [
 )
 def test_the_worst_layer_and_the_sums_are_told(layers, photos, said):
     assert health_view(layers, photos)["verdicts"] == said
+
+
+def test_of_two_photos_it_is_both():
+    assert "zero everywhere for both photos, in" in health_view(LAYERS, 2)["verdicts"][0]
+    said = health_view([layer("c", 8)], 2)["verdicts"][0]
+    assert said == "No channel is dead: each of the 8 answers to at least one of the 2 photos."
 
 
 def test_of_one_photo_dead_channels_say_little():

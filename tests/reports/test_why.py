@@ -75,7 +75,7 @@ def bars(page):
 def report_of(tmp_path_factory):
     """Give what reports on a net of two classes, each the mean of two maps by a weight of its own."""
 
-    def make(*weights):
+    def make(*weights, methods=("grad_cam", "input_x_gradient")):
         model = keras.Sequential(
             [
                 keras.Input((9, 9, 3)),
@@ -91,7 +91,7 @@ def report_of(tmp_path_factory):
         network = kviz.Network(model, class_names=["less", "least"])
         path = tmp_path_factory.mktemp("weighed") / "report.html"
         photo = np.random.default_rng(0).integers(0, 256, (1, 9, 9, 3), np.uint8)
-        kviz.report(network, photo, path, methods=["grad_cam", "input_x_gradient"], quick=True)
+        kviz.report(network, photo, path, methods=methods, quick=True)
         return path
 
     return make
@@ -250,11 +250,22 @@ def test_of_two_classes_with_the_same_score_none_is_ahead(opened, tmp_path):
     assert words.startswith("class 0, logit 0, is level with class 1, logit 0. ")
 
 
+def test_scores_that_are_no_logits_of_their_own_are_not_compared(opened, report_of):
+    """Finer-CAM's score is by how much a class is ahead of those like it."""
+    page = opened(report_of(1.0, 0.5, methods=["finer_cam", "grad_cam"]))
+    choose(page, method="finer_cam", **{"with": "class-1"})
+    words = page.locator("#stage-difference").inner_text()
+    assert re.match(r"less: difference of logits \S+\. least: difference of logits \S+\. ", words)
+    assert " ahead of " not in words
+    choose(page, method="grad_cam", **{"with": "class-1"})
+    assert " ahead of least" in page.locator("#stage-difference").inner_text()
+
+
 def difference(own, other):
     """Return in words where two tables differ most, worked out here."""
     row, column = np.unravel_index(np.abs(own - other).argmax(), (3, 3))
     if np.abs(own - other).max() < 0.01:
-        return "Their tables differ by less than one percentage point everywhere."
+        return "Their tables differ by about one percentage point at most."
     name = f"{ROWS[row]} {COLUMNS[column]}".replace("centre centre", "centre")
     shares = [f"{100 * each[row, column]:.0f} % of" for each in (own, other)]
     return (

@@ -252,7 +252,10 @@ def test_a_channel_s_value_is_worked_out(opened, app, small):
         number(text.lstrip("= "))
         for text in page.locator("#patch .sum > tbody > tr > td.number").all_inner_texts()
     ]
-    total, bias = map(number, re.search(r"Together (\S+), plus the bias (\S+):", words).groups())
+    total, bias = map(
+        number,
+        re.search(r"All 3 input channels together: (\S+); with the bias (\S+):", words).groups(),
+    )
     assert sum(parts) == pytest.approx(total, abs=1e-2)
     assert bias == pytest.approx(float(small.model.get_layer("conv").bias.numpy()[2]), abs=1e-4)
 

@@ -39,7 +39,10 @@ export function differenceWords([left, right]) {
   const margin = one.scores[left.which] - one.scores[right.which];
   const size = said(Number(Math.abs(margin).toPrecision(3)));
   const by = margin === 0 ? "level with" : `${size} ${margin < 0 ? "behind" : "ahead of"}`;
-  const words = [`${name}, ${scoreOf(one, left.which)}, is ${by} ${other}, ${scoreOf(one, right.which)}.`];
+  const [own, others] = [left, right].map(({ which }) => scoreOf(one, which));
+  // Other scores than a class's own logit are of something else for each, as a difference from others.
+  const words = [one.score_name === "logit"
+    ? `${name}, ${own}, is ${by} ${other}, ${others}.` : `${name}: ${own}. ${other}: ${others}.`];
   words.push(...[left, right].map(({ which }) => nothingIn(one, which) || whereFor(one, which)));
   if (![left, right].some(({ which }) => isZero(one, which))) words.push(mostDifferent(one, left.which, right.which));
   return words.filter(Boolean).join(" ");
@@ -56,7 +59,8 @@ function mostDifferent(one, left, right) {
   if (!own || !others) return "";
   const apart = own.map((share, at) => Math.abs(share - others[at]));
   const at = apart.indexOf(Math.max(...apart));
-  if (apart[at] < 0.01) return "Their tables differ by less than one percentage point everywhere.";
+  // Of rounded shares: 13.4 % and 13.6 % stand there as 13 % and 14 %.
+  if (apart[at] < 0.01) return "Their tables differ by about one percentage point at most.";
   const [name, other] = [left, right].map((which) => one.classes[which].name);
   return `They differ most in the ${regionName(Math.floor(at / 3), at % 3)}: ` +
     `${percent(own[at])} of the map for ${name}, ${percent(others[at])} of that for ${other}.`;

@@ -45,12 +45,11 @@ function patchTable(head, { patch, kernel }) {
       element("td", {}, grid(kernel, at, height, width, channels)),
       element("td", { className: "number", textContent: `= ${said(part)}` }));
   });
-  const rest = head.parts.length - shown.length;
-  const more = rest > 0 || channels > head.parts.length ? `, and ${channels - shown.length} more input channels` : "";
   const activation = head.activation && head.activation !== "linear"
     ? `; after ${head.activation}: ${said(head.output)}` : "";
+  const together = channels === 1 ? "The input channel:" : `All ${channels} input channels together:`;
   return [heading, element("table", { className: "sum" }, element("tbody", {}, ...rows)), element("p", {
-    textContent: `Together${more} ${said(head.sum)}, plus the bias ${said(head.bias)}: ${said(head.value)}${activation}.`,
+    textContent: `${together} ${said(head.sum)}; with the bias ${said(head.bias)}: ${said(head.value)}${activation}.`,
   })];
 }
 
