@@ -164,6 +164,19 @@ class Method:
         """Whether the maps are of a layer's size."""
         return self.layer_sized
 
+    def validate_installed(self, rank: int) -> None:
+        """Import what it needs of kviz's extras; by default what the methods need that it builds on.
+
+        Args:
+            rank: how many axes the images have, 4 for photos.
+
+        Raises:
+            OptionError: if something is not installed.
+        """
+        for value in vars(self).values():
+            if isinstance(value, Method):
+                value.validate_installed(rank)
+
     def maps(self, request: Request) -> Found:
         """Return the attribution of a chunk of images; by default as `traced` computes it.
 

@@ -69,6 +69,7 @@ def costs_of(
     if verb == "activations":
         return [Cost(what="feature maps", forward=count, backward=0)]
     if verb == "attribute":
+        given[0].validate_installed(first_of(pixels).ndim)
         wanted = options["class_index"]
         classes = len(wanted[0]) if wanted and isinstance(wanted[0], list) else 1
         maps = _maps(network, pixels, given[0], options["output"])
@@ -196,6 +197,8 @@ def _of_evaluation(
 
     methods = [as_method("methods", one) for one in names]
     count = sum(many for many, _ in groups)
+    for method in methods:
+        method.validate_installed(first_of(pixels).ndim)
     maps = [_maps(network, pixels, method, options["output"]) for method in methods]
     found = [one * count for one in maps]
     found += _predicted(methods if options["class_index"] is None else [], count)
@@ -205,6 +208,8 @@ def _of_evaluation(
         options.get("baselines") or ("black", "blur"),
         options.get("regions"),
     )
+    for one in measures:
+        one.validate_installed()
     found_by = [_of_metric(one, maps, shared, groups) for one in measures]
     if _head(network, pixels, options["output"]).is_map:
         found_by = [unknown(one.what) for one in found_by]
@@ -333,11 +338,16 @@ def plan_run(
         options: of `kviz.dataset.run`, the verb's own among them.
         **own: further ones of the verb.
     """
+    from kviz.dataset.engines.ray import validate_ray
     from kviz.dataset.reductions.first_pass import firsts
     from kviz.dataset.run_verb import wanted_of
     from kviz.dataset.sources import as_source
+    from kviz.dataset.store.extra import validate_store_packages
     from kviz.dataset.works.registry import work_class, work_named
 
+    validate_store_packages()
+    if options["engine"] == "ray":
+        validate_ray()
     columns = ("path_column", "image_column", "label_column")
     images = as_source(source, **{key: options.get(key) for key in columns})
     known = {each.name for each in fields(work_class(verb))}
@@ -391,6 +401,7 @@ def _of_work(
     if verb == "activations":
         return [Cost(what="feature maps", forward=count, backward=0)]
     if verb == "attribute":
+        work.method.validate_installed(first_of(pixels).ndim)
         maps = _maps(network, pixels, work.method, work.output)
         return [maps * count, *_predicted([work.method] if work.class_index is None else [], count)]
     if verb == "evaluate":

@@ -162,6 +162,13 @@ class Metric:
         """Whether it is measured with each baseline that `evaluate` is given."""
         return "baseline" in vars(self) and vars(self)["baseline"] is None
 
+    def validate_installed(self) -> None:
+        """Import what it needs of kviz's extras; by default nothing.
+
+        Raises:
+            OptionError: if something is not installed.
+        """
+
     def judges(self, trial: Trial) -> bool:
         """Whether it can say something of a method's maps; values are NaN where it cannot."""
         return not self.needs_method or trial.again is not None

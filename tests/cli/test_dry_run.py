@@ -1,6 +1,8 @@
 """--dry-run: passes as they are counted when the command runs, and nothing written."""
 
 import json
+import re
+import sys
 
 import keras
 import numpy as np
@@ -51,6 +53,35 @@ def counted(tmp_path, monkeypatch):
 
 def run(*words):
     return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("sklearn.linear_model", ("attribute", "a.png", "--method", "lime")),
+        ("skimage.segmentation", ("attribute", "a.png", "--method", "kernel_shap")),
+        ("skimage.segmentation", ("attribute", "a.png", "--method", "xrai")),
+        (
+            "skimage.segmentation",
+            ("attribute", "a.png", "--method", "shapley", "--set", "segments=4"),
+        ),
+        ("scipy", ("evaluate", "a.png", "--metric", "road")),
+        ("sklearn.linear_model", ("run attribute", ".", "--method", "lime", "--out", "found")),
+        ("tensorstore", ("run predict", ".", "--out", "found")),
+        ("ray.data", ("run predict", ".", "--out", "found", "--engine", "ray")),
+    ],
+)
+@pytest.mark.usefixtures("counted")
+def test_what_stops_for_a_missing_extra_is_refused_as_it_would_be(monkeypatch, missing, words):
+    verb, *more = words
+    typed = (*verb.split(), "m.keras", *more)
+    monkeypatch.setitem(sys.modules, missing, None)
+    said = [run(*typed, *dry) for dry in ((), ("--dry-run",))]
+    assert [one.exit_code for one in said] == [said[0].exit_code] * 2
+    assert said[0].exit_code > 0
+    told = [one.stderr.strip().splitlines()[-1] for one in said]
+    assert told[0] == told[1]
+    assert re.search("not installed|does not import", told[1])
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,12 @@ def segmented(segments: Any, request: Request) -> Array:
     return np.broadcast_to(labels.astype(np.int32), (total, *size))
 
 
+def validate_superpixels(segments: Any, rank: int) -> None:
+    """Raise an OptionError where `segmented` would miss scikit-image, for images of so many axes."""
+    if segments is not None and not np.ndim(segments) and rank > 3:
+        library("skimage.segmentation")
+
+
 def _superpixels(image: Array, count: int) -> Array:
     low, high = image.min(), image.max()
     unit = (image - low) / (high - low if high > low else 1)

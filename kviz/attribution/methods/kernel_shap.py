@@ -23,6 +23,7 @@ from kviz.attribution.methods._superpixels import (
     players,
     segmented,
     spread,
+    validate_superpixels,
 )
 from kviz.attribution.methods.shapley import subsets
 from kviz.attribution.options import option
@@ -73,9 +74,14 @@ class KernelShap(Method):
     samples: int = option(1000, least=2)
     baseline: Any = option("black", check=validate_baseline)
 
+    def validate_installed(self, rank: int) -> None:
+        """Import scikit-learn and what finds superpixels, as `Method.validate_installed`."""
+        library("sklearn.linear_model")
+        validate_superpixels(self.segments, rank)
+
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
-        library("sklearn.linear_model")
+        self.validate_installed(request.images.ndim)
         labels = segmented(self.segments, request)
         counts = players(labels)
         if max(counts) + 2 > self.samples and 2 ** max(counts) > self.samples:

@@ -22,6 +22,7 @@ from kviz.attribution.methods._superpixels import (
     players,
     segmented,
     spread,
+    validate_superpixels,
 )
 from kviz.attribution.options import option
 from kviz.engine.backend import tf
@@ -85,9 +86,14 @@ class Lime(Method):
     width: float | None = option(None, above=0)
     alpha: float = option(1.0, least=0)
 
+    def validate_installed(self, rank: int) -> None:
+        """Import scikit-learn and what finds superpixels, as `Method.validate_installed`."""
+        library("sklearn.linear_model")
+        validate_superpixels(self.segments, rank)
+
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
-        library("sklearn.linear_model")
+        self.validate_installed(request.images.ndim)
         labels = segmented(self.segments, request)
         taken = [
             self._kept(count, (request.seed, request.first + place))

@@ -22,6 +22,7 @@ from kviz.attribution.methods._superpixels import (
     players,
     segmented,
     spread,
+    validate_superpixels,
 )
 from kviz.attribution.options import option
 from kviz.errors import OptionError
@@ -68,6 +69,10 @@ class Shapley(Method):
 
     segments: Any = option(None, check=validate_segments)
     baseline: Any = option("black", check=validate_baseline)
+
+    def validate_installed(self, rank: int) -> None:
+        """Import what finds superpixels, as `Method.validate_installed`."""
+        validate_superpixels(self.segments, rank)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""

@@ -79,6 +79,11 @@ class Xrai(Method):
     steps: int = 64
     min_size: int | None = None
 
+    def validate_installed(self, rank: int) -> None:
+        """Import what finds regions, as `Method.validate_installed`."""
+        if self.segments is None and rank == 4:
+            library("skimage.segmentation")
+
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
         size = spatial(request)
@@ -105,7 +110,7 @@ class Xrai(Method):
         if self.segments is None:
             if len(size) != 2:
                 raise OptionError("xrai finds regions of pictures only; give segments for others.")
-            library("skimage.segmentation")
+            self.validate_installed(len(size) + 2)
             return None
         given = np.asarray(self.segments)
         if given.shape[-len(size) :] != size or given.ndim > len(size) + 1:

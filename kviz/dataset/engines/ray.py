@@ -82,6 +82,11 @@ def _places(nodes: Iterable[int], cores: int) -> int:
     return sum(own // cores for own in nodes)
 
 
+def validate_ray() -> None:
+    """Raise an OptionError if Ray is not installed."""
+    installed("ray.data", spelled("engine", "ray"), "ray")
+
+
 @contextmanager
 def ray_engine(
     plan: Plan,
@@ -103,7 +108,7 @@ def ray_engine(
         OptionError: if Ray is missing or cannot be reached that way, the model came from no file, or
             what is run cannot be sent to another process.
     """
-    installed("ray.data", spelled("engine", "ray"), "ray")
+    validate_ray()
     import ray
 
     _check_address(ray, address)

@@ -20,3 +20,9 @@ def store_package(name: str) -> Any:
     '[1]'
     """
     return installed(name, "A store", "store")
+
+
+def validate_store_packages() -> None:
+    """Raise an OptionError if a package is missing that a store is begun with."""
+    for package in ("tensorstore", "pyarrow", "filelock"):
+        store_package(package)

@@ -32,7 +32,7 @@ from typing import Any
 from kviz._caller import spelled
 from kviz._checks import sanitise
 from kviz.dataset.store import zarr_arrays
-from kviz.dataset.store.extra import store_package
+from kviz.dataset.store.extra import store_package, validate_store_packages
 from kviz.dataset.store.head import Head, read_head
 from kviz.dataset.store.marker import sums
 from kviz.dataset.store.places import Places, put, writing
@@ -89,8 +89,7 @@ class Store:
             OptionError: if a package is missing.
         """
         head = Head(plan, count, shard_size, columns, packing or Packing())
-        for package in ("tensorstore", "pyarrow", "filelock"):
-            store_package(package)
+        validate_store_packages()
         places = Places(plain_path(path))
         store = cls(places, head)
         with writing(places.root):

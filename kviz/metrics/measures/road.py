@@ -85,6 +85,10 @@ class Road(Metric):
         """Which values are the better ones, as `Metric.better`."""
         return "lower" if self.order == "morf" else "higher"
 
+    def validate_installed(self) -> None:
+        """Import SciPy, as `Metric.validate_installed`."""
+        installed("scipy", "road", "metrics")
+
     def measure(self, trial: Trial) -> Measured:
         """Return means and curves, as `Metric.measure`."""
         request, size = trial.on(self.on), trial.maps.shape[2:]
@@ -99,6 +103,7 @@ class Road(Metric):
             raise OptionError(
                 "road replaces pixels by their neighbours, and the images have one each."
             )
+        self.validate_installed()
         # One is left that the others are told by.
         counts = np.minimum(np.round(at * pixels).astype(int), pixels - 1)
         ranks = ranks_of(trial)
@@ -133,14 +138,10 @@ def imputed(image: Array, missing: Array) -> Array:
         image: float64 `(H, W, channels)`.
         missing: bool `(H, W)`.
 
-    Raises:
-        OptionError: if SciPy is not installed.
-
     >>> row = np.array([[[0.0], [5.0], [2.0]]])
     >>> imputed(row, np.array([[False, True, False]]))[0, 1].tolist()
     [1.0]
     """
-    installed("scipy", "road", "metrics")
     sparse, linalg = (import_module(f"scipy.{name}") for name in ("sparse", "sparse.linalg"))
     height, width = missing.shape
     ys, xs = np.nonzero(missing)
