@@ -35,13 +35,19 @@ def sanitise(value: object, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def suggest(name: str, choices: Iterable[str], count: int = 3) -> str:
+def suggest(name: str, choices: Iterable[str], count: int = 3, lister: str = "") -> str:
     """Return the end of a message about an unknown name: near names, or what there is.
 
     >>> suggest("conv_1", ["conv1", "pool1"])
     "Did you mean 'conv1'?"
     >>> suggest("dense", ["conv1", "pool1"])
     "There is: 'conv1', 'pool1'."
+
+    Args:
+        name: what was given.
+        choices: what there is, of which the first are told where none is near.
+        count: how many near names are told at most.
+        lister: the command that lists them all, if one does.
     """
     known = list(dict.fromkeys(choices))
     folded: dict[str, str] = {}
@@ -56,6 +62,7 @@ def suggest(name: str, choices: Iterable[str], count: int = 3) -> str:
     if not known:
         return "There is none to choose from."
     more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+    more += f"; {lister} lists them" if lister else ""
     return f"There is: {', '.join(repr(sanitise(c, 24)) for c in known[:5])}{more}."
 
 

@@ -10,6 +10,7 @@ import warnings
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from kviz._caller import command
 from kviz._checks import sanitise, suggest
 from kviz.cards import Card, file_of, read_card
 from kviz.errors import KvizWarning, OptionError
@@ -24,13 +25,19 @@ class Shelf:
         folder: the folder below kviz whose files hold kviz's own.
         group: the group of others' entry points.
         word: what one is called, for messages.
+        verb: what takes them, if a verb does.
+        lister: the command that lists them, if one does.
     """
 
-    def __init__(self, folder: str, group: str, word: str) -> None:
+    def __init__(
+        self, folder: str, group: str, word: str, verb: str = "", lister: str = ""
+    ) -> None:
         self._folder = _ROOT / folder
         self._group = group
         self.package = f"kviz.{folder.replace('/', '.')}"
         self.word = word
+        self._verb = verb
+        self._lister = lister
         self._seen: tuple[tuple[str, ...], dict[str, EntryPoint]] | None = None
 
     def names(self) -> list[str]:
@@ -51,11 +58,15 @@ class Shelf:
 
     def validate(self, name: object) -> None:
         """Raise an `OptionError` if there is none of that name."""
-        known = [*self.own(), *self.others()]
-        if not isinstance(name, str) or name not in known:
-            raise OptionError(
-                f"There is no {self.word} {sanitise(repr(name))}. {suggest(str(name), known)}"
-            )
+        known = self.names()
+        if isinstance(name, str) and name in known:
+            return
+        hint = suggest(str(name), known, lister=self._lister)
+        for other in (METHODS, METRICS):
+            if other is not self and name in other.names():
+                verb = f"kviz{'.' if command() is None else ' '}{other._verb}"
+                hint = f"It is a {other.word}, which {verb} takes."
+        raise OptionError(f"There is no {self.word} {sanitise(repr(name))}. {hint}")
 
     def card(self, name: str) -> Card:
         """Return what one says of itself.
@@ -107,5 +118,5 @@ def package_of(point: EntryPoint) -> str:
 
 # What stands in the place of pixels, for methods and metrics that take a baseline by its name.
 BASELINES = ("black", "white", "grey", "mean", "blur", "noise")
-METHODS = Shelf("attribution/methods", "kviz.methods", "method")
-METRICS = Shelf("metrics/measures", "kviz.metrics", "metric")
+METHODS = Shelf("attribution/methods", "kviz.methods", "method", "attribute", "kviz methods")
+METRICS = Shelf("metrics/measures", "kviz.metrics", "metric", "evaluate", "kviz evaluate --list")

@@ -113,8 +113,8 @@ def words(told: Mapping[str, Any]) -> str:
     if told["seconds"] is not None:
         most = "at most" if any(work["at_most"] for work in told["work"]) else "about"
         lines.append(
-            f"Time     {most} {_duration(told['seconds'])}, from one batch of {told['batch']} "
-            f"({timed}); loading, compiling and drawing come on top"
+            f"Time     computing {most} {_duration(told['seconds'])}; loading, compiling and drawing "
+            f"take some seconds more (from one batch of {told['batch']}: {timed})"
         )
     return "\n".join([*lines, f"Writes   nothing now; else {sanitise(told['writes'], 120)}"])
 

@@ -282,6 +282,12 @@ class LayerTable(Sequence[LayerInfo]):
         # Near names are sought by the last part too: people leave out the nested model's name.
         inside = [name for name in names if name.rpartition("/")[2] == path]
         hint = f"Did you mean {sanitise(inside[0])!r}?" if inside else suggest(str(path), names)
+        # Of "fire4" there are fire4_squeeze1x1, fire4_expand1x1 and others.
+        parts = [f"{path}{mark}" for mark in "_-/."]
+        begin = [one for one in names if one.rpartition("/")[2].startswith(tuple(parts))]
+        begin = begin or [one for one in names if one.startswith(tuple(parts))]
+        if len(begin) > 1 and not inside:
+            hint = f"Did you mean {sanitise(path) + '*'!r}, which is {len(begin)} layers?"
         return LayerError(f"The model calls no layer {sanitise(path)!r}. {hint}")
 
     def table(self) -> Table:

@@ -111,6 +111,18 @@ def test_what_means_nothing_is_an_error(table, selector, message):
     assert len(str(error.value)) <= 300
 
 
+def test_what_several_layers_begin_with_is_offered_as_a_glob():
+    names = ("fire4_squeeze", "fire4_expand", "fire40_squeeze")
+    table = kviz.Network(
+        keras.Sequential([keras.Input((2,)), *(layers.Dense(2, name=name) for name in names)])
+    ).layers
+    with pytest.raises(kviz.LayerError, match=r"Did you mean 'fire4\*', which is 2 layers\?"):
+        table.select("fire4")
+    assert len(table.select("fire4_*")) == 2
+    with pytest.raises(kviz.LayerError, match="Did you mean 'fire40_squeeze'"):
+        table.select("fire40")
+
+
 def test_one_of_several_calls_has_to_be_named(table):
     with pytest.raises(kviz.LayerError, match=r"2 times.*'shared#1', 'shared#2'"):
         table["shared"]
