@@ -17,14 +17,14 @@ from kviz import __version__, _process
 from kviz._checks import first_line, sanitise
 from kviz.cli import child
 from kviz.cli import options as take
-from kviz.cli.command import command
+from kviz.cli.command import command, option
 from kviz.cli.lists import page_width, wrapped
 from kviz.cli.output import print_json
 from kviz.cli.progress import start_up_talk_kept_back
 from kviz.errors import KvizError
 from kviz.extras import NAME, install_command
 
-# What each extra is for, in the order in which people want them; the last ones are for work on kviz.
+# What each extra is for, in the order in which people want them.
 _FOR = {
     "report": "the graph of layers in a report",
     "serve": "kviz serve",
@@ -37,6 +37,8 @@ _FOR = {
     "ray": "kviz run --engine ray",
     "tensorboard": "films in TensorBoard",
     "torchvision": "the weights of ResNet-18",
+}
+_FOR_WORK_ON_KVIZ = {
     "test": "work on kviz: its tests",
     "referee": "work on kviz: other libraries to compare with",
     "docs": "work on kviz: its site",
@@ -71,9 +73,10 @@ class Package:
     short_help="Tell what is installed, what is missing, and which GPUs are seen.",
     examples=("kviz doctor", "kviz doctor --json"),
 )
+@option("--all", "every", is_flag=True, help="Also the extras that work on kviz itself needs.")
 @take.as_json
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
+def doctor(ctx: click.Context, as_json: bool, every: bool) -> None:
     """List versions, GPUs, memory and extras, with the command that installs what is missing.
 
     It imports TensorFlow to ask which GPUs it sees, which takes seconds. The exit code is 1 where kviz
@@ -106,7 +109,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo(_page(facts, needed, extras))
+        click.echo(_page(facts, needed, extras, every=every))
     ctx.exit(0 if facts["works"] else 1)
 
 
@@ -173,11 +176,20 @@ def _has_nvidia_driver() -> bool:
     return Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
 
 
-def _page(facts: dict[str, Any], needed: list[Package], extras: dict[str, list[Package]]) -> str:
-    """Return it all as text."""
+def _page(
+    facts: dict[str, Any],
+    needed: list[Package],
+    extras: dict[str, list[Package]],
+    *,
+    every: bool,
+) -> str:
+    """Return it all as text, with the extras that work on kviz needs where every one is asked for."""
     free = facts["memory"]["free"]
     memory = f"{_process.in_words(free)} free of " if free is not None else ""
+    works = "kviz works." if facts["works"] else "kviz does not work: see below what is missing."
     lines = [
+        works,
+        "",
         f"kviz {facts['kviz']}, Python {facts['python']}, {sanitise(facts['system'], 80)}",
         f"Memory   {memory}{_process.in_words(facts['memory']['total'])}",
         f"Backend  {facts['backend'] or facts['problem']}",
@@ -194,18 +206,21 @@ def _page(facts: dict[str, Any], needed: list[Package], extras: dict[str, list[P
         lines.append(f"Needs    not known: {NAME} is not installed, kviz runs from a folder")
     # Gigabytes, and of no use without an NVIDIA GPU.
     has_any = any(one.name.startswith("nvidia") and one.installed for one in extras.get("gpu", ()))
-    shown = [extra for extra in (*_FOR, *sorted(extras.keys() - _FOR)) if extra in extras]
+    known = _FOR | (_FOR_WORK_ON_KVIZ if every else {})
+    others = sorted(extras.keys() - _FOR.keys() - _FOR_WORK_ON_KVIZ.keys())
+    shown = [extra for extra in (*known, *others) if extra in extras]
     if not (facts["nvidia_driver"] or has_any) and "gpu" in shown:
         shown.remove("gpu")
     lines += ["", "Extras, which kviz also works without:"] if shown else []
     for extra in shown:
         missing = [one.words() for one in extras[extra] if not one.fits]
-        purpose = f"  {_FOR[extra]}" if extra in _FOR else ""
+        purpose = f"  {known[extra]}" if extra in known else ""
         lines.append(f"  {extra:<12} {'missing' if missing else 'installed':<9}{purpose}")
-        lines += [f"    {words}" for words in missing]
+        lines += [wrapped("; ".join(missing), page_width(), " " * 4, " " * 4)] if missing else []
         lines += [f"    {install_command(extra)}"] if missing else []
-    works = "kviz works." if facts["works"] else "kviz does not work: see above what is missing."
-    return "\n".join([*lines, "", works])
+    if left := [extra for extra in _FOR_WORK_ON_KVIZ if extra in extras and not every]:
+        lines += ["", f"Work on kviz itself has extras of its own ({', '.join(left)}): --all."]
+    return "\n".join(lines)
 
 
 def _gpus(facts: dict[str, Any]) -> str:

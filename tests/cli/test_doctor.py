@@ -38,10 +38,16 @@ def test_versions_gpus_memory_and_backend_are_told():
         "Needs " + ", ".join(f"{name} {one['installed']}" for name, one in packages.items())
         in plain
     )
-    assert said.endswith("\n\nkviz works.\n")
+    assert said.startswith("kviz works.\n\n")
+    every = " ".join(run("doctor", "--all").stdout.split())
+    of_work = set(doctor._FOR_WORK_ON_KVIZ)
     for extra in told["extras"]:
         if extra["name"] != "gpu":
-            assert f"{extra['name']} {'installed' if extra['complete'] else 'missing'} " in plain
+            row = f" {extra['name']} {'installed' if extra['complete'] else 'missing'} "
+            assert row in every
+            assert (row in plain) == (extra["name"] not in of_work)
+    assert "(test, referee, docs): --all." in plain
+    assert "--all." not in every
 
 
 METADATA = [
@@ -82,7 +88,7 @@ def test_extras_are_read_from_metadata(monkeypatch):
     done = run("doctor")
     assert done.exit_code == 1
     assert "MISSING  not-there-at-all: not installed, kviz needs it: pip install" in done.stdout
-    assert done.stdout.endswith("kviz does not work: see above what is missing.\n")
+    assert done.stdout.startswith("kviz does not work: see below what is missing.\n")
 
 
 @pytest.mark.parametrize("driver", [False, True])
@@ -111,7 +117,10 @@ def test_packages_of_nvidia_are_for_who_has_a_gpu_or_them(monkeypatch, driver, t
 
 
 def test_each_extra_says_what_it_is_for():
-    assert set(metadata("keras-kviz").get_all("Provides-Extra")) == set(doctor._FOR)
+    assert set(metadata("keras-kviz").get_all("Provides-Extra")) == {
+        *doctor._FOR,
+        *doctor._FOR_WORK_ON_KVIZ,
+    }
 
 
 def test_a_backend_that_does_not_start_is_told(monkeypatch):
