@@ -120,7 +120,11 @@ def test_channels_are_sorted_by_activity_and_by_their_weight_to_a_class(opened, 
 
     choose(page, "#maps-sort", "mean")
     assert address(page)["sort"] == "mean"
-    order_is(np.argsort(-made.maps[path][0].mean(axis=(0, 1)), kind="stable"))
+    expected = np.argsort(-made.maps[path][0].mean(axis=(0, 1)), kind="stable")
+    order_is(expected)
+    words = page.locator("#maps-first").inner_text()
+    assert [int(one) for one in re.findall(r"(\d+): ", words)] == expected[:5].tolist()
+    assert words.endswith(", … (mean; the highest first).")
     options = page.locator("#maps-sort option").all_inner_texts()
     assert options[3:] == ["weight to Egyptian cat", "weight to tabby"]
     for at, index in enumerate((285, 281)):
@@ -212,7 +216,7 @@ def test_a_place_is_found_in_maps_that_are_carried_smaller_or_see_all(opened, tm
         maps = kviz.activations(network, photo, path)[path][0]
         words = page.locator("#maps-first").inner_text()
         first, value, row, column = re.match(
-            r"Channel (\d+) is first: (\S+) at row (\d+), column (\d+)", words
+            r"Channel (\d+): (\S+?)(?:, .+)? \(value at row (\d+), column (\d+);", words
         ).groups()
         height, width = page.locator("#channel-map").evaluate("e => [e.height, e.width]")
         factor = -(-maps.shape[0] // height)
@@ -245,16 +249,27 @@ def sorted_there(page, maps, cell):
     values = maps[cell]
     off = np.ptp(maps, axis=(0, 1)) / 510 + 1e-6
     words = page.locator("#maps-first").inner_text()
-    first, value, row, column = re.fullmatch(
-        r"Channel (\d+) is first: (\S+) at row (\d+), column (\d+)\.", words
+    first, row, column = re.fullmatch(
+        r"Channel (.+), … \(value at row (\d+), column (\d+); the highest first\)\.", words
     ).groups()
     assert (int(row), int(column)) == cell
-    assert number(value) == pytest.approx(
-        float(values[int(first)]), rel=1e-3, abs=float(off[int(first)])
+    order = read_out(page, 12)
+    told = [one.split(": ") for one in first.split(", ")]
+    assert [int(channel) for channel, _ in told] == order[:5]
+    for channel, value in told:
+        known = pytest.approx(float(values[int(channel)]), rel=1e-3, abs=float(off[int(channel)]))
+        assert number(value) == known
+    # So does each tile, under the keys and under the pointer.
+    last = page.locator("#mosaic-value").inner_text()
+    assert last.endswith(" at the chosen place")
+    page.keyboard.press("Home")
+    assert (
+        page.locator("#mosaic-value").inner_text().endswith(f"; {told[0][1]} at the chosen place")
     )
-    order = [int(first), *read_out(page, 12)]
-    assert order[0] == order[1]
-    del order[0]
+    page.hover("#mosaic", position={"x": 2, "y": 2})
+    tip = page.locator("#mosaic-tip").inner_text()
+    label = rf"channel {order[0]}(, .+)?"
+    assert re.fullmatch(rf"{label}: {re.escape(told[0][1])} at the chosen place; here \S+", tip)
     # A byte a value, so that near ones can change places, and no others.
     for place, channel in enumerate(order):
         later = np.setdiff1d(np.arange(len(values)), order[: place + 1])

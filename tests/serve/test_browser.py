@@ -453,7 +453,8 @@ def test_channels_are_sorted_by_their_value_at_a_place(opened, app, small, path)
     )
     words = page.locator("#maps-first").inner_text()
     first, value, row, column = re.fullmatch(
-        r"Channel (\d+) is first: (\S+) at row (\d+), column (\d+)\.", words
+        r"Channel (\d+): (\S+?)(?:, .+)? \(value at row (\d+), column (\d+); the highest first\)\.",
+        words,
     ).groups()
     given = app[1].sides[0].fitted(app[1].given[0]).pixels
     maps = kviz.activations(small, given, path)[path][0]

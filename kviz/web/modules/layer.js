@@ -6,7 +6,7 @@ import { drawKernels, isFirst } from "./kernels.js";
 import { chosenChannel, chosenLayer, chosenPhoto, entryOf, neighbour, placeOf, placeOfCell, plural } from "./layers.js";
 import { carriedSize, limitsOf, mapsOf, valueAt } from "./maps.js";
 import { cellUnder, cornerOf, drawMosaic, sizeOf } from "./mosaic.js";
-import { firstWords, isByWeight, orderOf, sortings, weightsOf } from "./sorting.js";
+import { firstWords, isByWeight, orderOf, placeWords, sortings, weightsOf } from "./sorting.js";
 import { isLive, told } from "./source.js";
 import { address, look } from "./state.js";
 import { layerWords } from "./words.js";
@@ -188,11 +188,12 @@ function tell(cell, pointer = null) {
     ? dead ? "dead: zero everywhere" : `mean ${said(maps.mean[cell.channel])}, from ${said(maps.low[cell.channel])} to ${said(maps.high[cell.channel])}`
     : said(valueAt(maps, cell.channel, cell.row, cell.column));
   const where = cell.row === undefined ? "" : `, row ${cell.row}, column ${cell.column}`;
-  $("mosaic-value").textContent = `${label}${where}: ${value}`;
+  const there = placeWords(maps, $("maps-sort").value, cell.channel);
+  $("mosaic-value").textContent = `${label}${where}: ${value}${there && `; ${there}`}`;
   frame($("mosaic-outline"), cell.at);
   if (!pointer) return;
   tip.hidden = false;
-  tip.textContent = `${label}: ${value}`;
+  tip.textContent = there ? `${label}: ${there}; here ${value}` : `${label}: ${value}`;
   const box = $("mosaic-frame").getBoundingClientRect();
   // Within the mosaic, beside the pointer.
   const x = Math.min(pointer.clientX - box.left + 14, box.width - tip.offsetWidth - 4);

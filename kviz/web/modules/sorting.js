@@ -50,14 +50,20 @@ export function orderOf(shown, sort) {
   return by ? order.sort((one, other) => by[other] - by[one] || one - other) : order;
 }
 
-// Returns which channel is first, and by what; "" of the order by number.
+const FIRST = 5;
+
+// Returns which channels are first, and by what; "" of the order by number.
 export function firstWords(shown, sort) {
   const by = sizesBy(shown, sort);
   if (!by) return "";
-  const { maps } = shown;
-  const [first] = orderOf(shown, sort);
-  const [row, column] = cellAt(maps, chosenPlace());
-  const size = said(by[first]);
-  const what = { mean: `mean ${size}`, place: `${size} at row ${row}, column ${column}` }[sort] ?? `weight ${size}`;
-  return `Channel ${first} is first: ${what}.`;
+  const first = orderOf(shown, sort).slice(0, FIRST).map((channel) => `${channel}: ${said(by[channel])}`);
+  const more = by.length > FIRST ? ", …" : "";
+  const [row, column] = cellAt(shown.maps, chosenPlace());
+  const what = { mean: "mean", place: `value at row ${row}, column ${column}` }[sort] ?? "weight";
+  return `Channel ${first.join(", ")}${more} (${what}; the highest first).`;
+}
+
+// Returns a channel's value at the chosen place, where channels are sorted by it; else "".
+export function placeWords(maps, sort, channel) {
+  return sort === "place" ? `${said(valueAt(maps, channel, ...cellAt(maps, chosenPlace())))} at the chosen place` : "";
 }
