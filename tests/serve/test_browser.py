@@ -18,6 +18,7 @@ from kviz.serve.server import Server, listening
 from kviz.serve.session import Session
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - of the tests alone
+NAMES = ["cat", "dog", "owl"]
 AXE = "tests/reports/axe.min.js"
 
 
@@ -419,14 +420,39 @@ def test_the_webcam_is_answered_and_a_frame_kept(opened):
 
 def test_what_is_seen_is_saved_as_a_page_and_as_python(opened, tmp_path):
     page = opened(accept_downloads=True)
-    with page.expect_download() as waiting:
-        page.click("#save-python")
-    waiting.value.save_as(tmp_path / "made.py")
-    compile((tmp_path / "made.py").read_text(), "made.py", "exec")
-    with page.expect_download(timeout=120000) as waiting:
-        page.click("#save-report")
-    waiting.value.save_as(tmp_path / "made.html")
-    assert "first.png" in (tmp_path / "made.html").read_text()
+
+    def saved(button):
+        with page.expect_download(timeout=120000) as waiting:
+            page.click(button)
+        waiting.value.save_as(tmp_path / "made")
+        return (tmp_path / "made").read_text()
+
+    page.wait_for_selector("#overview button[data-method=saliency]")
+    program = saved("#save-python")
+    compile(program, "made.py", "exec")
+    # Each photo's own predicted class.
+    assert "class_index=[[" in program
+    assert "class_index=" not in program.partition("kviz.attribution")[0]
+    page.select_option("#more-method", "input_x_gradient")
+    page.click("#more-start")
+    page.wait_for_selector("#overview button[data-method=input_x_gradient]")
+    page.select_option("#why-class", "1")
+    found = saved("#save-report")
+    told = json.loads(re.search(r'id="told">([^<]*)<', found)[1])
+    assert [one["name"] for one in told["photos"]] == ["first.png"]
+    methods = [one["method"] for one in told["attributions"]]
+    assert methods == ["grad_cam", "saliency", "input_x_gradient"]
+    # The class that was chosen is the one explained there; beside it, the strongest of the others.
+    names = page.locator("#why-class option").all_inner_texts()
+    for one in told["attributions"]:
+        assert [each["name"] for each in one["classes"]] == names[::-1]
+    assert "No such images were made for this page" in found
+    program = saved("#save-python")
+    chosen = NAMES.index(names[1])
+    assert f"    class_index={chosen},\n" in program
+    assert "methods=['grad_cam', 'saliency', 'input_x_gradient']" in program
+    assert "method_named('input_x_gradient')" in program
+    assert f"class_index=[[{chosen}, {NAMES.index(names[0])}]]" in program
 
 
 def test_what_the_pane_why_shows_is_saved_as_a_figure(opened, tmp_path):

@@ -70,6 +70,18 @@ def test_the_size_that_was_seen_is_in_it(saved, options):
     np.testing.assert_array_equal(run(program)["images"][0], seen)
 
 
+def test_it_says_where_photos_have_to_lie_and_what_it_wrote(saved, capsys):
+    photos = [sent(name, (9, 9)) for name in ("a.png", "b.png")]
+    of = {"ask": "attribution", "method": "saliency"}
+    _, program = saved(*photos, Photo(name="c", levels=np.zeros((9, 9, 3), np.uint8)), of=of)
+    assert program.startswith("# Run this in the folder that holds a.png and b.png.\nimport kviz\n")
+    _, program = saved(photos[0], of=of)
+    run(program)
+    assert capsys.readouterr().out == "Wrote report.html and saliency.npz.\n"
+    for name in ("report.html", "saliency.npz"):
+        assert Path(name).is_file()
+
+
 def test_classes_options_and_a_seed_are_in_it(saved):
     """By the numbers of the app's own answer."""
     photo = sent("a.png", (20, 30), size=(12, 15))

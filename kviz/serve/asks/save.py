@@ -135,7 +135,8 @@ class Save(Ask):
         names = tuple(photo.name for photo in photos)
         reads = [_read(side, photo) for photo in photos]
         settings = {**self._settings(), "names": names}
-        return "\n".join([*as_python(report, side.network, reads, settings, attributed), ""])
+        lines = as_python(report, side.network, reads, settings, attributed)
+        return "\n".join([*_where(reads), *lines, ""])
 
     def _asked(self, photo: Photo) -> list[Ask]:
         """Return the asks whose answers are saved."""
@@ -200,6 +201,12 @@ def _read(side: Side, photo: Photo) -> Read:
         return Read(photo.name, cut=cut, note=note)
     wanted = wanted_by(side.network, fit=photo.fit, target_size=(height, width))
     return Read(photo.name, reading_options(wanted, side.network), note=note)
+
+
+def _where(reads: list[Read]) -> list[str]:
+    """Return a comment on where the photos' files have to lie: the app knows no folder of theirs."""
+    files = list(dict.fromkeys(sanitise(read.file) for read in reads if not read.note))
+    return [f"# Run this in the folder that holds {' and '.join(files)}."] if files else []
 
 
 def _of_classes(found: Attribution, places: list[int]) -> Attribution:

@@ -1,7 +1,7 @@
 // What is seen, saved: as the report page, as the Python that makes it, or as a figure.
 
 import { $ } from "../dom.js";
-import { figured } from "../evidence.js";
+import { chosen, figured, methods } from "../evidence.js";
 import { save } from "../files.js";
 import { told } from "../source.js";
 import { link } from "./server.js";
@@ -32,11 +32,29 @@ function figure() {
   };
 }
 
+// Returns what a page of all photos has: the methods that were computed for them and, where it is not each
+// photo's predicted class, the one that is explained.
+function seen() {
+  const { which, one } = chosen();
+  const names = methods().map(([method]) => method);
+  return {
+    photos: told.photos.map(({ id }) => id),
+    ...(names.length && { methods: names }),
+    ...(which > 0 && { class_index: one.classes[which].index }),
+  };
+}
+
+// Returns the ask for the program that makes that page, and the attribution that is shown.
+function program() {
+  const { one } = chosen();
+  const page = seen();
+  return { as: "python", ...page, ...(one && { of: { ask: "attribution", method: one.method, class_index: page.class_index } }) };
+}
+
 export function startSaving() {
-  const all = () => told.photos.map(({ id }) => id);
   const asks = {
-    "save-report": () => ({ as: "report", photos: all() }),
-    "save-python": () => ({ as: "python", photos: all() }),
+    "save-report": () => ({ as: "report", ...seen() }),
+    "save-python": program,
     "why-pdf": figure,
   };
   for (const [id, options] of Object.entries(asks)) {
