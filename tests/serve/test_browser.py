@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import sys
 
 import keras
 import numpy as np
@@ -165,6 +166,38 @@ def test_what_is_said_of_one_file_stands_when_the_next_is_looked_at(opened, file
     page.wait_for_function("() => document.querySelector('#cards h3')?.textContent === 'good.png'")
     page.wait_for_selector("#trouble:not([hidden])")
     assert "notes.png" in page.locator("#trouble").inner_text()
+
+
+def test_what_went_wrong_is_closed_and_taken_back(opened, monkeypatch):
+    page = opened()
+    page.wait_for_selector("#overview button[data-method=saliency]")
+    page.fill("#dream-class", "no such class")
+
+    def fail():
+        page.click("#dream-start")
+        page.wait_for_selector("#trouble:not([hidden])")
+
+    fail()
+    page.get_by_role("button", name="Close this message").click()
+    assert page.locator("#trouble").is_hidden()
+    # Who used the keys is where they were.
+    assert page.evaluate("document.activeElement.id") == "dream-start"
+    fail()
+    page.keyboard.press("Escape")
+    assert page.locator("#trouble").is_hidden()
+    fail()
+    # Nothing lies under it for good: at the end of the page it is below all else.
+    page.evaluate("scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' })")
+    last, note = (page.locator(one).bounding_box() for one in ("#dreams", "#trouble"))
+    assert note["y"] >= last["y"] + last["height"]
+    # What is asked next, and succeeds, takes it back; what does not says what it was.
+    page.select_option("#more-method", "input_x_gradient")
+    page.click("#more-start")
+    page.wait_for_selector("#trouble", state="hidden")
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    page.select_option("#more-method", "lime")
+    page.click("#more-start")
+    page.wait_for_selector("#trouble:has-text('LIME needs scikit-image')")
 
 
 def test_photos_that_come_at_once_take_no_place_of_each_other(opened, app, file):

@@ -15,8 +15,12 @@ from kviz.errors import ImageError, OptionError
 from kviz.extras import install_command
 
 
-def library(name: str) -> Any:
+def library(name: str, what: str) -> Any:
     """Return a module of scikit-image or scikit-learn, or say how to install them.
+
+    Args:
+        name: the module's.
+        what: what needs it, as the beginning of a sentence.
 
     Raises:
         OptionError: if it is not installed.
@@ -25,12 +29,12 @@ def library(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise OptionError(
-            f"This needs scikit-image and scikit-learn, and {name} does not import. "
+            f"{what} needs scikit-image and scikit-learn, and {name} does not import. "
             f"Install them: {install_command('superpixels')}."
         ) from error
 
 
-def segmented(segments: Any, request: Request) -> Array:
+def segmented(segments: Any, request: Request, what: str) -> Array:
     """Return the segment of each pixel.
 
     Args:
@@ -38,6 +42,7 @@ def segmented(segments: Any, request: Request) -> Array:
             superpixels of each image (runs of equal length in a sequence); None for one per pixel.
             Each feature of a vector is one, unless they are given.
         request: the images.
+        what: what needs them, for messages.
 
     Returns:
         int32 `(N, *size)`, from 0 without gaps.
@@ -59,22 +64,22 @@ def segmented(segments: Any, request: Request) -> Array:
         labels = np.arange(size[0]) * min(segments, size[0]) // size[0]
     else:
         images = tf.cast(request.images, "float32").numpy()
-        return np.stack([_superpixels(image, segments) for image in images])
+        return np.stack([_superpixels(image, segments, what) for image in images])
     return np.broadcast_to(labels.astype(np.int32), (total, *size))
 
 
-def validate_superpixels(segments: Any, rank: int) -> None:
+def validate_superpixels(segments: Any, rank: int, what: str) -> None:
     """Raise an OptionError where `segmented` would miss scikit-image, for images of so many axes."""
     if segments is not None and not np.ndim(segments) and rank > 3:
-        library("skimage.segmentation")
+        library("skimage.segmentation", what)
 
 
-def _superpixels(image: Array, count: int) -> Array:
+def _superpixels(image: Array, count: int, what: str) -> Array:
     low, high = image.min(), image.max()
     unit = (image - low) / (high - low if high > low else 1)
     # SLIC weighs distance against colour in Lab, whose lightness goes to 100.
     colour = unit.shape[-1] == 3
-    slic = library("skimage.segmentation").slic
+    slic = library("skimage.segmentation", what).slic
     for compactness in (10, 100, 1000):
         labels = slic(
             unit if colour else 100 * unit,

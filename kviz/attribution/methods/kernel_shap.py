@@ -76,13 +76,13 @@ class KernelShap(Method):
 
     def validate_installed(self, rank: int) -> None:
         """Import scikit-learn and what finds superpixels, as `Method.validate_installed`."""
-        library("sklearn.linear_model")
-        validate_superpixels(self.segments, rank)
+        library("sklearn.linear_model", self.display_name)
+        validate_superpixels(self.segments, rank, self.display_name)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
         self.validate_installed(request.images.ndim)
-        labels = segmented(self.segments, request)
+        labels = segmented(self.segments, request, self.display_name)
         counts = players(labels)
         if max(counts) + 2 > self.samples and 2 ** max(counts) > self.samples:
             raise OptionError(
@@ -131,6 +131,8 @@ def _solved(coalitions: Array, weights: Array, worth: Array) -> Array:
     if not weights.any():
         return np.full(count, gain / count)
     # Values less their mean sum to 0: so does the shortest solution for rows less their mean.
-    fit = library("sklearn.linear_model").LinearRegression(fit_intercept=False)
+    fit = library("sklearn.linear_model", KernelShap.display_name).LinearRegression(
+        fit_intercept=False
+    )
     fit.fit(coalitions - sizes[:, None], worth - worth[0] - sizes * gain, sample_weight=weights)
     return np.asarray(fit.coef_ + gain / count)

@@ -88,13 +88,13 @@ class Lime(Method):
 
     def validate_installed(self, rank: int) -> None:
         """Import scikit-learn and what finds superpixels, as `Method.validate_installed`."""
-        library("sklearn.linear_model")
-        validate_superpixels(self.segments, rank)
+        library("sklearn.linear_model", self.display_name)
+        validate_superpixels(self.segments, rank, self.display_name)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
         self.validate_installed(request.images.ndim)
-        labels = segmented(self.segments, request)
+        labels = segmented(self.segments, request, self.display_name)
         taken = [
             self._kept(count, (request.seed, request.first + place))
             for place, count in enumerate(players(labels))
@@ -126,6 +126,6 @@ class Lime(Method):
         else:
             square, width = count * (1 - share), self.width or 0.75 * sqrt(count)
         weights = np.sqrt(np.exp(-square / width**2))
-        fit = library("sklearn.linear_model").Ridge(alpha=self.alpha)
+        fit = library("sklearn.linear_model", self.display_name).Ridge(alpha=self.alpha)
         fit.fit(kept.astype(np.float64), worth, sample_weight=weights)
         return np.asarray(fit.coef_)

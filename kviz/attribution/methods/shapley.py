@@ -72,11 +72,11 @@ class Shapley(Method):
 
     def validate_installed(self, rank: int) -> None:
         """Import what finds superpixels, as `Method.validate_installed`."""
-        validate_superpixels(self.segments, rank)
+        validate_superpixels(self.segments, rank, self.display_name)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
-        labels = segmented(self.segments, request)
+        labels = segmented(self.segments, request, self.display_name)
         counts = players(labels)
         if max(counts) > MOST:
             raise OptionError(

@@ -82,7 +82,7 @@ class Xrai(Method):
     def validate_installed(self, rank: int) -> None:
         """Import what finds regions, as `Method.validate_installed`."""
         if self.segments is None and rank == 4:
-            library("skimage.segmentation")
+            library("skimage.segmentation", self.display_name)
 
     def maps(self, request: Request) -> Found:
         """Return `(N, …)` of the input's size, as `Method.maps`."""
@@ -129,8 +129,11 @@ def _unpacked(scales: Array) -> Array:
 
 def _regions(image: Array) -> Array:
     """Return the regions of an image `(H, W, channels)` at several scales, bool `(regions, H, W)`."""
-    transform, morphology = library("skimage.transform"), library("skimage.morphology")
-    felzenszwalb = library("skimage.segmentation").felzenszwalb
+    transform, morphology, segmentation = (
+        library(f"skimage.{name}", Xrai.display_name)
+        for name in ("transform", "morphology", "segmentation")
+    )
+    felzenszwalb = segmentation.felzenszwalb
     if image.shape[-1] != 3:
         # It knows grey and colours.
         image = image.mean(-1, keepdims=True)

@@ -108,8 +108,9 @@ def test_the_cats_face():
 
 def test_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    for method in ("kernel_shap", "lime"):
-        with pytest.raises(OptionError, match=re.escape(install_command("superpixels"))):
+    for method, name in (("kernel_shap", "Kernel SHAP"), ("lime", "LIME")):
+        words = f"^{name} needs .*{re.escape(install_command('superpixels'))}"
+        with pytest.raises(OptionError, match=words):
             attribute(network(), rows(1), method)
 
 

@@ -110,7 +110,9 @@ def test_the_cats_face():
 
 def test_without_scikit_image(monkeypatch, model):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
-    with pytest.raises(kviz.OptionError, match=re.escape(install_command("superpixels"))):
+    with pytest.raises(
+        kviz.OptionError, match=f"^XRAI needs .*{re.escape(install_command('superpixels'))}"
+    ):
         attribute(model, photos(1), "xrai")
 
 

@@ -3,7 +3,8 @@
 import { $ } from "../dom.js";
 import { link } from "./server.js";
 import { change } from "../state.js";
-import { add, onPhoto, painted, trouble } from "./photos.js";
+import { add, onPhoto, painted } from "./photos.js";
+import { trouble } from "./trouble.js";
 
 // The photo looked at, its place, and what is done to it.
 const bench = { place: 0, reply: null, base: null, strokes: null, busy: false, again: false, asked: 0 };

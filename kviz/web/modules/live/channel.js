@@ -8,7 +8,7 @@ import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
 import { link } from "./server.js";
 import { pictured, run } from "./jobs.js";
-import { trouble } from "./photos.js";
+import { takeBack, trouble } from "./trouble.js";
 
 // An address may name what this model has not.
 const isChosen = ({ layer }) => chosenChannel(told.layers[placeOf(layer)]?.channels ?? 0) !== null;
@@ -74,6 +74,7 @@ async function bestPatches() {
   const { head, arrays } = await link.ask("best_patches", { layer, channel: Number(ch) });
   // Another channel may have been chosen meanwhile.
   if (look().layer !== layer || look().ch !== ch) return;
+  takeBack();
   $("patches").replaceChildren(...head.patches.map(({ name, value }, at) =>
     pictured(arrays[`patch-${at}`], name, said(value))));
 }

@@ -3,7 +3,8 @@
 import { $, element } from "../dom.js";
 import { told } from "../source.js";
 import { link } from "./server.js";
-import { onPhoto, trouble } from "./photos.js";
+import { onPhoto } from "./photos.js";
+import { trouble } from "./trouble.js";
 import { showCard } from "./bench.js";
 
 let last = 0;

@@ -3,7 +3,8 @@
 import { $, element, said } from "../dom.js";
 import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
-import { painted, add, replies, trouble } from "./photos.js";
+import { painted, add, replies } from "./photos.js";
+import { trouble } from "./trouble.js";
 import { pictured, run } from "./jobs.js";
 import { pixelsOf } from "./bench.js";
 

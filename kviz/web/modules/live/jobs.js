@@ -2,7 +2,8 @@
 
 import { element } from "../dom.js";
 import { link } from "./server.js";
-import { painted, trouble } from "./photos.js";
+import { painted } from "./photos.js";
+import { takeBack, trouble } from "./trouble.js";
 
 // Runs a slow ask into `place`: a picture that changes while it is made. Returns its reply, null if stopped.
 export async function run(place, { name, options, start, stop, words }) {
@@ -14,13 +15,15 @@ export async function run(place, { name, options, start, stop, words }) {
   stop.addEventListener("click", cancel);
   [start.hidden, stop.hidden] = [true, false];
   try {
-    return await link.ask(name, options, {
+    const reply = await link.ask(name, options, {
       signal: ended.signal,
       onProgress: ({ progress: [done, total] }, { picture }) => {
         Object.assign(bar, { max: total, value: done });
         if (picture) figure.replaceChildren(bar, named(painted(picture), words));
       },
     });
+    takeBack();
+    return reply;
   } catch (error) {
     place.replaceChildren();
     trouble(error);

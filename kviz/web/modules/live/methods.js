@@ -7,7 +7,8 @@ import { change } from "../state.js";
 import { redrawWhy } from "../why.js";
 import { showCard } from "./bench.js";
 import { explain } from "./server.js";
-import { onPhoto, trouble } from "./photos.js";
+import { onPhoto } from "./photos.js";
+import { takeBack, trouble } from "./trouble.js";
 
 // Which are computed for every photo without being asked for.
 const AT_ONCE = told.live?.at_once ?? [];
@@ -57,6 +58,7 @@ async function compute() {
   try {
     const onProgress = ({ progress: [done, total] }) => Object.assign(bar, { max: total, value: done });
     put(await explain(method, place, { onProgress, signal: ended.signal }));
+    takeBack();
     change({ method, photo: place });
     await redrawWhy();
   } catch (error) {

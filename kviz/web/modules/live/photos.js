@@ -5,6 +5,7 @@ import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
 import { change, look, onChange } from "../state.js";
 import { forgetPhoto, link } from "./server.js";
+import { say, takeBack, trouble, troubleWords } from "./trouble.js";
 
 const KEPT = "kviz-photos";
 // By place in told.photos: the reply, with the arrays that the bench draws.
@@ -15,16 +16,6 @@ let adding = false;
 // Calls `work(reply, place)` whenever another photo is looked at.
 export function onPhoto(work) {
   listeners.add(work);
-}
-
-export function trouble(error) {
-  if (error.code === "over") return;
-  say(error.code ? error.message : `Something in kviz failed: ${error.message}`);
-}
-
-function say(text) {
-  $("trouble").textContent = text;
-  $("trouble").hidden = false;
 }
 
 // Sends an image file and looks at it.
@@ -42,7 +33,7 @@ async function addFile(file) {
 // Asks for a photo and looks at it: at `place`, or behind the others. Its head is marked with `marks`.
 export async function add(options, arrays = {}, place = null, marks = {}) {
   try {
-    $("trouble").hidden = true;
+    takeBack();
     const reply = await link.ask("photo", options, { arrays });
     Object.assign(reply.head, marks);
     // Behind those that have come while this one was looked at.
@@ -145,14 +136,13 @@ function takeFiles(files) {
 async function sendFiles(files) {
   const said = new Set();
   for (const file of files) {
-    if ((await addFile(file)) === null && !$("trouble").hidden) said.add($("trouble").textContent);
+    if ((await addFile(file)) === null && troubleWords()) said.add(troubleWords());
   }
   // A file that can be looked at has taken back what was said of the one before.
   if (said.size) say([...said].join(" "));
 }
 
 export async function startPhotos() {
-  $("trouble").addEventListener("click", () => { $("trouble").hidden = true; });
   $("choose").addEventListener("click", () => $("file").click());
   $("file").addEventListener("change", () => {
     takeFiles($("file").files);

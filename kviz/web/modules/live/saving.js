@@ -5,7 +5,7 @@ import { chosen, figured, methods } from "../evidence.js";
 import { save } from "../files.js";
 import { told } from "../source.js";
 import { link } from "./server.js";
-import { trouble } from "./photos.js";
+import { takeBack, trouble } from "./trouble.js";
 
 async function saved(options, button) {
   const before = button.textContent;
@@ -16,6 +16,7 @@ async function saved(options, button) {
       onProgress: ({ progress: [done, total] }) => { button.textContent = `Being made: ${Math.round((100 * done) / total)} %`; },
     });
     save(head.name, [arrays.file], head.type);
+    takeBack();
   } catch (error) {
     trouble(error);
   }

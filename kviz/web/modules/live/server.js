@@ -3,6 +3,7 @@
 import { $ } from "../dom.js";
 import { Link, Parent, Socket } from "../link.js";
 import { answerWith, forget, hold, told } from "../source.js";
+import { say } from "./trouble.js";
 
 const STATES = {
   open: "",
@@ -13,9 +14,8 @@ const STATES = {
 
 // What has ended for good is said where it is seen at once.
 function show(state) {
-  const place = $(state === "ended" ? "trouble" : "connection");
-  place.textContent = STATES[state];
-  place.hidden = false;
+  if (state === "ended") say(STATES[state]);
+  else $("connection").textContent = STATES[state];
 }
 
 function transport() {

@@ -3,7 +3,8 @@
 import { $ } from "../dom.js";
 import { link } from "./server.js";
 import { brushOf, pixelsOf, showCard } from "./bench.js";
-import { add, trouble } from "./photos.js";
+import { add } from "./photos.js";
+import { trouble } from "./trouble.js";
 
 const SIDE = 480;
 const camera = { video: null, canvas: null };
