@@ -15,6 +15,7 @@ from kviz.reports.report import report
 from kviz.reports.tree import tree
 from kviz.serve.ask import Turn
 from kviz.serve.asks.hello import Hello
+from kviz.serve.patches import can_be_worked_out
 from kviz.serve.session import Session
 from kviz.serve.side import Side
 
@@ -79,7 +80,8 @@ def _layers(side: Side) -> list[dict[str, Any]]:
         # Where the layer has one axis, as a signal's, its maps are one row.
         shape = shape if len(shape) == 3 else (1, *shape)
         told = blobs.layer_told(info.path, info.kind, shape, info)
-        made.append({**told, "kernels": bool(info.window and info.weight_names)})
+        kernels = bool(info.window and info.weight_names)
+        made.append({**told, "kernels": kernels, "patch": can_be_worked_out(info)})
     return made
 
 

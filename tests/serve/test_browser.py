@@ -294,6 +294,34 @@ def test_a_channel_s_value_is_worked_out(opened, app, small):
     assert bias == pytest.approx(float(small.model.get_layer("conv").bias.numpy()[2]), abs=1e-4)
 
 
+def test_the_channel_that_is_shown_is_worked_out_and_pinned_though_nobody_chose_it(opened):
+    page = opened()
+    page.wait_for_selector("#patch h4")
+    assert "ch=" not in page.evaluate("location.hash")
+    shown = re.search(r"\d+", page.locator("#channel-h").inner_text())[0]
+    value = number(page.locator("#channel-value").inner_text().partition(": ")[2])
+    words = page.locator("#patch > p").inner_text()
+    worked = number(re.search(r"after relu: (\S+?)\.?$", words)[1])
+    assert worked == pytest.approx(value, rel=0.02, abs=0.01)
+    page.click("#pin")
+    page.wait_for_selector(f"#pins img[alt='conv, channel {shown}']")
+    page.click("#pattern-start")
+    page.wait_for_selector("#pattern figcaption", timeout=60000)
+    assert page.locator("#pattern figcaption").inner_text() == f"Pattern of conv, channel {shown}"
+    # Another one's is not shown as this one's.
+    page.click("#channel-after")
+    page.wait_for_selector("#pattern figcaption", state="detached")
+
+
+def test_of_a_layer_that_is_not_worked_out_a_quiet_line_says_so(opened):
+    page = opened()
+    page.evaluate("location.hash = '#layer=scale&ch=1&at=0.4375,0.4167'")
+    line = "Kernel × patch is shown for convolutions and pooling."
+    page.wait_for_selector(f"#patch p.quiet:has-text('{line}')")
+    page.wait_for_timeout(300)
+    assert page.locator("#trouble").is_hidden()
+
+
 def test_a_pattern_arrives_and_can_be_stopped(opened):
     page = opened()
     page.evaluate("location.hash = '#layer=conv&ch=1'")
@@ -331,12 +359,9 @@ def test_an_address_of_what_is_not_there_is_no_failure(opened, address):
     page = opened()
     page.wait_for_selector("#mosaic")
     page.evaluate(f"location.hash = '#{address}'")
-    if "ch=1&" in address and "nope" not in address:
-        # What is there of it is shown, of the last photo where there is none of that number.
-        page.wait_for_selector("#patch table.sum")
-    else:
-        page.wait_for_timeout(300)
-        assert page.locator("#channel-live").is_hidden()
+    # What is there of it is shown, of the last photo where there is none of that number.
+    page.wait_for_selector("#patch table.sum")
+    page.wait_for_timeout(300)
     assert page.locator("#trouble").is_hidden()
 
 

@@ -13,6 +13,19 @@ import { told } from "./source.js";
 const SIDE = 320;
 let seen = null;
 let cell = [0, 0];
+const listeners = new Set();
+
+// Returns the channel that is shown, whoever chose it, null where there is none.
+export const inspected = () => seen && { layer: seen.maps.layer.path, channel: seen.channel };
+
+// Calls `work()` whenever a channel is shown, or one of its places.
+export function onInspect(work) {
+  listeners.add(work);
+}
+
+function tellAll() {
+  for (const work of listeners) work();
+}
 
 // Shows a channel; `weights` are those of its layer, null where it has none, undefined where they come
 // later; `why` says why it is this one, "" where a reader chose it.
@@ -34,6 +47,7 @@ export async function inspect(maps, channel, weights, why) {
   drawPattern();
   if (weights !== undefined) showClasses(weights);
   moveTo(chosenPlace());
+  tellAll();
   const words = await drawKernel($("channel-kernel"), layer.path, channel);
   // Another channel may have been chosen meanwhile, which is drawn after this one.
   $("channel-kernel-pane").hidden = !words;
@@ -44,6 +58,7 @@ export async function inspect(maps, channel, weights, why) {
 export function inspectNothing() {
   seen = null;
   $("inspector").hidden = true;
+  tellAll();
 }
 
 function drawScale() {

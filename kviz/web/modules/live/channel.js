@@ -1,33 +1,34 @@
 // What the app adds to a channel: the sum that one cell is, its pattern, the best patches, and pins.
 
 import { $, element, said } from "../dom.js";
+import { inspected, onInspect } from "../inspector.js";
 import { latest } from "../latest.js";
-import { cellAt, chosenChannel, chosenPhoto, chosenPlace, placeOf } from "../layers.js";
+import { cellAt, chosenPhoto, chosenPlace, placeOf } from "../layers.js";
 import { mapsOf } from "../maps.js";
 import { told } from "../source.js";
-import { change, look, onChange } from "../state.js";
+import { change, onChange } from "../state.js";
 import { link } from "./server.js";
 import { pictured, run } from "./jobs.js";
 import { takeBack, trouble } from "./trouble.js";
 
-// An address may name what this model has not.
-const isChosen = ({ layer }) => chosenChannel(told.layers[placeOf(layer)]?.channels ?? 0) !== null;
 let last = 0;
 
 // The sum worked out: what the cell sees times the kernel, channel by channel, and the bias.
 async function workOut() {
-  const now = look();
-  const place = $("patch");
-  const photo = chosenPhoto();
-  place.hidden = !isChosen(now) || !now.at || !told.photos[photo];
-  if (place.hidden) return;
+  // On a small screen a channel that nobody asked for is not shown.
+  if (!inspected() || !$("inspector").checkVisibility()) return;
   const mine = ++last;
+  const { layer, channel } = inspected();
+  const place = placeOf(layer);
+  if (!told.layers[place].patch) {
+    $("patch").replaceChildren(element("p", { className: "quiet", textContent: "Kernel × patch is shown for convolutions and pooling." }));
+    return;
+  }
+  const photo = chosenPhoto();
   // How large the maps are is known for sure once they are there.
-  const [row, column] = cellAt(await mapsOf(placeOf(now.layer), photo), chosenPlace());
-  const { head, arrays } = await link.ask("patch", {
-    photo: told.photos[photo].id, layer: now.layer, channel: Number(now.ch), row, column,
-  });
-  if (mine === last) place.replaceChildren(...patchTable(head, arrays));
+  const [row, column] = cellAt(await mapsOf(place, photo), chosenPlace());
+  const { head, arrays } = await link.ask("patch", { photo: told.photos[photo].id, layer, channel, row, column });
+  if (mine === last) $("patch").replaceChildren(...patchTable(head, arrays));
 }
 
 function patchTable(head, { patch, kernel }) {
@@ -61,47 +62,49 @@ function grid(values, at, height, width, channels) {
 }
 
 async function pattern() {
-  const { layer, ch } = look();
-  const options = { layer, channel: Number(ch), seed: Number($("pattern-seed").value) };
-  const done = await run($("pattern"), { name: "pattern", options, start: $("pattern-start"), stop: $("pattern-stop"), words: `The pattern of ${layer}, channel ${ch}` });
+  const { layer, channel } = inspected();
+  const options = { layer, channel, seed: Number($("pattern-seed").value) };
+  const done = await run($("pattern"), { name: "pattern", options, start: $("pattern-start"), stop: $("pattern-stop"), words: `The pattern of ${layer}, channel ${channel}` });
   if (!done) return;
-  const words = done.head.arrived ? `Pattern of ${layer}, channel ${ch}` : "Nothing moves this filter";
+  const words = done.head.arrived ? `Pattern of ${layer}, channel ${channel}` : "Nothing moves this filter";
   $("pattern").replaceChildren(pictured(done.arrays.picture, words));
 }
 
 async function bestPatches() {
-  const { layer, ch } = look();
-  const { head, arrays } = await link.ask("best_patches", { layer, channel: Number(ch) });
+  const wanted = inspected();
+  const { head, arrays } = await link.ask("best_patches", wanted);
   // Another channel may have been chosen meanwhile.
-  if (look().layer !== layer || look().ch !== ch) return;
+  if (!isSame(inspected(), wanted)) return;
   takeBack();
   $("patches").replaceChildren(...head.patches.map(({ name, value }, at) =>
     pictured(arrays[`patch-${at}`], name, said(value))));
 }
 
+const isSame = (one, other) => one?.layer === other?.layer && one?.channel === other?.channel;
+
 // Up to four channels stay in view and follow the photo.
 const pins = [];
 function pin() {
-  const { layer, ch } = look();
-  if (pins.some((one) => one.layer === layer && one.ch === ch)) return;
+  const wanted = inspected();
+  if (pins.some((one) => isSame(one, wanted))) return;
   if (pins.length === 4) pins.shift();
-  pins.push({ layer, ch });
+  pins.push(wanted);
   drawPins();
 }
 
 async function draw() {
   const photo = chosenPhoto();
   $("pins").hidden = !pins.length;
-  const figures = await Promise.all(pins.map(async ({ layer, ch }) => {
-    const file = await link.ask("save", { as: "png", photos: [told.photos[photo].id], of: { ask: "maps", layer, channel: Number(ch) } });
+  const figures = await Promise.all(pins.map(async ({ layer, channel }) => {
+    const file = await link.ask("save", { as: "png", photos: [told.photos[photo].id], of: { ask: "maps", layer, channel } });
     // Of a large map there are more bytes than a call takes arguments.
     const bytes = Array.from(file.arrays.file, (byte) => String.fromCharCode(byte)).join("");
-    return [layer, ch, `data:image/png;base64,${btoa(bytes)}`];
+    return [layer, channel, `data:image/png;base64,${btoa(bytes)}`];
   }));
-  $("pins").replaceChildren(...figures.map(([layer, ch, src], at) => {
-    const open = element("button", { type: "button", title: "Look at it" }, element("img", { src, alt: `${layer}, channel ${ch}` }), `${layer} ${ch}`);
-    open.addEventListener("click", () => change({ layer, ch }));
-    const out = element("button", { type: "button", textContent: "Unpin", attributes: { "aria-label": `Unpin ${layer}, channel ${ch}` } });
+  $("pins").replaceChildren(...figures.map(([layer, channel, src], at) => {
+    const open = element("button", { type: "button", title: "Look at it" }, element("img", { src, alt: `${layer}, channel ${channel}` }), `${layer} ${channel}`);
+    open.addEventListener("click", () => change({ layer, ch: channel }));
+    const out = element("button", { type: "button", textContent: "Unpin", attributes: { "aria-label": `Unpin ${layer}, channel ${channel}` } });
     out.addEventListener("click", () => {
       pins.splice(at, 1);
       drawPins();
@@ -116,14 +119,19 @@ export function startChannel() {
   $("pin").addEventListener("click", pin);
   $("patches-start").hidden = !told.live.data;
   $("patches-start").addEventListener("click", () => bestPatches().catch(trouble));
-  let timer = 0;
   onChange((now, before) => {
     if (now.photo !== before.photo && pins.length) drawPins();
-    if (now.layer !== before.layer || now.ch !== before.ch) ["pattern", "patches"].forEach((id) => $(id).replaceChildren());
-    $("channel-live").hidden = !isChosen(now);
+  });
+  let timer = 0;
+  let before = null;
+  const follow = () => {
+    const now = inspected();
+    if (!isSame(now, before)) ["pattern", "patches", "patch"].forEach((id) => $(id).replaceChildren());
+    before = now;
     clearTimeout(timer);
     // Once the cell rests.
     timer = setTimeout(() => workOut().catch(trouble), 120);
-  });
-  $("channel-live").hidden = !isChosen(look());
+  };
+  onInspect(follow);
+  follow();
 }
