@@ -342,6 +342,27 @@ def test_a_layer_is_told_in_words_and_its_values_counted(opened, made):
     assert words in page.locator("#histogram svg").get_attribute("aria-label")
 
 
+def test_what_a_group_holds_is_scrolled_into_view(opened, made):
+    """Though it is opened at the lower edge of the tree; the page stays where it is."""
+    page = opened(made.path)
+    group = page.locator("#tree .row.group", has_text="fire9").first
+    group.evaluate(
+        """one => {
+        const tree = document.querySelector('#tree');
+        scrollTo({ top: scrollY + tree.getBoundingClientRect().bottom - innerHeight + 8,
+                   behavior: 'instant' });
+        tree.scrollTop += one.getBoundingClientRect().bottom - tree.getBoundingClientRect().bottom;
+        }"""
+    )
+    before = page.evaluate("scrollY")
+    group.click()
+    last = group.locator("xpath=following-sibling::ul/li").last
+    tree, row, held = (one.bounding_box() for one in (page.locator("#tree"), group, last))
+    assert held["y"] + held["height"] <= tree["y"] + tree["height"] + 1
+    assert row["y"] >= tree["y"]
+    assert page.evaluate("scrollY") == before
+
+
 def test_the_tree_folds_is_searched_and_worked_by_keys(opened, made):
     page = opened(made.path)
     tree = page.locator("#tree")

@@ -90,7 +90,17 @@ function fold(item, open) {
 
 function enter(item) {
   if (item.dataset.at !== undefined) choose(told.tree[item.dataset.at].path);
-  else fold(item, item.getAttribute("aria-expanded") === "false");
+  else if (item.getAttribute("aria-expanded") === "true") fold(item, false);
+  else unfold(item);
+}
+
+// Opens an item, and scrolls the tree, not the page, so that as much is seen of what it holds as there is room for.
+function unfold(item) {
+  if (item.getAttribute("aria-expanded") !== "false") return;
+  fold(item, true);
+  const [box, row, held] = [$("tree"), item, item.nextElementSibling].map((one) => one.getBoundingClientRect());
+  const below = held.bottom - Math.min(box.bottom, innerHeight);
+  if (below > 0) $("tree").scrollTop += Math.min(below, row.top - box.top);
 }
 
 function pressed(event) {
@@ -105,7 +115,7 @@ function pressed(event) {
     ArrowUp: () => (seen[at - 1] ? focusOn(seen[at - 1]) : $("tree-search").focus()),
     Home: () => focusOn(seen[0]),
     End: () => focusOn(seen.at(-1)),
-    ArrowRight: () => (open === "false" ? fold(item, true) : open && focusOn(seen[at + 1])),
+    ArrowRight: () => (open === "false" ? unfold(item) : open && focusOn(seen[at + 1])),
     ArrowLeft: () => (open === "true" ? fold(item, false) : above && focusOn(above)),
     Enter: () => enter(item),
     " ": () => enter(item),
@@ -180,7 +190,7 @@ export function startTree(onChoice) {
     if (!item) return;
     focusOn(item);
     enter(item);
-    if (item.dataset.at !== undefined) fold(item, true);
+    if (item.dataset.at !== undefined) unfold(item);
   });
   $("tree-search").addEventListener("input", filter);
   $("tree-search").addEventListener("keydown", (event) => {
