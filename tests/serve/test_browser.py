@@ -108,6 +108,9 @@ def test_the_given_photo_is_answered_explained_and_looked_into(opened, app, smal
     assert page.locator("#layer-h bdi").inner_text() == "conv"
     page.wait_for_selector("#overview button[data-method=grad_cam]")
     assert page.locator("#overview button").count() == 4
+    # As in a report, below the answer.
+    legend = page.locator("#verdict-words")
+    assert "undecided” one below 10, “leaning” in between. It is" in legend.inner_text()
     page.reload()
     page.wait_for_selector("html[data-ready]", state="attached")
     assert card(page) == expected(small, given)
@@ -227,12 +230,20 @@ def test_edits_change_what_the_model_sees_and_the_bars_follow(opened, app, small
     turned = np.rot90(middle, -1)
     assert np.abs(seen[4:12, 2:10].astype(int) - turned.astype(int)).mean() < 30
     assert page.locator("#edit-words").inner_text() == "rotated by 90°"
+    assert page.locator("#edit-turn-value").inner_text() == "90°"
     assert page.locator("#edit-turn").input_value() == "90"
     page.click("#edit-reset")
     page.wait_for_function("() => document.querySelector('#cards h3').innerText === 'first.png'")
     assert card(page) == before
     assert not re.search(r"photo=[1-9]", page.evaluate("location.hash"))
     assert page.locator("#edit-turn").input_value() == "0"
+    sliders = ("size", "noise", "x", "y", "turn")
+    said = [page.locator(f"#edit-{one}-value").inner_text() for one in sliders]
+    assert said == ["12 %", "0 of 255", "0 %", "0 %", "0°"]
+    page.locator("#edit-x").fill("-10")
+    assert page.locator("#edit-x-value").inner_text() == "−10 %"
+    page.locator("#edit-size").fill("20")
+    assert page.locator("#edit-size-value").inner_text() == "20 %"
 
 
 def test_the_brush_covers_what_it_is_drawn_over(opened, small):
@@ -431,6 +442,7 @@ def test_another_method_is_computed_when_it_is_asked_for(opened):
 def test_a_photo_that_fools_it_can_be_looked_at(opened):
     page = opened()
     least = card(page)[-1].split()[0]
+    assert page.locator("#fool-most").inner_text() == "as little as it takes"
     page.fill("#fool-class", least)
     page.click("#fool-start")
     page.wait_for_selector("#fool-found button", timeout=60000)

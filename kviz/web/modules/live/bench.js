@@ -1,6 +1,6 @@
 // The bench: the photo with what the model sees of it, moved and changed, and the answer that follows.
 
-import { $ } from "../dom.js";
+import { $, said } from "../dom.js";
 import { link } from "./server.js";
 import { change } from "../state.js";
 import { add, onPhoto, painted } from "./photos.js";
@@ -12,6 +12,12 @@ const bench = { place: 0, reply: null, base: null, strokes: null, busy: false, a
 export const brushOf = (canvas) => canvas.getContext("2d", { willReadFrequently: true });
 const EDITS = ["noise", "x", "y", "turn"];
 const edit = (key) => Number($(`edit-${key}`).value);
+// What a slider's number is of.
+const UNITS = { size: " %", noise: " of 255", x: " %", y: " %", turn: "°" };
+
+function sayNumbers() {
+  for (const [key, unit] of Object.entries(UNITS)) $(`edit-${key}-value`).textContent = `${said(edit(key))}${unit}`;
+}
 
 function show(reply, place) {
   const { head, arrays } = reply;
@@ -26,6 +32,7 @@ function show(reply, place) {
   $("view").parentElement.hidden = $("edits").hidden = !bench.base;
   if (bench.base) draw();
   showCard(arrays);
+  $("verdict-words").hidden = !head.answer?.verdict;
 }
 
 export function showCard({ card }, place = $("cards")) {
@@ -50,6 +57,7 @@ function draw() {
   const movable = !changed && box && head.original;
   $("crop").hidden = !movable;
   if (movable) placeCrop(box);
+  sayNumbers();
   $("view-words").textContent = changed
     ? `What the model sees: ${head.width} × ${head.height}${isChanged() ? ", changed by you" : ""}.`
     : movable
@@ -160,6 +168,7 @@ function startEdits() {
     $(`edit-${key}`).addEventListener("input", follow);
     $(`edit-${key}`).addEventListener("change", () => isChanged() && keep());
   }
+  $("edit-size").addEventListener("input", sayNumbers);
   $("edit-reset").addEventListener("click", reset);
   $("edit-brush").addEventListener("change", draw);
   const canvas = $("view-canvas");

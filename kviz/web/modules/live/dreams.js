@@ -58,7 +58,7 @@ export function startDreams() {
   $("classes").append(...(names() ?? []).map((value) => element("option", { value })));
   const onMost = () => {
     const most = Number($("fool-epsilon").value);
-    $("fool-most").textContent = most ? `${most} of 255 a pixel` : "the least change that does it";
+    $("fool-most").textContent = most ? `${most} of 255` : "as little as it takes";
   };
   $("fool-epsilon").addEventListener("input", onMost);
   $("fool-start").addEventListener("click", () => fool().catch(trouble));
