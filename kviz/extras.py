@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from typing import Any
 
 from kviz.errors import OptionError
 
 NAME = "keras-kviz"
+# What an extra brings, by the names by which it is imported.
+_MODULES = {"superpixels": ("skimage", "sklearn")}
 
 
 def install_command(extra: str) -> str:
@@ -24,6 +27,15 @@ def install_command(extra: str) -> str:
     if _is_from_folder():
         return f'pip install ".[{extra}]" in the folder of kviz'
     return f'pip install "{NAME}[{extra}]"'
+
+
+def is_there(extra: str) -> bool:
+    """Return whether what an extra brings is installed; nothing of it is imported.
+
+    Args:
+        extra: one that methods need.
+    """
+    return all(find_spec(module) is not None for module in _MODULES[extra])
 
 
 def _is_from_folder() -> bool:

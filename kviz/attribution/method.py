@@ -142,6 +142,8 @@ class Method:
     kind: ClassVar[str] = ""
     forward_passes: ClassVar[str] = ""
     backward_passes: ClassVar[str] = ""
+    # The extra of kviz without which it does not run as it is by default.
+    extra: ClassVar[str] = ""
     # What its scores are called, where they are none of the class's own.
     score_name: ClassVar[str] = ""
     layer_sized: ClassVar[bool] = False

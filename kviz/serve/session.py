@@ -42,7 +42,8 @@ hello: no options.
     `class_names` or null, `kind` and `outputs` of the head, `notes`, `layers` [{what
     `LayerInfo.facts` has, `arithmetic`, `family`, `contains`, `depth`, `reached`, `channels`, and
     whether `maps`, `kernels`, `patch` are answered}], `methods` [{`name`, `title`, `layer_sized`,
-    `slow`, `options` {name: default}}]}]; `limits` {`message` bytes, `megapixels`}; `photos` [ids] of
+    `slow`, `missing`, the command that installs what it needs, or null, `options` {name: default}}]}];
+    `limits` {`message` bytes, `megapixels`}; `photos` [ids] of
     those that the command was given; `data`, whether `best_patches` is answered; `at_once`, methods
     for every photo; `asks` {name: {`slow`}}.
 

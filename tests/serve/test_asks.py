@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import keras
@@ -14,6 +15,7 @@ from serve_asker import Asker
 
 import kviz
 from kviz.errors import OptionError
+from kviz.extras import install_command
 from kviz.formats.fitting import box_of
 from kviz.reports import blobs
 from kviz.reports.parts import Parts
@@ -445,6 +447,11 @@ def test_hello_tells_what_can_be_asked(shared):
         **dict.fromkeys(few, False),
         **dict.fromkeys(many, True),
     }
+    missing = {one["name"]: one["missing"] for one in model["methods"]}
+    assert missing["grad_cam"] is None
+    there = all(map(find_spec, ("skimage", "sklearn")))
+    for name in ("kernel_shap", "lime", "xrai"):
+        assert missing[name] == (None if there else install_command("superpixels"))
     assert head["asks"]["pattern"] == {"slow": True}
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from serve_asker import held
 
 import kviz
+from kviz.extras import install_command
 from kviz.serve.app import make_app
 from kviz.serve.photos import Photo
 from kviz.serve.server import Server, listening
@@ -429,7 +430,7 @@ def test_channels_are_pinned_four_at_most(opened):
     page.wait_for_function("() => document.querySelectorAll('#pins figure').length === 3")
 
 
-def test_another_method_is_computed_when_it_is_asked_for(opened):
+def test_another_method_is_computed_when_it_is_asked_for(opened, file):
     page = opened()
     page.wait_for_selector("#overview button[data-method=saliency]")
     page.select_option("#more-method", "occlusion")
@@ -437,6 +438,34 @@ def test_another_method_is_computed_when_it_is_asked_for(opened):
     page.wait_for_selector("#overview button[data-method=occlusion]", timeout=60000)
     assert page.locator("#why-method").input_value() == "occlusion"
     assert "method=occlusion" in page.evaluate("location.hash")
+    # What is there is not offered again, of another photo it is.
+    offered = "all => all.map((one) => one.value)"
+    left = page.locator("#more-method option").evaluate_all(offered)
+    assert not {"grad_cam", "saliency", "occlusion"} & set(left)
+    assert {"lime", "integrated_gradients"} <= set(left)
+    drop(page, "other.png", file(31).tobytes())
+    page.wait_for_function("() => document.querySelectorAll('#strip button').length === 2")
+    page.wait_for_selector("#more-method option[value=occlusion]", state="attached")
+
+
+def test_a_method_whose_package_is_missing_is_not_to_be_chosen(small, chromium, monkeypatch):
+    monkeypatch.setattr("kviz.extras.find_spec", lambda name: None if name == "skimage" else name)
+    session = Session([small])
+    bound = listening("127.0.0.1", 0)
+    server = Server(make_app(session, TOKEN), bound)
+    server.start()
+    page = chromium.new_page()
+    try:
+        page.goto(f"http://127.0.0.1:{bound.getsockname()[1]}/?token={TOKEN}")
+        page.wait_for_selector("html[data-ready]", state="attached")
+        missing = page.locator("#more-method option:disabled").all_inner_texts()
+        command = install_command("superpixels")
+        names = ("Kernel SHAP", "LIME", "XRAI")
+        assert sorted(missing) == [f"{name} (not installed: {command})" for name in names]
+    finally:
+        page.close()
+        server.stop()
+        session.close()
 
 
 def test_a_photo_that_fools_it_can_be_looked_at(opened):

@@ -75,6 +75,7 @@ class Lime(Method):
     kind: ClassVar[str] = "perturbation"
     forward_passes: ClassVar[str] = "1 + samples"
     backward_passes: ClassVar[str] = "0"
+    extra: ClassVar[str] = "superpixels"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

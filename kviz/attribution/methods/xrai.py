@@ -70,6 +70,7 @@ class Xrai(Method):
     kind: ClassVar[str] = "path integral"
     forward_passes: ClassVar[str] = "2 * (2 + steps)"
     backward_passes: ClassVar[str] = "2 * steps"
+    extra: ClassVar[str] = "superpixels"
 
     layer_sized: ClassVar[bool] = True
     fixed_target: ClassVar[bool] = True

@@ -10,6 +10,7 @@ from kviz.attribution import method_names
 from kviz.attribution.registry import method_class
 from kviz.engine.layers import LayerInfo
 from kviz.errors import KvizError
+from kviz.extras import install_command, is_there
 from kviz.files import file_sha256
 from kviz.formats.bounds import MEGAPIXELS
 from kviz.reports.planned import QUICK_METHODS
@@ -110,6 +111,9 @@ def _methods() -> list[dict[str, Any]]:
                 "title": kind.display_name or name.replace("_", " ").capitalize(),
                 "layer_sized": kind.layer_sized,
                 "slow": takes_many_passes(name),
+                "missing": install_command(kind.extra)
+                if kind.extra and not is_there(kind.extra)
+                else None,
                 "options": {one.name: _plain(one.default) for one in fields(kind) if one.init},
             }
         )

@@ -1,6 +1,7 @@
 // Methods on demand: the quick ones at once for every photo, the others as jobs that can be stopped.
 
-import { $, option } from "../dom.js";
+import { $, element } from "../dom.js";
+import { found } from "../evidence.js";
 import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
 import { change } from "../state.js";
@@ -46,6 +47,22 @@ async function explainAtOnce(place) {
   }
 }
 
+let isBusy = false;
+
+// Offers the methods that are not computed for the photo, and will not be without being asked for; of one that lacks a package it says which command
+// installs it.
+function offer() {
+  const photo = chosenPhoto();
+  const select = $("more-method");
+  const before = select.value;
+  const offered = known().filter(({ name }) => !AT_ONCE.includes(name) && !found(name, photo));
+  select.replaceChildren(...offered.map(({ name, title, slow, missing }) => {
+    const note = missing ? ` (not installed: ${missing})` : slow ? " (takes longer)" : "";
+    return element("option", { value: name, textContent: `${title}${note}`, disabled: Boolean(missing), selected: name === before });
+  }));
+  $("more-start").disabled = isBusy || !select.value;
+}
+
 async function compute() {
   const place = chosenPhoto();
   const method = $("more-method").value;
@@ -53,6 +70,7 @@ async function compute() {
   const ended = new AbortController();
   const cancel = () => ended.abort();
   stop.addEventListener("click", cancel);
+  isBusy = true;
   [start.disabled, stop.hidden, bar.hidden] = [true, false, false];
   bar.removeAttribute("value");
   try {
@@ -65,13 +83,16 @@ async function compute() {
     trouble(error);
   }
   stop.removeEventListener("click", cancel);
-  [start.disabled, stop.hidden, bar.hidden] = [false, true, true];
+  isBusy = false;
+  [stop.hidden, bar.hidden] = [true, true];
+  offer();
 }
 
 export function startMethods() {
-  for (const { name, title, slow } of known()) {
-    option($("more-method"), name, slow ? `${title} (takes longer)` : title);
-  }
+  offer();
   $("more-start").addEventListener("click", compute);
-  onPhoto((_, place) => explainAtOnce(place));
+  onPhoto((_, place) => {
+    offer();
+    explainAtOnce(place);
+  });
 }
