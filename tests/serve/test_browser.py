@@ -701,7 +701,7 @@ def test_a_page_that_is_one_too_many_says_so(chromium, small):
     try:
         page = context.new_page()
         page.goto(f"http://127.0.0.1:{bound.getsockname()[1]}/?token={TOKEN}")
-        said = page.locator("#connection", has_text="as many are open as it serves")
+        said = page.locator("#connection", has_text="too many pages are open")
         said.wait_for(timeout=60000)
     finally:
         context.close()
