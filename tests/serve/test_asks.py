@@ -192,12 +192,15 @@ def test_of_a_layer_the_page_is_told_the_same_before_it_has_maps(session, file):
         now = ask("maps", photo=photo, layer=path).head
         filled = {"low", "high", "empty", "bad"}
         assert not any(before[key] for key in filled)
-        assert before.keys() - {"kernels"} <= now.keys()
-        for key in before.keys() - filled - {"kernels"}:
+        asked_of = {"kernels", "patch"}
+        assert before.keys() - asked_of <= now.keys()
+        for key in before.keys() - filled - asked_of:
             assert now[key] == before[key], (path, key)
     assert {path for path, one in told.items() if one["kernels"]} == {
         "conv", "depth", "apart", "wide", "groups",
     }  # fmt: skip
+    worked_out = {one["path"] for one in ask("hello").head["models"][0]["layers"] if one["patch"]}
+    assert {path for path, one in told.items() if one["patch"]} == worked_out
 
 
 def test_of_a_layer_with_channels_first_the_page_is_told_height_and_width():
