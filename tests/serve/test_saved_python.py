@@ -77,7 +77,7 @@ def test_it_says_where_photos_have_to_lie_and_what_it_wrote(saved, capsys):
     assert program.startswith("# Run this in the folder that holds a.png and b.png.\nimport kviz\n")
     _, program = saved(photos[0], of=of)
     run(program)
-    assert capsys.readouterr().out == "Wrote report.html and saliency.npz.\n"
+    assert capsys.readouterr().out == "Wrote report.html and saliency.npz\n"
     for name in ("report.html", "saliency.npz"):
         assert Path(name).is_file()
 
