@@ -785,3 +785,22 @@ def test_in_a_notebook_it_asks_the_page_around_it(chromium, small):
     assert "has ended" in frame.locator("#trouble").inner_text()
     context.close()
     widget.close()
+
+
+def test_what_a_channel_counts_for_the_classes_is_shown(opened, app):
+    page = opened()
+    page.evaluate("location.hash = '#layer=conv&ch=2'")
+    page.wait_for_function("() => document.querySelector('#channel-h').textContent.includes(2)")
+    page.wait_for_selector("#channel-classes li")
+    side, photo = app[1].sides[0], app[1].given[0]
+    classes, _ = side.explained(photo)
+    expected = []
+    for index, weights in zip(classes, side.channel_weights(photo)["conv"], strict=True):
+        name, rank = side.network.class_names[index], 1 + int((weights > weights[2]).sum())
+        expected.append((name, f"rank {rank} of 6"))
+    lines = page.locator("#channel-classes li").all_inner_texts()
+    for line, (name, rank) in zip(lines, expected, strict=True):
+        assert name in line
+        assert rank in line
+    options = page.locator("#maps-sort option").all_inner_texts()
+    assert options[3:] == [f"weight to {name}" for name, _ in expected]

@@ -5,6 +5,7 @@ import { markGraph, startGraph } from "./graph.js";
 import { inspect, inspectNothing, showClasses, startInspector } from "./inspector.js";
 import { drawLayer, markChannel, startLayer } from "./layer.js";
 import { chosenChannel, chosenLayer, chosenPhoto, neighbour } from "./layers.js";
+import { weightsOf } from "./sorting.js";
 import { told } from "./source.js";
 import { change, onChange } from "./state.js";
 import { markDead, markTree, startTree } from "./tree.js";
@@ -24,12 +25,15 @@ function queued(work) {
   return mine;
 }
 export const redrawInside = () => queued(draw);
+// Resolves when all that is asked for is drawn, or could not be.
+export const insideDrawn = () => drawing.catch(() => {});
 
 async function draw() {
   shown = await drawLayer();
   await drawChannel();
   if (!shown || shown.weights !== undefined) return;
-  shown.weights = await shown.weighing;
+  // They take a pass of their own, which nothing waits for.
+  shown.weights = await weightsOf(shown.maps.place, shown.maps.image);
   showClasses(shown.weights);
 }
 

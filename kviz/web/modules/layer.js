@@ -129,14 +129,16 @@ export function markChannel(channel) {
   $("mosaic-look").textContent = `Look at channel ${channel}`;
 }
 
-// Draws what is looked at; returns its maps, its weights or undefined, a promise of them, and the order
-// of its channels; or null for a layer without maps.
+// Draws what is looked at; returns its maps, its weights where its channels are sorted by them, and the
+// order of its channels; or null for a layer without maps.
 export async function drawLayer() {
   const path = chosenLayer();
   const photo = chosenPhoto();
   if (!entryOf(path)) return null;
   drawHead(path);
   const place = shownPlace(path);
+  const coming = place < 0 ? null : mapsOf(place, photo);
+  coming?.catch(() => {});
   const kernels = isFirst(path) ? drawKernels($("kernels"), path) : null;
   $("layer-kernels").hidden = !kernels;
   if (kernels) {
@@ -145,11 +147,8 @@ export async function drawLayer() {
   }
   if (place < 0) return (drawn = null);
   shape(told.layers[place]);
-  const maps = await mapsOf(place, photo);
-  // The channels' weights take a pass of their own, waited for only where the channels are sorted by them.
-  const weighing = weightsOf(place, photo);
-  weighing.catch(() => {});
-  const weights = isByWeight(look().sort) ? await weighing : undefined;
+  const maps = await coming;
+  const weights = isByWeight(look().sort) ? await weightsOf(place, photo) : undefined;
   // While numbers were unpacked something else was chosen, which is drawn by itself.
   if (path !== chosenLayer() || photo !== chosenPhoto()) return null;
   const { columns, count, strip } = shape(maps.layer);
@@ -169,7 +168,7 @@ export async function drawLayer() {
   $("mosaic-all").hidden = layer.channels <= count && !whole.has(path);
   $("mosaic-all").textContent = whole.has(path) ? "Show fewer" : `Show all ${layer.channels}`;
   $("histogram-words").textContent = drawHistogram($("histogram"), maps);
-  return { maps, weights, weighing, order };
+  return { maps, weights, order };
 }
 
 // Says what is under the pointer or the keys, and frames it.

@@ -14,16 +14,19 @@ import { startWebcam } from "./webcam.js";
 
 export async function startLive() {
   startTrouble();
+  // What is asked of the model is asked before anything is drawn.
+  startMethods();
+  onPhoto((_, __, moved) => {
+    // Where the address has changed, the panes have followed it.
+    if (moved) return;
+    redrawInside();
+    redrawWhy();
+  });
   startBench();
   startWebcam();
   startChannel();
   startCompare();
   startDreams();
   startSaving();
-  startMethods();
-  onPhoto(() => {
-    redrawWhy();
-    redrawInside();
-  });
   await startPhotos();
 }

@@ -2,6 +2,7 @@
 
 import { $, element } from "../dom.js";
 import { found } from "../evidence.js";
+import { insideDrawn } from "../inside.js";
 import { chosenPhoto } from "../layers.js";
 import { told } from "../source.js";
 import { change } from "../state.js";
@@ -40,6 +41,8 @@ async function explainAtOnce(place) {
       // Where the evidence is, is known now.
       if (method === AT_ONCE[0] && one.card && chosenPhoto() === place) showCard(one);
       if (chosenPhoto() === place) await redrawWhy();
+      // What a reader waits for is drawn before the processors are busy again.
+      await insideDrawn();
     } catch (error) {
       // A model without convolutions has no class activation map, and is not asked for one again.
       if (error.code !== "cannot" && error.code !== "option") trouble(error);

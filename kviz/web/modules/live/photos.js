@@ -13,7 +13,7 @@ export const replies = [];
 const listeners = new Set();
 let adding = false;
 
-// Calls `work(reply, place)` whenever another photo is looked at.
+// Calls `work(reply, place, moved)` whenever another photo is looked at; `moved` where the address has changed.
 export function onPhoto(work) {
   listeners.add(work);
 }
@@ -38,11 +38,12 @@ export async function add(options, arrays = {}, place = null, marks = {}) {
     Object.assign(reply.head, marks);
     // Behind those that have come while this one was looked at.
     const at = take(reply, place ?? told.photos.length);
+    const before = look().photo;
     adding = true;
     change({ photo: at });
     adding = false;
     // What is at the same place may be another photo now.
-    show();
+    show(look().photo !== before);
     return at;
   } catch (error) {
     trouble(error);
@@ -115,12 +116,12 @@ function drawStrip() {
   $("strip").hidden = told.photos.length < 2;
 }
 
-function show() {
+function show(moved) {
   const place = chosenPhoto();
   const reply = replies[place];
   if (!reply) return;
   drawStrip();
-  for (const work of listeners) work(reply, place);
+  for (const work of listeners) work(reply, place, moved);
 }
 
 let sent = Promise.resolve();
@@ -161,7 +162,7 @@ export async function startPhotos() {
   });
   addEventListener("paste", (event) => takeFiles(event.clipboardData.files));
   onChange((now, before) => {
-    if (now.photo !== before.photo && !adding) show();
+    if (now.photo !== before.photo && !adding) show(true);
   });
   // First those that a reload left behind, or those that the command was given.
   const kept = remembered();
@@ -176,5 +177,5 @@ export async function startPhotos() {
     }
   }
   if (told.photos.length) change({ photo: told.photos[Number(wanted)] ? wanted : 0 }, { quietly: true });
-  show();
+  show(false);
 }

@@ -51,7 +51,8 @@ async function numbersNamed(name) {
 const OF_A_PHOTO = ["low", "high", "empty", "bad"];
 function learn(layer, photo, head) {
   for (const [key, value] of Object.entries(head)) {
-    if (["id", "ask", "model", "arrays", "path"].includes(key)) continue;
+    // Weights are an ask of their own, by the names that they have already.
+    if (["id", "ask", "model", "arrays", "path", "weights"].includes(key)) continue;
     if (!OF_A_PHOTO.includes(key)) layer[key] = value;
     else {
       layer[key] = [...(layer[key] ?? [])];
