@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from kviz.errors import OptionError
 
 NAME = "keras-kviz"
-# What an extra brings, by the names by which it is imported.
-_MODULES = {"superpixels": ("skimage", "sklearn")}
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that kviz, or one of its extras, requires.
+
+    Attributes:
+        name: its name.
+        installed: its version, None where it is not there.
+        needed: the versions that kviz works with, empty for any.
+        fits: whether it is there in such a version.
+    """
+
+    name: str
+    installed: str | None
+    needed: str
+    fits: bool
+
+    def words(self) -> str:
+        """Return in words whether it is there."""
+        if self.fits:
+            return f"{self.name} {self.installed}"
+        there = f"{self.installed} is installed" if self.installed else "not installed"
+        return f"{self.name}: {there}, kviz needs {self.needed or 'it'}"
 
 
 def install_command(extra: str) -> str:
@@ -30,12 +54,50 @@ def install_command(extra: str) -> str:
 
 
 def is_there(extra: str) -> bool:
-    """Return whether what an extra brings is installed; nothing of it is imported.
+    """Return whether all that an extra brings is installed; nothing of it is imported.
 
     Args:
-        extra: one that methods need.
+        extra: its name; of one that kviz does not have, nothing is missing.
     """
-    return all(find_spec(module) is not None for module in _MODULES[extra])
+    try:
+        return all(one.installed for one in packages_of(extra))
+    except PackageNotFoundError:  # run from a folder, without an installation
+        return True
+
+
+def packages_of(
+    extra: str, name: str = NAME, seen: frozenset[tuple[str, str]] = frozenset()
+) -> list[Package]:
+    """Return the packages that an extra of a package brings, and its extras in turn, by its metadata.
+
+    Args:
+        extra: its name, "" for what the package always needs.
+        name: the package.
+        seen: extras that are being looked up.
+    """
+    found: dict[str, Package] = {}
+    for one in map(Requirement, requires(name) or ()):
+        always = one.marker is None or one.marker.evaluate({"extra": ""})
+        wanted = not always and one.marker is not None and one.marker.evaluate({"extra": extra})
+        if not (wanted if extra else always):
+            continue
+        package = _looked_up(one)
+        if one.name != name:
+            found[one.name] = package
+        for inner in one.extras if package.installed else ():
+            if (one.name, inner) not in seen:
+                more = packages_of(inner, one.name, seen | {(one.name, inner)})
+                found |= {each.name: each for each in more}
+    return list(found.values())
+
+
+def _looked_up(one: Requirement) -> Package:
+    try:
+        there = version(one.name)
+    except PackageNotFoundError:
+        there = None
+    fits = there is not None and one.specifier.contains(there, prereleases=True)
+    return Package(one.name, there, str(one.specifier), fits)
 
 
 def _is_from_folder() -> bool:

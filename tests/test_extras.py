@@ -49,3 +49,19 @@ def test_without_an_installation_kviz_is_run_from_its_folder(monkeypatch):
 def test_what_no_extra_brings_is_installed_alone():
     with pytest.raises(OptionError, match="pip install no_such_package"):
         installed("no_such_package", "to_frame()")
+
+
+def test_what_is_missing_of_an_extra_is_known_by_metadata_alone(monkeypatch):
+    needs = [
+        "not-there-at-all; extra == 'far'", "numpy; extra == 'near'", "numpy",
+        "keras-kviz[far]; extra == 'around'",
+    ]  # fmt: skip
+    monkeypatch.setattr(extras, "requires", {"keras-kviz": needs}.get)
+    found = {name: extras.is_there(name) for name in ("near", "far", "around", "another's")}
+    assert found == {"near": True, "far": False, "around": False, "another's": True}
+
+    def missing(_):
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(extras, "requires", missing)
+    assert extras.is_there("far")

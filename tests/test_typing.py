@@ -196,12 +196,7 @@ def pyright(folder):
     ]
 
 
-# The other one reads kviz itself for three times as long; .ci/run has it read the package's own calls.
-@pytest.mark.parametrize(
-    "checker",
-    [pytest.param(mypy, marks=pytest.mark.slow), pyright],
-    ids=lambda checker: checker.__name__,
-)
+@pytest.mark.parametrize("checker", [mypy, pyright], ids=lambda checker: checker.__name__)
 def test_what_is_right_is_accepted_and_what_is_wrong_is_refused(checker, snippets):
     found = checker(snippets)
     assert [one for one in found if one[0].startswith("good")] == []

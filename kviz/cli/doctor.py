@@ -5,13 +5,12 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Any
 
 import click
-from packaging.requirements import Requirement
 
 from kviz import __version__, _process
 from kviz._checks import first_line, sanitise
@@ -22,7 +21,7 @@ from kviz.cli.lists import page_width, wrapped
 from kviz.cli.output import print_json
 from kviz.cli.progress import start_up_talk_kept_back
 from kviz.errors import KvizError
-from kviz.extras import NAME, install_command
+from kviz.extras import NAME, Package, install_command, packages_of
 
 # What each extra is for, in the order in which people want them.
 _FOR = {
@@ -43,30 +42,6 @@ _FOR_WORK_ON_KVIZ = {
     "referee": "work on kviz: other libraries to compare with",
     "docs": "work on kviz: its site",
 }
-
-
-@dataclass(frozen=True)
-class Package:
-    """A package that kviz, or one of its extras, requires.
-
-    Attributes:
-        name: its name.
-        installed: its version, None where it is not there.
-        needed: the versions that kviz works with, empty for any.
-        fits: whether it is there in such a version.
-    """
-
-    name: str
-    installed: str | None
-    needed: str
-    fits: bool
-
-    def words(self) -> str:
-        """Return in words whether it is there."""
-        if self.fits:
-            return f"{self.name} {self.installed}"
-        there = f"{self.installed} is installed" if self.installed else "not installed"
-        return f"{self.name}: {there}, kviz needs {self.needed or 'it'}"
 
 
 @command(
@@ -120,34 +95,7 @@ def _packages() -> tuple[list[Package], dict[str, list[Package]]]:
     except PackageNotFoundError:  # run from a folder, without an installation
         return [], {}
     extras = [str(extra) for extra in known.get_all("Provides-Extra") or ()]
-    return _of(NAME, ""), {extra: _of(NAME, extra) for extra in sorted(extras)}
-
-
-def _of(name: str, extra: str, seen: frozenset[tuple[str, str]] = frozenset()) -> list[Package]:
-    """Return the packages that an extra of a package brings, and its extras in turn; "" for none."""
-    found: dict[str, Package] = {}
-    for one in map(Requirement, requires(name) or ()):
-        always = one.marker is None or one.marker.evaluate({"extra": ""})
-        wanted = not always and one.marker is not None and one.marker.evaluate({"extra": extra})
-        if not (wanted if extra else always):
-            continue
-        package = _looked_up(one)
-        if one.name != name:
-            found[one.name] = package
-        for inner in one.extras if package.installed else ():
-            if (one.name, inner) not in seen:
-                more = _of(one.name, inner, seen | {(one.name, inner)})
-                found |= {each.name: each for each in more}
-    return list(found.values())
-
-
-def _looked_up(one: Requirement) -> Package:
-    try:
-        there = version(one.name)
-    except PackageNotFoundError:
-        there = None
-    fits = there is not None and one.specifier.contains(there, prereleases=True)
-    return Package(one.name, there, str(one.specifier), fits)
+    return packages_of(""), {extra: packages_of(extra) for extra in sorted(extras)}
 
 
 def _backend() -> dict[str, Any]:

@@ -63,7 +63,7 @@ def extras_are(monkeypatch, names, needs):
         doctor, "metadata", lambda _: type("M", (), {"get_all": lambda *_: names})()
     )
     monkeypatch.setattr(
-        doctor, "requires", lambda name: needs if name == "keras-kviz" else requires(name)
+        "kviz.extras.requires", lambda name: needs if name == "keras-kviz" else requires(name)
     )
 
 
@@ -84,7 +84,7 @@ def test_extras_are_read_from_metadata(monkeypatch):
         ("newer", f"numpy: {np.__version__} is installed, kviz needs >=999"),
     ):
         assert f"{extra} missing {why} {install_command(extra)}" in said
-    monkeypatch.setattr(doctor, "requires", lambda _: ["not-there-at-all"])
+    monkeypatch.setattr("kviz.extras.requires", lambda _: ["not-there-at-all"])
     done = run("doctor")
     assert done.exit_code == 1
     assert "MISSING  not-there-at-all: not installed, kviz needs it: pip install" in done.stdout
@@ -107,7 +107,7 @@ def test_packages_of_nvidia_are_for_who_has_a_gpu_or_them(monkeypatch, driver, t
             raise PackageNotFoundError(name)
         return installed[name]
 
-    monkeypatch.setattr(doctor, "version", version_of)
+    monkeypatch.setattr("kviz.extras.version", version_of)
     said = run("doctor").stdout
     assert ("nvidia-b: not installed" in said) == (driver or there)
     assert ("nvidia-a: " in said) == (driver and not there)

@@ -67,7 +67,7 @@ def went_on(warm, source, store):
     return tree(store)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_what_was_killed_goes_on_as_if_it_had_not_been(warm, source, undisturbed, tmp_path, kills):
     store, chance, done = tmp_path / "store", random.Random(kills), 0  # noqa: S311
     for kill in range(kills):
