@@ -5,11 +5,12 @@ import statistics
 import time
 
 
-def measure(name, floor, rounds=15, **works):
+def measure(name, floor, rounds=15, settle=lambda: None, **works):
     """Print one JSON line a work: the median of its time over the floor's in the same round.
 
     Wall time as well as CPU time, since other programs on a machine disturb the former; the spread is
-    the middle half of the ratios.
+    the middle half of the ratios. `settle` comes before each work, untimed: for works that leave some
+    running, which would slow the one that comes next.
     """
     for work in (floor, *works.values()):
         work()
@@ -17,6 +18,7 @@ def measure(name, floor, rounds=15, **works):
     times = {key: [] for key in ("floor", *works)}
     for _ in range(rounds):
         for key, work in (("floor", floor), *works.items()):
+            settle()
             wall, cpu = time.perf_counter(), time.process_time()
             work()
             times[key].append((time.perf_counter() - wall, time.process_time() - cpu))

@@ -804,3 +804,16 @@ def test_what_a_channel_counts_for_the_classes_is_shown(opened, app):
         assert rank in line
     options = page.locator("#maps-sort option").all_inner_texts()
     assert options[3:] == [f"weight to {name}" for name, _ in expected]
+
+
+def test_weights_that_cannot_be_had_leave_those_of_no_other_layer(opened, monkeypatch):
+    page = opened()
+    page.wait_for_selector("#channel-classes li")
+
+    def none(*_):
+        raise kviz.LayerError("There are no weights here.")
+
+    monkeypatch.setattr("kviz.serve.asks.weights.ChannelWeights.answer", none)
+    page.evaluate("location.hash = '#layer=wide'")
+    page.wait_for_function("() => document.querySelector('#layer-h').textContent.includes('wide')")
+    page.wait_for_selector("#channel-classes-pane", state="hidden")

@@ -32,9 +32,14 @@ async function draw() {
   shown = await drawLayer();
   await drawChannel();
   if (!shown || shown.weights !== undefined) return;
-  // They take a pass of their own, which nothing waits for.
-  shown.weights = await weightsOf(shown.maps.place, shown.maps.image);
-  showClasses(shown.weights);
+  // They take a pass of their own, for which the maps have not waited.
+  shown.weights = null;
+  try {
+    shown.weights = await weightsOf(shown.maps.place, shown.maps.image);
+  } finally {
+    // Where they cannot be had, those of another layer are not left standing.
+    showClasses(shown.weights);
+  }
 }
 
 // Shows the chosen channel; where nobody chose one, the first in an order that was asked for, else, where

@@ -52,8 +52,8 @@ async function explainAtOnce(place) {
 
 let isBusy = false;
 
-// Offers the methods that are not computed for the photo, and will not be without being asked for; of one that lacks a package it says which command
-// installs it.
+// Offers the methods that are not computed for the photo, and will not be without being asked for; of one
+// that lacks a package it says which command installs it.
 function offer() {
   const photo = chosenPhoto();
   const select = $("more-method");
