@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from importlib.metadata import PackageNotFoundError, version
 
 import keras
 import numpy as np
@@ -449,7 +450,12 @@ def test_another_method_is_computed_when_it_is_asked_for(opened, file):
 
 
 def test_a_method_whose_package_is_missing_is_not_to_be_chosen(small, chromium, monkeypatch):
-    monkeypatch.setattr("kviz.extras.find_spec", lambda name: None if name == "skimage" else name)
+    def version_of(name):
+        if name == "scikit-image":
+            raise PackageNotFoundError
+        return version(name)
+
+    monkeypatch.setattr("kviz.extras.version", version_of)
     session = Session([small])
     bound = listening("127.0.0.1", 0)
     server = Server(make_app(session, TOKEN), bound)
